@@ -1,0 +1,287 @@
+"""Cells whose gates are affine in input and hidden state and whose rest acts unit by unit.
+
+    u_x = W_ih x_t + b_ih        u_h = W_hh h_{t-1} + b_hh        s_t = combine(u_x, u_h, s_{t-1})
+
+``combine`` couples no two units, so its derivatives are diagonals, and from them follow in closed form, once for every
+such cell: the Jacobian of the full state, the input Jacobian, the adjoint recursion, the weights' gradients and a fused
+unroll whose backward pass does two or three operations a step and leaves each weight gradient to one matrix product over all steps.
+
+Legend of axes: T time, B batch, N state blocks, G gates, H hidden units.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
+
+from gradscope.cells._cell import Cell
+
+
+class Local(NamedTuple):
+    """The diagonal derivatives of ``combine``.
+
+    Shapes: by_input and by_recurrent ``(..., N, G, H)``: ds[n]/du_x[g] and ds[n]/du_h[g]; by_state ``(..., N, N, H)``:
+    ds_t[n]/ds_{t-1}[m] with u_x and u_h held fixed, None where it is zero.
+    """
+
+    by_input: Tensor
+    by_recurrent: Tensor
+    by_state: Tensor | None
+
+
+class AffineCell(Cell):
+    """Base of cells with affine gates; parameters have torch's names, shapes and gate order.
+
+    weight_ih ``(G * H, input)``, weight_hh ``(G * H, H)``, bias_ih and bias_hh ``(G * H)``; the equations leave leading axes
+    free, so weights may carry a ``trial`` axis in front (inputs and states then carry it too, before ``batch``).
+    """
+
+    #: names of the gates, in torch's order
+    gate_names: ClassVar[tuple[str, ...]]
+    #: whether combine depends on u_x + u_h alone
+    additive: ClassVar[bool]
+
+    def __init__(self, input_size: int, hidden_size: int, *, bias: bool, init: Any,
+                 generator: Generator | None, dtype: torch.dtype | None, device: torch.device | str | None):
+        super().__init__(input_size, hidden_size)
+        self.init = init
+        rows = len(self.gate_names) * hidden_size
+        kind: dict[str, Any] = {"dtype": dtype, "device": device}
+        self.weight_ih = nn.Parameter(torch.empty(rows, input_size, **kind))
+        self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size, **kind))
+        self.bias_ih = nn.Parameter(torch.empty(rows, **kind)) if bias else None
+        self.bias_hh = nn.Parameter(torch.empty(rows, **kind)) if bias else None
+        self.reset_parameters(generator)
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draw the weights as ``recurrent_init`` says, in float64 on the CPU, so that dtype and device do not matter."""
+        size = self.hidden_size
+        for block in self.weight_ih.split(size):
+            block.copy_(self.init.dense(size, self.input_size, 1 / math.sqrt(size), generator))
+        for block in self.weight_hh.split(size):
+            block.copy_(self.init.recurrent(size, generator))
+        for bias in (self.bias_ih, self.bias_hh):
+            if bias is not None:
+                for block in bias.split(size):
+                    block.copy_(self.init.bias(size, 1 / math.sqrt(size), generator))
+
+    # --- the equation ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def combine(self, u_x: Float[Tensor, "*batch gates"], u_h: Float[Tensor, "*batch gates"] | None,
+                s_prev: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        """s_t from the gates' preactivations; an additive cell gets their sum as ``u_x`` and None as ``u_h``."""
+
+    @abstractmethod
+    def local(self, u_x: Float[Tensor, "*batch gates"], u_h: Float[Tensor, "*batch gates"] | None,
+              s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]) -> Local:
+        """The diagonal derivatives of ``combine`` at these steps."""
+
+    def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        """One step: s_t from x_t and s_{t-1}."""
+        return self.combine(*self.preactivations(x, s), s)
+
+    def preactivations(self, x: Tensor, s_prev: Tensor) -> tuple[Tensor, Tensor | None]:
+        """(u_x, u_h), or (u_x + u_h, None) for an additive cell; all steps of a trace in one product."""
+        u_x = _affine(x, self.weight_ih, self.bias_ih)
+        u_h = _affine(self.hidden(s_prev), self.weight_hh, self.bias_hh)
+        return (u_x + u_h, None) if self.additive else (u_x, u_h)
+
+    def recurrent_matrices(self) -> dict[str, Float[Tensor, "hidden hidden"]]:
+        """The blocks of weight_hh by gate."""
+        return dict(zip(self.gate_names, self.weight_hh.detach().split(self.hidden_size, dim=-2), strict=True))
+
+    # --- Jacobians -------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def jacobian(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"],
+                 s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state state"]:
+        """J_t[n i, m j] = sum_g by_recurrent[n g i] W_hh[g i, j] [m = h] + by_state[n m i] [i = j]."""
+        local = self.local(*self.preactivations(x, s_prev), s_prev, s)
+        size, blocks = self.hidden_size, len(self.state_blocks)
+        through_hidden = _rows(local.by_recurrent, self.weight_hh, size)
+        if local.by_state is None:
+            return through_hidden.flatten(-3, -2)
+        full = through_hidden.new_zeros(*through_hidden.shape[:-1], blocks, size)
+        full[..., 0, :] = through_hidden
+        # (..., N, H, N, H) seen as its diagonal over the two H axes: (..., N, N, H)
+        full.diagonal(dim1=-3, dim2=-1).add_(local.by_state)
+        return full.flatten(-2).flatten(-3, -2)
+
+    @torch.no_grad()
+    def input_jacobian(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"],
+                       s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state input"]:
+        """ds_t/dx_t[n i, j] = sum_g by_input[n g i] W_ih[g i, j]."""
+        local = self.local(*self.preactivations(x, s_prev), s_prev, s)
+        return _rows(local.by_input, self.weight_ih, self.hidden_size).flatten(-3, -2)
+
+    # --- the fused unroll and the adjoint recursion ----------------------------------------------------------------
+
+    def scan(self, inputs: Float[Tensor, "time batch input"],
+             state: Float[Tensor, "batch state"]) -> Float[Tensor, "time+1 batch state"]:
+        """All states; the backward pass is the closed-form adjoint recursion."""
+        if self.weight_hh.dim() > 2:
+            return self.unroll(inputs, state)
+        return _Scan.apply(self, inputs, state, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)  # type: ignore
+
+    def outputs(self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
+                ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
+        """h_t for all t and the last state, by the same recursion; the states stay inside."""
+        if self.weight_hh.dim() > 2:
+            return super().outputs(inputs, state)
+        return _Outputs.apply(self, inputs, state, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)  # type: ignore
+
+    @torch.no_grad()
+    def vjp(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"],
+            s: Float[Tensor, "*batch state"], cotangent: Float[Tensor, "*batch state"]) -> tuple[Tensor, Tensor]:
+        """As ``Cell.vjp``, from the closed form."""
+        if self.weight_hh.dim() > 2:
+            return super().vjp(x, s_prev, s, cotangent)
+        local = self.local(*self.preactivations(x, s_prev), s_prev, s)
+        parts = cotangent.unflatten(-1, (len(self.state_blocks), 1, self.hidden_size))
+        d_h = (parts * local.by_recurrent).sum(-3).flatten(-2)
+        d_x = d_h if self.additive else (parts * local.by_input).sum(-3).flatten(-2)
+        through_hidden = d_h @ self.weight_hh
+        if local.by_state is None:
+            return through_hidden, d_x @ self.weight_ih
+        by_state = (parts * local.by_state).sum(-3)
+        by_state[..., 0, :] += through_hidden
+        return by_state.flatten(-2), d_x @ self.weight_ih
+
+    @torch.no_grad()
+    def pullback(self, inputs: Float[Tensor, "time batch input"], states: Float[Tensor, "time+1 batch state"],
+                 immediate: Float[Tensor, "time+1 batch state"]) -> tuple[Tensor, Tensor]:
+        """As ``Cell.pullback``, from the closed form."""
+        if self.weight_hh.dim() > 2:
+            return super().pullback(inputs, states, immediate)
+        local = self.local(*self.preactivations(inputs, states[:-1]), states[:-1], states[1:])
+        adjoints = immediate.clone(memory_format=torch.contiguous_format)
+        _, d_x = self._reverse(local, adjoints)
+        return adjoints, d_x @ self.weight_ih
+
+    def _forward_scan(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """(states, u_x, u_h) over all steps; in an additive cell the first product's buffer takes the sum in place."""
+        weight, size = self.weight_hh.t(), self.hidden_size
+        if self.additive:
+            u_x = _affine(inputs, self.weight_ih, None if self.bias_ih is None else self.bias_ih + self.bias_hh)
+            states = [state]
+            for u in u_x.unbind(0):
+                u.addmm_(states[-1][:, :size], weight)
+                states.append(self.combine(u, None, states[-1]))
+            return torch.stack(states), u_x, None
+        u_x = _affine(inputs, self.weight_ih, self.bias_ih)
+        u_h = torch.empty_like(u_x)
+        states = [state]
+        for u, v in zip(u_x.unbind(0), u_h.unbind(0), strict=True):
+            if self.bias_hh is None:
+                torch.mm(states[-1][:, :size], weight, out=v)
+            else:
+                torch.addmm(self.bias_hh, states[-1][:, :size], weight, out=v)
+            states.append(self.combine(u, v, states[-1]))
+        return torch.stack(states), u_x, u_h
+
+    def _reverse(self, local: Local, adjoints: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn dl_t/ds_t into a_t, in place; return (d_h, d_x) = (dL/du_h, dL/du_x) for all steps ``(T, B, G * H)``.
+
+        d_h[g] = sum_n a_t[n] by_recurrent[n g];  a_{t-1}[m] = dl[m] + sum_n a_t[n] by_state[n m] + [m = h] d_h W_hh
+        """
+        steps, batch, blocks, gates, size = local.by_recurrent.shape
+        d_h = adjoints.new_empty(steps, batch, gates * size)
+        hidden, out = adjoints[..., :size].unbind(0), d_h.unbind(0)
+        if blocks == 1:
+            whole, deltas = adjoints.view(steps + 1, batch, 1, size).unbind(0), d_h.view(steps, batch, gates, size).unbind(0)
+            by_recurrent = local.by_recurrent.squeeze(2).unbind(0)
+            by_state = local.by_state.reshape(steps, batch, size).unbind(0) if local.by_state is not None else None
+            for t in range(steps - 1, -1, -1):
+                torch.mul(whole[t + 1], by_recurrent[t], out=deltas[t])
+                hidden[t].addmm_(out[t], self.weight_hh)
+                if by_state is not None:
+                    hidden[t].addcmul_(hidden[t + 1], by_state[t])
+        else:
+            split = adjoints.view(steps + 1, batch, blocks, 1, size)
+            for t in range(steps - 1, -1, -1):
+                torch.sum(split[t + 1] * local.by_recurrent[t], dim=1, out=out[t].view(batch, gates, size))
+                if local.by_state is not None:
+                    split[t].squeeze(2).add_((split[t + 1] * local.by_state[t]).sum(1))
+                hidden[t].addmm_(out[t], self.weight_hh)
+        if self.additive:
+            return d_h, d_h
+        return d_h, (adjoints[1:].view(steps, batch, blocks, 1, size) * local.by_input).sum(2).flatten(-2)
+
+
+class _Scan(torch.autograd.Function):
+    """The unroll of an affine cell with backpropagation through time written out; gives all states."""
+
+    @staticmethod
+    def forward(ctx: Any, cell: AffineCell, inputs: Tensor, state: Tensor, *parameters: Tensor | None) -> Tensor:
+        states, u_x, u_h = cell._forward_scan(inputs, state)
+        ctx.cell = cell
+        ctx.save_for_backward(inputs, states, u_x, u_h)
+        return states
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, immediate: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        return _backward(ctx, immediate.clone(memory_format=torch.contiguous_format))
+
+
+class _Outputs(torch.autograd.Function):
+    """As ``_Scan``; gives h_1 ... h_T and s_T."""
+
+    @staticmethod
+    def forward(ctx: Any, cell: AffineCell, inputs: Tensor, state: Tensor, *parameters: Tensor | None) -> Any:
+        states, u_x, u_h = cell._forward_scan(inputs, state)
+        ctx.cell = cell
+        ctx.save_for_backward(inputs, states, u_x, u_h)
+        return cell.hidden(states[1:]), states[-1].clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, by_hidden: Tensor, by_last: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        cell = ctx.cell
+        steps, batch, size = by_hidden.shape
+        immediate = by_hidden.new_empty(steps + 1, batch, cell.state_size)
+        immediate[0] = 0
+        immediate[1:, :, :size] = by_hidden
+        immediate[1:, :, size:] = 0
+        immediate[-1] += by_last
+        return _backward(ctx, immediate)
+
+
+def _backward(ctx: Any, immediate: Tensor) -> tuple[Tensor | None, ...]:
+    """Gradients of a scan's arguments from dl_t/ds_t, whose buffer becomes the adjoints."""
+    cell, (inputs, states, u_x, u_h) = ctx.cell, ctx.saved_tensors
+    local = cell.local(u_x, u_h, states[:-1], states[1:])
+    d_h, d_x = (d.flatten(0, 1) for d in cell._reverse(local, immediate))
+    by_inputs = (d_x @ cell.weight_ih).view_as(inputs) if ctx.needs_input_grad[1] else None
+    by_ih = d_x.t() @ inputs.flatten(0, 1)
+    by_hh = d_h.t() @ cell.hidden(states[:-1]).flatten(0, 1)
+    has_bias = cell.bias_ih is not None
+    by_bias_hh = d_h.sum(0) if has_bias else None
+    by_bias_ih = (by_bias_hh if cell.additive else d_x.sum(0)) if has_bias else None
+    return None, by_inputs, immediate[0], by_ih, by_hh, by_bias_ih, by_bias_hh
+
+
+def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """x W^T + b with leading axes free: a weight ``(trial, out, in)`` meets an x ``(..., trial, batch, in)``."""
+    if weight.dim() == 2:
+        return nn.functional.linear(x, weight, bias)
+    product = x @ weight.mT
+    return product if bias is None else product + bias.unsqueeze(-2)
+
+
+def _rows(diagonals: Float[Tensor, "*batch n g h"], weight: Tensor, size: int) -> Tensor:
+    """sum_g diag(diagonals[n, g]) weight[g], shape (..., N, H, columns)."""
+    gates = weight.split(size, dim=-2)
+    if weight.dim() > 2:  # a trial axis: make room for the batch axis behind it
+        gates = tuple(gate.unsqueeze(-3) for gate in gates)
+    total = diagonals[..., 0, :].unsqueeze(-1) * gates[0].unsqueeze(-3)
+    for g in range(1, len(gates)):
+        total.addcmul_(diagonals[..., g, :].unsqueeze(-1), gates[g].unsqueeze(-3))
+    return total

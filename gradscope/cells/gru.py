@@ -1,0 +1,76 @@
+"""The GRU cell in torch's form."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.activations import ACTIVATIONS
+from gradscope.cells._affine import AffineCell, Local
+from gradscope.cells._cell import Gate
+from gradscope.options import Named, component
+from gradscope.registry import register
+
+
+@register("cell", "gru")
+class GRU(AffineCell):
+    """h_t = (1 - z) n + z h_{t-1}, with r, z = sigmoid(.) and n = tanh(W_in x_t + b_in + r (W_hn h_{t-1} + b_hn)).
+
+    State s = h. Against the LSTM: forget and input gate are one (z and 1 - z), h and c are one, there is no output gate. The
+    reset gate acts after the recurrent product, and z keeps the old state: torch's convention, whose state dict loads. With
+    W_hh = 0, J_t = diag(z_t).
+
+    Reference: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder; Chung et al. (2014).
+    """
+
+    gate_names = ("r", "z", "n")
+    additive = False
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
+        bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
+        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        generator: Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ):
+        super().__init__(input_size, hidden_size, bias=bias, init=component("init", recurrent_init),
+                         generator=generator, dtype=dtype, device=device)
+
+    def combine(self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None,
+                s_prev: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        """h_t = n + z (h_{t-1} - n)."""
+        assert u_h is not None
+        size = self.hidden_size
+        r, z = torch.sigmoid(u_x[..., : 2 * size] + u_h[..., : 2 * size]).chunk(2, dim=-1)
+        n = torch.tanh(torch.addcmul(u_x[..., 2 * size :], r, u_h[..., 2 * size :]))
+        return torch.lerp(n, s_prev, z)
+
+    def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
+        """dh/d(u_r, u_z, u_n): through n: (1 - z) n' times (v r', -, 1), v = u_h[n]; dh/du_z = (h_{t-1} - n) z'; u_h[n] by r."""
+        assert u_h is not None
+        size = self.hidden_size
+        r, z = torch.sigmoid(u_x[..., : 2 * size] + u_h[..., : 2 * size]).chunk(2, dim=-1)
+        v = u_h[..., 2 * size :]
+        n = torch.tanh(torch.addcmul(u_x[..., 2 * size :], r, v))
+        through_n = (1 - z) * (1 - n * n)
+        by_r, by_z = through_n * v * r * (1 - r), (s_prev - n) * z * (1 - z)
+        by_input = torch.stack((by_r, by_z, through_n), dim=-2).unsqueeze(-3)
+        by_recurrent = torch.stack((by_r, by_z, through_n * r), dim=-2).unsqueeze(-3)
+        return Local(by_input, by_recurrent, z.unsqueeze(-2).unsqueeze(-2))
+
+    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+        """reset gate, update gate and candidate."""
+        u_x, u_h = self.preactivations(x, s_prev)
+        assert u_h is not None
+        size, sigmoid = self.hidden_size, ACTIVATIONS["sigmoid"]
+        r, z = (u_x[..., : 2 * size] + u_h[..., : 2 * size]).chunk(2, dim=-1)
+        n = torch.addcmul(u_x[..., 2 * size :], torch.sigmoid(r), u_h[..., 2 * size :])
+        return {"r": Gate(sigmoid, r), "z": Gate(sigmoid, z), "n": Gate(ACTIVATIONS["tanh"], n)}

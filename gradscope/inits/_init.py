@@ -1,0 +1,39 @@
+"""Init: how a network's weights are drawn."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import torch
+from torch import Generator, Tensor
+
+from gradscope.registry import Component
+
+
+class Init(Component):
+    """An initialisation of recurrent weights and, where its source says so, of the other ones.
+
+    Everything is drawn in float64 on the CPU, so that a seed gives the same weights in any dtype on any device.
+    """
+
+    @abstractmethod
+    def recurrent(self, size: int, generator: Generator | None) -> Tensor:
+        """A recurrent matrix ``(size, size)``, one for each gate."""
+
+    def dense(self, rows: int, columns: int, bound: float, generator: Generator | None) -> Tensor:
+        """An input or readout matrix ``(rows, columns)``: torch's U(-bound, bound) unless the source has its own."""
+        return uniform(rows, columns, bound, generator)
+
+    def bias(self, size: int, bound: float, generator: Generator | None) -> Tensor:
+        """A bias ``(size,)``: zero unless the source has its own."""
+        return torch.zeros(size, dtype=torch.float64)
+
+
+def normal(rows: int, columns: int, std: float, generator: Generator | None) -> Tensor:
+    """Independent N(0, std^2) entries in float64."""
+    return std * torch.randn(rows, columns, dtype=torch.float64, generator=generator)
+
+
+def uniform(rows: int, columns: int, bound: float, generator: Generator | None) -> Tensor:
+    """Independent U(-bound, bound) entries in float64."""
+    return bound * (2 * torch.rand(rows, columns, dtype=torch.float64, generator=generator) - 1)

@@ -1,0 +1,30 @@
+"""Identity: the IRNN's."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.inits._init import Init, normal
+from gradscope.registry import register
+
+
+@register("init", "identity")
+class Identity(Init):
+    """Recurrent weights scale * I, other weights N(0, std^2), zero biases; with relu the IRNN.
+
+    Reference: Le, Jaitly and Hinton (2015), A simple way to initialize recurrent networks of rectified linear units:
+    scale 1 (0.01 for their 'small' variant) and standard deviation 0.001.
+    """
+
+    scale: float = Field(1.0, gt=0, description="factor of the identity")
+    std: float = Field(0.001, gt=0, description="standard deviation of the input and readout weights")
+
+    def recurrent(self, size: int, generator: Generator | None) -> Tensor:
+        """scale * I."""
+        return self.scale * torch.eye(size, dtype=torch.float64)
+
+    def dense(self, rows: int, columns: int, bound: float, generator: Generator | None) -> Tensor:
+        """N(0, std^2)."""
+        return normal(rows, columns, self.std, generator)
