@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gradscope import grid, marks
 from gradscope.errors import ConfigError
@@ -218,9 +218,13 @@ def _trial(point: grid.Point) -> Trial:
     for index, length in enumerate(settings.evaluation.lengths):
         if not hasattr(settings.task, "length"):
             raise ConfigError(f"the task {settings.task.name!r} has no length to test at", key="evaluation.lengths")
-        section = point.settings["evaluation"]
-        component("task", {**dump(settings.task), "length": length}, key=f"evaluation.lengths[{index}]",
-                  place=section["lengths"].places[index] if isinstance(section, Mapping) else None)
+        try:
+            settings.task.at_length(length)
+        except ValidationError as error:
+            section = point.settings["evaluation"]
+            place = section["lengths"].places[index] if isinstance(section, Mapping) else None
+            raise ConfigError(f"the task cannot have length {length}: {error.errors()[0]['msg']}", where=place,
+                              key=f"evaluation.lengths[{index}]") from None
     configuration = " · ".join(label for axis, label in point.axes.items() if axis not in ("seed", "task.length"))
     return Trial(settings=settings, configuration=configuration or settings.cell.name, axes=point.axes)
 

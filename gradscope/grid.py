@@ -105,7 +105,7 @@ def _label(key: str, value: Any) -> str:
         return " ".join(part for part in (str(value.get("name", last)), f"({rest})" if rest else "") if part)
     if isinstance(value, str):
         return value
-    shown = {None: "null", True: "on", False: "off"}.get(value, value) if not isinstance(value, list) else value
+    shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
     return f"{last.replace('_', ' ')} {shown}"
 
 

@@ -39,7 +39,9 @@ _C = TypeVar("_C", bound=type)
 class Component(BaseModel):
     """Base of every component that is nothing but its options: typed, frozen, and refusing what it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_default=True, arbitrary_types_allowed=True
+    )
 
     @property
     def name(self) -> str:

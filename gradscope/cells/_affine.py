@@ -162,7 +162,7 @@ class AffineCell(Cell):
             return super().pullback(inputs, states, immediate)
         local = self.local(*self.preactivations(inputs, states[:-1]), states[:-1], states[1:])
         adjoints = immediate.clone(memory_format=torch.contiguous_format)
-        _, d_x = self._reverse(local, adjoints)
+        _, d_x = self._reverse(local, adjoints, self.weight_hh)
         return adjoints, d_x @ self.weight_ih
 
     def _forward_scan(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -186,7 +186,7 @@ class AffineCell(Cell):
             states.append(self.combine(u, v, states[-1]))
         return torch.stack(states), u_x, u_h
 
-    def _reverse(self, local: Local, adjoints: Tensor) -> tuple[Tensor, Tensor]:
+    def _reverse(self, local: Local, adjoints: Tensor, weight_hh: Tensor) -> tuple[Tensor, Tensor]:
         """Turn dl_t/ds_t into a_t, in place; return (d_h, d_x) = (dL/du_h, dL/du_x) for all steps ``(T, B, G * H)``.
 
         d_h[g] = sum_n a_t[n] by_recurrent[n g];  a_{t-1}[m] = dl[m] + sum_n a_t[n] by_state[n m] + [m = h] d_h W_hh
@@ -200,7 +200,7 @@ class AffineCell(Cell):
             by_state = local.by_state.reshape(steps, batch, size).unbind(0) if local.by_state is not None else None
             for t in range(steps - 1, -1, -1):
                 torch.mul(whole[t + 1], by_recurrent[t], out=deltas[t])
-                hidden[t].addmm_(out[t], self.weight_hh)
+                hidden[t].addmm_(out[t], weight_hh)
                 if by_state is not None:
                     hidden[t].addcmul_(hidden[t + 1], by_state[t])
         else:
@@ -209,7 +209,7 @@ class AffineCell(Cell):
                 torch.sum(split[t + 1] * local.by_recurrent[t], dim=1, out=out[t].view(batch, gates, size))
                 if local.by_state is not None:
                     split[t].squeeze(2).add_((split[t + 1] * local.by_state[t]).sum(1))
-                hidden[t].addmm_(out[t], self.weight_hh)
+                hidden[t].addmm_(out[t], weight_hh)
         if self.additive:
             return d_h, d_h
         return d_h, (adjoints[1:].view(steps, batch, blocks, 1, size) * local.by_input).sum(2).flatten(-2)
@@ -222,7 +222,7 @@ class _Scan(torch.autograd.Function):
     def forward(ctx: Any, cell: AffineCell, inputs: Tensor, state: Tensor, *parameters: Tensor | None) -> Tensor:
         states, u_x, u_h = cell._forward_scan(inputs, state)
         ctx.cell = cell
-        ctx.save_for_backward(inputs, states, u_x, u_h)
+        ctx.save_for_backward(inputs, states, u_x, u_h, *parameters[:2])
         return states
 
     @staticmethod
@@ -238,7 +238,7 @@ class _Outputs(torch.autograd.Function):
     def forward(ctx: Any, cell: AffineCell, inputs: Tensor, state: Tensor, *parameters: Tensor | None) -> Any:
         states, u_x, u_h = cell._forward_scan(inputs, state)
         ctx.cell = cell
-        ctx.save_for_backward(inputs, states, u_x, u_h)
+        ctx.save_for_backward(inputs, states, u_x, u_h, *parameters[:2])
         return cell.hidden(states[1:]), states[-1].clone()
 
     @staticmethod
@@ -256,10 +256,10 @@ class _Outputs(torch.autograd.Function):
 
 def _backward(ctx: Any, immediate: Tensor) -> tuple[Tensor | None, ...]:
     """Gradients of a scan's arguments from dl_t/ds_t, whose buffer becomes the adjoints."""
-    cell, (inputs, states, u_x, u_h) = ctx.cell, ctx.saved_tensors
+    cell, (inputs, states, u_x, u_h, weight_ih, weight_hh) = ctx.cell, ctx.saved_tensors
     local = cell.local(u_x, u_h, states[:-1], states[1:])
-    d_h, d_x = (d.flatten(0, 1) for d in cell._reverse(local, immediate))
-    by_inputs = (d_x @ cell.weight_ih).view_as(inputs) if ctx.needs_input_grad[1] else None
+    d_h, d_x = (d.flatten(0, 1) for d in cell._reverse(local, immediate, weight_hh))
+    by_inputs = (d_x @ weight_ih).view_as(inputs) if ctx.needs_input_grad[1] else None
     by_ih = d_x.t() @ inputs.flatten(0, 1)
     by_hh = d_h.t() @ cell.hidden(states[:-1]).flatten(0, 1)
     has_bias = cell.bias_ih is not None

@@ -1,0 +1,203 @@
+"""gradscope: run | report | show | list | validate | schema.
+
+torch and the plotting libraries are imported only by the commands that need them.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gradscope.errors import GradscopeError
+
+EXIT_FAILED_TRIAL, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class _Group(click.Group):
+    """Prints our own errors as one message, without a traceback, and leaves with the code that belongs to them."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except GradscopeError as error:
+            click.echo(f"gradscope: {error}", err=True)
+            ctx.exit(EXIT_BAD_INPUT)
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="gradscope")
+def main() -> None:
+    """An instrument for vanishing and exploding gradients.
+
+    Start with:  gradscope run experiments/quickstart.yaml
+    """
+
+
+@main.command()
+@click.argument("experiment", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: reports/<name of the experiment>]")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that run trials.")
+@click.option("--scheduler", metavar="ADDRESS", help="Use the Dask cluster at this address instead of local processes.")
+@click.option("--device", default="cpu", show_default=True, help="torch device, such as cuda.")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True,
+              help="Override a key of the file, such as training.steps=500; may be repeated.")
+@click.option("--report/--no-report", default=True, show_default=True, help="Write the report at the end.")
+def run(experiment: Path, out: Path | None, workers: int, scheduler: str | None, device: str, overrides: tuple[str, ...],
+        report: bool) -> None:
+    """Run the trials of an EXPERIMENT (a YAML file) that are missing, then write its report.
+
+    A run can be stopped at any time and started again; trials that are recorded are not run twice. Exit codes: 0 done, 1 a
+    trial failed for a cause other than divergence, 2 bad input, 130 interrupted.
+    """
+    from gradscope import config
+    from gradscope.records import RunDirectory
+    from gradscope.sweep import prepare, run_sweep
+
+    loaded = config.load(experiment, dict(_override(text) for text in overrides))
+    _check_device(device)
+    directory = RunDirectory(out or Path("reports") / loaded.name)
+    missing = prepare(loaded, directory, device)
+    recorded = len(loaded.trials) - len(missing)
+    note = f", {recorded} already recorded" if recorded else ""
+    click.echo(f"{loaded.name}: {len(loaded.trials)} trial{'s' * (len(loaded.trials) > 1)}{note} -> {directory.path}")
+    outcomes: dict[str, str] = {}
+    try:
+        with _observer(missing) as observer:
+            outcomes = run_sweep(loaded, directory, observer, workers=workers, scheduler=scheduler, device=device)
+    except KeyboardInterrupt:
+        click.echo(f"\ninterrupted: {len(directory.done())} of {len(loaded.trials)} trials are recorded; the same command goes "
+                   "on from there", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    if report and directory.done():
+        _write_report(directory)
+    _say_failures(directory)
+    sys.exit(EXIT_FAILED_TRIAL if "failed" in outcomes.values() else 0)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+def report(run: Path) -> None:
+    """Draw the report of a RUN directory anew from what is recorded."""
+    from gradscope.records import RunDirectory
+
+    _write_report(RunDirectory(run))
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--csv", "as_csv", is_flag=True, help="The summary as CSV.")
+def show(run: Path, as_csv: bool) -> None:
+    """Print a summary of a RUN directory."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from gradscope import tables
+    from gradscope.records import RunDirectory
+
+    directory = RunDirectory(run)
+    loaded = tables.load(directory)
+    summary = tables.summary(loaded)
+    if as_csv:
+        click.echo(summary.to_csv(index=False), nl=False)
+        return
+    manifest = directory.manifest()
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(f"[bold]{manifest['name']}[/bold]  {manifest['question']}", highlight=False)
+    console.print(f"{len(loaded['trials'])} of {len(manifest['trials'])} trials recorded, created {manifest['created']}")
+    table = Table()
+    formatted = tables.formatted(summary)
+    for column in formatted.columns:
+        table.add_column(str(column), justify="left" if column == "configuration" else "right", overflow="fold")
+    for row in formatted.itertuples(index=False):
+        table.add_row(*(str(cell) for cell in row))
+    console.print(table)
+    for sentence in tables.verdict(loaded):
+        console.print(f"- {sentence}", highlight=False)
+    _say_failures(directory)
+
+
+@main.command("list")
+@click.argument("kind", required=False)
+@click.argument("name", required=False)
+def list_(kind: str | None, name: str | None) -> None:
+    """List components: all, those of one KIND (cell, task, clip, ...), or one in full by NAME."""
+    from gradscope import catalogue
+
+    click.echo(catalogue.text(kind, name))
+
+
+@main.command()
+@click.argument("experiments", type=click.Path(path_type=Path), nargs=-1, required=True)
+def validate(experiments: tuple[Path, ...]) -> None:
+    """Check EXPERIMENTS without running them, and say which trials they hold."""
+    from gradscope import config
+
+    bad = False
+    for path in experiments:
+        try:
+            loaded = config.load(path)
+        except GradscopeError as error:
+            click.echo(f"gradscope: {error}", err=True)
+            bad = True
+            continue
+        count = len(loaded.trials)
+        labels = list(dict.fromkeys(trial.configuration for trial in loaded.trials))
+        shown = ", ".join(labels[:8]) + (", ..." if len(labels) > 8 else "")
+        click.echo(f"{path}: ok, {count} trial{'s' * (count > 1)} of {len(labels)} configuration{'s' * (len(labels) > 1)}: {shown}")
+    sys.exit(EXIT_BAD_INPUT if bad else 0)
+
+
+@main.command()
+def schema() -> None:
+    """Print the JSON Schema of experiment files, for editors."""
+    from gradscope.catalogue import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+def _override(text: str) -> tuple[str, Any]:
+    from gradscope import marks
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise GradscopeError(f"--set {text!r}: should be KEY=VALUE, such as training.steps=500")
+    return key, marks.read(f"value: {value}", "--set")["value"]
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise GradscopeError(f"--device {device!r} cannot be used here: {str(error).splitlines()[0]}") from None
+
+
+def _observer(trials: list[Any]) -> Any:
+    from gradscope.progress import LiveProgress, PlainProgress
+
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        return LiveProgress(trials, Console())
+    return PlainProgress(trials, sys.stdout)
+
+
+def _write_report(directory: Any) -> None:
+    from gradscope.report import write_report
+
+    click.echo(f"report: {write_report(directory)}")
+
+
+def _say_failures(directory: Any) -> None:
+    for trial, failure in directory.failures().items():
+        click.echo(f"trial {trial} failed: {failure['error']} (traceback in {directory.path}/failures/{trial}.json)", err=True)
+
+
+if __name__ == "__main__":
+    main()

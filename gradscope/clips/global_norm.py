@@ -1,0 +1,30 @@
+"""Clipping by the global norm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from gradscope.clips._clip import Clip
+from gradscope.registry import register
+
+
+@register("clip", "global_norm")
+class GlobalNorm(Clip):
+    """g <- g min(1, max_norm / ||g||), ||g|| over all parameters together: the direction stays.
+
+    Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks, algorithm 1.
+    """
+
+    max_norm: float = Field(1.0, gt=0, description="largest norm that passes unchanged")
+
+    def __call__(self, gradients: Sequence[Tensor], norm: Float[Tensor, ""]) -> Float[Tensor, ""]:
+        """min(1, max_norm / ||g||)."""
+        coefficient = (self.max_norm / norm).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(coefficient.to(gradient.dtype))
+        return coefficient

@@ -1,0 +1,33 @@
+"""Clipping each parameter array by its own norm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from gradscope.clips._clip import Clip, ratio
+from gradscope.registry import register
+
+
+@register("clip", "per_parameter_norm")
+class PerParameterNorm(Clip):
+    """g_p <- g_p min(1, max_norm / ||g_p||) for each parameter array p alone: arrays lose their relative size.
+
+    Reference: what Keras calls ``clipnorm``, as against its ``global_clipnorm``.
+    """
+
+    max_norm: float = Field(1.0, gt=0, description="largest norm of one array that passes unchanged")
+
+    def __call__(self, gradients: Sequence[Tensor], norm: Float[Tensor, ""]) -> Float[Tensor, ""]:
+        """||clipped g|| / ||g||."""
+        clipped = False
+        for gradient in gradients:
+            own = torch.linalg.vector_norm(gradient, dtype=torch.float64)
+            if own > self.max_norm:
+                clipped = True
+                gradient.mul_((self.max_norm / own).to(gradient.dtype))
+        return ratio(gradients, norm, clipped)

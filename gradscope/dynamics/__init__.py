@@ -1,0 +1,23 @@
+"""Gradient dynamics: pure mathematics on tensors and traces. It knows no task, no file and no plot."""
+
+from gradscope.dynamics.adjoints import Adjoints, adjoints, immediate_gradients, windows
+from gradscope.dynamics.horizon import MemoryHorizon, memory_horizon
+from gradscope.dynamics.jacobians import jacobian_log_norms, jacobian_product, jacobian_products, log_norm, step_jacobians
+from gradscope.dynamics.saturation import saturated
+from gradscope.dynamics.scaled import Scaled
+
+__all__ = [
+    "Adjoints",
+    "MemoryHorizon",
+    "Scaled",
+    "adjoints",
+    "immediate_gradients",
+    "jacobian_log_norms",
+    "jacobian_product",
+    "jacobian_products",
+    "log_norm",
+    "memory_horizon",
+    "saturated",
+    "step_jacobians",
+    "windows",
+]

@@ -1,0 +1,139 @@
+"""Adjoints: the gradient of the loss with respect to every state, with a log scale."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gradscope.errors import GradscopeError
+from gradscope.trace import Trace
+
+#: ln of the range that a segment's adjoints may span before it is cut in two, by dtype
+_SPAN = {torch.float32: 60.0, torch.float64: 600.0}
+
+
+class Adjoints:
+    """a_t = dL/ds_t for t = 0..time, as ``mantissa * exp(log_scale)``.
+
+    Shapes: mantissa ``(time + 1, batch, state)``, log_scale ``(time + 1, batch)`` in float64, nats.
+    """
+
+    def __init__(self, mantissa: Float[Tensor, "time+1 batch state"], log_scale: Float[Tensor, "time+1 batch"]):
+        self.mantissa, self.log_scale = mantissa, log_scale
+
+    def values(self) -> Float[Tensor, "time+1 batch state"]:
+        """The plain tensor, in float64; it may underflow where the scale does not."""
+        return self.mantissa.double() * self.log_scale.exp()[..., None]
+
+    def log_norms(self, block: slice | None = None) -> Float[Tensor, "time+1 batch"]:
+        """ln ||a_t|| of each sequence, or of one block of the state; nats, -inf where exactly zero."""
+        part = self.mantissa if block is None else self.mantissa[..., block]
+        return self.log_scale + torch.linalg.vector_norm(part, dim=-1, dtype=torch.float64).log()
+
+    def log_norm(self, block: slice | None = None) -> Float[Tensor, " time+1"]:
+        """ln ||a_t|| over state and batch together, nats."""
+        return 0.5 * torch.logsumexp(2 * self.log_norms(block), dim=-1)
+
+
+def immediate_gradients(trace: Trace, losses: Float[Tensor, "scored batch"] | None = None) -> Float[Tensor, "t b s"]:
+    """dl_t/ds_t, the derivative d+ that holds earlier states fixed: ``(time + 1, batch, state)``.
+
+    Args:
+        trace: whose states require grad.
+        losses: made from ``trace.states``; None is ``trace.losses``. What counts is their sum.
+
+    Raises:
+        GradscopeError: if there are no losses, or they do not come from ``trace.states``.
+    """
+    losses = trace.losses if losses is None else losses
+    if losses is None:
+        raise GradscopeError("the trace has no losses; give the losses made from trace.states")
+    if not trace.states.requires_grad or not losses.requires_grad:
+        raise GradscopeError("the losses are cut off from the states; compute them from trace.states with grad enabled")
+    (gradient,) = torch.autograd.grad(losses.sum(), trace.states, retain_graph=True, allow_unused=True)
+    if gradient is None:
+        raise GradscopeError("the losses do not depend on trace.states; compute them from trace.states itself")
+    return gradient
+
+
+def adjoints(
+    trace: Trace,
+    losses: Float[Tensor, "scored batch"] | None = None,
+    *,
+    tbptt: tuple[int, int] | None = None,
+) -> Adjoints:
+    """The total gradient dL/ds_t = dl_t/ds_t + J_{t+1}^T a_{t+1} for every t, run in reverse time without forming J.
+
+    Args:
+        trace: whose states require grad.
+        losses: made from ``trace.states``; None is ``trace.losses``.
+        tbptt: (length, stride): the truncated adjoint, what a training with these reaches; None is the full one.
+
+    Raises:
+        GradscopeError: as ``immediate_gradients``.
+    """
+    immediate = immediate_gradients(trace, losses)
+    inputs, states = trace.inputs, trace.states.detach()
+    if tbptt is None:
+        return _reverse(trace, inputs, states, immediate)
+    total = torch.zeros_like(immediate, dtype=torch.float64)
+    scale = torch.full(immediate.shape[:2], -torch.inf, dtype=torch.float64, device=immediate.device)
+    for start, stop, scored_from in windows(trace.time, *tbptt):
+        own = immediate[start : stop + 1].clone()
+        own[: scored_from - start + 1] = 0  # losses of the window are those at t = scored_from + 1 .. stop
+        part = _reverse(trace, inputs[start:stop], states[start : stop + 1], own)
+        # the state a window starts from is a constant to it, unless it is the initial one
+        skip = 1 if start else 0
+        here, mantissa, own_scale = slice(start + skip, stop + 1), part.mantissa[skip:].double(), part.log_scale[skip:]
+        joint = torch.maximum(scale[here], own_scale)
+        total[here] = (total[here] * (scale[here] - joint).exp()[..., None]
+                       + mantissa * (own_scale - joint).exp()[..., None])
+        scale[here] = joint
+    return Adjoints(total, scale)
+
+
+def windows(time: int, length: int, stride: int) -> list[tuple[int, int, int]]:
+    """The stretches of truncated BPTT: (start, stop, scored_from), half-open, in steps.
+
+    Every ``stride`` steps (k1) the losses of the last ``stride`` steps, [scored_from, stop), are sent back through the last
+    ``length`` steps (k2), [start, stop). stride = length cuts the sequence in chunks; stride = 1 lets every loss reach back
+    exactly ``length`` steps.
+
+    Reference: Williams and Peng (1990), An efficient gradient-based algorithm for on-line training of recurrent network
+    trajectories: BPTT(h; h').
+    """
+    return [(max(0, end - length), min(end, time), end - stride) for end in range(stride, time + stride, stride)]
+
+
+def _reverse(trace: Trace, inputs: Tensor, states: Tensor, immediate: Tensor) -> Adjoints:
+    """The recursion in segments, each rescaled per sequence so that nothing under- or overflows on the way."""
+    steps = inputs.shape[0]
+    mantissas, scales = [immediate[steps : steps + 1]], [torch.zeros_like(immediate[:1, :, 0], dtype=torch.float64)]
+    carry, scale = immediate[steps], scales[0][0]
+    stop, length = steps, 16
+    while stop > 0:
+        start = max(0, stop - length)
+        own = immediate[start : stop + 1].clone()
+        own[-1] = 0
+        # one scale for the segment: that of the larger of what comes in and what the segment adds
+        incoming = scale + _log(torch.linalg.vector_norm(carry, dim=-1, dtype=torch.float64))
+        added = _log(torch.linalg.vector_norm(own, dim=-1, dtype=torch.float64).amax(0))
+        common = torch.maximum(incoming, added)
+        common = torch.where(common.isfinite(), common, torch.zeros_like(common))
+        own = own * (-common).exp().to(own.dtype)[:, None]
+        own[-1] = carry * (scale - common).exp().to(carry.dtype)[:, None]
+        result, _ = trace.cell.pullback(inputs[start:stop], states[start : stop + 1], own)
+        norms = torch.linalg.vector_norm(result, dim=-1, dtype=torch.float64)
+        largest, smallest = norms.amax(), norms[norms > 0].amin() if bool((norms > 0).any()) else norms.amax()
+        if stop - start > 1 and bool((largest.log() - smallest.log() > _SPAN[own.dtype]) | ~largest.isfinite()):
+            length = max(1, (stop - start) // 2)
+            continue
+        mantissas.insert(0, result[:-1])
+        scales.insert(0, common.expand(stop - start, -1))
+        carry, scale, stop, length = result[0], common, start, 16
+    return Adjoints(torch.cat(mantissas), torch.cat(scales))
+
+
+def _log(x: Tensor) -> Tensor:
+    return torch.where(x > 0, x, torch.ones_like(x)).log() + torch.where(x > 0, 0.0, -torch.inf)

@@ -1,0 +1,64 @@
+"""Scaled: matrices and vectors with a logarithmic scale, for products that a float cannot hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """The tensor mantissa * exp(log_scale).
+
+    Shapes: mantissa ``(..., rows, columns)`` with largest absolute entry 1 where it is not zero; log_scale ``(...)`` in
+    float64, nats. An exact zero has mantissa 0 and log_scale -inf.
+    """
+
+    mantissa: Float[Tensor, "*batch rows columns"]
+    log_scale: Float[Tensor, "*batch"]
+
+    @classmethod
+    def of(cls, tensor: Float[Tensor, "*batch rows columns"], log_scale: Tensor | float = 0.0) -> Scaled:
+        """Normalise ``tensor * exp(log_scale)``."""
+        largest = tensor.abs().amax((-2, -1))
+        safe = torch.where(largest > 0, largest, torch.ones_like(largest))
+        return cls(tensor / safe[..., None, None], largest.double().log() + log_scale)
+
+    def __matmul__(self, other: Scaled) -> Scaled:
+        """The product, normalised again."""
+        return Scaled.of(self.mantissa @ other.mantissa, self.log_scale + other.log_scale)
+
+    def __getitem__(self, index: int | slice | Tensor) -> Scaled:
+        """Along the first leading axis."""
+        return Scaled(self.mantissa[index], self.log_scale[index])
+
+    def matrix(self) -> Float[Tensor, "*batch rows columns"]:
+        """The plain tensor, in float64; it may under- or overflow, which is what the scale is for."""
+        return self.mantissa.double() * self.log_scale.exp()[..., None, None]
+
+    def log_frobenius_norm(self) -> Float[Tensor, "*batch"]:
+        """ln of the Frobenius norm, nats; -inf where exactly zero."""
+        return self.log_scale + torch.linalg.vector_norm(self.mantissa, dim=(-2, -1), dtype=torch.float64).log()
+
+    def log_spectral_norm(self) -> Float[Tensor, "*batch"]:
+        """ln of the largest singular value, nats; -inf where exactly zero.
+
+        From the largest eigenvalue of the smaller Gram matrix in float64: relative error of order eps * size.
+        """
+        m = self.mantissa.double()
+        gram = m @ m.mT if m.shape[-2] <= m.shape[-1] else m.mT @ m
+        return self.log_scale + 0.5 * torch.linalg.eigvalsh(gram)[..., -1].clamp_min(0).log()
+
+    def log_singular_values(self) -> Float[Tensor, "*batch values"]:
+        """ln of the singular values, descending, nats.
+
+        Values less than eps times the largest are lost in a product formed in floating point; they are NaN here rather than
+        noise.
+        """
+        values = torch.linalg.svdvals(self.mantissa.double())
+        floor = values[..., :1] * torch.finfo(self.mantissa.dtype).eps * self.mantissa.shape[-1]
+        known = torch.where((values > floor) | (values[..., :1] == 0), values, torch.full_like(values, torch.nan))
+        return self.log_scale[..., None] + known.log()

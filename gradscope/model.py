@@ -1,0 +1,84 @@
+"""The model around the cell: embedding, a stack of cells unrolled, readout."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
+from torch.nn import functional as F
+
+from gradscope import registry
+from gradscope.cells import Cell, Stack
+from gradscope.inits import Init
+from gradscope.options import component
+from gradscope.tasks import Batch, Task
+from gradscope.trace import Trace, Update
+
+if TYPE_CHECKING:
+    from gradscope.config import Settings
+
+
+class SequenceModel(nn.Module):
+    """x_t (a vector, or a token's embedding) -> s_t = F(x_t, s_{t-1}) -> y_t = W_hy h_t + b_y.
+
+    Readout is computed at scored steps only; softmax is part of the loss.
+    """
+
+    def __init__(self, task: Task, cells: list[Cell], *, embedding_size: int | None, init: Init,
+                 generator: Generator | None = None, dtype: torch.dtype | None = None):
+        super().__init__()
+        self.task = task
+        self.stack = Stack(cells)
+        self.embedding: nn.Parameter | None = None
+        if task.tokens and embedding_size is not None:
+            drawn = torch.randn(task.input_size, embedding_size, dtype=torch.float64, generator=generator)
+            self.embedding = nn.Parameter(drawn.to(dtype))
+        size, bound = self.stack.hidden_size, 1 / math.sqrt(self.stack.hidden_size)
+        self.weight_hy = nn.Parameter(init.dense(task.output_size, size, bound, generator).to(dtype))
+        self.bias_y = nn.Parameter(init.bias(task.output_size, bound, generator).to(dtype))
+
+    def embed(self, inputs: Tensor) -> Float[Tensor, "time batch input"]:
+        """Vectors as they are; tokens one-hot, or by the learned embedding."""
+        if not self.task.tokens:
+            return inputs
+        if self.embedding is None:
+            return F.one_hot(inputs, self.task.input_size).to(self.weight_hy.dtype)
+        return F.embedding(inputs, self.embedding)
+
+    def readout(self, hidden: Float[Tensor, "scored batch hidden"]) -> Float[Tensor, "scored batch output"]:
+        """y = W_hy h + b_y."""
+        return F.linear(hidden, self.weight_hy, self.bias_y)
+
+    def forward(self, batch: Batch) -> Float[Tensor, "scored batch output"]:
+        """The outputs at the batch's scored steps, from s_0 = 0."""
+        hidden, _ = self.stack.outputs(self.embed(batch.inputs), self.stack.initial_state(batch.inputs.shape[1]))
+        return self.readout(hidden[batch.steps])
+
+    def trace(self, batch: Batch, *, tbptt: tuple[int, int] | None = None, update: Update | None = None,
+              train_step: int = 0) -> Trace:
+        """One unroll with every state kept, and the losses made from those states."""
+        with torch.no_grad():
+            inputs = self.embed(batch.inputs)
+            states = self.stack.scan(inputs, self.stack.initial_state(inputs.shape[1]))
+        states.requires_grad_()
+        losses = self.task.score(self.readout(self.stack.hidden(states[batch.steps + 1])), batch.targets)
+        return Trace(self.stack, inputs, states, losses / losses.numel(), batch.steps + 1, tbptt=tbptt, update=update,
+                     train_step=train_step)
+
+
+def build(settings: Settings, *, generator: Generator, device: str | torch.device = "cpu") -> SequenceModel:
+    """The model that a trial's settings describe, its weights drawn from ``generator`` on the CPU."""
+    task, options, dtype = settings.task, settings.cell, getattr(torch, settings.dtype)
+    init: Any = component("init", getattr(options, "recurrent_init", "uniform"))
+    embedding_size = settings.model.embedding_size if settings.model.embedding == "learned" else None
+    size = embedding_size if task.tokens and embedding_size is not None else task.input_size
+    cells: list[Cell] = []
+    for _ in range(settings.model.layers):
+        cell_class = registry.get("cell", registry.name_of(type(options)))
+        chosen = {name: getattr(options, name) for name in type(options).model_fields}
+        cells.append(cell_class(size, **chosen, generator=generator, dtype=dtype))
+        size = cells[-1].hidden_size
+    return SequenceModel(task, cells, embedding_size=embedding_size, init=init, generator=generator, dtype=dtype).to(device)

@@ -1,0 +1,24 @@
+"""RMSprop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import Field
+from torch import Tensor, optim
+
+from gradscope.optimizers._optimizer import Optimizer
+from gradscope.registry import register
+
+
+@register("optimizer", "rmsprop")
+class RMSprop(Optimizer):
+    """torch.optim.RMSprop. Tieleman and Hinton (2012), lecture 6.5."""
+
+    lr: float = Field(0.001, gt=0, description="learning rate")
+    alpha: float = Field(0.9, ge=0, lt=1, description="decay of the mean square")
+    momentum: float = Field(0.0, ge=0, lt=1, description="of the velocity")
+
+    def build(self, parameters: Iterable[Tensor]) -> optim.Optimizer:
+        """torch.optim.RMSprop."""
+        return optim.RMSprop(parameters, lr=self.lr, alpha=self.alpha, momentum=self.momentum)

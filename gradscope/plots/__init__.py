@@ -1,0 +1,5 @@
+"""Figures, one per file: DataFrames in, a matplotlib Figure out."""
+
+from gradscope.plots._plot import Plot
+
+__all__ = ["Plot"]

@@ -1,0 +1,48 @@
+"""The interactive figure: gradient norm against lag, by train step."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+
+from gradscope.plots._plot import palette
+from gradscope.tables import Tables
+
+
+def explorer(tables: Tables) -> go.Figure | None:
+    """ln ||ds_T/ds_{T-lag}|| against lag by configuration, with a slider over the measured train steps; None without data.
+
+    A configuration that ended early stays at its last measurement, so that every position shows all of them.
+    """
+    if "jacobian_norms" not in tables:
+        return None
+    frame = tables.at_longest("jacobian_norms")
+    frame = frame[(frame["block"] == "state") & (frame["t"] == frame.groupby("trial")["t"].transform("max"))]
+    frame = frame.replace({"log_spectral_norm": {-np.inf: np.nan}})
+    curves = frame.groupby(["configuration", "trial", "train_step", "lag"])["log_spectral_norm"].median().reset_index()
+    steps = sorted(curves["train_step"].unique())
+    colours = {label: "rgb({},{},{})".format(*(round(255 * part) for part in rgb)) for label, rgb in palette(tables).items()}
+    frames = [[_curve(curves[curves["configuration"] == label], step, label, colours[label]) for label in tables.configurations]
+              for step in steps]
+    figure = go.Figure(data=frames[0], frames=[go.Frame(data=data, name=str(step)) for step, data in zip(steps, frames, strict=True)])
+    low, high = curves["log_spectral_norm"].min(), curves["log_spectral_norm"].max()
+    margin = 0.05 * max(high - low, 1.0)
+    figure.update_layout(
+        template="plotly_white", height=460, margin={"l": 60, "r": 20, "t": 20, "b": 40}, hovermode="closest",
+        xaxis_title="lag (steps)", yaxis={"title": "ln ‖∂s<sub>T</sub>/∂s<sub>T−lag</sub>‖ (nats)",
+                                          "range": [low - margin, high + margin]},
+        legend={"orientation": "h", "y": -0.45, "x": 0},
+        sliders=[{"currentvalue": {"prefix": "train step "}, "pad": {"t": 45}, "steps": [
+            {"label": str(step), "method": "animate",
+             "args": [[str(step)], {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}]}
+            for step in steps]}],
+    )  # fmt: skip
+    return figure
+
+
+def _curve(own: object, step: int, label: str, colour: str) -> go.Scatter:
+    frame = own[own["train_step"] <= step]  # type: ignore[index]
+    frame = frame[frame["train_step"] == frame.groupby("trial")["train_step"].transform("max")]
+    line = frame.groupby("lag")["log_spectral_norm"].median()
+    return go.Scatter(x=line.index.tolist(), y=line.tolist(), name=label, mode="lines", line={"color": colour, "width": 2},
+                      hovertemplate="lag %{x}<br>%{y:.3f} nats<extra>" + label + "</extra>")

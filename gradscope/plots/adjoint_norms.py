@@ -1,0 +1,58 @@
+"""Per-step gradient norms over the sequence."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from gradscope.plots._plot import Plot, legend, lines, new_figure
+from gradscope.registry import register
+from gradscope.tables import Tables
+
+
+@register("plot", "adjoint_norms")
+class AdjointNorms(Plot):
+    """ln ||dL/ds_t|| over t, before training and at its end; under TBPTT the truncated one below."""
+
+    requires = ("adjoint_norms",)
+    title = "Per-step gradient norm"
+    order: ClassVar[int] = 40
+
+    def data(self, tables: Tables) -> pd.DataFrame:
+        """Log norm of the adjoint of the full state by trial and t, at the greatest length."""
+        frame = tables.first_and_last("adjoint_norms")
+        if tables.longest is not None:
+            frame = frame[frame["length"] == tables.longest]
+        frame = frame[frame["block"] == "state"].assign(
+            gradient=np.where(frame.loc[frame["block"] == "state", "tbptt_length"] > 0, "truncated", "full"))
+        return frame[["trial", "configuration", "seed", "when", "train_step", "gradient", "tbptt_length", "tbptt_stride", "t",
+                      "log_norm"]]
+
+    def draw(self, tables: Tables) -> Figure:
+        """Columns: before and after; rows: full and, where there is one, truncated."""
+        frame = self.data(tables)
+        times = [when for when in ("before training", "end of training") if (frame["when"] == when).any()]
+        kinds = [kind for kind in ("full", "truncated") if (frame["gradient"] == kind).any()]
+        figure, axes = new_figure(len(kinds), len(times), height=3.2 * len(kinds) + 0.6, sharey=True, sharex=True)
+        for row, kind in enumerate(kinds):
+            for column, when in enumerate(times):
+                ax, own = axes[row, column], frame[(frame["when"] == when) & (frame["gradient"] == kind)]
+                lines(ax, own[np.isfinite(own["log_norm"])], tables, x="t", y="log_norm")
+                ax.set_title(when if len(kinds) == 1 else f"{when}, {kind}")
+                if row == len(kinds) - 1:
+                    ax.set_xlabel("t (steps)")
+            axes[row, 0].set_ylabel("ln ‖dL/ds$_t$‖ (nats)")
+        legend(figure, tables, frame["configuration"])
+        return figure
+
+    def caption(self, tables: Tables) -> str:
+        """In words."""
+        text = ("Natural logarithm of the 2-norm, over units and batch together, of the total gradient of the loss (mean over scored "
+                "steps and batch) with respect to the full state at step t: median over seeds, band from the least to the "
+                "greatest. Where the loss is at the end, read from right to left: a fall is what is lost on the way back.")
+        if (self.data(tables)["gradient"] == "truncated").any():
+            text += " Truncated: what reaches s_t under the configuration's TBPTT; steps that nothing reaches are left out."
+        return text

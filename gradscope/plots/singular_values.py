@@ -1,0 +1,62 @@
+"""Singular values of Jacobian products."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+from pydantic import Field
+
+from gradscope.plots._plot import FAINT, Plot, first_trials, new_figure, panels, wrapped
+from gradscope.registry import register
+from gradscope.tables import Tables
+
+
+@register("plot", "singular_values")
+class SingularValues(Plot):
+    """ln of the singular values of J_{T:T-lag} by rank, for a few lags, at the end of training."""
+
+    most: int = Field(12, ge=1, description="configurations shown at most")
+    requires = ("spectra",)
+    title = "Singular values of Jacobian products"
+    order: ClassVar[int] = 70
+
+    def data(self, tables: Tables) -> pd.DataFrame:
+        """Singular values of each configuration's first trial at its end."""
+        frame = tables.first_and_last("spectra")
+        shown = dict(first_trials(tables, "spectra", self.most))
+        frame = frame[frame["trial"].isin(shown.values()) & (frame["kind"] == "product")]
+        ends = frame.groupby("trial")["train_step"].transform("max")
+        frame = frame[frame["train_step"] == ends].assign(lag=frame["t"] - frame["k"])
+        return frame[["configuration", "trial", "train_step", "lag", "index", "log_value"]]
+
+    def draw(self, tables: Tables) -> Figure:
+        """A panel for each configuration, on one scale."""
+        frame = self.data(tables)
+        shown = [label for label in tables.configurations if (frame["configuration"] == label).any()]
+        lags = sorted(frame["lag"].unique())
+        shades = dict(zip(lags, sns.color_palette("flare", len(lags)), strict=True))
+        rows, columns = panels(len(shown))
+        figure, axes = new_figure(rows, columns, height=2.2 * rows + 0.8, sharey=True)
+        for ax, label in zip(axes.flat, shown, strict=False):
+            for lag, own in frame[frame["configuration"] == label].groupby("lag"):
+                ax.plot(own["index"] + 1, own["log_value"], color=shades[lag], marker=".", markersize=3, linewidth=1)
+            ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
+            ax.set_title(wrapped(label))
+        for ax in axes.flat[len(shown) :]:
+            ax.set_visible(False)
+        figure.supxlabel("rank of the singular value", fontsize=10)
+        figure.supylabel("ln σ (nats)", fontsize=10)
+        from matplotlib.lines import Line2D
+
+        figure.legend([Line2D([], [], color=shades[lag], marker=".") for lag in lags], [f"lag {lag}" for lag in lags],
+                      loc="outside lower center", ncols=len(lags) or 1)
+        return figure
+
+    def caption(self, tables: Tables) -> str:
+        """In words."""
+        return ("Natural logarithm of the singular values of ∂s_T/∂s_{T-lag} by rank, first seed and sequence, end of training. A "
+                "curve that drops steeply says that only a few directions of the state still carry a gradient. Values too small to "
+                "be told from rounding in a product of this length are left out.")

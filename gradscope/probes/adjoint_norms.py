@@ -1,0 +1,33 @@
+"""Per-step gradient norms."""
+
+from __future__ import annotations
+
+
+from gradscope.dynamics import adjoints
+from gradscope.probes._probe import Columns, Probe
+from gradscope.registry import register
+from gradscope.trace import Trace
+
+
+@register("probe", "adjoint_norms")
+class AdjointNorms(Probe):
+    """ln ||dL/ds_t|| and ln ||dL/dh_t|| for every t, the loss being the mean over scored steps and batch.
+
+    Columns: t (0..time), time, block (state, or a named part such as h, c), log_norm (nats; 2-norm over units and batch
+    together), tbptt_length and tbptt_stride (0 for the full adjoint; a training with TBPTT gets its truncated adjoint
+    beside the full one).
+    """
+
+    def measure(self, trace: Trace) -> Columns:
+        """One row for each t, block and truncation."""
+        rows: dict[str, list] = {name: [] for name in ("t", "time", "block", "log_norm", "tbptt_length", "tbptt_stride")}
+        for tbptt in [None] if trace.tbptt is None else [None, trace.tbptt]:
+            found = adjoints(trace, tbptt=tbptt)
+            length, stride = tbptt or (0, 0)
+            for block, part in {"state": None, **trace.cell.blocks}.items():
+                values = found.log_norm(part)
+                rows["t"] += range(len(values))
+                rows["log_norm"] += values.tolist()
+                for name, value in (("time", trace.time), ("block", block), ("tbptt_length", length), ("tbptt_stride", stride)):
+                    rows[name] += [value] * len(values)
+        return rows

@@ -1,0 +1,37 @@
+"""How much of the cell has flattened out."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+
+from gradscope.dynamics import saturated
+from gradscope.probes._probe import Columns, Probe
+from gradscope.registry import register
+from gradscope.trace import Trace
+
+
+@register("probe", "saturation")
+class Saturation(Probe):
+    """The share of saturated units of every gate over all steps of the measured sequences, and the gate's mean value.
+
+    Saturated: |phi'(u)| at most ``threshold`` of its largest; low where u <= 0, high where u > 0. Columns: gate, low, high
+    (shares, 0..1), mean (of phi(u)).
+    """
+
+    sequences: int = Field(8, ge=1, description="sequences of the batch to measure")
+    threshold: float = Field(0.1, gt=0, lt=1, description="share of the largest slope under which a unit is saturated")
+
+    def measure(self, trace: Trace) -> Columns:
+        """One row for each gate."""
+        trace = trace.first(self.sequences)
+        columns: Columns = {"gate": [], "low": [], "high": [], "mean": []}
+        with torch.no_grad():
+            gates = trace.cell.gates(trace.inputs, trace.states[:-1])
+        for name, gate in gates.items():
+            low, high = saturated(gate.activation, gate.preactivation, self.threshold)
+            columns["gate"].append(name)
+            columns["low"].append(float(low.double().mean()))
+            columns["high"].append(float(high.double().mean()))
+            columns["mean"].append(float(gate.activation(gate.preactivation).double().mean()))
+        return columns

@@ -1,0 +1,116 @@
+"""The report of a run: figures on disk (SVG, PNG, CSV) and one page that works offline."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from gradscope import registry, tables
+from gradscope.options import component
+from gradscope.plots import Plot
+from gradscope.plots._explorer import explorer
+from gradscope.plots._plot import styled
+from gradscope.records import RunDirectory, write_atomically
+
+PAGE = "index.html"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure as the page needs it."""
+
+    name: str
+    title: str
+    caption: str
+    image: str  # a data URI
+    aspect: float  # width over height
+    problem: str = ""
+
+
+def write_report(run: RunDirectory) -> Path:
+    """Draw all figures of a run and write ``index.html``; returns its path.
+
+    Raises:
+        RunDirectoryError: if there is nothing to report.
+    """
+    loaded = tables.load(run)
+    figures = [_draw(plot, loaded, run.path / "figures") for plot in _plots(loaded)]
+    interactive = explorer(loaded)
+    summary = tables.summary(loaded)
+    page = _environment().get_template("page.html").render(
+        run=loaded.manifest,
+        recorded=len(loaded["trials"]),
+        failures=run.failures(),
+        verdict=tables.verdict(loaded),
+        strong=f"{2.718281828459045 ** tables.STRONG:.0f}",
+        expectations=tables.held_against(loaded).to_dict("records"),
+        summary=tables.formatted(summary),
+        causes=_causes(loaded),
+        task=_task(loaded),
+        figures=figures,
+        explorer=None if interactive is None else interactive.to_html(full_html=False, include_plotlyjs=True,
+                                                                      include_mathjax=False, div_id="explorer",
+                                                                      config={"responsive": True, "displaylogo": False}),
+        cost=tables.recording_cost(loaded),
+    )
+    write_atomically(run.path / "summary.csv", summary.to_csv(index=False).encode())
+    write_atomically(run.path / PAGE, page.encode())
+    return run.path / PAGE
+
+
+def _plots(loaded: tables.Tables) -> list[Plot]:
+    """The figures that the experiment names; else all that the recorded tables allow, in their own order."""
+    named = loaded.manifest.get("figures")
+    if named is not None:
+        return [component("plot", spec) for spec in named]  # type: ignore[misc]
+    plots = [registry.get("plot", name)() for name in registry.names("plot")]
+    return sorted((plot for plot in plots if set(plot.requires) <= set(loaded)), key=lambda plot: plot.order)
+
+
+def _draw(plot: Plot, loaded: tables.Tables, folder: Path) -> Shown:
+    """Draw and save one figure; a figure that cannot be drawn says why in its place and takes no other with it."""
+    missing = [name for name in plot.requires if name not in loaded]
+    try:
+        if missing:
+            raise LookupError(f"it needs the table {missing[0]!r}, which no probe of this run recorded")
+        data = plot.data(loaded)
+        if data.empty:
+            raise LookupError("the run recorded nothing that it could show")
+        with styled():
+            figure = plot.draw(loaded)
+            svg, png = io.BytesIO(), io.BytesIO()
+            figure.savefig(svg, format="svg", metadata={"Date": None})
+            figure.savefig(png, format="png")
+    except Exception as error:
+        reason = str(error) if isinstance(error, LookupError) else f"{type(error).__name__}: {error}"
+        return Shown(plot.name, plot.title, "", "", 1.0, f"This figure could not be drawn: {reason}.")
+    write_atomically(folder / f"{plot.name}.svg", svg.getvalue())
+    write_atomically(folder / f"{plot.name}.png", png.getvalue())
+    write_atomically(folder / f"{plot.name}.csv", data.to_csv(index=False).encode())
+    image = "data:image/svg+xml;base64," + base64.b64encode(svg.getvalue()).decode()
+    width, height = figure.get_size_inches()
+    return Shown(plot.name, plot.title, plot.caption(loaded), image, width / height)
+
+
+def _causes(loaded: tables.Tables) -> list[dict[str, Any]]:
+    """Diverged trials: configuration, seed, step and cause."""
+    frame = loaded["trials"]
+    return frame[frame["outcome"] == "diverged"][["configuration", "length", "seed", "steps", "cause"]].to_dict("records")
+
+
+def _task(loaded: tables.Tables) -> dict[str, str]:
+    """The task's name, baseline and criterion of success, in words."""
+    names = dict.fromkeys(trial["settings"]["task"]["name"] for trial in loaded.manifest["trials"])
+    classes = [registry.get("task", name) for name in names]
+    return {"names": ", ".join(names), "criteria": "; ".join(cls.criterion for cls in classes),
+            "about": " ".join((cls.__doc__ or "").split("\n")[0] for cls in classes)}
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(loader=jinja2.PackageLoader("gradscope", "report"), autoescape=True, undefined=jinja2.StrictUndefined,
+                              trim_blocks=True, lstrip_blocks=True)

@@ -1,0 +1,94 @@
+"""Task: what a model is asked, with the baseline of a predictor that remembers nothing and a criterion of success."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from gradscope.registry import Component
+
+
+class Batch(NamedTuple):
+    """Sequences of one length, scored at the same steps.
+
+    Shapes: inputs ``(time, batch, input)`` of floats or ``(time, batch)`` of tokens; steps ``(scored,)``, indices into
+    time, ascending; targets ``(scored, batch, output)`` of floats or ``(scored, batch)`` of classes.
+    """
+
+    inputs: Float[Tensor, "time batch input"] | Int[Tensor, "time batch"]
+    steps: Int[Tensor, " scored"]
+    targets: Tensor
+
+    @property
+    def time(self) -> int:
+        """Number of steps."""
+        return self.inputs.shape[0]
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Batch:
+        """On ``device``, floating-point numbers in ``dtype``."""
+        return Batch(*(x.to(device, dtype) if x.is_floating_point() else x.to(device) for x in self))
+
+
+class Task(Component):
+    """Base of all tasks. Sequences are drawn afresh from a generator; there is no training set to overfit."""
+
+    #: how outputs are scored: mean squared error, or cross-entropy in nats
+    loss: ClassVar[Literal["mse", "cross_entropy"]]
+    #: the criterion of success in words, with its source
+    criterion: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def input_size(self) -> int:
+        """Length of an input vector; for tokens, the size of their alphabet."""
+
+    @property
+    @abstractmethod
+    def output_size(self) -> int:
+        """Length of an output vector, or the number of classes."""
+
+    @property
+    def tokens(self) -> bool:
+        """Whether inputs are tokens, which an embedding turns into vectors."""
+        return False
+
+    def at_length(self, length: int) -> Task:
+        """The same task with sequences of another length.
+
+        Raises:
+            pydantic.ValidationError: if that length is impossible.
+        """
+        return type(self).model_validate({**self.model_dump(), "length": length})
+
+    @abstractmethod
+    def sample(self, batch_size: int, generator: Generator) -> Batch:
+        """Fresh sequences."""
+
+    @property
+    @abstractmethod
+    def baseline(self) -> float:
+        """The least expected loss of a predictor that ignores its inputs."""
+
+    def score(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, "scored batch"]:
+        """The loss of every scored step and sequence: squared error summed over outputs, or cross-entropy in nats."""
+        if self.loss == "mse":
+            return (outputs - targets).square().sum(-1)
+        return F.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+
+    @abstractmethod
+    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+        """Which sequences count as answered wrongly (bool)."""
+
+    @abstractmethod
+    def solved(self, loss: float, wrong_fraction: float) -> bool:
+        """Whether a test with this mean loss and this fraction of wrong sequences meets the criterion."""
+
+
+def integers(low: int, high: int, count: int, generator: Generator) -> Int[Tensor, " count"]:
+    """Uniform integers in [low, high)."""
+    return torch.randint(low, high, (count,), generator=generator)

@@ -1,0 +1,95 @@
+"""The adding problem."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.registry import register
+from gradscope.tasks._task import Batch, Task, integers
+
+
+@register("task", "adding")
+class Adding(Task):
+    """Add the two marked numbers of a long sequence; the answer is due at its end.
+
+    One example (length 8, placement halves; target 0.3 + 0.9 = 1.2)::
+
+        value   .5  .3  .8  .1  .6  .9  .2  .4      U[0, 1)
+        mark     0   1   0   0   0   1   0   0      two ones
+        target                               1.2
+
+    placement ``uniform``: two distinct positions anywhere (Bai, Kolter and Koltun 2018); ``halves``: one in each half
+    (Le, Jaitly and Hinton 2015; Arjovsky, Shah and Bengio 2016). Both ask for the sum: answering 1 always has a mean squared
+    error of Var[U + U] = 1/6 = 0.1667. ``pascanu``: the mark is channel 0, the first in [0, T/10), the second in
+    [T/10, T/2), T drawn for each batch from [length, 1.1 length); the target is the mean, baseline 1/24 (Pascanu, Mikolov
+    and Bengio 2013, after Hochreiter and Schmidhuber 1997).
+    """
+
+    length: int = Field(100, ge=2, description="number of time steps")
+    placement: Literal["uniform", "halves", "pascanu"] = Field("halves", description="where the marks stand")
+
+    loss = "mse"
+    criterion = (
+        "test mean squared error below 0.01 (chosen: the sources of these placements define none); placement pascanu: no "
+        "test sequence with a squared error above 0.04 (Pascanu et al. 2013)"
+    )
+
+    def model_post_init(self, context: object) -> None:
+        """Refuse a length in which pascanu's two ranges have no room."""
+        if self.placement == "pascanu" and self.length < 10:
+            raise ValueError(f"placement pascanu needs a length of at least 10, got {self.length}")
+
+    @property
+    def input_size(self) -> int:
+        """Value and mark."""
+        return 2
+
+    @property
+    def output_size(self) -> int:
+        """The sum, or the mean."""
+        return 1
+
+    @property
+    def baseline(self) -> float:
+        """Variance of the target: 1/6 for a sum of two U[0, 1), 1/24 for their mean."""
+        return 1 / 24 if self.placement == "pascanu" else 1 / 6
+
+    def sample(self, batch_size: int, generator: Generator) -> Batch:
+        """Fresh sequences."""
+        time = self.length
+        if self.placement == "pascanu":
+            time = int(integers(self.length, max(int(1.1 * self.length), self.length + 1), 1, generator))
+        values = torch.rand(time, batch_size, generator=generator)
+        first, second = self._marks(time, batch_size, generator)
+        marks, sequences = torch.zeros(time, batch_size), torch.arange(batch_size)
+        marks[first, sequences] = marks[second, sequences] = 1.0
+        target = values[first, sequences] + values[second, sequences]
+        if self.placement == "pascanu":
+            inputs, target = torch.stack((marks, values), dim=-1), target / 2
+        else:
+            inputs = torch.stack((values, marks), dim=-1)
+        return Batch(inputs, torch.tensor([time - 1]), target.view(1, batch_size, 1))
+
+    def _marks(self, time: int, batch_size: int, generator: Generator) -> tuple[Tensor, Tensor]:
+        if self.placement == "halves":
+            return (integers(0, time // 2, batch_size, generator), integers(time // 2, time, batch_size, generator))
+        if self.placement == "pascanu":
+            tenth, half = time // 10, time // 2
+            return integers(0, tenth, batch_size, generator), integers(tenth, half, batch_size, generator)
+        first = integers(0, time, batch_size, generator)
+        second = integers(0, time - 1, batch_size, generator)
+        return first, second + (second >= first)
+
+    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+        """An error above 0.04; placement pascanu: a squared error above 0.04."""
+        error = (outputs - targets)[-1, :, 0].abs()
+        return (error.square() if self.placement == "pascanu" else error) > 0.04
+
+    def solved(self, loss: float, wrong_fraction: float) -> bool:
+        """The criterion."""
+        return wrong_fraction == 0 if self.placement == "pascanu" else loss < 0.01

@@ -1,0 +1,81 @@
+"""The copy memory problem."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.registry import register
+from gradscope.tasks._task import Batch, Task
+
+SYMBOLS, MARKER, COPIED = 8, 9, 10
+
+
+@register("task", "copy_memory")
+class CopyMemory(Task):
+    """Ten symbols, a long blank, a marker; then say the ten symbols again.
+
+    One example with three symbols in place of ten and T = 5 (. is blank, M the marker), marker arjovsky::
+
+        input    3  7  1  .  .  .  .  M  .  .  .
+        target   .  .  .  .  .  .  .  .  3  7  1
+
+    Symbols 1..8, blank 0, marker 9; T + 20 steps, all scored. marker ``arjovsky``: one, at step T + 9 counted from 0
+    (Arjovsky, Shah and Bengio 2016); ``tcn``: repeated from T + 9 to the end (Bai, Kolter and Koltun 2018); ``exprnn``: one, at
+    T + 10, the step of the first symbol to say (Lezcano-Casado and Martinez-Rubio 2019). Without a memory the best is blank
+    and then one of eight: 10 ln 8 / (T + 20).
+    """
+
+    length: int = Field(100, ge=1, description="T, the blank steps between symbols and recall")
+    marker: Literal["arjovsky", "tcn", "exprnn"] = Field("arjovsky", description="where recall is asked for")
+
+    loss = "cross_entropy"
+    criterion = (
+        "under 1% of the test sequences with a wrong symbol among the ten recalled (Pascanu et al. 2013 for their "
+        "memorisation problem; the sources of these variants define none)"
+    )
+
+    @property
+    def input_size(self) -> int:
+        """Blank, eight symbols, marker."""
+        return SYMBOLS + 2
+
+    @property
+    def output_size(self) -> int:
+        """Blank and eight symbols."""
+        return SYMBOLS + 1
+
+    @property
+    def tokens(self) -> bool:
+        """Inputs are tokens."""
+        return True
+
+    @property
+    def baseline(self) -> float:
+        """10 ln 8 / (T + 20) nats."""
+        return COPIED * math.log(SYMBOLS) / (self.length + 2 * COPIED)
+
+    def sample(self, batch_size: int, generator: Generator) -> Batch:
+        """Fresh sequences."""
+        time = self.length + 2 * COPIED
+        symbols = torch.randint(1, SYMBOLS + 1, (COPIED, batch_size), generator=generator)
+        inputs = torch.zeros(time, batch_size, dtype=torch.long)
+        inputs[:COPIED] = symbols
+        at = self.length + COPIED - (0 if self.marker == "exprnn" else 1)
+        inputs[at : None if self.marker == "tcn" else at + 1] = MARKER
+        targets = torch.zeros(time, batch_size, dtype=torch.long)
+        targets[-COPIED:] = symbols
+        return Batch(inputs, torch.arange(time), targets)
+
+    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+        """Any of the ten symbols wrong."""
+        return (outputs[-COPIED:].argmax(-1) != targets[-COPIED:]).any(0)
+
+    def solved(self, loss: float, wrong_fraction: float) -> bool:
+        """The criterion."""
+        return wrong_fraction < 0.01

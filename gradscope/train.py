@@ -1,0 +1,239 @@
+"""The training loop of one trial; the only caller of backward() and of an optimiser."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from gradscope.clips import gradient_norm
+from gradscope.config import Trial
+from gradscope.dynamics import windows
+from gradscope.model import SequenceModel, build
+from gradscope.tasks import Batch
+from gradscope.trace import Update
+
+#: (train_step, steps at most, the latest loss)
+Progress = Callable[[int, int, float], None]
+
+#: sequences evaluated at once
+EVALUATION_BATCH = 250
+
+
+@dataclass
+class Outcome:
+    """What a trial left: its tables, column by column, and where its time went.
+
+    ``tables`` depend on the trial's settings alone; ``seconds`` (total, probes, evaluation) on the machine as well.
+    """
+
+    tables: dict[str, dict[str, list]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=lambda: {"total": 0.0, "probes": 0.0, "evaluation": 0.0})
+
+    def add(self, table: str, **columns: Any) -> None:
+        """Append rows; a value that is not a list stands for every row."""
+        count = max((len(v) for v in columns.values() if isinstance(v, list | range)), default=1)
+        target = self.tables.setdefault(table, {name: [] for name in columns})
+        for name, values in columns.items():
+            target[name] += values if isinstance(values, list | range) else [values] * count
+
+
+class Diverged(Exception):
+    """The loss or the gradient is no longer a number."""
+
+
+def run_trial(trial: Trial, *, device: str = "cpu", progress: Progress | None = None) -> Outcome:
+    """Train one trial to its end: solved, out of steps, or diverged, which is an outcome like the others.
+
+    Everything random comes from generators seeded by (experiment seed, trial id); probes draw nothing.
+    """
+    return _Run(trial, device, progress or (lambda *_: None)).run()
+
+
+class _Run:
+    def __init__(self, trial: Trial, device: str, progress: Progress):
+        settings = trial.settings
+        self.settings, self.progress, self.device = settings, progress, torch.device(device)
+        self.dtype = getattr(torch, settings.dtype)
+        self.model: SequenceModel = build(settings, generator=_generator(trial, "weights"), device=self.device)
+        self.named = dict(self.model.named_parameters())
+        self.optimizer = settings.optimizer.build(self.model.parameters())
+        self.training_generator = _generator(trial, "training")
+        training, length = settings.training, settings.training.tbptt_length
+        self.tbptt = None if length is None else (length, training.tbptt_stride or length)
+        self.tests = self._tests(_generator(trial, "evaluation"))
+        self.outcome, self.train_step, self.steps_to_solve = Outcome(), 0, None
+        self.last: dict[str, Any] = {}
+
+    def run(self) -> Outcome:
+        started, cause = time.perf_counter(), ""
+        try:
+            self._evaluate()
+            for batch, loss in self._updates():
+                self._step(batch, loss)
+                if self.train_step % self.settings.evaluation.every == 0:
+                    self._evaluate()
+                if self.train_step == self.settings.training.steps or self._may_stop():
+                    break
+            if self.train_step % self.settings.evaluation.every:
+                self._evaluate()
+            self._final_measurement()
+            self._other_lengths()
+        except Diverged as error:
+            cause = str(error)
+        self._conclude(cause)
+        self.outcome.seconds["total"] = time.perf_counter() - started
+        return self.outcome
+
+    def _may_stop(self) -> bool:
+        return self.settings.training.stop_on_success and self.steps_to_solve is not None
+
+    # --- batches, windows, losses ------------------------------------------------------------------------------------
+
+    def _sample(self) -> Batch:
+        batch = self.settings.task.sample(self.settings.training.batch_size, self.training_generator)
+        return batch.to(self.device, self.dtype)
+
+    def _updates(self) -> Iterator[tuple[Batch, Tensor]]:
+        """(batch, loss) for every update to come: one a batch, or one for each window of TBPTT that holds a loss."""
+        while True:
+            batch = self._sample()
+            yield from ((batch, loss) for loss in self._losses(batch))
+
+    def _losses(self, batch: Batch) -> Iterator[Tensor]:
+        """The losses of a batch, each with its graph; weights may change between two of them.
+
+        A window starts from the state that the weights of its time made. Every loss is a share of the mean over the
+        batch's scored steps and sequences, so that at fixed weights the windows' gradients add up to the truncated one.
+        """
+        model, stack = self.model, self.model.stack
+        state = stack.initial_state(batch.inputs.shape[1])
+        stretches = windows(batch.time, *(self.tbptt or (batch.time, batch.time)))
+        for (start, stop, scored_from), after in zip(stretches, [*stretches[1:], None], strict=True):
+            next_start = after[0] if after is not None else stop
+            scored = (batch.steps >= scored_from) & (batch.steps < stop)
+            if not bool(scored.any()):
+                with torch.no_grad():
+                    if next_start > start:
+                        state = stack.outputs(model.embed(batch.inputs[start:next_start]), state)[1]
+                continue
+            inputs = model.embed(batch.inputs[start:stop])
+            split = next_start - start
+            hidden, carried = stack.outputs(inputs[:split], state) if split else (inputs.new_empty(0), state)
+            if split < stop - start:
+                rest, _ = stack.outputs(inputs[split:], carried)
+                hidden = torch.cat((hidden, rest)) if split else rest
+            outputs = model.readout(hidden[batch.steps[scored] - start])
+            losses = model.task.score(outputs, batch.targets[scored])
+            yield losses.sum() / (len(batch.steps) * losses.shape[1])
+            state = carried.detach()
+
+    # --- one update --------------------------------------------------------------------------------------------------
+
+    def _backward(self, loss: Tensor, keep: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """(norm before the clip, coefficient, copies of the gradients before it where they are to be kept)."""
+        self.optimizer.zero_grad()
+        if not bool(loss.isfinite()):
+            raise Diverged(f"the loss is {float(loss)}")
+        loss.backward()
+        gradients = [p.grad for p in self.named.values() if p.grad is not None]
+        norm = gradient_norm(gradients)
+        if not bool(norm.isfinite()):
+            raise Diverged(f"the gradient's norm is {float(norm)}")
+        before = {name: p.grad.clone() for name, p in self.named.items() if p.grad is not None} if keep else {}
+        return norm, self.settings.clip(gradients, norm), before
+
+    def _step(self, batch: Batch, loss: Tensor) -> None:
+        due = [probe for probe in self.settings.probes if probe.due(self.train_step, self.settings.training.steps)]
+        norm, coefficient, before = self._backward(loss, keep=bool(due))
+        self._measure(due, batch, before)
+        before_clip, factor = float(norm), float(coefficient)
+        self.outcome.add("training", train_step=self.train_step, loss=float(loss), grad_norm_preclip=before_clip,
+                         grad_norm_postclip=before_clip * factor, clip_coefficient=factor)
+        self.optimizer.step()
+        self.train_step += 1
+        self.progress(self.train_step, self.settings.training.steps, float(loss))
+
+    def _measure(self, probes: list[Any], batch: Batch, before: dict[str, Tensor]) -> None:
+        if not probes:
+            return
+        started = time.perf_counter()
+        after = {name: self.named[name].grad for name in before}
+        trace = self.model.trace(batch, tbptt=self.tbptt, update=Update(before, after), train_step=self.train_step)
+        for probe in probes:
+            columns = probe.measure(trace)
+            if columns:
+                self.outcome.add(probe.name, train_step=[self.train_step] * len(next(iter(columns.values()))), **columns)
+        self.outcome.seconds["probes"] += time.perf_counter() - started
+
+    def _final_measurement(self) -> None:
+        """Measure once more after the last update, on the gradient of one more batch, which is not applied."""
+        if not self.settings.probes:
+            return
+        batch = self._sample()
+        for loss in self._losses(batch):
+            _, _, before = self._backward(loss, keep=True)
+        self._measure(list(self.settings.probes), batch, before)
+
+    # --- evaluation ----------------------------------------------------------------------------------------------------
+
+    def _tests(self, generator: Generator) -> dict[int | None, list[Batch]]:
+        """The test sequences, drawn once: at the training's length (None) and at the other lengths asked for."""
+        tasks = {None: self.settings.task} | {n: self.settings.task.at_length(n) for n in self.settings.evaluation.lengths}
+        count = self.settings.evaluation.sequences
+        sizes = [min(EVALUATION_BATCH, count - done) for done in range(0, count, EVALUATION_BATCH)]
+        return {length: [task.sample(size, generator) for size in sizes] for length, task in tasks.items()}
+
+    @torch.no_grad()
+    def _test(self, length: int | None) -> tuple[float, float]:
+        """(mean loss, fraction of wrong sequences)."""
+        loss, wrong, sequences = 0.0, 0, 0
+        for batch in self.tests[length]:
+            batch = batch.to(self.device, self.dtype)
+            outputs = self.model(batch)
+            count = outputs.shape[1]
+            loss += float(self.model.task.score(outputs, batch.targets).double().mean()) * count
+            wrong += int(self.model.task.wrong(outputs, batch.targets).sum())
+            sequences += count
+        return loss / sequences, wrong / sequences
+
+    def _evaluate(self) -> None:
+        started = time.perf_counter()
+        loss, wrong = self._test(None)
+        if loss != loss or loss in (float("inf"), float("-inf")):
+            raise Diverged(f"the test loss is {loss}")
+        solved = self.settings.task.solved(loss, wrong)
+        if solved and self.steps_to_solve is None:
+            self.steps_to_solve = self.train_step
+        self.last = {"loss": loss, "wrong_fraction": wrong, "solved": solved}
+        self.outcome.add("evaluation", train_step=self.train_step, **self.last)
+        self.outcome.seconds["evaluation"] += time.perf_counter() - started
+
+    def _other_lengths(self) -> None:
+        for length in self.settings.evaluation.lengths:
+            loss, wrong = self._test(length)
+            task = self.settings.task.at_length(length)
+            self.outcome.add("lengths", length=length, loss=loss, wrong_fraction=wrong, baseline=task.baseline,
+                             solved=task.solved(loss, wrong))
+
+    def _conclude(self, cause: str) -> None:
+        solved = bool(self.last.get("solved")) or (self.steps_to_solve is not None and not cause)
+        self.outcome.add(
+            "trials",
+            outcome="diverged" if cause else "solved" if solved else "unsolved",
+            cause=cause,
+            steps=self.train_step,
+            steps_to_solve=float("nan") if self.steps_to_solve is None or cause else float(self.steps_to_solve),
+            final_loss=float("nan") if cause else self.last.get("loss", float("nan")),
+            wrong_fraction=float("nan") if cause else self.last.get("wrong_fraction", float("nan")),
+            baseline=self.settings.task.baseline,
+            parameters=sum(p.numel() for p in self.named.values()),
+        )
+
+
+def _generator(trial: Trial, purpose: str) -> Generator:
+    return Generator().manual_seed(trial.seed_of(purpose))
