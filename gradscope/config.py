@@ -19,7 +19,7 @@ from gradscope.registry import suggest
 #: what a prediction may be about: columns of the report's summary table
 Measure = Literal[
     "success_rate", "final_loss", "loss_over_baseline", "steps_to_solve",
-    "memory_horizon", "growth_rate", "clipped_fraction", "diverged_fraction",
+    "memory_horizon", "memory_horizon_initial", "growth_rate", "growth_rate_initial", "clipped_fraction", "diverged_fraction",
 ]  # fmt: skip
 
 DEFAULT_PROBES = ("grad_norms", "adjoint_norms", "jacobian_norms", "memory_horizon", "spectra", "saturation")

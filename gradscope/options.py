@@ -32,7 +32,7 @@ class Named:
         )
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"$ref": f"#/$defs/{self.kind}"}
+        return {"x-component": self.kind}
 
 
 def component(kind: str, value: Any, *, place: object = None, key: str = "") -> BaseModel:

@@ -92,10 +92,10 @@ def _on_cluster(trials: list[Trial], run: RunDirectory, observer: Observer, devi
                 client.subscribe_topic(_TOPIC, lambda event: observer.advanced(*event[1]))
                 futures = {
                     client.submit(_remote, trial.resolved, trial.id, os.fspath(run.path.absolute()), device, key=trial.id,
-                                  pure=False, retries=2): trial.id
-                    for trial in trials
+                                  pure=False, retries=2, priority=-place): trial.id
+                    for place, trial in enumerate(trials)
                 }
-                for future in as_completed(futures):
+                for future in as_completed(futures, loop=client.loop, raise_errors=False):
                     trial_id = futures[future]
                     if future.status == "finished":
                         outcomes[trial_id] = future.result()

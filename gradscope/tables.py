@@ -23,6 +23,7 @@ class Tables(Mapping[str, pd.DataFrame]):
     Attributes:
         manifest: of the run directory.
         configurations: labels in the order of the sweep.
+        axes: configuration to its labels on the sweep's axes.
         lengths: task lengths, ascending; empty where the task has none.
     """
 
@@ -30,6 +31,10 @@ class Tables(Mapping[str, pd.DataFrame]):
         self._frames, self.manifest, self.seconds = frames, manifest, seconds
         self.configurations = list(dict.fromkeys(trial["configuration"] for trial in manifest["trials"]))
         found = {trial["settings"]["task"].get("length") for trial in manifest["trials"]}
+        self.axes = {
+            trial["configuration"]: [v for axis, v in trial["axes"].items() if axis not in ("seed", "task.length")] or [""]
+            for trial in manifest["trials"]
+        }
         self.lengths = sorted(length for length in found if length is not None)
 
     def __getitem__(self, name: str) -> pd.DataFrame:
@@ -192,12 +197,15 @@ def fate(log_factor: float) -> str:
     return "vanishes" if log_factor <= -STRONG else "explodes" if log_factor >= STRONG else "holds"
 
 
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+
+
 def factor(log_value: float) -> str:
     """e^log_value as a power of ten."""
     if np.isinf(log_value):
-        return "exactly 0" if log_value < 0 else "∞"
+        return "0" if log_value < 0 else "∞"
     exponent = log_value / np.log(10)
-    return f"{10**exponent:.2g}" if abs(exponent) < 3 else f"10^{exponent:.0f}".replace("-", "−")
+    return f"{10**exponent:.2g}" if abs(exponent) < 3 else "10" + f"{exponent:.0f}".translate(_SUPERSCRIPTS)
 
 
 def verdict(tables: Tables) -> list[str]:

@@ -138,7 +138,7 @@ class _Run:
         """(norm before the clip, coefficient, copies of the gradients before it where they are to be kept)."""
         self.optimizer.zero_grad()
         if not bool(loss.isfinite()):
-            raise Diverged(f"the loss is {float(loss)}")
+            raise Diverged(f"the loss is {loss.item()}")
         loss.backward()
         gradients = [p.grad for p in self.named.values() if p.grad is not None]
         norm = gradient_norm(gradients)
@@ -152,11 +152,11 @@ class _Run:
         norm, coefficient, before = self._backward(loss, keep=bool(due))
         self._measure(due, batch, before)
         before_clip, factor = float(norm), float(coefficient)
-        self.outcome.add("training", train_step=self.train_step, loss=float(loss), grad_norm_preclip=before_clip,
+        self.outcome.add("training", train_step=self.train_step, loss=loss.item(), grad_norm_preclip=before_clip,
                          grad_norm_postclip=before_clip * factor, clip_coefficient=factor)
         self.optimizer.step()
         self.train_step += 1
-        self.progress(self.train_step, self.settings.training.steps, float(loss))
+        self.progress(self.train_step, self.settings.training.steps, loss.item())
 
     def _measure(self, probes: list[Any], batch: Batch, before: dict[str, Tensor]) -> None:
         if not probes:

@@ -2,13 +2,21 @@
 
 from gradscope.dynamics.adjoints import Adjoints, adjoints, immediate_gradients, windows
 from gradscope.dynamics.horizon import MemoryHorizon, memory_horizon
-from gradscope.dynamics.jacobians import jacobian_log_norms, jacobian_product, jacobian_products, log_norm, step_jacobians
+from gradscope.dynamics.jacobians import (
+    Norm,
+    jacobian_log_norms,
+    jacobian_product,
+    jacobian_products,
+    log_norm,
+    step_jacobians,
+)
 from gradscope.dynamics.saturation import saturated
 from gradscope.dynamics.scaled import Scaled
 
 __all__ = [
     "Adjoints",
     "MemoryHorizon",
+    "Norm",
     "Scaled",
     "adjoints",
     "immediate_gradients",

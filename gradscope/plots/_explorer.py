@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from gradscope.plots._plot import palette
+from gradscope.plots._plot import Look, looks
 from gradscope.tables import Tables
 
 
@@ -21,8 +21,8 @@ def explorer(tables: Tables) -> go.Figure | None:
     frame = frame.replace({"log_spectral_norm": {-np.inf: np.nan}})
     curves = frame.groupby(["configuration", "trial", "train_step", "lag"])["log_spectral_norm"].median().reset_index()
     steps = sorted(curves["train_step"].unique())
-    colours = {label: "rgb({},{},{})".format(*(round(255 * part) for part in rgb)) for label, rgb in palette(tables).items()}
-    frames = [[_curve(curves[curves["configuration"] == label], step, label, colours[label]) for label in tables.configurations]
+    look = looks(tables)
+    frames = [[_curve(curves[curves["configuration"] == label], step, label, look[label]) for label in tables.configurations]
               for step in steps]
     figure = go.Figure(data=frames[0], frames=[go.Frame(data=data, name=str(step)) for step, data in zip(steps, frames, strict=True)])
     low, high = curves["log_spectral_norm"].min(), curves["log_spectral_norm"].max()
@@ -40,9 +40,10 @@ def explorer(tables: Tables) -> go.Figure | None:
     return figure
 
 
-def _curve(own: object, step: int, label: str, colour: str) -> go.Scatter:
+def _curve(own: object, step: int, label: str, look: Look) -> go.Scatter:
     frame = own[own["train_step"] <= step]  # type: ignore[index]
     frame = frame[frame["train_step"] == frame.groupby("trial")["train_step"].transform("max")]
+    colour = "rgb({},{},{})".format(*(round(255 * part) for part in look.colour))
     line = frame.groupby("lag")["log_spectral_norm"].median()
-    return go.Scatter(x=line.index.tolist(), y=line.tolist(), name=label, mode="lines", line={"color": colour, "width": 2},
+    return go.Scatter(x=line.index.tolist(), y=line.tolist(), name=label, mode="lines", line={"color": colour, "width": 2, "dash": "solid" if look.dash == "-" else "dash"},
                       hovertemplate="lag %{x}<br>%{y:.3f} nats<extra>" + label + "</extra>")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -57,42 +57,77 @@ class Plot(Component):
 def new_figure(rows: int, columns: int, *, width: float = WIDTH, height: float, **kwargs: bool | str) -> tuple[Figure, np.ndarray]:
     """A figure with a grid of axes, outside pyplot's global state; draw inside ``mpl.rc_context(STYLE)``."""
     figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(h_pad=0.06, hspace=0.06)  # type: ignore[union-attr]
     return figure, np.atleast_2d(figure.subplots(rows, columns, squeeze=False, **kwargs))  # type: ignore[arg-type]
 
 
-def palette(tables: Tables) -> dict[str, tuple]:
-    """A colour for each configuration, the same in every figure."""
-    count = len(tables.configurations)
-    colours = sns.color_palette("colorblind", count) if count <= 10 else sns.husl_palette(count, l=0.55)
-    return dict(zip(tables.configurations, colours, strict=True))
+class Look(NamedTuple):
+    """How a configuration is drawn, the same in every figure."""
+
+    colour: tuple[float, float, float]
+    dash: Any
 
 
-def legend(figure: Figure, tables: Tables, present: pd.Series) -> None:
-    """One legend of configurations under the whole figure."""
-    colours, shown = palette(tables), set(present)
-    labels = [label for label in tables.configurations if label in shown]
-    handles = [Line2D([], [], color=colours[label], linewidth=2) for label in labels]
-    longest = max(map(len, labels), default=1)
-    figure.legend(handles, labels, loc="outside lower center", ncols=max(1, min(len(labels), 110 // (longest + 6))))
+DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 3)))
+
+
+def looks(tables: Tables) -> dict[str, Look]:
+    """Colour by the sweep's first axis and dashes by its second; where that is not enough, a colour for each configuration."""
+    labels = tables.configurations
+    axes = tables.axes
+    first = list(dict.fromkeys(parts[0] for parts in axes.values()))
+    second = list(dict.fromkeys(parts[1] for parts in axes.values() if len(parts) == 2))
+    two = all(len(parts) == 2 for parts in axes.values()) and 1 < len(second) <= len(DASHES) and 1 < len(first)
+    colours = _colours(len(first) if two else len(labels))
+    if two:
+        return {label: Look(colours[first.index(parts[0])], DASHES[second.index(parts[1])]) for label, parts in axes.items()}
+    return {label: Look(colour, "-") for label, colour in zip(labels, colours, strict=True)}
+
+
+def _colours(count: int) -> list[tuple[float, float, float]]:
+    # seaborn's colour-blind safe set, without the pale yellow and the grey that a band hides
+    safe = [colour for i, colour in enumerate(sns.color_palette("colorblind")) if i not in (6, 7, 8)]
+    return safe[:count] if count <= len(safe) else list(sns.husl_palette(count, l=0.55))
+
+
+def legend(figure: Figure, tables: Tables, present: pd.Series, **others: Line2D) -> None:
+    """One legend of configurations, and of ``others``, under the whole figure."""
+    shown, look = set(present), looks(tables)
+    handles = {label: Line2D([], [], color=look[label].colour, linestyle=look[label].dash, linewidth=2)
+               for label in tables.configurations if label in shown} | others
+    longest = max(map(len, handles), default=1)
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", handlelength=2.6,
+                  ncols=max(1, min(len(handles), 110 // (longest + 8))))
 
 
 def lines(axes: Axes, frame: pd.DataFrame, tables: Tables, *, x: str, y: str) -> None:
     """Median over trials for each configuration, with the band from the least to the greatest."""
-    colours = palette(tables)
-    for label in tables.configurations:
+    for label, look in looks(tables).items():
         own = frame[frame["configuration"] == label]
         if own.empty:
             continue
         by_x = own.groupby(x)[y]
         middle, low, high = by_x.median(), by_x.min(), by_x.max()
-        axes.plot(middle.index, middle, color=colours[label], linewidth=1.8)
-        axes.fill_between(middle.index, low, high, color=colours[label], alpha=0.15, linewidth=0)
+        axes.plot(middle.index, middle, color=look.colour, linestyle=look.dash, linewidth=1.7)
+        axes.fill_between(middle.index, low, high, color=look.colour, alpha=0.13, linewidth=0)
 
 
 def panels(count: int, columns: int = 4) -> tuple[int, int]:
     """Rows and columns for so many small panels."""
     columns = min(count, columns)
     return -(-count // columns), columns
+
+
+def finish(axes: np.ndarray, shown: int, x: str, y: str) -> None:
+    """Label the outer panels of a grid and hide those without a configuration."""
+    rows, columns = axes.shape
+    for index, ax in enumerate(axes.flat):
+        ax.set_visible(index < shown)
+        if index + columns >= shown:  # nothing below
+            ax.set_xlabel(x)
+            ax.tick_params(labelbottom=True)
+        if index % columns == 0:
+            ax.set_ylabel(y)
 
 
 def wrapped(text: str, width: int = 26) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
 
-from gradscope.plots._plot import FAINT, Plot, first_trials, new_figure, palette, panels, wrapped
+from gradscope.plots._plot import FAINT, Plot, finish, first_trials, looks, new_figure, panels, wrapped
 from gradscope.registry import register
 from gradscope.tables import Tables
 
@@ -37,7 +37,7 @@ class Clipping(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """A panel for each configuration, on one scale."""
-        frame, colours = self.data(tables), palette(tables)
+        frame, look = self.data(tables), looks(tables)
         shown = [label for label in tables.configurations if (frame["configuration"] == label).any()]
         rows, columns = panels(len(shown))
         figure, axes = new_figure(rows, columns, height=2.1 * rows + 0.9, sharex=True, sharey=True)
@@ -46,14 +46,11 @@ class Clipping(Plot):
         for ax, label in zip(axes.flat, shown, strict=False):
             own = frame[frame["configuration"] == label]
             ax.plot(own["train_step"], own["greatest_preclip"], color=FAINT, linewidth=0.8)
-            ax.plot(own["train_step"], own["grad_norm_preclip"], color=colours[label], linewidth=1.6)
+            ax.plot(own["train_step"], own["grad_norm_preclip"], color=look[label].colour, linewidth=1.6)
             ax.plot(own["train_step"], own["grad_norm_postclip"], color="black", linewidth=1.2, linestyle=(0, (3, 2)))
             ax.set(yscale="log", title=f"{wrapped(label)}\n{share[label]:.0%} of updates clipped")
-        for ax in axes.flat[len(shown) :]:
-            ax.set_visible(False)
-        figure.supxlabel("train step (updates)", fontsize=10)
-        figure.supylabel("‖dL/dW‖", fontsize=10)
-        figure.legend([Line2D([], [], color=FAINT), Line2D([], [], color=INK_LINE), Line2D([], [], color="black", linestyle="--")],
+        finish(axes, len(shown), "train step (updates)", "‖dL/dW‖")
+        figure.legend([Line2D([], [], color=FAINT), Line2D([], [], color=look[shown[0]].colour), Line2D([], [], color="black", linestyle="--")],
                       ["before, greatest", "before, median (configuration's colour)", "after, median"],
                       loc="outside lower center", ncols=3)
         return figure
@@ -63,6 +60,3 @@ class Clipping(Plot):
         return ("2-norm of the gradient of all parameters together, before and after the clip, first seed, in short stretches of "
                 "training: median, and the greatest before the clip. A spike of the greatest above the median is an exploding "
                 "gradient; the percentage is over all updates of all seeds.")
-
-
-INK_LINE = "#4c72b0"

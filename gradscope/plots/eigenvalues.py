@@ -7,20 +7,25 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from pydantic import Field
 
-from gradscope.plots._plot import FAINT, INK, Plot, first_trials, new_figure, wrapped
+from gradscope.plots._plot import FAINT, INK, Plot, finish, first_trials, new_figure, panels, wrapped
 from gradscope.registry import register
 from gradscope.tables import Tables
+
+
+GATES = dict(zip("hifgorzn", sns.color_palette("colorblind", 8), strict=True))
 
 
 @register("plot", "eigenvalues")
 class Eigenvalues(Plot):
     """Eigenvalues of the recurrent matrices and of step Jacobians in the complex plane, with the unit circle."""
 
-    most: int = Field(6, ge=1, description="configurations shown at most")
+    most: int = Field(12, ge=1, description="configurations shown at most")
     requires = ("spectra",)
     title = "Eigenvalues in the complex plane"
     order: ClassVar[int] = 60
@@ -35,31 +40,24 @@ class Eigenvalues(Plot):
             ["configuration", "trial", "train_step", "kind", "matrix", "t", "index", "real", "imag", "log_value"]]
 
     def draw(self, tables: Tables) -> Figure:
-        """Above the recurrent matrices by gate, below the Jacobians by step; a column for each configuration."""
+        """Above the recurrent matrices by gate, below the Jacobians by step; a panel for each configuration."""
         frame = self.data(tables)
         shown = [label for label in tables.configurations if (frame["configuration"] == label).any()]
         kinds = [kind for kind in ("recurrent_matrix", "jacobian") if (frame["kind"] == kind).any()]
-        size = WIDTH_PER_PANEL if len(shown) > 3 else 2.4
-        figure, axes = new_figure(len(kinds), len(shown), width=max(5.0, size * len(shown) + 0.8),
-                                  height=(size + 0.75) * len(kinds))
-        for row, kind in enumerate(kinds):
-            own_kind = frame[frame["kind"] == kind]
-            reach = 1.1 * max(1.05, float(np.nanquantile(np.hypot(own_kind["real"], own_kind["imag"]), 1.0)))
-            for column, label in enumerate(shown):
-                ax, own = axes[row, column], own_kind[own_kind["configuration"] == label]
+        rows, columns = panels(len(shown))
+        figure, axes = new_figure(rows * len(kinds), columns, height=2.45 * rows * len(kinds) + 0.5)
+        handles: dict[str, Line2D] = {}
+        for block, kind in enumerate(kinds):
+            own = frame[frame["kind"] == kind]
+            reach = 1.1 * max(1.05, float(np.hypot(own["real"], own["imag"]).max()))
+            part = axes[block * rows : (block + 1) * rows]
+            for ax, label in zip(part.flat, shown, strict=False):
                 ax.add_patch(Circle((0, 0), 1, fill=False, edgecolor=FAINT, linewidth=1))
-                groups = own.groupby("matrix" if kind == "recurrent_matrix" else "t", sort=True)
-                shades = sns.color_palette("colorblind" if kind == "recurrent_matrix" else "viridis", groups.ngroups)
-                for shade, (name, group) in zip(shades, groups, strict=True):
-                    name = f"W$_{{h{name}}}$" if kind == "recurrent_matrix" and groups.ngroups > 1 else \
-                        "W$_{hh}$" if kind == "recurrent_matrix" else f"J$_{{{name}}}$"
-                    ax.scatter(group["real"], group["imag"], s=7, color=shade, linewidth=0, alpha=0.8, label=name)
-                ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", xlabel="Re λ")
-                ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.24), fontsize=7, handletextpad=0, columnspacing=0.6,
-                          ncols=4, markerscale=1.6, labelcolor=INK)
-                if row == 0:
-                    ax.set_title(wrapped(label, 20))
-            axes[row, 0].set_ylabel("Im λ")
+                handles |= _scatter(ax, own[own["configuration"] == label], kind)
+                ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+                ax.set_title(wrapped(label) + ("\n$W$" if kind == "recurrent_matrix" else "\n$J_t$"))
+            finish(part, len(shown), "Re λ", "Im λ")
+        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=min(len(handles), 8))
         return figure
 
     def caption(self, tables: Tables) -> str:
@@ -69,4 +67,18 @@ class Eigenvalues(Plot):
                 "of W govern the long run of a linear cell; what a gradient meets at each step is J_t.")
 
 
-WIDTH_PER_PANEL = 1.75
+
+def _scatter(ax: Axes, frame: pd.DataFrame, kind: str) -> dict[str, Line2D]:
+    """The points of one panel, and the legend's handles for them: gates by colour, steps by shade."""
+    handles: dict[str, Line2D] = {}
+    groups = frame.groupby("matrix" if kind == "recurrent_matrix" else "t", sort=True)
+    shades = sns.color_palette("viridis", max(groups.ngroups, 2))
+    for place, (name, group) in enumerate(groups):
+        if kind == "recurrent_matrix":
+            gate = str(name).split("_")[0]
+            colour, text = GATES.get(gate, INK), f"$W_{{h{gate}}}$" if gate != "h" else "$W_{hh}$"
+        else:
+            colour, text = shades[place], f"$J_{{{name}}}$"
+        ax.scatter(group["real"], group["imag"], s=6, color=colour, linewidth=0, alpha=0.75)
+        handles[text] = Line2D([], [], color=colour, marker="o", linestyle="", markersize=5)
+    return handles

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure, palette
+from gradscope.plots._plot import FAINT, Plot, legend, lines, looks, new_figure
 from gradscope.registry import register
 from gradscope.tables import Tables
 
@@ -56,7 +56,7 @@ class GradientVsLag(Plot):
         for label, own in frame.groupby("configuration"):
             zero = own.groupby("lag")["log_spectral_norm"].max() == -np.inf
             if zero.any():
-                ax.plot([zero.idxmax()], [low], marker="v", color=palette(tables)[label], clip_on=False)  # type: ignore[attr-defined]
+                ax.plot([zero.idxmax()], [low], marker="v", color=looks(tables)[str(label)].colour, clip_on=False)  # type: ignore[attr-defined]
 
     def caption(self, tables: Tables) -> str:
         """In words."""

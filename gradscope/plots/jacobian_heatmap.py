@@ -12,7 +12,7 @@ from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.plots._plot import Plot, first_trials, new_figure, panels, wrapped
+from gradscope.plots._plot import Plot, finish, first_trials, new_figure, panels, wrapped
 from gradscope.registry import register
 from gradscope.tables import Tables
 
@@ -44,7 +44,7 @@ class JacobianHeatmap(Plot):
         frame = self.data(tables)
         shown = [label for label in tables.configurations if (frame["configuration"] == label).any()]
         rows, columns = panels(len(shown))
-        figure, axes = new_figure(rows, columns, height=2.5 * rows + 0.5, sharex=True, sharey=True)
+        figure, axes = new_figure(rows, columns, height=2.35 * rows + 0.4, sharex=True, sharey=True)
         finite = frame.loc[np.isfinite(frame["log_spectral_norm"]), "log_spectral_norm"]
         norm = CenteredNorm(0, max(1.0, float(finite.abs().max()) if len(finite) else 1.0))
         colours = sns.color_palette("vlag_r", as_cmap=True)
@@ -57,11 +57,8 @@ class JacobianHeatmap(Plot):
             ax.set_title(wrapped(label))
             ax.grid(False)
             ax.set_aspect("equal")
-        for ax in axes.flat[len(shown) :]:
-            ax.set_visible(False)
         letter = "h" if self.block == "hidden" else "s"
-        figure.supxlabel("k, earlier step", fontsize=10)
-        figure.supylabel("t, later step", fontsize=10)
+        finish(axes, len(shown), "k, earlier step", "t, later step")
         figure.colorbar(ScalarMappable(norm, colours), ax=axes, label=f"ln ‖∂{letter}$_t$/∂{letter}$_k$‖ (nats)", shrink=0.9)
         return figure
 

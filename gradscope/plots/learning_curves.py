@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure
 from gradscope.registry import register
@@ -25,7 +26,7 @@ class LearningCurves(Plot):
         frame = tables["evaluation"][["trial", "configuration", "length", "seed", "train_step", "loss"]]
         filled = []
         for _, group in frame.groupby(["configuration", "length"], sort=False):
-            steps = sorted(group["train_step"].unique())
+            steps = sorted(frame["train_step"].unique())
             for trial, own in group.groupby("trial", sort=False):
                 about = own.iloc[0]
                 values = own.set_index("train_step")["loss"].reindex(steps).ffill()
@@ -44,11 +45,10 @@ class LearningCurves(Plot):
             lines(ax, own, tables, x="train_step", y="loss")
             baseline = trials.loc[trials["length"] == length, "baseline"].iloc[0]
             ax.axhline(baseline, color=FAINT, linestyle="--", linewidth=1)
-            ax.annotate("memoryless baseline", (1, baseline), xycoords=("axes fraction", "data"), xytext=(0, 3),
-                        textcoords="offset points", ha="right", fontsize=8, color=FAINT)
             ax.set(yscale="log", xlabel="train step (updates)", title=f"length {length}" if len(lengths) > 1 else "")
         axes[0, 0].set_ylabel(f"test loss ({_unit(tables)})")
-        legend(figure, tables, frame["configuration"])
+        baseline = Line2D([], [], color=FAINT, linestyle="--", linewidth=1)
+        legend(figure, tables, frame["configuration"], **{"memoryless baseline": baseline})
         return figure
 
     def caption(self, tables: Tables) -> str:
@@ -58,4 +58,4 @@ class LearningCurves(Plot):
 
 
 def _unit(tables: Tables) -> str:
-    return "mean squared error" if "adding" in tables.manifest["trials"][0]["settings"]["task"]["name"] else "nats"
+    return "MSE" if "adding" in tables.manifest["trials"][0]["settings"]["task"]["name"] else "nats"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from pydantic import Field
 
-from gradscope.plots._plot import FAINT, Plot, first_trials, new_figure, panels, wrapped
+from gradscope.plots._plot import FAINT, Plot, finish, first_trials, new_figure, panels, wrapped
 from gradscope.registry import register
 from gradscope.tables import Tables
 
@@ -43,14 +45,12 @@ class SingularValues(Plot):
         for ax, label in zip(axes.flat, shown, strict=False):
             for lag, own in frame[frame["configuration"] == label].groupby("lag"):
                 ax.plot(own["index"] + 1, own["log_value"], color=shades[lag], marker=".", markersize=3, linewidth=1)
+            if not np.isfinite(frame.loc[frame["configuration"] == label, "log_value"]).any():
+                ax.annotate("all exactly zero", (0.5, 0.5), xycoords="axes fraction", ha="center", color=FAINT)
+                ax.set_xticks([])
             ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
             ax.set_title(wrapped(label))
-        for ax in axes.flat[len(shown) :]:
-            ax.set_visible(False)
-        figure.supxlabel("rank of the singular value", fontsize=10)
-        figure.supylabel("ln σ (nats)", fontsize=10)
-        from matplotlib.lines import Line2D
-
+        finish(axes, len(shown), "rank of the singular value", "ln σ (nats)")
         figure.legend([Line2D([], [], color=shades[lag], marker=".") for lag in lags], [f"lag {lag}" for lag in lags],
                       loc="outside lower center", ncols=len(lags) or 1)
         return figure

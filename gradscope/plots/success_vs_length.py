@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.plots._plot import Plot, legend, new_figure, palette, wrapped
+from gradscope.plots._plot import Plot, legend, looks, new_figure, wrapped
 from gradscope.registry import register
 from gradscope.tables import Tables, summary
 
@@ -27,7 +27,7 @@ class SuccessVsLength(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """Lines over lengths; for a single length, points over configurations."""
-        frame, colours = self.data(tables), palette(tables)
+        frame, look = self.data(tables), looks(tables)
         if len(tables.lengths) < 2:
             return self._one_length(frame, tables)
         figure, axes = new_figure(1, 1, height=3.8)
@@ -36,7 +36,8 @@ class SuccessVsLength(Plot):
         for label, shift in zip(shown, spread, strict=True):
             own = frame[frame["configuration"] == label]
             x = own["length"] * np.exp(shift)
-            ax.errorbar(x, own["success_rate"], yerr=_errors(own), color=colours[label], marker="o", markersize=5, capsize=2,
+            ax.errorbar(x, own["success_rate"], yerr=_errors(own), color=look[label].colour, linestyle=look[label].dash, marker="o",
+                        markersize=5, capsize=2,
                         linewidth=1.6, elinewidth=0.8)
         ax.set(xscale="log", xlabel="sequence length (steps)", ylabel="solved (share of seeds)", ylim=(-0.05, 1.05))
         ax.set_xticks(tables.lengths, [str(length) for length in tables.lengths])
@@ -45,11 +46,11 @@ class SuccessVsLength(Plot):
         return figure
 
     def _one_length(self, frame: pd.DataFrame, tables: Tables) -> Figure:
-        colours = palette(tables)
+        look = looks(tables)
         figure, axes = new_figure(1, 1, width=7.0, height=0.9 + 0.36 * len(frame))
         ax = axes[0, 0]
         for row, (_, own) in enumerate(frame.iterrows()):
-            ax.errorbar([own["success_rate"]], [row], xerr=_errors(own.to_frame().T), color=colours[own["configuration"]],
+            ax.errorbar([own["success_rate"]], [row], xerr=_errors(own.to_frame().T), color=look[own["configuration"]].colour,
                         marker="o", markersize=7, capsize=3)
         ax.set_yticks(range(len(frame)), [wrapped(label, 40) for label in frame["configuration"]])
         ax.invert_yaxis()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from gradscope import registry, tables
 from gradscope.options import component
@@ -28,7 +30,7 @@ class Shown:
     title: str
     caption: str
     image: str  # a data URI
-    aspect: float  # width over height
+    width: int  # in CSS pixels, at which text is as large as the page's small print
     problem: str = ""
 
 
@@ -88,13 +90,12 @@ def _draw(plot: Plot, loaded: tables.Tables, folder: Path) -> Shown:
             figure.savefig(png, format="png")
     except Exception as error:
         reason = str(error) if isinstance(error, LookupError) else f"{type(error).__name__}: {error}"
-        return Shown(plot.name, plot.title, "", "", 1.0, f"This figure could not be drawn: {reason}.")
+        return Shown(plot.name, plot.title, "", "", 0, f"This figure could not be drawn: {reason}.")
     write_atomically(folder / f"{plot.name}.svg", svg.getvalue())
     write_atomically(folder / f"{plot.name}.png", png.getvalue())
     write_atomically(folder / f"{plot.name}.csv", data.to_csv(index=False).encode())
     image = "data:image/svg+xml;base64," + base64.b64encode(svg.getvalue()).decode()
-    width, height = figure.get_size_inches()
-    return Shown(plot.name, plot.title, plot.caption(loaded), image, width / height)
+    return Shown(plot.name, plot.title, plot.caption(loaded), image, round(116 * figure.get_size_inches()[0]))
 
 
 def _causes(loaded: tables.Tables) -> list[dict[str, Any]]:
@@ -112,5 +113,13 @@ def _task(loaded: tables.Tables) -> dict[str, str]:
 
 
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(loader=jinja2.PackageLoader("gradscope", "report"), autoescape=True, undefined=jinja2.StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(loader=jinja2.PackageLoader("gradscope", "report"), autoescape=True,
+                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["subscripts"] = subscripts
+    return environment
+
+
+def subscripts(text: str) -> Markup:
+    """``s_T`` and ``s_{T-lag}`` with real subscripts, everything else escaped; only after one letter, as in a formula."""
+    escaped = str(escape(text))
+    return Markup(re.sub(r"\b([A-Za-zℓ])_(?:\{([^}]+)\}|([A-Za-z0-9])\b)", r"\1<sub>\2\3</sub>", escaped))
