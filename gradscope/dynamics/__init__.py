@@ -12,6 +12,7 @@ from gradscope.dynamics.jacobians import (
 )
 from gradscope.dynamics.saturation import saturated
 from gradscope.dynamics.scaled import Scaled
+from gradscope.dynamics.unroll import unroll
 
 __all__ = [
     "Adjoints",
@@ -27,5 +28,6 @@ __all__ = [
     "memory_horizon",
     "saturated",
     "step_jacobians",
+    "unroll",
     "windows",
 ]

@@ -116,18 +116,17 @@ def _reverse(trace: Trace, inputs: Tensor, states: Tensor, immediate: Tensor) ->
         start = max(0, stop - length)
         own = immediate[start : stop + 1].clone()
         own[-1] = 0
-        # one scale for the segment: that of the larger of what comes in and what the segment adds
-        incoming = scale + _log(torch.linalg.vector_norm(carry, dim=-1, dtype=torch.float64))
-        added = _log(torch.linalg.vector_norm(own, dim=-1, dtype=torch.float64).amax(0))
+        # one scale for the segment: that of the larger of what comes in and what the segment adds, both made unit first
+        entering, incoming = _unit(carry[None])
+        own, added = _unit(own)
+        incoming = incoming + scale
         common = torch.maximum(incoming, added)
         common = torch.where(common.isfinite(), common, torch.zeros_like(common))
-        own = own * (-common).exp().to(own.dtype)[:, None]
-        own[-1] = carry * (scale - common).exp().to(carry.dtype)[:, None]
+        own = own * (added - common).exp().to(own.dtype)[:, None]
+        own[-1] = entering[0] * (incoming - common).exp().to(own.dtype)[:, None]
         result, _ = trace.cell.pullback(inputs[start:stop], states[start : stop + 1], own)
-        norms = torch.linalg.vector_norm(result, dim=-1, dtype=torch.float64)
-        largest, smallest = norms.amax(), norms[norms > 0].amin() if bool((norms > 0).any()) else norms.amax()
-        if stop - start > 1 and bool((largest.log() - smallest.log() > _SPAN[own.dtype]) | ~largest.isfinite()):
-            length = max(1, (stop - start) // 2)
+        if stop - start > 1 and _out_of_range(result):
+            length = (stop - start) // 2
             continue
         mantissas.insert(0, result[:-1])
         scales.insert(0, common.expand(stop - start, -1))
@@ -135,5 +134,18 @@ def _reverse(trace: Trace, inputs: Tensor, states: Tensor, immediate: Tensor) ->
     return Adjoints(torch.cat(mantissas), torch.cat(scales))
 
 
-def _log(x: Tensor) -> Tensor:
-    return torch.where(x > 0, x, torch.ones_like(x)).log() + torch.where(x > 0, 0.0, -torch.inf)
+def _out_of_range(adjoints: Tensor) -> bool:
+    """Whether a segment spans more than its dtype holds well, or has come to a zero that may be an underflow."""
+    norms = torch.linalg.vector_norm(adjoints, dim=-1, dtype=torch.float64)
+    positive = norms[norms > 0]
+    if not bool(norms.isfinite().all()) or not len(positive):
+        return len(positive) > 0
+    lost = (norms[:-1] == 0) & (norms[1:] > 0)
+    return bool(lost.any() | (positive.amax().log() - positive.amin().log() > _SPAN[adjoints.dtype]))
+
+
+def _unit(x: Tensor) -> tuple[Tensor, Tensor]:
+    """(x over its largest norm in each sequence, ln of that norm); zero stays zero, with -inf."""
+    norm = torch.linalg.vector_norm(x, dim=-1, dtype=torch.float64).amax(0)
+    safe = torch.where(norm > 0, norm, torch.ones_like(norm))
+    return (x / safe[:, None]).to(x.dtype), torch.where(norm > 0, safe.log(), -torch.inf)

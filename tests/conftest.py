@@ -1,0 +1,84 @@
+"""What tests share: one thread, deterministic hypothesis, and a tiny recorded run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+from gradscope import config
+from gradscope.records import RunDirectory
+from gradscope.sweep import run_sweep
+
+torch.set_num_threads(1)
+settings.register_profile("gradscope", deadline=None, derandomize=True, max_examples=15,
+                          suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gradscope")
+
+TINY = """
+question: Does it run?
+answer: It does.
+task: {name: adding, length: 12}
+cell: {name: rnn, hidden_size: 6}
+optimizer: {name: sgd, lr: 0.05}
+training: {steps: 6, batch_size: 4}
+evaluation: {every: 3, sequences: 20}
+sweep:
+  network:
+    - {label: tanh, cell: {name: rnn, activation: tanh}}
+    - {label: dead, cell: {name: rnn, activation: relu, recurrent_init: {name: identity, std: 1e-30}}}
+    - {label: diverging, cell: {name: rnn, activation: identity}, optimizer.lr: 1e30}
+    - {label: LSTM, cell: lstm}
+  clip: [none, {name: global_norm, max_norm: 0.1}]
+  task.length: [8, 12]
+  seed: [0, 1]
+expect:
+  - {claim: tanh does not learn in six steps, measure: success_rate, configuration: tanh · none, below: 0.5}
+  - {claim: no such thing, measure: final_loss, configuration: tanh · none, below: 0}
+"""
+
+
+class Silent:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, str] = {}
+
+    def advanced(self, trial: str, train_step: int, steps: int, loss: float) -> None:
+        """Nothing."""
+
+    def finished(self, trial: str, outcome: str) -> None:
+        """Remember."""
+        self.outcomes[trial] = outcome
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recorded run that holds a solved-by-nobody, a dead, a diverged and a gated configuration."""
+    path = tmp_path_factory.mktemp("runs") / "tiny"
+    outcomes = run_sweep(config.parse(TINY, default_name="tiny"), RunDirectory(path), Silent())
+    assert set(outcomes.values()) == {"unsolved", "diverged"}
+    return path
+
+
+def build(name: str, input_size: int = 3, hidden_size: int = 4, seed: int = 0, **options: object) -> torch.nn.Module:
+    """A cell in float64 with every parameter drawn, biases too."""
+    from gradscope import registry
+
+    generator = torch.Generator().manual_seed(seed)
+    cell = registry.get("cell", name)(input_size, hidden_size=hidden_size, generator=generator, dtype=torch.float64, **options)
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.copy_(0.6 * torch.randn(parameter.shape, dtype=torch.float64, generator=generator))
+    return cell
+
+
+def draw(*shape: int, seed: int = 0) -> torch.Tensor:
+    """Standard normal numbers in float64."""
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
