@@ -124,6 +124,8 @@ def applied(root: Mapping, dotted: str, value: Any, *, model: type[BaseModel], p
             raise ConfigError(f"there is no option {part!r} here; {suggest(part, list(current.model_fields))}",
                               where=place, key=dotted)
         kind, inner = _kind(current, part), _section(current, part)
+        if kind is not None and part not in node and isinstance(current.model_fields[part].default, str):
+            node.put(part, current.model_fields[part].default, place)
         if depth == len(parts) - 1:
             node.put(part, _merged(kind, node.get(part), value, path), place)
             return root

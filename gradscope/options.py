@@ -7,7 +7,7 @@ or as a mapping with a name and options (``cell: {name: lstm, hidden_size: 64}``
 from __future__ import annotations
 
 from collections.abc import Mapping as AbstractMapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import core_schema
@@ -70,18 +70,32 @@ def validated(model: type[_M], value: Any, *, owner: str, place: object = None, 
         skip: a key that is not an option.
     """
     content = {key: item for key, item in value.items() if key != skip}
-    for key, item in content.items():
-        if isinstance(item, Mapping | Sequence) or not isinstance(value, Mapping):
-            continue
-        # a bare name of a component cannot carry its own place: look at it here, where the place is known
-        field = model.model_fields.get(key)
-        for named in (m for m in (field.metadata if field else []) if isinstance(m, Named)):
-            content[key] = component(named.kind, item, place=_place_of(value, key, place), key=_join(value.path, key))
+    if isinstance(value, Mapping):
+        for key, item in content.items():
+            if key in model.model_fields:
+                content[key] = _placed(model.model_fields[key], item, _place_of(value, key, place), _join(value.path, key))
     try:
         return model.model_validate(content)
     except ValidationError as error:
         problem = min(error.errors(include_url=False), key=lambda e: _ORDER.get(e["type"], 1))
         raise _translate(problem, model, value, owner, place) from None
+
+
+def _placed(field: Any, item: Any, place: object, key: str) -> Any:
+    """Components given by a bare name, which cannot carry its own place, made here, where the place is known."""
+    for named in (meta for meta in field.metadata if isinstance(meta, Named)):
+        return item if isinstance(item, Mapping) else component(named.kind, item, place=place, key=key)
+    if isinstance(item, Sequence):
+        for named in _named_items(field.annotation):
+            return [part if isinstance(part, Mapping) else component(named.kind, part, place=at, key=f"{key}[{index}]")
+                    for index, (part, at) in enumerate(zip(item, item.places, strict=True))]
+    return item
+
+
+def _named_items(annotation: Any) -> list[Named]:
+    """The ``Named`` of a list's items, looking through optional types."""
+    found = [meta for meta in getattr(annotation, "__metadata__", ()) if isinstance(meta, Named)]
+    return found + [named for argument in get_args(annotation) for named in _named_items(argument)]
 
 
 _ORDER = {"extra_forbidden": 0, "missing": 2}
