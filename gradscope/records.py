@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import uuid
@@ -95,8 +96,8 @@ class RunDirectory:
     def _sweep_temporaries(self) -> None:
         """Remove what writers on this host left behind when they were killed."""
         for path in self.path.rglob(".*.tmp"):
-            host, _, pid = path.name.rsplit(".", 3)[1].rpartition("-")
-            if host == platform.node() and pid.isdigit() and not _alive(int(pid)):
+            host, _, pid = path.name.removesuffix(".tmp").rpartition(".")[2].rpartition("-")
+            if host == _host() and pid.isdigit() and not _alive(int(pid)):
                 path.unlink(missing_ok=True)
 
     def done(self) -> set[str]:
@@ -151,7 +152,7 @@ class RunDirectory:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write under a temporary name, fsync, and put in place: a reader sees the old file or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.{platform.node()}-{os.getpid()}.tmp".replace("/", "_"))
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.{_host()}-{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as stream:
             stream.write(content)
@@ -171,6 +172,11 @@ def _parquet(columns: dict[str, list]) -> bytes:
     pq.write_table(table, sink, compression="zstd", use_dictionary=others,  # type: ignore[arg-type]
                    use_byte_stream_split=floating)  # type: ignore[arg-type]
     return sink.getvalue().to_pybytes()
+
+
+def _host() -> str:
+    """This machine's name, fit for a part of a file name."""
+    return re.sub(r"[^A-Za-z0-9]", "_", platform.node())
 
 
 def _alive(pid: int) -> bool:

@@ -32,7 +32,7 @@ evaluation: {every: 3, sequences: 20}
 sweep:
   network:
     - {label: tanh, cell: {name: rnn, activation: tanh}}
-    - {label: dead, cell: {name: rnn, activation: relu, recurrent_init: {name: identity, std: 1e-30}}}
+    - {label: dead, cell: {name: rnn, activation: hard_tanh, recurrent_init: {name: identity, std: 1e6}}}
     - {label: diverging, cell: {name: rnn, activation: identity}, optimizer.lr: 1e30}
     - {label: LSTM, cell: lstm}
   clip: [none, {name: global_norm, max_norm: 0.1}]

@@ -24,7 +24,7 @@ def explorer(tables: Tables) -> go.Figure | None:
     look = looks(tables)
     frames = [[_curve(curves[curves["configuration"] == label], step, label, look[label]) for label in tables.configurations]
               for step in steps]
-    figure = go.Figure(data=frames[0], frames=[go.Frame(data=data, name=str(step)) for step, data in zip(steps, frames, strict=True)])
+    figure = go.Figure(data=frames[-1], frames=[go.Frame(data=data, name=str(step)) for step, data in zip(steps, frames, strict=True)])
     low, high = curves["log_spectral_norm"].min(), curves["log_spectral_norm"].max()
     margin = 0.05 * max(high - low, 1.0)
     figure.update_layout(
@@ -32,7 +32,7 @@ def explorer(tables: Tables) -> go.Figure | None:
         xaxis_title="lag (steps)", yaxis={"title": "ln ‖∂s<sub>T</sub>/∂s<sub>T−lag</sub>‖ (nats)",
                                           "range": [low - margin, high + margin]},
         legend={"orientation": "h", "y": -0.45, "x": 0},
-        sliders=[{"currentvalue": {"prefix": "train step "}, "pad": {"t": 45}, "steps": [
+        sliders=[{"active": len(steps) - 1, "currentvalue": {"prefix": "train step "}, "pad": {"t": 45}, "steps": [
             {"label": str(step), "method": "animate",
              "args": [[str(step)], {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}]}
             for step in steps]}],

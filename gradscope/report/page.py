@@ -56,7 +56,7 @@ def write_report(run: RunDirectory) -> Path:
         task=_task(loaded),
         figures=figures,
         explorer=None if interactive is None else interactive.to_html(full_html=False, include_plotlyjs=True,
-                                                                      include_mathjax=False, div_id="explorer",
+                                                                      include_mathjax=False, div_id="explorer", auto_play=False,
                                                                       config={"responsive": True, "displaylogo": False}),
         cost=tables.recording_cost(loaded),
     )

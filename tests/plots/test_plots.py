@@ -1,0 +1,109 @@
+"""Every registered plot, on a run that holds dead, diverged, clipped and gated configurations."""
+
+import matplotlib
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from gradscope import config, registry, tables
+from gradscope.plots._explorer import explorer
+from gradscope.plots._plot import looks, styled
+from gradscope.records import RunDirectory
+from gradscope.sweep import run_sweep
+from tests.conftest import Silent
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_run):
+    return tables.load(RunDirectory(tiny_run))
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    """The smallest run there is: one trial, no sweep, truncated."""
+    path = tmp_path_factory.mktemp("runs") / "single"
+    run_sweep(config.parse("task: {name: copy_memory, length: 3}\ncell: {name: gru, hidden_size: 4}\n"
+                           "training: {steps: 4, batch_size: 2, tbptt_length: 5}\nevaluation: {sequences: 5}"),
+              RunDirectory(path), Silent())
+    return tables.load(RunDirectory(path))
+
+
+@pytest.mark.parametrize("name", registry.names("plot"))
+@pytest.mark.parametrize("which", ["loaded", "single"])
+def test_contract(name, which, request):
+    """Draws without a warning, labels every axis, leaves the tables alone, and says what it shows."""
+    run = request.getfixturevalue(which)
+    plot = registry.get("plot", name)()
+    before = {table: frame.copy() for table, frame in run.items()}
+    data = plot.data(run)
+    assert isinstance(data, pd.DataFrame)
+    assert len(data)
+    with styled():
+        figure = plot.draw(run)
+        assert isinstance(figure, Figure)
+        figure.draw_without_rendering()
+    for table, frame in run.items():
+        pd.testing.assert_frame_equal(frame, before[table])
+    visible = [ax for ax in figure.axes if ax.get_visible()]
+    assert all(ax.has_data() for ax in visible)
+    words = [ax.get_xlabel() + ax.get_ylabel() for ax in visible]
+    assert any(words)
+    caption = plot.caption(run)
+    assert caption.endswith(".")
+    assert len(caption) > 80
+    assert plot.title
+    assert set(plot.requires) <= set(run)
+
+
+def _overlap(a, b) -> float:
+    width = min(a.x1, b.x1) - max(a.x0, b.x0)
+    height = min(a.y1, b.y1) - max(a.y0, b.y0)
+    return max(width, 0) * max(height, 0)
+
+
+@pytest.mark.parametrize("name", registry.names("plot"))
+def test_no_text_lies_on_another(name, loaded):
+    """Titles, axis labels and legends of a figure keep clear of each other."""
+    with styled():
+        figure = registry.get("plot", name)().draw(loaded)
+        figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer() if hasattr(figure.canvas, "get_renderer") else None
+    renderer = renderer or matplotlib.backends.backend_agg.FigureCanvasAgg(figure).get_renderer()
+    boxes = []
+    for ax in figure.axes:
+        if ax.get_visible():
+            boxes += [(text.get_text(), text.get_window_extent(renderer)) for text in (ax.title, ax.xaxis.label, ax.yaxis.label)
+                      if text.get_text()]
+    boxes += [("legend", item.get_window_extent(renderer)) for item in figure.legends]
+    for i, (first, a) in enumerate(boxes):
+        for second, b in boxes[i + 1 :]:
+            assert _overlap(a, b) < 4, f"{first!r} lies on {second!r}"
+
+
+def test_orders_are_distinct():
+    orders = [registry.get("plot", name).order for name in registry.names("plot")]
+    assert len(set(orders)) == len(orders)
+
+
+def test_two_axes_are_colour_and_dashes(loaded):
+    found = looks(loaded)
+    assert len({look.colour for look in found.values()}) == 4
+    assert len({str(look.dash) for look in found.values()}) == 2
+
+
+def test_gradient_vs_lag_draws_what_was_recorded(loaded):
+    plot = registry.get("plot", "gradient_vs_lag")()
+    data = plot.data(loaded)
+    raw = loaded["jacobian_norms"]
+    row = data.query("configuration == 'LSTM · none' and lag == 3 and when == 'before training' and seed == 1").iloc[0]
+    source = raw[(raw["trial"] == row["trial"]) & (raw["t"] == 12) & (raw["k"] == 9) & (raw["block"] == "state")
+                 & (raw["train_step"] == 0)]
+    assert source["log_spectral_norm"].tolist() == [row["log_spectral_norm"]]
+    assert (data["lag"] >= 0).all()
+
+
+def test_explorer_has_a_position_for_every_measured_step(loaded):
+    figure = explorer(loaded)
+    steps = sorted(loaded.at_longest("jacobian_norms")["train_step"].unique())
+    assert [frame.name for frame in figure.frames] == [str(step) for step in steps]
+    assert len(figure.data) == len(loaded.configurations)

@@ -1,0 +1,93 @@
+"""Tables and their statistics."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gradscope import tables
+from gradscope.errors import RunDirectoryError
+from gradscope.records import RunDirectory
+
+
+def test_wilson_interval_against_the_formula():
+    """(p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n), z = 1.959964."""
+    z, n, p = 1.959963984540054, 5, 0.6
+    centre, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    low, high = ((centre + sign * half) / (1 + z * z / n) for sign in (-1, 1))
+    assert tables.wilson(3, 5) == pytest.approx((low, high))
+    assert tables.wilson(0, 3)[0] == 0
+
+
+def test_summary_of_the_tiny_run(tiny_run):
+    loaded = tables.load(RunDirectory(tiny_run))
+    frame = tables.summary(loaded)
+    assert list(dict.fromkeys(frame["configuration"])) == loaded.configurations
+    assert set(frame["length"]) == {8, 12}
+    assert (frame["trials"] == 2).all()
+    by_label = frame[frame["length"] == 12].set_index("configuration")
+    assert by_label.loc["diverging · none", "diverged_fraction"] == 1
+    assert by_label.loc["dead · none", "growth_rate_initial"] == -math.inf
+    assert by_label.loc["tanh · global_norm (max norm 0.1)", "clipped_fraction"] > 0.5
+    assert by_label.loc["tanh · none", "clipped_fraction"] == 0
+    own = loaded["trials"].query("configuration == 'tanh · none' and length == 12")
+    assert by_label.loc["tanh · none", "final_loss"] == pytest.approx(own["final_loss"].median())
+
+
+def test_growth_rate_is_of_the_recorded_norms(tiny_run):
+    loaded = tables.load(RunDirectory(tiny_run))
+    norms = loaded.first_and_last("jacobian_norms").query(
+        "configuration == 'LSTM · none' and length == 12 and block == 'state' and t == 12 and k == 0 and when == 'end of training'")
+    row = tables.summary(loaded).query("configuration == 'LSTM · none' and length == 12").iloc[0]
+    assert row["growth_rate"] == pytest.approx(norms["log_spectral_norm"].median() / 12)
+
+
+def test_predictions_are_held_against_the_data(tiny_run):
+    frame = tables.held_against(tables.load(RunDirectory(tiny_run)))
+    assert frame["held"].tolist() == [True, False]
+    assert frame["measured"][0] == "success rate of tanh · none: 0"
+
+
+def test_verdict_names_every_configuration_once_per_question(tiny_run):
+    loaded = tables.load(RunDirectory(tiny_run))
+    sentences = tables.verdict(loaded)
+    solved = " ".join(s for s in sentences if s.startswith("Solved"))
+    for label in loaded.configurations:
+        assert solved.count(f"{label} (") == 1
+    before = next(s for s in sentences if s.startswith("Before training"))
+    assert "over the 12 steps" in before
+    assert "dead · none (×0)" in before
+    assert any(s.startswith("Diverged") and "diverging · none" in s for s in sentences)
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.5, "0.5"), (1234567.0, "1.23e+06"), (-0.00123, "−0.00123"), (math.nan, "–"),
+                                             (math.inf, "∞"), (-math.inf, "−∞"), (3.0, "3")])
+def test_numbers_in_print(value, text):
+    assert tables.number(value) == text
+
+
+def test_fates_and_factors():
+    assert [tables.fate(x) for x in (-7, -6.8, 0, 6.8, 7, -math.inf)] == ["vanishes", "holds", "holds", "holds", "explodes", "vanishes"]
+    assert tables.factor(-900) == "10⁻³⁹¹"
+    assert tables.factor(math.log(0.5)) == "0.5"
+    assert tables.factor(-math.inf) == "0"
+
+
+def test_median_keeps_infinities():
+    assert tables._median(pd.Series([-np.inf, -np.inf, 0.0])) == -np.inf
+    assert tables._median(pd.Series([-np.inf, 1.0, 3.0, np.nan])) == 1.0
+    assert math.isnan(tables._median(pd.Series([], dtype=float)))
+
+
+def test_a_run_without_a_finished_trial_says_so(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.prepare("x", {}, [{"id": "a", "configuration": "c", "axes": {}, "settings": {"task": {}, "seed": 0}}], "cpu")
+    with pytest.raises(RunDirectoryError, match="no trial is recorded yet"):
+        tables.load(run)
+
+
+def test_others_read_the_shards_as_they_lie(tiny_run):
+    frame = pd.read_parquet(tiny_run / "tables" / "trials")
+    assert len(frame) == 32
+    assert {"trial", "outcome", "final_loss"} <= set(frame.columns)
