@@ -252,11 +252,13 @@ def held_against(tables: Tables) -> pd.DataFrame:
         measured = _measure(frame, tables, expected["configuration"], expected)
         bound = expected["above"] if expected["above"] is not None else expected["below"]
         against = _measure(frame, tables, bound, expected) if isinstance(bound, str) else float(bound)
+        length = expected["length"] if expected["length"] is not None else tables.longest
+        where = f" at length {length}" if len(tables.lengths) > 1 else ""
         known = not (np.isnan(measured) or np.isnan(against))
         held = (measured > against if expected["above"] is not None else measured < against) if known else None
         rows.append({
             "claim": expected["claim"],
-            "measured": f"{expected['measure'].replace('_', ' ')} of {expected['configuration']}: {number(measured)}",
+            "measured": f"{expected['measure'].replace('_', ' ')} of {expected['configuration']}{where}: {number(measured)}",
             "predicted": ("above " if expected["above"] is not None else "below ")
             + (f"{bound}: {number(against)}" if isinstance(bound, str) else number(against)),
             "held": held,

@@ -46,7 +46,7 @@ def test_growth_rate_is_of_the_recorded_norms(tiny_run):
 def test_predictions_are_held_against_the_data(tiny_run):
     frame = tables.held_against(tables.load(RunDirectory(tiny_run)))
     assert frame["held"].tolist() == [True, False]
-    assert frame["measured"][0] == "success rate of tanh · none: 0"
+    assert frame["measured"][0] == "success rate of tanh · none at length 12: 0"
 
 
 def test_verdict_names_every_configuration_once_per_question(tiny_run):

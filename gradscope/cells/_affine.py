@@ -22,6 +22,10 @@ from torch import Generator, Tensor, nn
 from gradscope.cells._cell import Cell
 
 
+#: elements of a stretch's gate derivatives: about a megabyte in float32
+_STRETCH = 2**18
+
+
 class Local(NamedTuple):
     """The diagonal derivatives of ``combine``.
 
@@ -145,8 +149,8 @@ class AffineCell(Cell):
             return super().vjp(x, s_prev, s, cotangent)
         local = self.local(*self.preactivations(x, s_prev), s_prev, s)
         parts = cotangent.unflatten(-1, (len(self.state_blocks), 1, self.hidden_size))
-        d_h = (parts * local.by_recurrent).sum(-3).flatten(-2)
-        d_x = d_h if self.additive else (parts * local.by_input).sum(-3).flatten(-2)
+        d_h = _to_gates(cotangent, local.by_recurrent)
+        d_x = d_h if self.additive else _to_gates(cotangent, local.by_input)
         through_hidden = d_h @ self.weight_hh
         if local.by_state is None:
             return through_hidden, d_x @ self.weight_ih
@@ -160,10 +164,18 @@ class AffineCell(Cell):
         """As ``Cell.pullback``, from the closed form."""
         if self.weight_hh.dim() > 2:
             return super().pullback(inputs, states, immediate)
-        local = self.local(*self.preactivations(inputs, states[:-1]), states[:-1], states[1:])
-        adjoints = immediate.clone(memory_format=torch.contiguous_format)
-        _, d_x = self._reverse(local, adjoints, self.weight_hh)
-        return adjoints, d_x @ self.weight_ih
+        adjoints, by_inputs = immediate.clone(memory_format=torch.contiguous_format), torch.empty_like(inputs)
+        for part in self._stretches(*inputs.shape[:2]):
+            before, after = states[part], states[part.start + 1 : part.stop + 1]
+            local = self.local(*self.preactivations(inputs[part], before), before, after)
+            _, d_x = self._reverse(local, adjoints[part.start : part.stop + 1], self.weight_hh)
+            torch.matmul(d_x, self.weight_ih, out=by_inputs[part])
+        return adjoints, by_inputs
+
+    def _stretches(self, steps: int, batch: int) -> list[slice]:
+        """The steps in stretches, latest first, short enough that a stretch's derivatives stay in the processor's cache."""
+        length = max(1, _STRETCH // (batch * len(self.gate_names) * self.hidden_size))
+        return [slice(max(0, stop - length), stop) for stop in range(steps, 0, -length)]
 
     def _forward_scan(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """(states, u_x, u_h) over all steps; in an additive cell the first product's buffer takes the sum in place."""
@@ -193,26 +205,28 @@ class AffineCell(Cell):
         """
         steps, batch, blocks, gates, size = local.by_recurrent.shape
         d_h = adjoints.new_empty(steps, batch, gates * size)
-        hidden, out = adjoints[..., :size].unbind(0), d_h.unbind(0)
-        if blocks == 1:
-            whole, deltas = adjoints.view(steps + 1, batch, 1, size).unbind(0), d_h.view(steps, batch, gates, size).unbind(0)
-            by_recurrent = local.by_recurrent.squeeze(2).unbind(0)
-            by_state = local.by_state.reshape(steps, batch, size).unbind(0) if local.by_state is not None else None
-            for t in range(steps - 1, -1, -1):
-                torch.mul(whole[t + 1], by_recurrent[t], out=deltas[t])
-                hidden[t].addmm_(out[t], weight_hh)
-                if by_state is not None:
-                    hidden[t].addcmul_(hidden[t + 1], by_state[t])
-        else:
-            split = adjoints.view(steps + 1, batch, blocks, 1, size)
-            for t in range(steps - 1, -1, -1):
-                torch.sum(split[t + 1] * local.by_recurrent[t], dim=1, out=out[t].view(batch, gates, size))
-                if local.by_state is not None:
-                    split[t].squeeze(2).add_((split[t + 1] * local.by_state[t]).sum(1))
-                hidden[t].addmm_(out[t], weight_hh)
+        # by block: a_t[n], and its factors for all gates side by side; a tiled copy beats a product that broadcasts over gates
+        parts = [part.unbind(0) for part in adjoints.split(size, dim=-1)]
+        factors = [factor.flatten(-2).unbind(0) for factor in local.by_recurrent.unbind(2)]
+        carried = local.by_state.unbind(0) if local.by_state is not None else None
+        whole = adjoints.unflatten(-1, (blocks, 1, size)).unbind(0)
+        hidden, deltas = parts[0], d_h.unbind(0)
+        for t in range(steps - 1, -1, -1):
+            delta = deltas[t]
+            for n in range(blocks):
+                tiled = parts[n][t + 1] if gates == 1 else torch.cat((parts[n][t + 1],) * gates, dim=-1)
+                if n == 0:
+                    torch.mul(tiled, factors[n][t], out=delta)
+                else:
+                    delta.addcmul_(tiled, factors[n][t])
+            if carried is not None and blocks == 1:
+                hidden[t].addcmul_(hidden[t + 1], carried[t].view(batch, size))
+            elif carried is not None:
+                whole[t].squeeze(2).add_((whole[t + 1] * carried[t]).sum(1))
+            hidden[t].addmm_(delta, weight_hh)
         if self.additive:
             return d_h, d_h
-        return d_h, (adjoints[1:].view(steps, batch, blocks, 1, size) * local.by_input).sum(2).flatten(-2)
+        return d_h, _to_gates(adjoints[1:], local.by_input)
 
 
 class _Scan(torch.autograd.Function):
@@ -254,18 +268,27 @@ class _Outputs(torch.autograd.Function):
         return _backward(ctx, immediate)
 
 
-def _backward(ctx: Any, immediate: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, adjoints: Tensor) -> tuple[Tensor | None, ...]:
     """Gradients of a scan's arguments from dl_t/ds_t, whose buffer becomes the adjoints."""
     cell, (inputs, states, u_x, u_h, weight_ih, weight_hh) = ctx.cell, ctx.saved_tensors
-    local = cell.local(u_x, u_h, states[:-1], states[1:])
-    d_h, d_x = (d.flatten(0, 1) for d in cell._reverse(local, immediate, weight_hh))
-    by_inputs = (d_x @ weight_ih).view_as(inputs) if ctx.needs_input_grad[1] else None
-    by_ih = d_x.t() @ inputs.flatten(0, 1)
-    by_hh = d_h.t() @ cell.hidden(states[:-1]).flatten(0, 1)
-    has_bias = cell.bias_ih is not None
-    by_bias_hh = d_h.sum(0) if has_bias else None
-    by_bias_ih = (by_bias_hh if cell.additive else d_x.sum(0)) if has_bias else None
-    return None, by_inputs, immediate[0], by_ih, by_hh, by_bias_ih, by_bias_hh
+    by_inputs = torch.empty_like(inputs) if ctx.needs_input_grad[1] else None
+    by_ih, by_hh = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
+    by_bias_ih, by_bias_hh = weight_hh.new_zeros(len(weight_hh)), weight_hh.new_zeros(len(weight_hh))
+    for part in cell._stretches(*inputs.shape[:2]):
+        before, after = states[part], states[part.start + 1 : part.stop + 1]
+        local = cell.local(u_x[part], None if u_h is None else u_h[part], before, after)
+        d_h, d_x = cell._reverse(local, adjoints[part.start : part.stop + 1], weight_hh)
+        if by_inputs is not None:
+            torch.matmul(d_x, weight_ih, out=by_inputs[part])
+        d_h, d_x = d_h.flatten(0, 1), d_x.flatten(0, 1)
+        by_ih.addmm_(d_x.t(), inputs[part].flatten(0, 1))
+        by_hh.addmm_(d_h.t(), cell.hidden(before).flatten(0, 1))
+        by_bias_hh += d_h.sum(0)
+        if not cell.additive:
+            by_bias_ih += d_x.sum(0)
+    if cell.bias_ih is None:
+        return None, by_inputs, adjoints[0], by_ih, by_hh, None, None
+    return None, by_inputs, adjoints[0], by_ih, by_hh, by_bias_hh if cell.additive else by_bias_ih, by_bias_hh
 
 
 def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -274,6 +297,20 @@ def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         return nn.functional.linear(x, weight, bias)
     product = x @ weight.mT
     return product if bias is None else product + bias.unsqueeze(-2)
+
+
+def _to_gates(cotangent: Float[Tensor, "*batch state"], diagonals: Float[Tensor, "*batch n g h"]) -> Tensor:
+    """sum_n cotangent[n] diagonals[n, g], gates side by side: (..., G * H).
+
+    The cotangent is tiled over the gates first: a product that broadcasts over a middle axis is several times slower.
+    """
+    blocks, gates, _ = diagonals.shape[-3:]
+    total: Tensor | None = None
+    for n, part in enumerate(cotangent.chunk(blocks, dim=-1)):
+        term = (torch.cat((part,) * gates, dim=-1) if gates > 1 else part) * diagonals[..., n, :, :].flatten(-2)
+        total = term if total is None else total.add_(term)
+    assert total is not None
+    return total
 
 
 def _rows(diagonals: Float[Tensor, "*batch n g h"], weight: Tensor, size: int) -> Tensor:

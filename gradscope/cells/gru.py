@@ -49,21 +49,26 @@ class GRU(AffineCell):
         """h_t = n + z (h_{t-1} - n)."""
         assert u_h is not None
         size = self.hidden_size
-        r, z = torch.sigmoid(u_x[..., : 2 * size] + u_h[..., : 2 * size]).chunk(2, dim=-1)
-        n = torch.tanh(torch.addcmul(u_x[..., 2 * size :], r, u_h[..., 2 * size :]))
+        r, z = (u_x[..., : 2 * size] + u_h[..., : 2 * size]).sigmoid_().chunk(2, dim=-1)
+        n = torch.addcmul(u_x[..., 2 * size :], r, u_h[..., 2 * size :]).tanh_()
         return torch.lerp(n, s_prev, z)
 
     def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
         """dh/d(u_r, u_z, u_n): through n: (1 - z) n' times (v r', -, 1), v = u_h[n]; dh/du_z = (h_{t-1} - n) z'; u_h[n] by r."""
         assert u_h is not None
         size = self.hidden_size
-        r, z = torch.sigmoid(u_x[..., : 2 * size] + u_h[..., : 2 * size]).chunk(2, dim=-1)
+        r, z = (u_x[..., : 2 * size] + u_h[..., : 2 * size]).sigmoid_().chunk(2, dim=-1)
         v = u_h[..., 2 * size :]
-        n = torch.tanh(torch.addcmul(u_x[..., 2 * size :], r, v))
-        through_n = (1 - z) * (1 - n * n)
-        by_r, by_z = through_n * v * r * (1 - r), (s_prev - n) * z * (1 - z)
-        by_input = torch.stack((by_r, by_z, through_n), dim=-2).unsqueeze(-3)
-        by_recurrent = torch.stack((by_r, by_z, through_n * r), dim=-2).unsqueeze(-3)
+        n = torch.addcmul(u_x[..., 2 * size :], r, v).tanh_()
+        # written in place, part by part: over a whole sequence these are the largest tensors of the backward pass
+        by_input = u_x.new_empty(*u_x.shape[:-1], 1, 3, size)
+        by_r, by_z, through_n = by_input.squeeze(-3).unbind(-2)
+        one_minus_z = 1 - z
+        torch.mul(n, n, out=through_n).neg_().add_(1).mul_(one_minus_z)
+        torch.mul(through_n, v, out=by_r).mul_(r).mul_(1 - r)
+        torch.sub(s_prev, n, out=by_z).mul_(z).mul_(one_minus_z)
+        by_recurrent = by_input.clone()
+        by_recurrent[..., 2, :] *= r.unsqueeze(-2)
         return Local(by_input, by_recurrent, z.unsqueeze(-2).unsqueeze(-2))
 
     def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
