@@ -2,7 +2,8 @@
 
     python benchmarks/recording_cost.py
 
-Each configuration's first seed is trained as in experiments/quickstart.yaml; the share is the seconds spent in probes over all seconds.
+Each configuration's first seed is trained as in experiments/quickstart.yaml; the share is the seconds spent in probes
+over all seconds.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ def main() -> None:
             outcome = run_trial(trial)
             seconds = outcome.seconds
             total, probes = total + seconds["total"], probes + seconds["probes"]
-            print(f"{trial.configuration:<20}{outcome.tables['trials']['steps'][0]:>7}{seconds['total']:>10.2f}"
-                  f"{seconds['probes']:>10.2f}{seconds['probes'] / seconds['total']:>8.1%}")
+            print(
+                f"{trial.configuration:<20}{outcome.tables['trials']['steps'][0]:>7}{seconds['total']:>10.2f}"
+                f"{seconds['probes']:>10.2f}{seconds['probes'] / seconds['total']:>8.1%}"
+            )
     print(f"{'all':<27}{total:>10.2f}{probes:>10.2f}{probes / total:>8.1%}")
 
 

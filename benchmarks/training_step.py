@@ -2,8 +2,8 @@
 
     python benchmarks/training_step.py
 
-A step is a forward pass over the sequence, the mean square of the last hidden state as loss, and backward to every weight. The two
-are timed in turn, A B A B ..., so that a drift of the machine touches both; the ratio is the median of the pairs' ratios.
+A step is a forward pass over the sequence, the mean square of the last hidden state as loss, and backward to every weight. The
+two are timed in turn, A B A B ..., so that a drift of the machine touches both; the ratio is the median of the pairs' ratios.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ _PUBLIC = {
     "ConfigError": "errors", "load": "config",
 }  # fmt: skip
 
-__all__ = [*sorted(_PUBLIC), "__version__"]  # noqa: PLE0604
+__all__ = [*sorted(_PUBLIC), "__version__"]
 
 
 def __getattr__(name: str) -> Any:

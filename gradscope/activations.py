@@ -31,6 +31,7 @@ class Activation:
     max_slope: float
 
     def __call__(self, u: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """phi(u)."""
         return self.function(u)
 
 

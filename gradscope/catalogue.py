@@ -70,7 +70,11 @@ def _type(field: Any) -> str:
     if kinds:
         return f"{'an' if kinds[0][0] in 'aeiou' else 'a'} {kinds[0]}"
     annotation = field.annotation
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "").replace("Literal", "one of ")
+    return (
+        annotation.__name__
+        if isinstance(annotation, type)
+        else str(annotation).replace("typing.", "").replace("Literal", "one of ")
+    )
 
 
 def json_schema() -> dict[str, Any]:

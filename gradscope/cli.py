@@ -44,11 +44,23 @@ def main() -> None:
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that run trials.")
 @click.option("--scheduler", metavar="ADDRESS", help="Use the Dask cluster at this address instead of local processes.")
 @click.option("--device", default="cpu", show_default=True, help="torch device, such as cuda.")
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True,
-              help="Override a key of the file, such as training.steps=500; may be repeated.")
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Override a key of the file, such as training.steps=500; may be repeated.",
+)
 @click.option("--report/--no-report", default=True, show_default=True, help="Write the report at the end.")
-def run(experiment: Path, out: Path | None, workers: int, scheduler: str | None, device: str, overrides: tuple[str, ...],
-        report: bool) -> None:
+def run(
+    experiment: Path,
+    out: Path | None,
+    workers: int,
+    scheduler: str | None,
+    device: str,
+    overrides: tuple[str, ...],
+    report: bool,
+) -> None:
     """Run the trials of an EXPERIMENT (a YAML file) that are missing, then write its report.
 
     A run can be stopped at any time and started again; trials that are recorded are not run twice. Exit codes: 0 done, 1 a
@@ -70,8 +82,11 @@ def run(experiment: Path, out: Path | None, workers: int, scheduler: str | None,
         with _observer(missing) as observer:
             outcomes = run_sweep(loaded, directory, observer, workers=workers, scheduler=scheduler, device=device)
     except KeyboardInterrupt:
-        click.echo(f"\ninterrupted: {len(directory.done())} of {len(loaded.trials)} trials are recorded; the same command goes "
-                   "on from there", err=True)
+        click.echo(
+            f"\ninterrupted: {len(directory.done())} of {len(loaded.trials)} trials are recorded; the same command goes "
+            "on from there",
+            err=True,
+        )
         sys.exit(EXIT_INTERRUPTED)
     if report and directory.done():
         _write_report(directory)
@@ -148,7 +163,9 @@ def validate(experiments: tuple[Path, ...]) -> None:
         count = len(loaded.trials)
         labels = list(dict.fromkeys(trial.configuration for trial in loaded.trials))
         shown = ", ".join(labels[:8]) + (", ..." if len(labels) > 8 else "")
-        click.echo(f"{path}: ok, {count} trial{'s' * (count > 1)} of {len(labels)} configuration{'s' * (len(labels) > 1)}: {shown}")
+        click.echo(
+            f"{path}: ok, {count} trial{'s' * (count > 1)} of {len(labels)} configuration{'s' * (len(labels) > 1)}: {shown}"
+        )
     sys.exit(EXIT_BAD_INPUT if bad else 0)
 
 

@@ -66,11 +66,11 @@ class Settings(Options):
     dtype: Literal["float32", "float64"] = "float32"
     task: Annotated[Any, Named("task")]
     cell: Annotated[Any, Named("cell")]
-    model: ModelOptions = ModelOptions()
+    model: ModelOptions = ModelOptions()  # type: ignore[call-arg]
     clip: Annotated[Any, Named("clip")] = "none"
     optimizer: Annotated[Any, Named("optimizer")] = "adam"
-    training: Training = Training()
-    evaluation: Evaluation = Evaluation()
+    training: Training = Training()  # type: ignore[call-arg]
+    evaluation: Evaluation = Evaluation()  # type: ignore[call-arg]
     probes: list[Annotated[Any, Named("probe")]] = list(DEFAULT_PROBES)
 
 
@@ -151,8 +151,9 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Experimen
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         near = sorted(str(p) for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        raise ConfigError(f"there is no such file; {suggest(str(path), near) if near else 'check the path'}",
-                          where=str(path)) from None
+        raise ConfigError(
+            f"there is no such file; {suggest(str(path), near) if near else 'check the path'}", where=str(path)
+        ) from None
     except IsADirectoryError:
         raise ConfigError("is a directory; name one YAML file", where=str(path)) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -160,8 +161,9 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> Experimen
     return parse(text, str(path), default_name=path.stem, overrides=overrides)
 
 
-def parse(text: str, file: str = "<text>", *, default_name: str = "experiment",
-          overrides: dict[str, Any] | None = None) -> Experiment:
+def parse(
+    text: str, file: str = "<text>", *, default_name: str = "experiment", overrides: dict[str, Any] | None = None
+) -> Experiment:
     """As ``load``, from the text of the file."""
     root = marks.read(text, file)
     sweep = root.pop("sweep", None)
@@ -208,8 +210,10 @@ def _trial(point: grid.Point) -> Trial:
         if training.tbptt_length is None:
             problem = "tbptt_stride needs tbptt_length; give both, or neither for full BPTT"
         elif training.tbptt_stride > training.tbptt_length:
-            problem = (f"tbptt_stride {training.tbptt_stride} is longer than tbptt_length {training.tbptt_length}, so some "
-                       "losses would reach no weight; it should be at most tbptt_length")
+            problem = (
+                f"tbptt_stride {training.tbptt_stride} is longer than tbptt_length {training.tbptt_length}, so some "
+                "losses would reach no weight; it should be at most tbptt_length"
+            )
         else:
             problem = ""
         if problem:
@@ -223,8 +227,11 @@ def _trial(point: grid.Point) -> Trial:
         except ValidationError as error:
             section = point.settings["evaluation"]
             place = section["lengths"].places[index] if isinstance(section, Mapping) else None
-            raise ConfigError(f"the task cannot have length {length}: {error.errors()[0]['msg']}", where=place,
-                              key=f"evaluation.lengths[{index}]") from None
+            raise ConfigError(
+                f"the task cannot have length {length}: {error.errors()[0]['msg']}",
+                where=place,
+                key=f"evaluation.lengths[{index}]",
+            ) from None
     configuration = " · ".join(label for axis, label in point.axes.items() if axis not in ("seed", "task.length"))
     return Trial(settings=settings, configuration=configuration or settings.cell.name, axes=point.axes)
 
@@ -233,8 +240,11 @@ def _check_trials(trials: list[Trial], where: object) -> None:
     seen: dict[str, Trial] = {}
     for trial in trials:
         if trial.id in seen:
-            raise ConfigError(f"two points of the sweep are the same trial: {_axes(seen[trial.id])} and {_axes(trial)}; "
-                              "drop one", where=where, key="sweep")
+            raise ConfigError(
+                f"two points of the sweep are the same trial: {_axes(seen[trial.id])} and {_axes(trial)}; drop one",
+                where=where,
+                key="sweep",
+            )
         seen[trial.id] = trial
 
 

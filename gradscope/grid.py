@@ -62,8 +62,9 @@ def _axes(sweep: Any, model: type[BaseModel], place: Place | None) -> dict[str, 
     if not isinstance(sweep, Mapping):
         raise ConfigError("should map dotted keys to lists, or be a list of mappings", where=place, key="sweep")
     if not sweep:
-        raise ConfigError("is empty; give it at least one axis, such as 'seed: [0, 1, 2]', or leave it out",
-                          where=place, key="sweep")
+        raise ConfigError(
+            "is empty; give it at least one axis, such as 'seed: [0, 1, 2]', or leave it out", where=place, key="sweep"
+        )
     axes = {}
     for key, values in sweep.items():
         where, path = sweep.places[key], f"sweep.{key}"
@@ -71,13 +72,18 @@ def _axes(sweep: Any, model: type[BaseModel], place: Place | None) -> dict[str, 
             wrong = "is empty" if isinstance(values, list) else f"should be a list of values, got {values!r}"
             raise ConfigError(f"{wrong}; give at least one value", where=where, key=path)
         if key.split(".")[0] in model.model_fields:
-            axes[key] = [_Choice(_label(key, value), ((key, value, at),))
-                         for value, at in zip(values, values.places, strict=True)]
+            axes[key] = [
+                _Choice(_label(key, value), ((key, value, at),)) for value, at in zip(values, values.places, strict=True)
+            ]
         elif all(isinstance(value, Mapping) for value in values):
             axes[key] = _zip_axis(path, values, where)
         else:
-            raise ConfigError(f"is not a key of an experiment; {suggest(key, list(model.model_fields))} (an axis with a name "
-                              "of its own takes a list of mappings)", where=where, key=path)
+            raise ConfigError(
+                f"is not a key of an experiment; {suggest(key, list(model.model_fields))} (an axis with a name "
+                "of its own takes a list of mappings)",
+                where=where,
+                key=path,
+            )
     return axes
 
 
@@ -87,8 +93,9 @@ def _zip_axis(path: str, values: list[Any], place: Place | None) -> list[_Choice
     choices = []
     for index, value in enumerate(values):
         if not isinstance(value, Mapping):
-            raise ConfigError(f"every item should be a mapping of dotted keys to values, got {value!r}", where=place,
-                              key=f"{path}[{index}]")
+            raise ConfigError(
+                f"every item should be a mapping of dotted keys to values, got {value!r}", where=place, key=f"{path}[{index}]"
+            )
         changes = tuple((key, item, value.places[key]) for key, item in value.items() if key != "label")
         label = value.get("label") or ", ".join(_label(key, item) for key, item, _ in changes)
         choices.append(_Choice(str(label), changes))
@@ -121,8 +128,9 @@ def applied(root: Mapping, dotted: str, value: Any, *, model: type[BaseModel], p
     for depth, part in enumerate(parts):
         path = ".".join(parts[: depth + 1])
         if part not in current.model_fields:
-            raise ConfigError(f"there is no option {part!r} here; {suggest(part, list(current.model_fields))}",
-                              where=place, key=dotted)
+            raise ConfigError(
+                f"there is no option {part!r} here; {suggest(part, list(current.model_fields))}", where=place, key=dotted
+            )
         kind, inner = _kind(current, part), _section(current, part)
         if kind is not None and part not in node and isinstance(current.model_fields[part].default, str):
             node.put(part, current.model_fields[part].default, place)
@@ -136,8 +144,11 @@ def applied(root: Mapping, dotted: str, value: Any, *, model: type[BaseModel], p
             node.put(part, _merged(kind, child, value, path), place)
             return root
         if kind is not None and "name" not in child:
-            raise ConfigError(f"{path} has no name yet, so its options are not known; name the {kind} in the base or in an "
-                              "earlier axis", where=place, key=dotted)
+            raise ConfigError(
+                f"{path} has no name yet, so its options are not known; name the {kind} in the base or in an earlier axis",
+                where=place,
+                key=dotted,
+            )
         node.put(part, child, node.places.get(part) or place)
         current = registry.options(registry.get(kind, child["name"])) if kind is not None else inner  # type: ignore[assignment]
         node = child
@@ -188,4 +199,3 @@ def _merged(kind: str | None, old: Any, new: Any, path: str) -> Any:
             nested = _kind(registry.options(registry.get(kind, name)), key) if key in allowed else None
             merged.put(key, _merged(nested, merged.get(key), value, f"{path}.{key}"), new_map.places.get(key))
     return merged
-

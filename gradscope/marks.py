@@ -149,8 +149,11 @@ def _scalar(node: yaml.ScalarNode, place: Place) -> Any:
         case "int":
             return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
         case "float":
-            return float(text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").lstrip(".")
-                         if text.lstrip("+-").lower() in (".inf", ".nan") else text)
+            return float(
+                text.replace(".inf", "inf").replace(".Inf", "inf").replace(".INF", "inf").lstrip(".")
+                if text.lstrip("+-").lower() in (".inf", ".nan")
+                else text
+            )
         case "str":
             return text
     raise _tag_error(node, place)

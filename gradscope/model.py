@@ -27,8 +27,16 @@ class SequenceModel(nn.Module):
     Readout is computed at scored steps only; softmax is part of the loss.
     """
 
-    def __init__(self, task: Task, cells: list[Cell], *, embedding_size: int | None, init: Init,
-                 generator: Generator | None = None, dtype: torch.dtype | None = None):
+    def __init__(
+        self,
+        task: Task,
+        cells: list[Cell],
+        *,
+        embedding_size: int | None,
+        init: Init,
+        generator: Generator | None = None,
+        dtype: torch.dtype | None = None,
+    ):
         super().__init__()
         self.task = task
         self.stack = Stack(cells)
@@ -57,16 +65,25 @@ class SequenceModel(nn.Module):
         hidden, _ = self.stack.outputs(self.embed(batch.inputs), self.stack.initial_state(batch.inputs.shape[1]))
         return self.readout(hidden[batch.steps])
 
-    def trace(self, batch: Batch, *, tbptt: tuple[int, int] | None = None, update: Update | None = None,
-              train_step: int = 0) -> Trace:
+    def trace(
+        self, batch: Batch, *, tbptt: tuple[int, int] | None = None, update: Update | None = None, train_step: int = 0
+    ) -> Trace:
         """One unroll with every state kept, and the losses made from those states."""
         with torch.no_grad():
             inputs = self.embed(batch.inputs)
             states = self.stack.scan(inputs, self.stack.initial_state(inputs.shape[1]))
         states.requires_grad_()
         losses = self.task.score(self.readout(self.stack.hidden(states[batch.steps + 1])), batch.targets)
-        return Trace(self.stack, inputs, states, losses / losses.numel(), batch.steps + 1, tbptt=tbptt, update=update,
-                     train_step=train_step)
+        return Trace(
+            self.stack,
+            inputs,
+            states,
+            losses / losses.numel(),
+            batch.steps + 1,
+            tbptt=tbptt,
+            update=update,
+            train_step=train_step,
+        )
 
 
 def build(settings: Settings, *, generator: Generator, device: str | torch.device = "cpu") -> SequenceModel:

@@ -47,8 +47,9 @@ def component(kind: str, value: Any, *, place: object = None, key: str = "") -> 
         value = {"name": value}
     known = ", ".join(registry.names(kind))
     if not isinstance(value, AbstractMapping):
-        raise ConfigError(f"should be a {kind}'s name or a mapping with 'name', got {_shown(value)}; known: {known}",
-                          where=place, key=key)
+        raise ConfigError(
+            f"should be a {kind}'s name or a mapping with 'name', got {_shown(value)}; known: {known}", where=place, key=key
+        )
     where, key = _here(value, place), getattr(value, "path", "") or key
     if "name" not in value:
         raise ConfigError(f"a {kind} needs 'name'; known: {known}", where=where, key=key)
@@ -87,8 +88,10 @@ def _placed(field: Any, item: Any, place: object, key: str) -> Any:
         return item if isinstance(item, Mapping) else component(named.kind, item, place=place, key=key)
     if isinstance(item, Sequence):
         for named in _named_items(field.annotation):
-            return [part if isinstance(part, Mapping) else component(named.kind, part, place=at, key=f"{key}[{index}]")
-                    for index, (part, at) in enumerate(zip(item, item.places, strict=True))]
+            return [
+                part if isinstance(part, Mapping) else component(named.kind, part, place=at, key=f"{key}[{index}]")
+                for index, (part, at) in enumerate(zip(item, item.places, strict=True))
+            ]
     return item
 
 

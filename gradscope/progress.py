@@ -16,8 +16,10 @@ _STYLES = {"solved": "green", "unsolved": "yellow", "diverged": "magenta", "fail
 
 def label(trial: Trial) -> str:
     """The trial in the sweep's words."""
-    return " · ".join(f"seed {value.removeprefix('seed ')}" if axis == "seed" else value for axis, value in trial.axes.items()) \
+    return (
+        " · ".join(f"seed {value.removeprefix('seed ')}" if axis == "seed" else value for axis, value in trial.axes.items())
         or trial.configuration
+    )
 
 
 class _Pace:
@@ -67,8 +69,14 @@ class LiveProgress:
 
     def __init__(self, trials: Sequence[Trial], console: Console):
         self.trials, self.pace, self.count = {t.id: t for t in trials}, _Pace(trials), 0
-        self.progress = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"),
-                                 TimeElapsedColumn(), console=console, transient=False)
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=False,
+        )
         self.rows: dict[str, TaskID] = {}
         self.all = self.progress.add_task("trials", total=sum(self.pace.total.values()), note=f"0/{len(trials)}")
         self.shown = 0.0
@@ -103,5 +111,9 @@ class LiveProgress:
 
     def _total(self) -> None:
         left = self.pace.left()
-        self.progress.update(self.all, completed=sum(self.pace.done.values()), total=sum(self.pace.total.values()),
-                             note=f"{self.count}/{len(self.trials)}" + (f", at most {left} left" if left else ""))
+        self.progress.update(
+            self.all,
+            completed=sum(self.pace.done.values()),
+            total=sum(self.pace.total.values()),
+            note=f"{self.count}/{len(self.trials)}" + (f", at most {left} left" if left else ""),
+        )

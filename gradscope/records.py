@@ -74,9 +74,12 @@ class RunDirectory:
             manifest = self.manifest()
             foreign = self.done() - ids
             if manifest["name"] != name or foreign:
-                reason = (f"a run of the experiment {manifest['name']!r}, not of {name!r}" if manifest["name"] != name else
-                          f"{len(foreign)} recorded trial{'s' * (len(foreign) > 1)} that the experiment, as it is now, does "
-                          "not have")
+                reason = (
+                    f"a run of the experiment {manifest['name']!r}, not of {name!r}"
+                    if manifest["name"] != name
+                    else f"{len(foreign)} recorded trial{'s' * (len(foreign) > 1)} that the experiment, as it is now, does "
+                    "not have"
+                )
                 raise RunDirectoryError(f"{self.path}: holds {reason}; give another directory with --out, or remove it")
             created = manifest["created"]
         else:
@@ -85,12 +88,22 @@ class RunDirectory:
             created = datetime.now(UTC).isoformat(timespec="seconds")
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            manifest = {"format": FORMAT, "name": name, "created": created, **description, "trials": trials,
-                        "device": device, "versions": versions(), "hardware": hardware(), "git": git_revision()}
+            manifest = {
+                "format": FORMAT,
+                "name": name,
+                "created": created,
+                **description,
+                "trials": trials,
+                "device": device,
+                "versions": versions(),
+                "hardware": hardware(),
+                "git": git_revision(),
+            }
             write_atomically(self.manifest_path, json.dumps(manifest, indent=1).encode())
         except OSError as error:
-            raise RunDirectoryError(f"{self.path}: cannot be written: {error.strerror or error}; give another directory with "
-                                    "--out") from None
+            raise RunDirectoryError(
+                f"{self.path}: cannot be written: {error.strerror or error}; give another directory with --out"
+            ) from None
         self._sweep_temporaries()
 
     def _sweep_temporaries(self) -> None:
@@ -138,10 +151,12 @@ class RunDirectory:
             path = self.path / "tables" / table / f"{trial}.parquet"
             if path.exists():
                 try:
-                    parts.append(pq.read_table(path, partitioning=None))
+                    parts.append(pq.read_table(path, partitioning=None))  # type: ignore[arg-type]
                 except (pa.ArrowInvalid, OSError) as error:
-                    raise RunDirectoryError(f"{path}: damaged ({error}); delete the file and its namesake under tables/trials "
-                                            "and run the experiment again") from None
+                    raise RunDirectoryError(
+                        f"{path}: damaged ({error}); delete the file and its namesake under tables/trials "
+                        "and run the experiment again"
+                    ) from None
         return pa.concat_tables(parts, promote_options="permissive") if parts else None
 
     def timing(self) -> dict[str, dict[str, float]]:
@@ -169,8 +184,13 @@ def _parquet(columns: dict[str, list]) -> bytes:
     floating = [f.name for f in table.schema if pa.types.is_floating(f.type)]
     others = [f.name for f in table.schema if f.name not in floating]
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", use_dictionary=others,  # type: ignore[arg-type]
-                   use_byte_stream_split=floating)  # type: ignore[arg-type]
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        use_dictionary=others,  # type: ignore[arg-type]
+        use_byte_stream_split=floating,  # type: ignore[arg-type]
+    )
     return sink.getvalue().to_pybytes()
 
 

@@ -39,9 +39,7 @@ _C = TypeVar("_C", bound=type)
 class Component(BaseModel):
     """Base of every component that is nothing but its options: typed, frozen, and refusing what it does not know."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, validate_default=True, arbitrary_types_allowed=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True, arbitrary_types_allowed=True)
 
     @property
     def name(self) -> str:
@@ -73,7 +71,8 @@ def register(kind: str, name: str) -> Callable[[_C], _C]:
 def names(kind: str) -> list[str]:
     """All names of a kind, sorted: the files of its folder (nothing is imported) and what the user registered."""
     spec = importlib.util.find_spec("gradscope")
-    assert spec is not None and spec.submodule_search_locations is not None
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
     folder = Path(spec.submodule_search_locations[0]) / FOLDERS[kind]
     files = {module.name for module in pkgutil.iter_modules([str(folder)]) if not module.name.startswith("_")}
     return sorted(files | {name for known, name in _CLASSES if known == kind})

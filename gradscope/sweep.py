@@ -1,7 +1,7 @@
 """Trials over an executor: in process, a pool of processes, or any Dask cluster.
 
 A trial is idempotent, writes its own shards and returns only what became of it, so a dead worker costs a retry and nothing
-else. Workers run single-threaded: small matrix products are far faster so, and results then do not depend on how many there are.
+else. Workers run single-threaded: small matrix products are far faster so, and results do not depend on their number.
 """
 
 from __future__ import annotations
@@ -40,8 +40,15 @@ def prepare(experiment: Experiment, run: RunDirectory, device: str) -> list[Tria
     return [trial for trial in experiment.trials if trial.id not in done]
 
 
-def run_sweep(experiment: Experiment, run: RunDirectory, observer: Observer, *, workers: int = 1,
-              scheduler: str | None = None, device: str = "cpu") -> dict[str, str]:
+def run_sweep(
+    experiment: Experiment,
+    run: RunDirectory,
+    observer: Observer,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    device: str = "cpu",
+) -> dict[str, str]:
     """Run the trials that are missing; trial id -> solved, unsolved, diverged or failed.
 
     Args:
@@ -68,6 +75,7 @@ def _in_process(trials: list[Trial], run: RunDirectory, observer: Observer, devi
     outcomes = {}
     with _single_threaded():
         for trial in trials:
+
             def progress(step: int, steps: int, loss: float, trial_id: str = trial.id) -> None:
                 observer.advanced(trial_id, step, steps, loss)
 
@@ -76,23 +84,37 @@ def _in_process(trials: list[Trial], run: RunDirectory, observer: Observer, devi
     return outcomes
 
 
-def _on_cluster(trials: list[Trial], run: RunDirectory, observer: Observer, device: str, workers: int,
-                scheduler: str | None) -> dict[str, str]:
+def _on_cluster(
+    trials: list[Trial], run: RunDirectory, observer: Observer, device: str, workers: int, scheduler: str | None
+) -> dict[str, str]:
     import dask
     from distributed import Client, LocalCluster, as_completed
 
     outcomes: dict[str, str] = {}
-    quiet = {"distributed.worker.daemon": True, "distributed.logging.distributed": "error",
-             "distributed.nanny.environ": _ONE_THREAD, "distributed.nanny.pre-spawn-environ": _ONE_THREAD}
+    quiet = {
+        "distributed.worker.daemon": True,
+        "distributed.logging.distributed": "error",
+        "distributed.nanny.environ": _ONE_THREAD,
+        "distributed.nanny.pre-spawn-environ": _ONE_THREAD,
+    }
     with dask.config.set(quiet), _single_threaded():
-        cluster = None if scheduler is not None else LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs="ERROR")
+        options: dict[str, Any] = {"processes": True, "dashboard_address": None, "silence_logs": "ERROR"}
+        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, **options) if scheduler is None else None
         try:
             with Client(scheduler or cluster, set_as_default=False) as client:
                 client.subscribe_topic(_TOPIC, lambda event: observer.advanced(*event[1]))
                 futures = {
-                    client.submit(_remote, trial.resolved, trial.id, os.fspath(run.path.absolute()), device, key=trial.id,
-                                  pure=False, retries=2, priority=-place): trial.id
+                    client.submit(
+                        _remote,
+                        trial.resolved,
+                        trial.id,
+                        os.fspath(run.path.absolute()),
+                        device,
+                        key=trial.id,
+                        pure=False,
+                        retries=2,
+                        priority=-place,
+                    ): trial.id
                     for place, trial in enumerate(trials)
                 }
                 for future in as_completed(futures, loop=client.loop, raise_errors=False):
@@ -136,8 +158,7 @@ def _record(trial: Trial, run: RunDirectory, device: str, progress: Any) -> str:
         run.write_trial(trial.id, outcome.tables, outcome.seconds)
         return outcome.tables["trials"]["outcome"][0]
     except Exception as error:
-        run.write_json("failures", trial.id, {"error": f"{type(error).__name__}: {error}",
-                                              "traceback": traceback.format_exc()})
+        run.write_json("failures", trial.id, {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})
         return "failed"
 
 

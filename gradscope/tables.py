@@ -107,8 +107,8 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float
 def summary(tables: Tables) -> pd.DataFrame:
     """One row for each configuration and length.
 
-    Columns: trials, solved, success_rate with its 95% Wilson interval (success_low, success_high), diverged_fraction, final_loss
-    and loss_over_baseline (medians over trials that did not diverge), steps_to_solve (median over solved trials),
+    Columns: trials, solved, success_rate with its 95% Wilson interval (success_low, success_high), diverged_fraction,
+    final_loss and loss_over_baseline (medians over trials that did not diverge), steps_to_solve (median over solved trials),
     memory_horizon and growth_rate (medians over trials and sequences, block state, last measurement; *_initial: before
     training), clipped_fraction (mean over trials of the share of updates that the clip changed).
     """
@@ -169,8 +169,9 @@ def formatted(frame: pd.DataFrame) -> pd.DataFrame:
     for key, (heading, unit) in HEADINGS.items():
         title = f"{heading} ({unit})" if unit else heading
         if key == "success":
-            columns[title] = [f"{row.solved}/{row.trials} ({row.success_low:.0%}–{row.success_high:.0%})"
-                              for row in frame.itertuples()]
+            columns[title] = [
+                f"{row.solved}/{row.trials} ({row.success_low:.0%}–{row.success_high:.0%})" for row in frame.itertuples()
+            ]
         elif key in ("clipped_fraction", "diverged_fraction") and key in frame:
             columns[title] = ["–" if pd.isna(value) else f"{value:.0%}" for value in frame[key]]
         elif key == "length" and (frame["length"] < 0).all():
@@ -223,8 +224,11 @@ def verdict(tables: Tables) -> list[str]:
         if chosen.any():
             detail = [f"{row.configuration} ({row.solved}/{row.trials})" for row in frame[chosen].itertuples()]
             sentences.append(f"{name}: {', '.join(detail)}.")
-    if diverged := [f"{row.configuration} ({row.diverged_fraction:.0%} of trials)"
-                    for row in frame.itertuples() if row.diverged_fraction > 0]:
+    if diverged := [
+        f"{row.configuration} ({row.diverged_fraction:.0%} of trials)"
+        for row in frame.itertuples()
+        if row.diverged_fraction > 0
+    ]:
         sentences.append(f"Diverged (a loss or gradient that is no longer a number): {', '.join(diverged)}.")
     return sentences + (_fates(frame, tables) if "growth_rate" in frame else [])
 
@@ -237,11 +241,14 @@ def _fates(frame: pd.DataFrame, tables: Tables) -> list[str]:
         for row in frame.to_dict("records"):
             if not pd.isna(row[column]):
                 fates.setdefault(fate(row[column] * steps), []).append(
-                    f"{row['configuration']} (×{factor(row[column] * steps)})")
+                    f"{row['configuration']} (×{factor(row[column] * steps)})"
+                )
         said = [f"{how} for {', '.join(fates[how])}" for how in ("vanishes", "holds", "explodes") if how in fates]
         if said:
-            sentences.append(f"{when}, over the {steps} steps of a sequence, the gradient of the last state with respect to the "
-                             f"first, ‖∂s_T/∂s_0‖, {'; it '.join(said)}.")
+            sentences.append(
+                f"{when}, over the {steps} steps of a sequence, the gradient of the last state with respect to the "
+                f"first, ‖∂s_T/∂s_0‖, {'; it '.join(said)}."
+            )
     return sentences
 
 

@@ -13,8 +13,13 @@ from torch import Tensor
 class StepFunction(Protocol):
     """What a trace needs of a cell: s_t = F(x_t, s_{t-1}) and the part of the state that is its output."""
 
-    def __call__(self, x: Tensor, s: Tensor) -> Tensor: ...
-    def hidden(self, s: Tensor) -> Tensor: ...
+    def __call__(self, x: Tensor, s: Tensor) -> Tensor:
+        """s_t from x_t and s_{t-1}."""
+        ...
+
+    def hidden(self, s: Tensor) -> Tensor:
+        """h, a part of the state."""
+        ...
 
 
 @dataclass(frozen=True)

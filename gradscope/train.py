@@ -152,8 +152,14 @@ class _Run:
         norm, coefficient, before = self._backward(loss, keep=bool(due))
         self._measure(due, batch, before)
         before_clip, factor = float(norm), float(coefficient)
-        self.outcome.add("training", train_step=self.train_step, loss=loss.item(), grad_norm_preclip=before_clip,
-                         grad_norm_postclip=before_clip * factor, clip_coefficient=factor)
+        self.outcome.add(
+            "training",
+            train_step=self.train_step,
+            loss=loss.item(),
+            grad_norm_preclip=before_clip,
+            grad_norm_postclip=before_clip * factor,
+            clip_coefficient=factor,
+        )
         self.optimizer.step()
         self.train_step += 1
         self.progress(self.train_step, self.settings.training.steps, loss.item())
@@ -162,7 +168,7 @@ class _Run:
         if not probes:
             return
         started = time.perf_counter()
-        after = {name: self.named[name].grad for name in before}
+        after = {name: gradient for name in before if (gradient := self.named[name].grad) is not None}
         trace = self.model.trace(batch, tbptt=self.tbptt, update=Update(before, after), train_step=self.train_step)
         for probe in probes:
             columns = probe.measure(trace)
@@ -217,8 +223,14 @@ class _Run:
         for length in self.settings.evaluation.lengths:
             loss, wrong = self._test(length)
             task = self.settings.task.at_length(length)
-            self.outcome.add("lengths", length=length, loss=loss, wrong_fraction=wrong, baseline=task.baseline,
-                             solved=task.solved(loss, wrong))
+            self.outcome.add(
+                "lengths",
+                length=length,
+                loss=loss,
+                wrong_fraction=wrong,
+                baseline=task.baseline,
+                solved=task.solved(loss, wrong),
+            )
 
     def _conclude(self, cause: str) -> None:
         solved = bool(self.last.get("solved")) or (self.steps_to_solve is not None and not cause)

@@ -17,8 +17,9 @@ from gradscope.records import RunDirectory
 from gradscope.sweep import run_sweep
 
 torch.set_num_threads(1)
-settings.register_profile("gradscope", deadline=None, derandomize=True, max_examples=15,
-                          suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "gradscope", deadline=None, derandomize=True, max_examples=15, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("gradscope")
 
 TINY = """

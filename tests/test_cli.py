@@ -49,7 +49,9 @@ def test_default_directory_is_named_after_the_experiment(experiment, tmp_path, m
 
 
 def test_overrides(experiment, tmp_path):
-    result = invoke("run", experiment, "--out", tmp_path / "run", "--no-report", "--set", "training.steps=2", "--set", "cell=gru")
+    result = invoke(
+        "run", experiment, "--out", tmp_path / "run", "--no-report", "--set", "training.steps=2", "--set", "cell=gru"
+    )
     assert result.exit_code == 0
     settings = json.loads((tmp_path / "run" / "manifest.json").read_text())["trials"][0]["settings"]
     assert settings["training"]["steps"] == 2
@@ -111,8 +113,17 @@ def test_a_failed_trial_is_exit_code_1(experiment, tmp_path, monkeypatch):
 
 
 def test_divergence_is_not_a_failure(experiment, tmp_path):
-    result = invoke("run", experiment, "--out", tmp_path / "run", "--no-report", "--set", "cell={name: rnn, activation: identity}",
-                    "--set", "optimizer={name: sgd, lr: 1e30}")
+    result = invoke(
+        "run",
+        experiment,
+        "--out",
+        tmp_path / "run",
+        "--no-report",
+        "--set",
+        "cell={name: rnn, activation: identity}",
+        "--set",
+        "optimizer={name: sgd, lr: 1e30}",
+    )
     assert result.exit_code == 0
     assert "diverged" in result.output
 
@@ -145,10 +156,12 @@ def test_schema_is_json_and_knows_every_component():
 
 
 def test_help_imports_no_torch_and_nothing_that_draws():
-    script = ("import sys\nfrom gradscope.cli import main\n"
-              "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
-              "heavy = {'torch', 'pandas', 'matplotlib', 'seaborn', 'plotly', 'scipy', 'distributed'} & set(sys.modules)\n"
-              "assert not heavy, heavy")
+    script = (
+        "import sys\nfrom gradscope.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'pandas', 'matplotlib', 'seaborn', 'plotly', 'scipy', 'distributed'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
     subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
 
 

@@ -73,11 +73,15 @@ def test_component_may_come_from_the_sweep_alone():
 
 def test_id_depends_on_settings_alone():
     one = trials("sweep: {cell.hidden_size: [3, 4]}")
-    other = trials("question: different\nsweep:\n  v:\n    - {label: b, cell.hidden_size: 4}\n    - {label: a, cell.hidden_size: 3}")
+    other = trials(
+        "question: different\nsweep:\n  v:\n    - {label: b, cell.hidden_size: 4}\n    - {label: a, cell.hidden_size: 3}"
+    )
     assert one[0].id == other[1].id
     assert one[1].id == other[0].id
     assert one[0].id != one[1].id
-    written_out = config.parse(BASE + "cell2: x".replace("cell2: x", "clip: none\nseed: 0\nsweep: {cell.hidden_size: [3]}")).trials[0]
+    written_out = config.parse(
+        BASE + "cell2: x".replace("cell2: x", "clip: none\nseed: 0\nsweep: {cell.hidden_size: [3]}")
+    ).trials[0]
     assert written_out.id == one[0].id
 
 

@@ -16,8 +16,10 @@ def model(text: str):
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("embedding", ["one_hot", "learned"])
 def test_trace_gives_the_loss_of_the_forward_pass(cell, layers, embedding):
-    settings, net = model(f"task: {{name: copy_memory, length: 5}}\ncell: {cell}\ndtype: float64\n"
-                          f"model: {{layers: {layers}, embedding: {embedding}}}")
+    settings, net = model(
+        f"task: {{name: copy_memory, length: 5}}\ncell: {cell}\ndtype: float64\n"
+        f"model: {{layers: {layers}, embedding: {embedding}}}"
+    )
     batch = settings.task.sample(3, torch.Generator().manual_seed(1)).to("cpu", torch.float64)
     direct = settings.task.score(net(batch), batch.targets).mean()
     trace = net.trace(batch)

@@ -20,7 +20,9 @@ def run_at(path) -> RunDirectory:
 
 def test_round_trip_with_infinities(tmp_path):
     run = run_at(tmp_path / "run")
-    run.write_trial("aaa", {"trials": {"outcome": ["solved"]}, "x": {"v": [1.5, float("-inf"), float("nan")], "t": range(3)}}, {"total": 1})
+    run.write_trial(
+        "aaa", {"trials": {"outcome": ["solved"]}, "x": {"v": [1.5, float("-inf"), float("nan")], "t": range(3)}}, {"total": 1}
+    )
     table = run.read("x", ["aaa", "bbb"]).to_pydict()
     assert table["trial"] == ["aaa"] * 3
     assert table["v"][:2] == [1.5, float("-inf")]

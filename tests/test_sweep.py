@@ -1,5 +1,6 @@
 """Sweeps: the same tables whatever kills, resumes or shares the work."""
 
+import contextlib
 import os
 import random
 import signal
@@ -31,7 +32,8 @@ def tables_of(path: Path) -> dict[str, bytes]:
     for shard in sorted((path / "tables").rglob("*.parquet")):
         table = pq.read_table(shard, partitioning=None)
         found[str(shard.relative_to(path))] = b"".join(
-            buffer.to_pybytes() for column in table.columns for chunk in column.chunks for buffer in chunk.buffers() if buffer)
+            buffer.to_pybytes() for column in table.columns for chunk in column.chunks for buffer in chunk.buffers() if buffer
+        )
     return found
 
 
@@ -45,8 +47,18 @@ def uninterrupted(tmp_path_factory):
 def command(folder: Path, workers: int) -> list[str]:
     experiment = folder / "killed.yaml"
     experiment.write_text(TEXT)
-    return [sys.executable, "-m", "gradscope.cli", "run", str(experiment), "--out", str(folder / "run"), "--no-report",
-            "--workers", str(workers)]
+    return [
+        sys.executable,
+        "-m",
+        "gradscope.cli",
+        "run",
+        str(experiment),
+        "--out",
+        str(folder / "run"),
+        "--no-report",
+        "--workers",
+        str(workers),
+    ]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -55,8 +67,13 @@ def test_killed_at_random_moments_and_resumed(workers, tmp_path, uninterrupted):
     chance, environment = random.Random(workers), {**os.environ, "OMP_NUM_THREADS": "1"}
     kills = 0
     for patience in (*[None] * 4, 200):
-        process = subprocess.Popen(command(tmp_path, workers), env=environment, start_new_session=True,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command(tmp_path, workers),
+            env=environment,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         started, done = time.monotonic(), RunDirectory(tmp_path / "run").done()
         # let it record something new before the kill, then a random moment more
         while patience is None and process.poll() is None and time.monotonic() - started < 60:
@@ -68,10 +85,8 @@ def test_killed_at_random_moments_and_resumed(workers, tmp_path, uninterrupted):
             assert process.wait(patience) == 0
         elif process.poll() is None:
             kills += 1
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         process.wait()
     assert kills >= 1, "the run was never interrupted, so nothing was tested"
     assert tables_of(tmp_path / "run") == uninterrupted
@@ -79,14 +94,19 @@ def test_killed_at_random_moments_and_resumed(workers, tmp_path, uninterrupted):
 
 
 def test_a_second_run_does_only_what_is_missing(tmp_path):
-    experiment = config.parse("task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences: 5}\n"
-                              "sweep: {seed: [0, 1]}", default_name="grow")
+    experiment = config.parse(
+        "task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences: 5}\nsweep: {seed: [0, 1]}",
+        default_name="grow",
+    )
     run = RunDirectory(tmp_path / "run")
     assert len(run_sweep(experiment, run, Silent())) == 2
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "run/tables").rglob("*.parquet")}
     assert run_sweep(experiment, run, Silent()) == {}
-    grown = config.parse("task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences: 5}\n"
-                         "sweep: {seed: [0, 1, 2]}", default_name="grow")
+    grown = config.parse(
+        "task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences: 5}\n"
+        "sweep: {seed: [0, 1, 2]}",
+        default_name="grow",
+    )
     assert len(prepare(grown, run, "cpu")) == 1
     assert len(run_sweep(grown, run, Silent())) == 1
     assert all(p.stat().st_mtime_ns == stamp for p, stamp in stamps.items())
@@ -96,8 +116,11 @@ def test_a_failing_trial_is_kept_apart_and_costs_no_other(tmp_path, monkeypatch)
     from gradscope.probes.saturation import Saturation
 
     monkeypatch.setattr(Saturation, "measure", lambda self, trace: 1 / 0)
-    experiment = config.parse("task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences: 5}\n"
-                              "sweep: [{probes: []}, {probes: [saturation]}]", default_name="fail")
+    experiment = config.parse(
+        "task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences: 5}\n"
+        "sweep: [{probes: []}, {probes: [saturation]}]",
+        default_name="fail",
+    )
     run, observer = RunDirectory(tmp_path / "run"), Silent()
     outcomes = run_sweep(experiment, run, observer)
     assert list(outcomes.values()) == ["unsolved", "failed"]
@@ -111,8 +134,11 @@ def test_a_failing_trial_is_kept_apart_and_costs_no_other(tmp_path, monkeypatch)
 
 
 def test_interrupt_leaves_what_is_recorded(tmp_path):
-    experiment = config.parse("task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences: 5}\n"
-                              "sweep: {seed: [0, 1, 2]}", default_name="stop")
+    experiment = config.parse(
+        "task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences: 5}\n"
+        "sweep: {seed: [0, 1, 2]}",
+        default_name="stop",
+    )
 
     class Impatient(Silent):
         def finished(self, trial, outcome):

@@ -38,7 +38,8 @@ def test_summary_of_the_tiny_run(tiny_run):
 def test_growth_rate_is_of_the_recorded_norms(tiny_run):
     loaded = tables.load(RunDirectory(tiny_run))
     norms = loaded.first_and_last("jacobian_norms").query(
-        "configuration == 'LSTM · none' and length == 12 and block == 'state' and t == 12 and k == 0 and when == 'end of training'")
+        "configuration == 'LSTM · none' and length == 12 and block == 'state' and lag == 12 and when == 'end of training'"
+    )
     row = tables.summary(loaded).query("configuration == 'LSTM · none' and length == 12").iloc[0]
     assert row["growth_rate"] == pytest.approx(norms["log_spectral_norm"].median() / 12)
 
@@ -61,14 +62,31 @@ def test_verdict_names_every_configuration_once_per_question(tiny_run):
     assert any(s.startswith("Diverged") and "diverging · none" in s for s in sentences)
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.5, "0.5"), (1234567.0, "1.23e+06"), (-0.00123, "−0.00123"), (math.nan, "–"),
-                                             (math.inf, "∞"), (-math.inf, "−∞"), (3.0, "3")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.5, "0.5"),
+        (1234567.0, "1.23e+06"),
+        (-0.00123, "−0.00123"),
+        (math.nan, "–"),
+        (math.inf, "∞"),
+        (-math.inf, "−∞"),
+        (3.0, "3"),
+    ],
+)
 def test_numbers_in_print(value, text):
     assert tables.number(value) == text
 
 
 def test_fates_and_factors():
-    assert [tables.fate(x) for x in (-7, -6.8, 0, 6.8, 7, -math.inf)] == ["vanishes", "holds", "holds", "holds", "explodes", "vanishes"]
+    assert [tables.fate(x) for x in (-7, -6.8, 0, 6.8, 7, -math.inf)] == [
+        "vanishes",
+        "holds",
+        "holds",
+        "holds",
+        "explodes",
+        "vanishes",
+    ]
     assert tables.factor(-900) == "10⁻³⁹¹"
     assert tables.factor(math.log(0.5)) == "0.5"
     assert tables.factor(-math.inf) == "0"

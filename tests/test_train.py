@@ -24,8 +24,9 @@ def trial(text: str = "", **overrides):
 def total_gradient(run: _Run, batch) -> dict[str, torch.Tensor]:
     total = {name: torch.zeros_like(p) for name, p in run.named.items()}
     for loss in run._losses(batch):
-        for (name, _), g in zip(run.named.items(), torch.autograd.grad(loss, list(run.named.values()), allow_unused=True),
-                                strict=True):
+        for (name, _), g in zip(
+            run.named.items(), torch.autograd.grad(loss, list(run.named.values()), allow_unused=True), strict=True
+        ):
             total[name] += g if g is not None else 0
     return total
 
@@ -65,7 +66,13 @@ def test_probes_leave_the_training_bit_identical():
     assert with_probes.tables["training"] == without.tables["training"]
     assert with_probes.tables["evaluation"] == without.tables["evaluation"]
     assert set(with_probes.tables) - set(without.tables) == {
-        "grad_norms", "adjoint_norms", "jacobian_norms", "memory_horizon", "spectra", "saturation"}
+        "grad_norms",
+        "adjoint_norms",
+        "jacobian_norms",
+        "memory_horizon",
+        "spectra",
+        "saturation",
+    }
 
 
 def test_the_same_trial_gives_the_same_tables():
@@ -76,8 +83,9 @@ def test_the_same_trial_gives_the_same_tables():
 def test_what_is_recorded_of_the_clip():
     table = run_trial(trial("clip: {name: global_norm, max_norm: 0.001}")).tables["training"]
     assert table["train_step"] == [0, 1, 2, 3, 4]
-    for before, after, coefficient in zip(table["grad_norm_preclip"], table["grad_norm_postclip"], table["clip_coefficient"],
-                                          strict=True):
+    for before, after, coefficient in zip(
+        table["grad_norm_preclip"], table["grad_norm_postclip"], table["clip_coefficient"], strict=True
+    ):
         assert after == pytest.approx(0.001)
         assert coefficient == pytest.approx(0.001 / before)
 
@@ -103,22 +111,28 @@ def test_divergence_is_an_outcome_with_its_step_and_cause():
 
 
 def test_success_stops_the_training():
-    easy = "task: {name: adding, length: 2}\ncell: gru\noptimizer: {name: adam, lr: 0.01}\n" \
-           "training: {steps: 3000}\nevaluation: {every: 20, sequences: 100, lengths: [3]}\nprobes: []"
+    easy = (
+        "task: {name: adding, length: 2}\ncell: gru\noptimizer: {name: adam, lr: 0.01}\n"
+        "training: {steps: 3000}\nevaluation: {every: 20, sequences: 100, lengths: [3]}\nprobes: []"
+    )
     outcome = run_trial(config.parse(easy).trials[0])
     row = {name: values[0] for name, values in outcome.tables["trials"].items()}
     assert row["outcome"] == "solved"
     assert row["steps"] == row["steps_to_solve"] < 3000
     assert row["final_loss"] < 0.01
     assert outcome.tables["lengths"]["length"] == [3]
-    on = run_trial(config.parse(easy.replace("3000", "900, stop_on_success: false").replace("every: 20", "every: 50")).trials[0])
+    on = run_trial(
+        config.parse(easy.replace("3000", "900, stop_on_success: false").replace("every: 20", "every: 50")).trials[0]
+    )
     assert on.tables["trials"]["steps"] == [900]
     assert on.tables["trials"]["steps_to_solve"][0] < 900
 
 
 def test_windows_without_a_loss_carry_the_state_and_take_no_step():
-    one = config.parse("task: {name: adding, length: 10}\ncell: lstm\ntraining: {steps: 4, tbptt_length: 3}\n"
-                       "evaluation: {sequences: 10}\nprobes: []").trials[0]
+    one = config.parse(
+        "task: {name: adding, length: 10}\ncell: lstm\ntraining: {steps: 4, tbptt_length: 3}\n"
+        "evaluation: {sequences: 10}\nprobes: []"
+    ).trials[0]
     assert run_trial(one).tables["training"]["train_step"] == [0, 1, 2, 3]
     run = _Run(one, "cpu", lambda *_: None)
     batch = run._sample()
@@ -131,6 +145,8 @@ def test_float32_and_float64_start_from_the_same_weights():
     a = _Run(trial(), "cpu", lambda *_: None)
     from gradscope.model import build
 
-    b = build(a.settings.model_copy(update={"dtype": "float32"}), generator=torch.Generator().manual_seed(trial().seed_of("weights")))
+    b = build(
+        a.settings.model_copy(update={"dtype": "float32"}), generator=torch.Generator().manual_seed(trial().seed_of("weights"))
+    )
     for p, q in zip(a.model.parameters(), b.parameters(), strict=True):
         assert torch.equal(p.float(), q)

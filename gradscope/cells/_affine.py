@@ -4,7 +4,7 @@
 
 ``combine`` couples no two units, so its derivatives are diagonals, and from them follow in closed form, once for every
 such cell: the Jacobian of the full state, the input Jacobian, the adjoint recursion, the weights' gradients and a fused
-unroll whose backward pass does two or three operations a step and leaves each weight gradient to one matrix product over all steps.
+unroll whose backward pass does a few operations a step and leaves the weights' gradients to matrix products over many steps.
 
 Legend of axes: T time, B batch, N state blocks, G gates, H hidden units.
 """
@@ -20,7 +20,6 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from gradscope.cells._cell import Cell
-
 
 #: elements of a stretch's gate derivatives: about a megabyte in float32
 _STRETCH = 2**18
@@ -50,8 +49,17 @@ class AffineCell(Cell):
     #: whether combine depends on u_x + u_h alone
     additive: ClassVar[bool]
 
-    def __init__(self, input_size: int, hidden_size: int, *, bias: bool, init: Any,
-                 generator: Generator | None, dtype: torch.dtype | None, device: torch.device | str | None):
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        bias: bool,
+        init: Any,
+        generator: Generator | None,
+        dtype: torch.dtype | None,
+        device: torch.device | str | None,
+    ):
         super().__init__(input_size, hidden_size)
         self.init = init
         rows = len(self.gate_names) * hidden_size
@@ -78,13 +86,22 @@ class AffineCell(Cell):
     # --- the equation ----------------------------------------------------------------------------------------------
 
     @abstractmethod
-    def combine(self, u_x: Float[Tensor, "*batch gates"], u_h: Float[Tensor, "*batch gates"] | None,
-                s_prev: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+    def combine(
+        self,
+        u_x: Float[Tensor, "*batch gates"],
+        u_h: Float[Tensor, "*batch gates"] | None,
+        s_prev: Float[Tensor, "*batch state"],
+    ) -> Float[Tensor, "*batch state"]:
         """s_t from the gates' preactivations; an additive cell gets their sum as ``u_x`` and None as ``u_h``."""
 
     @abstractmethod
-    def local(self, u_x: Float[Tensor, "*batch gates"], u_h: Float[Tensor, "*batch gates"] | None,
-              s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]) -> Local:
+    def local(
+        self,
+        u_x: Float[Tensor, "*batch gates"],
+        u_h: Float[Tensor, "*batch gates"] | None,
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
+    ) -> Local:
         """The diagonal derivatives of ``combine`` at these steps."""
 
     def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
@@ -104,8 +121,9 @@ class AffineCell(Cell):
     # --- Jacobians -------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def jacobian(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"],
-                 s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state state"]:
+    def jacobian(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state state"]:
         """J_t[n i, m j] = sum_g by_recurrent[n g i] W_hh[g i, j] [m = h] + by_state[n m i] [i = j]."""
         local = self.local(*self.preactivations(x, s_prev), s_prev, s)
         size, blocks = self.hidden_size, len(self.state_blocks)
@@ -119,31 +137,39 @@ class AffineCell(Cell):
         return full.flatten(-2).flatten(-3, -2)
 
     @torch.no_grad()
-    def input_jacobian(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"],
-                       s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state input"]:
+    def input_jacobian(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state input"]:
         """ds_t/dx_t[n i, j] = sum_g by_input[n g i] W_ih[g i, j]."""
         local = self.local(*self.preactivations(x, s_prev), s_prev, s)
         return _rows(local.by_input, self.weight_ih, self.hidden_size).flatten(-3, -2)
 
     # --- the fused unroll and the adjoint recursion ----------------------------------------------------------------
 
-    def scan(self, inputs: Float[Tensor, "time batch input"],
-             state: Float[Tensor, "batch state"]) -> Float[Tensor, "time+1 batch state"]:
+    def scan(
+        self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
+    ) -> Float[Tensor, "time+1 batch state"]:
         """All states; the backward pass is the closed-form adjoint recursion."""
         if self.weight_hh.dim() > 2:
             return self.unroll(inputs, state)
         return _Scan.apply(self, inputs, state, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)  # type: ignore
 
-    def outputs(self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
-                ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
+    def outputs(
+        self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
+    ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
         """h_t for all t and the last state, by the same recursion; the states stay inside."""
         if self.weight_hh.dim() > 2:
             return super().outputs(inputs, state)
         return _Outputs.apply(self, inputs, state, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)  # type: ignore
 
     @torch.no_grad()
-    def vjp(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"],
-            s: Float[Tensor, "*batch state"], cotangent: Float[Tensor, "*batch state"]) -> tuple[Tensor, Tensor]:
+    def vjp(
+        self,
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
+        cotangent: Float[Tensor, "*batch state"],
+    ) -> tuple[Tensor, Tensor]:
         """As ``Cell.vjp``, from the closed form."""
         if self.weight_hh.dim() > 2:
             return super().vjp(x, s_prev, s, cotangent)
@@ -159,8 +185,12 @@ class AffineCell(Cell):
         return by_state.flatten(-2), d_x @ self.weight_ih
 
     @torch.no_grad()
-    def pullback(self, inputs: Float[Tensor, "time batch input"], states: Float[Tensor, "time+1 batch state"],
-                 immediate: Float[Tensor, "time+1 batch state"]) -> tuple[Tensor, Tensor]:
+    def pullback(
+        self,
+        inputs: Float[Tensor, "time batch input"],
+        states: Float[Tensor, "time+1 batch state"],
+        immediate: Float[Tensor, "time+1 batch state"],
+    ) -> tuple[Tensor, Tensor]:
         """As ``Cell.pullback``, from the closed form."""
         if self.weight_hh.dim() > 2:
             return super().pullback(inputs, states, immediate)
@@ -181,7 +211,8 @@ class AffineCell(Cell):
         """(states, u_x, u_h) over all steps; in an additive cell the first product's buffer takes the sum in place."""
         weight, size = self.weight_hh.t(), self.hidden_size
         if self.additive:
-            u_x = _affine(inputs, self.weight_ih, None if self.bias_ih is None else self.bias_ih + self.bias_hh)
+            bias = self.bias_ih + self.bias_hh if self.bias_ih is not None and self.bias_hh is not None else None
+            u_x = _affine(inputs, self.weight_ih, bias)
             states = [state]
             for u in u_x.unbind(0):
                 u.addmm_(states[-1][:, :size], weight)

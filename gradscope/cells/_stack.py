@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ class Stack(Cell):
     def __init__(self, cells: Sequence[Cell]):
         if not cells:
             raise GradscopeError("a stack needs at least one cell")
-        for below, above in zip(cells, cells[1:], strict=False):
+        for below, above in pairwise(cells):
             if above.input_size != below.hidden_size:
                 raise GradscopeError(f"a layer reads {above.input_size} inputs, the one below gives {below.hidden_size}")
         super().__init__(cells[0].input_size, cells[-1].hidden_size)
@@ -99,14 +100,16 @@ class Stack(Cell):
         }
 
     @torch.no_grad()
-    def jacobian(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"],
-                 s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state state"]:
+    def jacobian(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state state"]:
         """Row of layer l: (ds^l/dx^l) P (row of layer l-1) + J^l on the diagonal, P taking the hidden part."""
         return self._jacobians(x, s_prev, s)[0]
 
     @torch.no_grad()
-    def input_jacobian(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"],
-                       s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state input"]:
+    def input_jacobian(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state input"]:
         """ds_t/dx_t through all layers."""
         return self._jacobians(x, s_prev, s)[1]
 
@@ -127,8 +130,9 @@ class Stack(Cell):
             below = cell
         return torch.cat(by_state, dim=-2), torch.cat(by_input, dim=-2)
 
-    def scan(self, inputs: Float[Tensor, "time batch input"],
-             state: Float[Tensor, "batch state"]) -> Float[Tensor, "time+1 batch state"]:
+    def scan(
+        self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
+    ) -> Float[Tensor, "time+1 batch state"]:
         """All states, layer by layer."""
         states = []
         for cell, part in zip(self.layers, self.parts(state), strict=True):
@@ -136,8 +140,9 @@ class Stack(Cell):
             inputs = cell.hidden(states[-1][1:])
         return states[0] if len(states) == 1 else torch.cat(states, dim=-1)
 
-    def outputs(self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
-                ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
+    def outputs(
+        self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
+    ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
         """The last layer's h_t and all layers' last states."""
         last = []
         for cell, part in zip(self.layers, self.parts(state), strict=True):
@@ -145,15 +150,22 @@ class Stack(Cell):
             last.append(after)
         return inputs, last[0] if len(last) == 1 else torch.cat(last, dim=-1)
 
-    def pullback(self, inputs: Float[Tensor, "time batch input"], states: Float[Tensor, "time+1 batch state"],
-                 immediate: Float[Tensor, "time+1 batch state"]) -> tuple[Tensor, Tensor]:
+    def pullback(
+        self,
+        inputs: Float[Tensor, "time batch input"],
+        states: Float[Tensor, "time+1 batch state"],
+        immediate: Float[Tensor, "time+1 batch state"],
+    ) -> tuple[Tensor, Tensor]:
         """The adjoint recursion, top layer first: what a layer's input receives joins the layer below.
 
         As coordinates of one state, layers stand side by side: the path from s^l_t up to s^{l+1}_t within a step belongs
         to the step's Jacobian, not to dL/ds^l_t.
         """
-        inputs_of, befores, afters = (self._inputs_of_layers(inputs, states[1:]), self.parts(states[:-1]),
-                                      self.parts(states[1:]))
+        inputs_of, befores, afters = (
+            self._inputs_of_layers(inputs, states[1:]),
+            self.parts(states[:-1]),
+            self.parts(states[1:]),
+        )
         totals, received = [], None
         for layer in range(len(self.cells) - 1, -1, -1):
             own, cell = self.parts(immediate)[layer], self.layers[layer]
@@ -169,8 +181,13 @@ class Stack(Cell):
         assert received is not None
         return torch.cat(totals[::-1], dim=-1), received
 
-    def vjp(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"],
-            s: Float[Tensor, "*batch state"], cotangent: Float[Tensor, "*batch state"]) -> tuple[Tensor, Tensor]:
+    def vjp(
+        self,
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
+        cotangent: Float[Tensor, "*batch state"],
+    ) -> tuple[Tensor, Tensor]:
         """As ``Cell.vjp``, layer by layer from the top."""
         inputs_of, by_state, received = self._inputs_of_layers(x, s), [], None
         for layer in range(len(self.cells) - 1, -1, -1):

@@ -41,11 +41,19 @@ class GRU(AffineCell):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ):
-        super().__init__(input_size, hidden_size, bias=bias, init=component("init", recurrent_init),
-                         generator=generator, dtype=dtype, device=device)
+        super().__init__(
+            input_size,
+            hidden_size,
+            bias=bias,
+            init=component("init", recurrent_init),
+            generator=generator,
+            dtype=dtype,
+            device=device,
+        )
 
-    def combine(self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None,
-                s_prev: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+    def combine(
+        self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
         """h_t = n + z (h_{t-1} - n)."""
         assert u_h is not None
         size = self.hidden_size
@@ -54,7 +62,7 @@ class GRU(AffineCell):
         return torch.lerp(n, s_prev, z)
 
     def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
-        """dh/d(u_r, u_z, u_n): through n: (1 - z) n' times (v r', -, 1), v = u_h[n]; dh/du_z = (h_{t-1} - n) z'; u_h[n] by r."""
+        """v = u_h[n]: dh/du_n = (1 - z) n', dh/dv = r dh/du_n, dh/du_r = v r' dh/du_n, dh/du_z = (h_{t-1} - n) z'."""
         assert u_h is not None
         size = self.hidden_size
         r, z = (u_x[..., : 2 * size] + u_h[..., : 2 * size]).sigmoid_().chunk(2, dim=-1)

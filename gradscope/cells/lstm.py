@@ -44,8 +44,15 @@ class LSTM(AffineCell):
         device: torch.device | str | None = None,
     ):
         self.forget_bias = forget_bias
-        super().__init__(input_size, hidden_size, bias=bias, init=component("init", recurrent_init),
-                         generator=generator, dtype=dtype, device=device)
+        super().__init__(
+            input_size,
+            hidden_size,
+            bias=bias,
+            init=component("init", recurrent_init),
+            generator=generator,
+            dtype=dtype,
+            device=device,
+        )
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
@@ -56,8 +63,9 @@ class LSTM(AffineCell):
             self.bias_ih[forget] = self.forget_bias
             self.bias_hh[forget] = 0.0
 
-    def combine(self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None,
-                s_prev: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+    def combine(
+        self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
         """c_t = f c_{t-1} + i g and h_t = o tanh(c_t)."""
         i, f, g, o = u_x.chunk(4, dim=-1)
         c = torch.sigmoid(f) * s_prev[..., self.hidden_size :] + torch.sigmoid(i) * torch.tanh(g)
@@ -65,8 +73,10 @@ class LSTM(AffineCell):
 
     def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
         """dc/d(i, f, g) = (g i', c_{t-1} f', i g'), dc/dc_{t-1} = f; dh follows by o tanh'(c), and dh/do = tanh(c) o'."""
-        i, f, g, o = (gate(u) for gate, u in zip((torch.sigmoid, torch.sigmoid, torch.tanh, torch.sigmoid),
-                                                  u_x.chunk(4, dim=-1), strict=True))
+        i, f, g, o = (
+            gate(u)
+            for gate, u in zip((torch.sigmoid, torch.sigmoid, torch.tanh, torch.sigmoid), u_x.chunk(4, dim=-1), strict=True)
+        )
         c_prev, tanh_c = s_prev[..., self.hidden_size :], torch.tanh(s[..., self.hidden_size :])
         to_hidden = o * (1 - tanh_c * tanh_c)
         by_c = torch.stack((g * i * (1 - i), c_prev * f * (1 - f), i * (1 - g * g), torch.zeros_like(o)), dim=-2)
@@ -83,12 +93,13 @@ class LSTM(AffineCell):
         parts = self.preactivations(x, s_prev)[0].chunk(4, dim=-1)
         return {name: Gate(tanh if name == "g" else sigmoid, u) for name, u in zip(self.gate_names, parts, strict=True)}
 
-    def outputs(self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
-                ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
+    def outputs(
+        self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
+    ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
         """h_t for all t and the last state, by torch's fused kernel."""
         if self.weight_hh.dim() > 2:
             return super().outputs(inputs, state)
         h, c = (part.contiguous().unsqueeze(0) for part in state.chunk(2, dim=-1))
-        weights = [self.weight_ih, self.weight_hh, *(b for b in (self.bias_ih, self.bias_hh) if b is not None)]
+        weights: list[Tensor] = [self.weight_ih, self.weight_hh, *(b for b in (self.bias_ih, self.bias_hh) if b is not None)]
         output, h, c = torch.lstm(inputs, (h, c), weights, self.bias_ih is not None, 1, 0.0, self.training, False, False)
         return output, torch.cat((h[0], c[0]), dim=-1)

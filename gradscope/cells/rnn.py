@@ -35,7 +35,7 @@ class RNN(AffineCell):
         input_size: int,
         *,
         hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        activation: Annotated[ActivationName, Field(description="phi")] = "tanh",
+        activation: Annotated[ActivationName, Field(description="phi")] = "tanh",  # type: ignore[valid-type]
         bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
         recurrent_init: Annotated[Any, Named("init")] = "uniform",
         generator: Generator | None = None,
@@ -44,11 +44,19 @@ class RNN(AffineCell):
     ):
         self.activation = activation
         self.phi = ACTIVATIONS[activation]
-        super().__init__(input_size, hidden_size, bias=bias, init=component("init", recurrent_init),
-                         generator=generator, dtype=dtype, device=device)
+        super().__init__(
+            input_size,
+            hidden_size,
+            bias=bias,
+            init=component("init", recurrent_init),
+            generator=generator,
+            dtype=dtype,
+            device=device,
+        )
 
-    def combine(self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None,
-                s_prev: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+    def combine(
+        self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
         """h_t = phi(u)."""
         return self.phi.function(u_x)
 

@@ -87,8 +87,7 @@ def adjoints(
         skip = 1 if start else 0
         here, mantissa, own_scale = slice(start + skip, stop + 1), part.mantissa[skip:].double(), part.log_scale[skip:]
         joint = torch.maximum(scale[here], own_scale)
-        total[here] = (total[here] * (scale[here] - joint).exp()[..., None]
-                       + mantissa * (own_scale - joint).exp()[..., None])
+        total[here] = total[here] * (scale[here] - joint).exp()[..., None] + mantissa * (own_scale - joint).exp()[..., None]
         scale[here] = joint
     return Adjoints(total, scale)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -51,7 +51,7 @@ def memory_horizon(lags: ArrayLike, log_norms: ArrayLike) -> MemoryHorizon:
         raise ValueError("a memory horizon needs three points or more at ascending lags, the first at lag 0 and finite")
     finite = np.isfinite(y)
     if finite.sum() >= 3:
-        fit = stats.linregress(x[finite], y[finite])
+        fit: Any = stats.linregress(x[finite], y[finite])
         rate, error = float(fit.slope), float(fit.stderr)
         residual = float(np.sqrt(np.mean((y[finite] - fit.intercept - fit.slope * x[finite]) ** 2)))
     else:

@@ -35,8 +35,10 @@ def step_jacobians(trace: Trace) -> Float[Tensor, "time batch state state"]:
         # a finite sum has finite terms; only an infinite one needs the look at each
         if not bool(jacobians.sum().isfinite()) and not bool(torch.isfinite(jacobians).all()):
             finite = torch.isfinite(jacobians).flatten(1).all(1)
-            raise GradscopeError(f"the step Jacobian at t = {int((~finite).nonzero()[0]) + 1} is not finite: look for NaN or "
-                                 "inf in the weights, the inputs or the states")
+            raise GradscopeError(
+                f"the step Jacobian at t = {int((~finite).nonzero()[0]) + 1} is not finite: look for NaN or "
+                "inf in the weights, the inputs or the states"
+            )
         return jacobians
 
     return trace.memo("step_jacobians", make)

@@ -29,13 +29,16 @@ def unroll(cell: Any, inputs: Float[Tensor, "time batch input"], state: Float[Te
         raise GradscopeError(f"inputs should be (time, batch, {cell.input_size}), got {tuple(inputs.shape)}")
     if inputs.shape[0] == 0:
         raise GradscopeError("inputs hold no time step; at least one is needed")
-    state = cell.initial_state(inputs.shape[1]) if state is None else state
+    if state is None:
+        state = cell.initial_state(inputs.shape[1])
+    assert state is not None
     if state.shape != (inputs.shape[1], cell.state_size):
         raise GradscopeError(f"the state should be ({inputs.shape[1]}, {cell.state_size}), got {tuple(state.shape)}")
     with torch.no_grad():
         states = cell.scan(inputs.detach(), state.detach())
     if not bool(states.sum().isfinite()) and not bool(states.isfinite().all()):
         step = int((~states.isfinite()).flatten(1).any(1).nonzero()[0])
-        raise GradscopeError(f"the state at t = {step} is not finite: look for NaN or inf in the weights and inputs, or for "
-                             "states that explode")
+        raise GradscopeError(
+            f"the state at t = {step} is not finite: look for NaN or inf in the weights and inputs, or for states that explode"
+        )
     return Trace(cell, inputs.detach(), states.requires_grad_())

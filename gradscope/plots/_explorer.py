@@ -22,11 +22,16 @@ def explorer(tables: Tables) -> go.Figure | None:
     curves = frame.groupby(["configuration", "trial", "train_step", "lag"])["log_spectral_norm"].median().reset_index()
     steps = sorted(curves["train_step"].unique())
     look = looks(tables)
-    frames = [[_curve(curves[curves["configuration"] == label], step, label, look[label]) for label in tables.configurations]
-              for step in steps]
-    figure = go.Figure(data=frames[-1], frames=[go.Frame(data=data, name=str(step)) for step, data in zip(steps, frames, strict=True)])
+    frames = [
+        [_curve(curves[curves["configuration"] == label], step, label, look[label]) for label in tables.configurations]
+        for step in steps
+    ]
+    figure = go.Figure(
+        data=frames[-1], frames=[go.Frame(data=data, name=str(step)) for step, data in zip(steps, frames, strict=True)]
+    )
     low, high = curves["log_spectral_norm"].min(), curves["log_spectral_norm"].max()
     margin = 0.05 * max(high - low, 1.0)
+    at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     figure.update_layout(
         template="plotly_white", height=460, margin={"l": 60, "r": 20, "t": 20, "b": 40}, hovermode="closest",
         xaxis_title="lag (steps)", yaxis={"title": "ln ‖∂s<sub>T</sub>/∂s<sub>T−lag</sub>‖ (nats)",
@@ -34,7 +39,7 @@ def explorer(tables: Tables) -> go.Figure | None:
         legend={"orientation": "h", "y": -0.45, "x": 0},
         sliders=[{"active": len(steps) - 1, "currentvalue": {"prefix": "train step "}, "pad": {"t": 45}, "steps": [
             {"label": str(step), "method": "animate",
-             "args": [[str(step)], {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}]}
+             "args": [[str(step)], at_once]}
             for step in steps]}],
     )  # fmt: skip
     return figure
@@ -45,5 +50,11 @@ def _curve(own: object, step: int, label: str, look: Look) -> go.Scatter:
     frame = frame[frame["train_step"] == frame.groupby("trial")["train_step"].transform("max")]
     colour = "rgb({},{},{})".format(*(round(255 * part) for part in look.colour))
     line = frame.groupby("lag")["log_spectral_norm"].median()
-    return go.Scatter(x=line.index.tolist(), y=line.tolist(), name=label, mode="lines", line={"color": colour, "width": 2, "dash": "solid" if look.dash == "-" else "dash"},
-                      hovertemplate="lag %{x}<br>%{y:.3f} nats<extra>" + label + "</extra>")
+    return go.Scatter(
+        x=line.index.tolist(),
+        y=line.tolist(),
+        name=label,
+        mode="lines",
+        line={"color": colour, "width": 2, "dash": "solid" if look.dash == "-" else "dash"},
+        hovertemplate="lag %{x}<br>%{y:.3f} nats<extra>" + label + "</extra>",
+    )

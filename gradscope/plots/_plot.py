@@ -54,7 +54,9 @@ class Plot(Component):
         """What is measured, in what unit, and how lines and bands come from trials."""
 
 
-def new_figure(rows: int, columns: int, *, width: float = WIDTH, height: float, **kwargs: bool | str) -> tuple[Figure, np.ndarray]:
+def new_figure(
+    rows: int, columns: int, *, width: float = WIDTH, height: float, **kwargs: bool | str
+) -> tuple[Figure, np.ndarray]:
     """A figure with a grid of axes, outside pyplot's global state; draw inside ``mpl.rc_context(STYLE)``."""
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.06, hspace=0.06)  # type: ignore[union-attr]
@@ -77,7 +79,7 @@ def looks(tables: Tables) -> dict[str, Look]:
     axes = tables.axes
     first = list(dict.fromkeys(parts[0] for parts in axes.values()))
     second = list(dict.fromkeys(parts[1] for parts in axes.values() if len(parts) == 2))
-    two = all(len(parts) == 2 for parts in axes.values()) and 1 < len(second) <= len(DASHES) and 1 < len(first)
+    two = all(len(parts) == 2 for parts in axes.values()) and 1 < len(second) <= len(DASHES) and len(first) > 1
     colours = _colours(len(first) if two else len(labels))
     if two:
         return {label: Look(colours[first.index(parts[0])], DASHES[second.index(parts[1])]) for label, parts in axes.items()}
@@ -93,11 +95,19 @@ def _colours(count: int) -> list[tuple[float, float, float]]:
 def legend(figure: Figure, tables: Tables, present: pd.Series, **others: Line2D) -> None:
     """One legend of configurations, and of ``others``, under the whole figure."""
     shown, look = set(present), looks(tables)
-    handles = {label: Line2D([], [], color=look[label].colour, linestyle=look[label].dash, linewidth=2)
-               for label in tables.configurations if label in shown} | others
+    handles = {
+        label: Line2D([], [], color=look[label].colour, linestyle=look[label].dash, linewidth=2)
+        for label in tables.configurations
+        if label in shown
+    } | others
     longest = max(map(len, handles), default=1)
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", handlelength=2.6,
-                  ncols=max(1, min(len(handles), 110 // (longest + 8))))
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        handlelength=2.6,
+        ncols=max(1, min(len(handles), 110 // (longest + 8))),
+    )
 
 
 def lines(axes: Axes, frame: pd.DataFrame, tables: Tables, *, x: str, y: str) -> None:
@@ -120,7 +130,7 @@ def panels(count: int, columns: int = 4) -> tuple[int, int]:
 
 def finish(axes: np.ndarray, shown: int, x: str, y: str) -> None:
     """Label the outer panels of a grid and hide those without a configuration."""
-    rows, columns = axes.shape
+    columns = axes.shape[1]
     for index, ax in enumerate(axes.flat):
         ax.set_visible(index < shown)
         if index + columns >= shown:  # nothing below

@@ -27,9 +27,22 @@ class AdjointNorms(Plot):
         if tables.longest is not None:
             frame = frame[frame["length"] == tables.longest]
         frame = frame[frame["block"] == "state"].assign(
-            gradient=np.where(frame.loc[frame["block"] == "state", "tbptt_length"] > 0, "truncated", "full"))
-        return frame[["trial", "configuration", "seed", "when", "train_step", "gradient", "tbptt_length", "tbptt_stride", "t",
-                      "log_norm"]]
+            gradient=np.where(frame.loc[frame["block"] == "state", "tbptt_length"] > 0, "truncated", "full")
+        )
+        return frame[
+            [
+                "trial",
+                "configuration",
+                "seed",
+                "when",
+                "train_step",
+                "gradient",
+                "tbptt_length",
+                "tbptt_stride",
+                "t",
+                "log_norm",
+            ]
+        ]
 
     def draw(self, tables: Tables) -> Figure:
         """Columns: before and after; rows: full and, where there is one, truncated."""
@@ -50,9 +63,11 @@ class AdjointNorms(Plot):
 
     def caption(self, tables: Tables) -> str:
         """In words."""
-        text = ("Natural logarithm of the 2-norm, over units and batch together, of the total gradient of the loss (mean over scored "
-                "steps and batch) with respect to the full state at step t: median over seeds, band from the least to the "
-                "greatest. Where the loss is at the end, read from right to left: a fall is what is lost on the way back.")
+        text = (
+            "Natural logarithm of the 2-norm, over units and batch together, of the total gradient of the loss (mean over "
+            "scored steps and batch) with respect to the full state at step t: median over seeds, band from the least to the "
+            "greatest. Where the loss is at the end, read from right to left: a fall is what is lost on the way back."
+        )
         if (self.data(tables)["gradient"] == "truncated").any():
             text += " Truncated: what reaches s_t under the configuration's TBPTT; steps that nothing reaches are left out."
         return text

@@ -31,9 +31,16 @@ class Clipping(Plot):
         frame = tables["training"][tables["training"]["trial"].isin(chosen.values())]
         width = max(1, int(np.ceil((frame["train_step"].max() + 1) / self.bins)))
         frame = frame.assign(train_step=frame["train_step"] // width * width, clipped=frame["clip_coefficient"] < 1)
-        return frame.groupby(["configuration", "trial", "train_step"], sort=False).agg(
-            grad_norm_preclip=("grad_norm_preclip", "median"), greatest_preclip=("grad_norm_preclip", "max"),
-            grad_norm_postclip=("grad_norm_postclip", "median"), clipped_fraction=("clipped", "mean")).reset_index()
+        return (
+            frame.groupby(["configuration", "trial", "train_step"], sort=False)
+            .agg(
+                grad_norm_preclip=("grad_norm_preclip", "median"),
+                greatest_preclip=("grad_norm_preclip", "max"),
+                grad_norm_postclip=("grad_norm_postclip", "median"),
+                clipped_fraction=("clipped", "mean"),
+            )
+            .reset_index()
+        )
 
     def draw(self, tables: Tables) -> Figure:
         """A panel for each configuration, on one scale."""
@@ -50,13 +57,22 @@ class Clipping(Plot):
             ax.plot(own["train_step"], own["grad_norm_postclip"], color="black", linewidth=1.2, linestyle=(0, (3, 2)))
             ax.set(yscale="log", title=f"{wrapped(label)}\n{share[label]:.0%} of updates clipped")
         finish(axes, len(shown), "train step (updates)", "‖dL/dW‖")
-        figure.legend([Line2D([], [], color=FAINT), Line2D([], [], color=look[shown[0]].colour), Line2D([], [], color="black", linestyle="--")],
-                      ["before, greatest", "before, median (configuration's colour)", "after, median"],
-                      loc="outside lower center", ncols=3)
+        figure.legend(
+            [
+                Line2D([], [], color=FAINT),
+                Line2D([], [], color=look[shown[0]].colour),
+                Line2D([], [], color="black", linestyle="--"),
+            ],
+            ["before, greatest", "before, median (configuration's colour)", "after, median"],
+            loc="outside lower center",
+            ncols=3,
+        )
         return figure
 
     def caption(self, tables: Tables) -> str:
         """In words."""
-        return ("2-norm of the gradient of all parameters together, before and after the clip, first seed, in short stretches of "
-                "training: median, and the greatest before the clip. A spike of the greatest above the median is an exploding "
-                "gradient; the percentage is over all updates of all seeds.")
+        return (
+            "2-norm of the gradient of all parameters together, before and after the clip, first seed, in short stretches of "
+            "training: median, and the greatest before the clip. A spike of the greatest above the median is an exploding "
+            "gradient; the percentage is over all updates of all seeds."
+        )

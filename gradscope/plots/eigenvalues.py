@@ -17,7 +17,6 @@ from gradscope.plots._plot import FAINT, INK, Plot, finish, first_trials, new_fi
 from gradscope.registry import register
 from gradscope.tables import Tables
 
-
 GATES = dict(zip("hifgorzn", sns.color_palette("colorblind", 8), strict=True))
 
 
@@ -37,7 +36,8 @@ class Eigenvalues(Plot):
         frame = frame[frame["trial"].isin(shown.values()) & frame["kind"].isin(["recurrent_matrix", "jacobian"])]
         ends = frame.groupby("trial")["train_step"].transform("max")
         return frame[frame["train_step"] == ends][
-            ["configuration", "trial", "train_step", "kind", "matrix", "t", "index", "real", "imag", "log_value"]]
+            ["configuration", "trial", "train_step", "kind", "matrix", "t", "index", "real", "imag", "log_value"]
+        ]
 
     def draw(self, tables: Tables) -> Figure:
         """Above the recurrent matrices by gate, below the Jacobians by step; a panel for each configuration."""
@@ -62,10 +62,11 @@ class Eigenvalues(Plot):
 
     def caption(self, tables: Tables) -> str:
         """In words."""
-        return ("Eigenvalues at the end of training, first seed: above of the recurrent weight matrices (of each gate), below of "
-                "the step Jacobian J_t = ∂s_t/∂s_{t-1} of the full state at a few steps t; the circle has radius 1. Eigenvalues "
-                "of W govern the long run of a linear cell; what a gradient meets at each step is J_t.")
-
+        return (
+            "Eigenvalues at the end of training, first seed: above of the recurrent weight matrices (of each gate), below of "
+            "the step Jacobian J_t = ∂s_t/∂s_{t-1} of the full state at a few steps t; the circle has radius 1. Eigenvalues "
+            "of W govern the long run of a linear cell; what a gradient meets at each step is J_t."
+        )
 
 
 def _scatter(ax: Axes, frame: pd.DataFrame, kind: str) -> dict[str, Line2D]:

@@ -61,8 +61,10 @@ class GradientVsLag(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         part = "full state" if self.block == "state" else "hidden state"
-        return (f"Natural logarithm of the spectral norm of the Jacobian of the last {part} with respect to the one lag steps "
-                f"earlier, {'length ' + str(tables.longest) + ', ' if len(tables.lengths) > 1 else ''}median over seeds and "
-                "measured sequences, band from the least to the greatest. A straight line down is exponential vanishing, its slope "
-                "the rate in nats per step; a line at 0 keeps the gradient. A triangle at the foot: exactly zero from there on, as "
-                "where all units of a ReLU layer are dead.")
+        return (
+            f"Natural logarithm of the spectral norm of the Jacobian of the last {part} with respect to the one lag steps "
+            f"earlier, {'length ' + str(tables.longest) + ', ' if len(tables.lengths) > 1 else ''}median over seeds and "
+            "measured sequences, band from the least to the greatest. A straight line down is exponential vanishing, its slope "
+            "the rate in nats per step; a line at 0 keeps the gradient. A triangle at the foot: exactly zero from there on, as "
+            "where all units of a ReLU layer are dead."
+        )

@@ -52,8 +52,14 @@ class JacobianHeatmap(Plot):
             ax = axes.flat[index]
             own = frame[frame["configuration"] == label].pivot(index="t", columns="k", values="log_spectral_norm")
             ax.set_facecolor("#d9dce0")
-            ax.pcolormesh(_edges(own.columns), _edges(own.index), np.ma.masked_invalid(own.to_numpy(dtype=float)), norm=norm,
-                          cmap=colours, rasterized=True)
+            ax.pcolormesh(
+                _edges(own.columns),
+                _edges(own.index),
+                np.ma.masked_invalid(own.to_numpy(dtype=float)),
+                norm=norm,
+                cmap=colours,
+                rasterized=True,
+            )
             ax.set_title(wrapped(label))
             ax.grid(False)
             ax.set_aspect("equal")
@@ -64,10 +70,12 @@ class JacobianHeatmap(Plot):
 
     def caption(self, tables: Tables) -> str:
         """In words."""
-        return (f"Natural logarithm of the spectral norm of ∂{'h' if self.block == 'hidden' else 's'}_t/∂"
-                f"{'h' if self.block == 'hidden' else 's'}_k at the end of training, first seed, median over measured sequences; "
-                "t ≥ k, so the diagonal is lag 0. White is 1 (the gradient is kept), red less, blue more; grey is not defined "
-                "(k > t) or exactly zero.")
+        return (
+            f"Natural logarithm of the spectral norm of ∂{'h' if self.block == 'hidden' else 's'}_t/∂"
+            f"{'h' if self.block == 'hidden' else 's'}_k at the end of training, first seed, median over measured sequences; "
+            "t ≥ k, so the diagonal is lag 0. White is 1 (the gradient is kept), red less, blue more; grey is not defined "
+            "(k > t) or exactly zero."
+        )
 
 
 def _edges(points: pd.Index) -> np.ndarray:

@@ -30,9 +30,18 @@ class LearningCurves(Plot):
             for trial, own in group.groupby("trial", sort=False):
                 about = own.iloc[0]
                 values = own.set_index("train_step")["loss"].reindex(steps).ffill()
-                filled.append(pd.DataFrame({"trial": trial, "configuration": about["configuration"],
-                                            "length": about["length"], "seed": about["seed"], "train_step": steps,
-                                            "loss": values.to_numpy()}))
+                filled.append(
+                    pd.DataFrame(
+                        {
+                            "trial": trial,
+                            "configuration": about["configuration"],
+                            "length": about["length"],
+                            "seed": about["seed"],
+                            "train_step": steps,
+                            "loss": values.to_numpy(),
+                        }
+                    )
+                )
         return pd.concat(filled, ignore_index=True) if filled else frame
 
     def draw(self, tables: Tables) -> Figure:
@@ -53,8 +62,10 @@ class LearningCurves(Plot):
 
     def caption(self, tables: Tables) -> str:
         """In words."""
-        return ("Loss on test sequences against optimiser steps: median over seeds, band from the least to the greatest. A trial "
-                "that stopped, solved or diverged, keeps its last loss. Dashed: the best loss without looking at the inputs.")
+        return (
+            "Loss on test sequences against optimiser steps: median over seeds, band from the least to the greatest. A trial "
+            "that stopped, solved or diverged, keeps its last loss. Dashed: the best loss without looking at the inputs."
+        )
 
 
 def _unit(tables: Tables) -> str:

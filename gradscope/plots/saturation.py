@@ -34,8 +34,11 @@ class SaturationPlot(Plot):
     def draw(self, tables: Tables) -> Figure:
         """Stacked bars, a row for each configuration and gate."""
         frame = self.data(tables)
-        rows = [(label, gate) for label in tables.configurations
-                for gate in dict.fromkeys(frame.loc[frame["configuration"] == label, "gate"])]
+        rows = [
+            (label, gate)
+            for label in tables.configurations
+            for gate in dict.fromkeys(frame.loc[frame["configuration"] == label, "gate"])
+        ]
         times = [when for when in ("before training", "end of training") if (frame["when"] == when).any()]
         figure, axes = new_figure(1, len(times), height=0.9 + 0.27 * len(rows), sharey=True)
         for ax, when in zip(axes[0], times, strict=True):
@@ -50,12 +53,18 @@ class SaturationPlot(Plot):
                     ax.axhline(place - 0.5, color=FAINT, linewidth=0.6)
         axes[0, 0].set_yticks(range(len(rows)), [f"{label}   {gate}" for label, gate in rows], fontsize=8)
         axes[0, 0].invert_yaxis()
-        figure.legend([Patch(color=LOW), Patch(color=HIGH)], ["saturated low (u ≤ 0)", "saturated high (u > 0)"],
-                      loc="outside lower center", ncols=2)
+        figure.legend(
+            [Patch(color=LOW), Patch(color=HIGH)],
+            ["saturated low (u ≤ 0)", "saturated high (u > 0)"],
+            loc="outside lower center",
+            ncols=2,
+        )
         return figure
 
     def caption(self, tables: Tables) -> str:
         """In words."""
-        return ("Share of units, over all steps of the measured sequences, whose activation φ has flattened out: |φ′(u)| at most "
-                "a tenth of its greatest slope, mean over seeds. Low at a forget gate f is shut (forgets), high is open (remembers); "
-                "for ReLU low is a unit that lets nothing through at that step.")
+        return (
+            "Share of units, over all steps of the measured sequences, whose activation φ has flattened out: |φ′(u)| at most "
+            "a tenth of its greatest slope, mean over seeds. Low at a forget gate f is shut (forgets), high is open "
+            "(remembers); for ReLU low is a unit that lets nothing through at that step."
+        )

@@ -51,12 +51,18 @@ class SingularValues(Plot):
             ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
             ax.set_title(wrapped(label))
         finish(axes, len(shown), "rank of the singular value", "ln σ (nats)")
-        figure.legend([Line2D([], [], color=shades[lag], marker=".") for lag in lags], [f"lag {lag}" for lag in lags],
-                      loc="outside lower center", ncols=len(lags) or 1)
+        figure.legend(
+            [Line2D([], [], color=shades[lag], marker=".") for lag in lags],
+            [f"lag {lag}" for lag in lags],
+            loc="outside lower center",
+            ncols=len(lags) or 1,
+        )
         return figure
 
     def caption(self, tables: Tables) -> str:
         """In words."""
-        return ("Natural logarithm of the singular values of ∂s_T/∂s_{T-lag} by rank, first seed and sequence, end of training. A "
-                "curve that drops steeply says that only a few directions of the state still carry a gradient. Values too small to "
-                "be told from rounding in a product of this length are left out.")
+        return (
+            "Natural logarithm of the singular values of ∂s_T/∂s_{T-lag} by rank, first seed and sequence, end of training. A "
+            "curve that drops steeply says that only a few directions of the state still carry a gradient. Values too small to "
+            "be told from rounding in a product of this length are left out."
+        )

@@ -36,9 +36,18 @@ class SuccessVsLength(Plot):
         for label, shift in zip(shown, spread, strict=True):
             own = frame[frame["configuration"] == label]
             x = own["length"] * np.exp(shift)
-            ax.errorbar(x, own["success_rate"], yerr=_errors(own), color=look[label].colour, linestyle=look[label].dash, marker="o",
-                        markersize=5, capsize=2,
-                        linewidth=1.6, elinewidth=0.8)
+            ax.errorbar(
+                x,
+                own["success_rate"],
+                yerr=_errors(own),
+                color=look[label].colour,
+                linestyle=look[label].dash,
+                marker="o",
+                markersize=5,
+                capsize=2,
+                linewidth=1.6,
+                elinewidth=0.8,
+            )
         ax.set(xscale="log", xlabel="sequence length (steps)", ylabel="solved (share of seeds)", ylim=(-0.05, 1.05))
         ax.set_xticks(tables.lengths, [str(length) for length in tables.lengths])
         ax.minorticks_off()
@@ -50,8 +59,15 @@ class SuccessVsLength(Plot):
         figure, axes = new_figure(1, 1, width=7.0, height=0.9 + 0.36 * len(frame))
         ax = axes[0, 0]
         for row, (_, own) in enumerate(frame.iterrows()):
-            ax.errorbar([own["success_rate"]], [row], xerr=_errors(own.to_frame().T), color=look[own["configuration"]].colour,
-                        marker="o", markersize=7, capsize=3)
+            ax.errorbar(
+                [own["success_rate"]],
+                [row],
+                xerr=_errors(own.to_frame().T),
+                color=look[own["configuration"]].colour,
+                marker="o",
+                markersize=7,
+                capsize=3,
+            )
         ax.set_yticks(range(len(frame)), [wrapped(label, 40) for label in frame["configuration"]])
         ax.invert_yaxis()
         length = f" at length {tables.longest}" if tables.longest is not None else ""
@@ -61,9 +77,11 @@ class SuccessVsLength(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         seeds = sorted(set(self.data(tables)["trials"]))
-        return (f"Share of seeds whose trained model meets the task's criterion; bars are 95% Wilson intervals of that share over "
-                f"{' or '.join(map(str, seeds))} seed{'s' * (seeds[-1] > 1)}." + (
-                    " Points of one length are drawn a little apart." if len(tables.lengths) > 1 else ""))
+        return (
+            f"Share of seeds whose trained model meets the task's criterion; bars are 95% Wilson intervals of that share over "
+            f"{' or '.join(map(str, seeds))} seed{'s' * (seeds[-1] > 1)}."
+            + (" Points of one length are drawn a little apart." if len(tables.lengths) > 1 else "")
+        )
 
 
 def _errors(frame: pd.DataFrame) -> np.ndarray:

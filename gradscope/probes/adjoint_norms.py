@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from gradscope.dynamics import adjoints
 from gradscope.probes._probe import Columns, Probe
 from gradscope.registry import register

@@ -27,8 +27,9 @@ class JacobianNorms(Probe):
         """One row for each pair, sequence and block."""
         trace = trace.first(self.sequences)
         points, lags, time = grid(trace.time, self.grid), lag_grid(trace.time, self.lags), trace.time
-        columns: Columns = {name: [] for name in
-                            ("t", "k", "lag", "sequence", "block", "log_spectral_norm", "log_frobenius_norm")}
+        columns: Columns = {
+            name: [] for name in ("t", "k", "lag", "sequence", "block", "log_spectral_norm", "log_frobenius_norm")
+        }
         by_lag = lag_products(trace, lags)
         for index, lag in enumerate(lags):
             _extend(columns, time, time - lag, {key: values[index] for key, values in by_lag.items()})
@@ -45,6 +46,13 @@ def _extend(columns: Columns, t: int, k: int, norms: dict[tuple[str, Norm], Tens
     for block in ("state", "hidden"):
         spectral, frobenius = norms[block, "spectral"].tolist(), norms[block, "frobenius"].tolist()
         count = len(spectral)
-        for name, values in (("t", [t] * count), ("k", [k] * count), ("lag", [t - k] * count), ("sequence", range(count)),
-                             ("block", [block] * count), ("log_spectral_norm", spectral), ("log_frobenius_norm", frobenius)):
+        for name, values in (
+            ("t", [t] * count),
+            ("k", [k] * count),
+            ("lag", [t - k] * count),
+            ("sequence", range(count)),
+            ("block", [block] * count),
+            ("log_spectral_norm", spectral),
+            ("log_frobenius_norm", frobenius),
+        ):
             columns[name] += values

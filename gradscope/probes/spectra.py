@@ -42,12 +42,21 @@ class Spectra(Probe):
 def _eigenvalues(columns: Columns, kind: str, matrix: str, t: int, values: torch.Tensor) -> None:
     found = torch.linalg.eigvals(values.double())
     found = found[found.abs().argsort(descending=True)]
-    _extend(columns, kind, matrix, t, t - 1 if t > 0 else -1, found.real.tolist(), found.imag.tolist(),
-            found.abs().log().tolist())
+    _extend(
+        columns, kind, matrix, t, t - 1 if t > 0 else -1, found.real.tolist(), found.imag.tolist(), found.abs().log().tolist()
+    )
 
 
 def _extend(columns: Columns, kind: str, matrix: str, t: int, k: int, real: list, imag: list, log_value: list) -> None:
     count = len(log_value)
-    for name, values in (("kind", [kind] * count), ("matrix", [matrix] * count), ("t", [t] * count), ("k", [k] * count),
-                         ("index", range(count)), ("real", real), ("imag", imag), ("log_value", log_value)):
+    for name, values in (
+        ("kind", [kind] * count),
+        ("matrix", [matrix] * count),
+        ("t", [t] * count),
+        ("k", [k] * count),
+        ("index", range(count)),
+        ("real", real),
+        ("imag", imag),
+        ("log_value", log_value),
+    ):
         columns[name] += values

@@ -44,21 +44,32 @@ def write_report(run: RunDirectory) -> Path:
     figures = [_draw(plot, loaded, run.path / "figures") for plot in _plots(loaded)]
     interactive = explorer(loaded)
     summary = tables.summary(loaded)
-    page = _environment().get_template("page.html").render(
-        run=loaded.manifest,
-        recorded=len(loaded["trials"]),
-        failures=run.failures(),
-        verdict=tables.verdict(loaded),
-        strong=f"{2.718281828459045 ** tables.STRONG:.0f}",
-        expectations=tables.held_against(loaded).to_dict("records"),
-        summary=tables.formatted(summary),
-        causes=_causes(loaded),
-        task=_task(loaded),
-        figures=figures,
-        explorer=None if interactive is None else interactive.to_html(full_html=False, include_plotlyjs=True,
-                                                                      include_mathjax=False, div_id="explorer", auto_play=False,
-                                                                      config={"responsive": True, "displaylogo": False}),
-        cost=tables.recording_cost(loaded),
+    page = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            run=loaded.manifest,
+            recorded=len(loaded["trials"]),
+            failures=run.failures(),
+            verdict=tables.verdict(loaded),
+            strong=f"{2.718281828459045**tables.STRONG:.0f}",
+            expectations=tables.held_against(loaded).to_dict("records"),
+            summary=tables.formatted(summary),
+            causes=_causes(loaded),
+            task=_task(loaded),
+            figures=figures,
+            explorer=None
+            if interactive is None
+            else interactive.to_html(
+                full_html=False,
+                include_plotlyjs=True,
+                include_mathjax=False,
+                div_id="explorer",
+                auto_play=False,
+                config={"responsive": True, "displaylogo": False},
+            ),
+            cost=tables.recording_cost(loaded),
+        )
     )
     write_atomically(run.path / "summary.csv", summary.to_csv(index=False).encode())
     write_atomically(run.path / PAGE, page.encode())
@@ -108,13 +119,21 @@ def _task(loaded: tables.Tables) -> dict[str, str]:
     """The task's name, baseline and criterion of success, in words."""
     names = dict.fromkeys(trial["settings"]["task"]["name"] for trial in loaded.manifest["trials"])
     classes = [registry.get("task", name) for name in names]
-    return {"names": ", ".join(names), "criteria": "; ".join(cls.criterion for cls in classes),
-            "about": " ".join((cls.__doc__ or "").split("\n")[0] for cls in classes)}
+    return {
+        "names": ", ".join(names),
+        "criteria": "; ".join(cls.criterion for cls in classes),
+        "about": " ".join((cls.__doc__ or "").split("\n")[0] for cls in classes),
+    }
 
 
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(loader=jinja2.PackageLoader("gradscope", "report"), autoescape=True,
-                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("gradscope", "report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters["subscripts"] = subscripts
     return environment
 

@@ -47,7 +47,7 @@ class TemporalOrder(Task):
 
     def at_length(self, length: int) -> TemporalOrder:
         """The same task with sequences of exactly this length."""
-        return type(self)(length=length, symbols=self.symbols)
+        return type(self)(length=length, max_length=None, symbols=self.symbols)
 
     @property
     def input_size(self) -> int:

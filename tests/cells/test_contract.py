@@ -17,12 +17,18 @@ IDS = [f"{name}{options or ''}" for name, options in VARIANTS]
 
 
 def stack_of(name: str, layers: int, input_size: int, hidden_size: int, seed: int, **options: object) -> Stack:
-    return Stack([build(name, input_size if layer == 0 else hidden_size, hidden_size, seed + layer, **options)
-                  for layer in range(layers)])
+    return Stack(
+        [
+            build(name, input_size if layer == 0 else hidden_size, hidden_size, seed + layer, **options)
+            for layer in range(layers)
+        ]
+    )
 
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS, ids=IDS)
-@given(time=st.integers(1, 5), batch=st.integers(1, 3), hidden=st.integers(1, 4), layers=st.integers(1, 3), seed=st.integers(0, 99))
+@given(
+    time=st.integers(1, 5), batch=st.integers(1, 3), hidden=st.integers(1, 4), layers=st.integers(1, 3), seed=st.integers(0, 99)
+)
 def test_closed_forms_agree_with_autograd(name, options, time, batch, hidden, layers, seed):
     """Jacobian, input Jacobian, vjp, adjoint recursion, scan and outputs: all against the plain unroll of the equation."""
     cell = stack_of(name, layers, 2, hidden, seed, **options)

@@ -24,8 +24,12 @@ def test_outputs_and_gradients_equal_torchs(case, layers, bias):
     ours_class, options, theirs_class, their_options = CASES[case]
     torch.manual_seed(3)
     theirs = theirs_class(3, 5, layers, bias=bias, **their_options).double()
-    ours = Stack([ours_class(3 if layer == 0 else 5, hidden_size=5, bias=bias, dtype=torch.float64, **options)
-                  for layer in range(layers)])
+    ours = Stack(
+        [
+            ours_class(3 if layer == 0 else 5, hidden_size=5, bias=bias, dtype=torch.float64, **options)
+            for layer in range(layers)
+        ]
+    )
     ours.load_state_dict(theirs.state_dict())
     x, weights = draw(9, 4, 3), draw(9, 4, 5, seed=1)
 

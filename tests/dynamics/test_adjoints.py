@@ -69,8 +69,9 @@ def test_chunks_keep_the_fraction_one_minus_lag_over_length():
     """Of the pairs (t, k) at a lag, chunked truncation keeps 1 - lag / K, exactly, where K divides T."""
     time, length = 24, 6
     for lag in range(length):
-        kept = sum(1 for start, stop, scored in windows(time, length, length)
-                   for t in range(scored + 1, stop + 1) if t - lag > start)
+        kept = sum(
+            1 for start, stop, scored in windows(time, length, length) for t in range(scored + 1, stop + 1) if t - lag > start
+        )
         assert kept == time * (length - lag) / length
 
 

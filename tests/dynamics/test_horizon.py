@@ -54,8 +54,9 @@ def test_dead_from_the_first_step():
     assert (found.lag, found.kind) == (1, "finite support")
 
 
-@pytest.mark.parametrize(("lags", "values"), [([0, 1], [0, -1]), ([1, 2, 3], [0, -1, -2]), ([0, 1, 2], [-np.inf, 0, 0]),
-                                              ([0, 2, 1], [0, 1, 2])])
+@pytest.mark.parametrize(
+    ("lags", "values"), [([0, 1], [0, -1]), ([1, 2, 3], [0, -1, -2]), ([0, 1, 2], [-np.inf, 0, 0]), ([0, 2, 1], [0, 1, 2])]
+)
 def test_bad_input(lags, values):
     with pytest.raises(ValueError, match="three points or more"):
         memory_horizon(lags, values)

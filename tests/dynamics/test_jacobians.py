@@ -7,7 +7,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradscope import GradscopeError, Stack, jacobian_log_norms, jacobian_product, jacobian_products, registry, step_jacobians, unroll
+from gradscope import (
+    GradscopeError,
+    Stack,
+    jacobian_log_norms,
+    jacobian_product,
+    jacobian_products,
+    registry,
+    step_jacobians,
+    unroll,
+)
 from gradscope.dynamics import log_norm
 from tests.conftest import build, draw
 
@@ -26,9 +35,14 @@ def test_product_is_autograds_derivative_of_the_unroll(name, time, layers, seed)
     for t, k in {(time, 0), (time, time - 1), (time, time), (time // 2, 0)}:
         product = jacobian_product(trace, t, k).matrix()
         for b in range(2):
-            slow = torch.autograd.functional.jacobian(
-                lambda s, b=b, t=t, k=k: cell.unroll(trace.inputs[k:t, b : b + 1], s[None])[-1, 0], trace.states[k, b].detach()
-            ) if t > k else torch.eye(cell.state_size, dtype=torch.float64)
+            slow = (
+                torch.autograd.functional.jacobian(
+                    lambda s, b=b, t=t, k=k: cell.unroll(trace.inputs[k:t, b : b + 1], s[None])[-1, 0],
+                    trace.states[k, b].detach(),
+                )
+                if t > k
+                else torch.eye(cell.state_size, dtype=torch.float64)
+            )
             torch.testing.assert_close(product[b], slow, rtol=0, atol=1e-10)
 
 

@@ -25,7 +25,9 @@ def test_contract(name):
 
 
 def test_orthogonal_has_every_singular_value_equal_to_its_gain():
-    torch.testing.assert_close(torch.linalg.svdvals(matrix("orthogonal", gain=1.3)), torch.full((60,), 1.3, dtype=torch.float64))
+    torch.testing.assert_close(
+        torch.linalg.svdvals(matrix("orthogonal", gain=1.3)), torch.full((60,), 1.3, dtype=torch.float64)
+    )
 
 
 def test_gaussian_fills_a_disc_of_radius_gain():

@@ -22,9 +22,14 @@ def loaded(tiny_run):
 def single(tmp_path_factory):
     """The smallest run there is: one trial, no sweep, truncated."""
     path = tmp_path_factory.mktemp("runs") / "single"
-    run_sweep(config.parse("task: {name: copy_memory, length: 3}\ncell: {name: gru, hidden_size: 4}\n"
-                           "training: {steps: 4, batch_size: 2, tbptt_length: 5}\nevaluation: {sequences: 5}"),
-              RunDirectory(path), Silent())
+    run_sweep(
+        config.parse(
+            "task: {name: copy_memory, length: 3}\ncell: {name: gru, hidden_size: 4}\n"
+            "training: {steps: 4, batch_size: 2, tbptt_length: 5}\nevaluation: {sequences: 5}"
+        ),
+        RunDirectory(path),
+        Silent(),
+    )
     return tables.load(RunDirectory(path))
 
 
@@ -72,8 +77,11 @@ def test_no_text_lies_on_another(name, loaded):
     boxes = []
     for ax in figure.axes:
         if ax.get_visible():
-            boxes += [(text.get_text(), text.get_window_extent(renderer)) for text in (ax.title, ax.xaxis.label, ax.yaxis.label)
-                      if text.get_text()]
+            boxes += [
+                (text.get_text(), text.get_window_extent(renderer))
+                for text in (ax.title, ax.xaxis.label, ax.yaxis.label)
+                if text.get_text()
+            ]
     boxes += [("legend", item.get_window_extent(renderer)) for item in figure.legends]
     for i, (first, a) in enumerate(boxes):
         for second, b in boxes[i + 1 :]:
@@ -96,8 +104,13 @@ def test_gradient_vs_lag_draws_what_was_recorded(loaded):
     data = plot.data(loaded)
     raw = loaded["jacobian_norms"]
     row = data.query("configuration == 'LSTM · none' and lag == 3 and when == 'before training' and seed == 1").iloc[0]
-    source = raw[(raw["trial"] == row["trial"]) & (raw["t"] == 12) & (raw["k"] == 9) & (raw["block"] == "state")
-                 & (raw["train_step"] == 0)]
+    source = raw[
+        (raw["trial"] == row["trial"])
+        & (raw["t"] == 12)
+        & (raw["k"] == 9)
+        & (raw["block"] == "state")
+        & (raw["train_step"] == 0)
+    ]
     assert source["log_spectral_norm"].tolist() == [row["log_spectral_norm"]]
     assert (data["lag"] >= 0).all()
 

@@ -45,8 +45,11 @@ def test_jacobian_norms_are_the_table_of_all_pairs():
     trace = trace_of()
     columns = component("probe", {"name": "jacobian_norms", "sequences": 2}).measure(trace)
     first = trace.first(2)
-    tables = {("state", "spectral"): jacobian_log_norms(first), ("state", "frobenius"): jacobian_log_norms(first, norm="frobenius"),
-              ("hidden", "spectral"): jacobian_log_norms(first, block=first.cell.hidden)}
+    tables = {
+        ("state", "spectral"): jacobian_log_norms(first),
+        ("state", "frobenius"): jacobian_log_norms(first, norm="frobenius"),
+        ("hidden", "spectral"): jacobian_log_norms(first, block=first.cell.hidden),
+    }
     seen = set()
     for t, k, lag, sequence, block, spectral, frobenius in zip(*columns.values(), strict=True):
         assert lag == t - k

@@ -15,8 +15,10 @@ from gradscope.sweep import run_sweep
 from tests.conftest import Silent
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_browser = pytest.mark.skipif(CHROMIUM is None and not os.environ.get("GRADSCOPE_REQUIRE_BROWSER"),
-                                   reason="no Chromium here: the report is not looked at in a browser")
+needs_browser = pytest.mark.skipif(
+    CHROMIUM is None and not os.environ.get("GRADSCOPE_REQUIRE_BROWSER"),
+    reason="no Chromium here: the report is not looked at in a browser",
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,9 @@ def test_page_holds_the_question_the_verdict_and_every_figure(page):
 
 
 def test_page_refers_to_nothing_outside(page):
-    text = re.sub(r"<script.*?</script>", "", page.read_text(), flags=re.S)  # plotly's own code is looked at in the browser test
+    text = re.sub(
+        r"<script.*?</script>", "", page.read_text(), flags=re.S
+    )  # plotly's own code is looked at in the browser test
     for address in re.findall(r'(?:src|href)="([^"]*)"', text):
         assert address.startswith(("#", "data:", "figures/")) or address in ("summary.csv", "manifest.json"), address
         if address.startswith("figures/"):
@@ -50,8 +54,14 @@ def test_page_refers_to_nothing_outside(page):
 
 def test_words_from_the_file_are_escaped(tmp_path):
     run = RunDirectory(tmp_path / "run")
-    run_sweep(config.parse("question: <script>alert(1)</script>\ntask: {name: adding, length: 4}\ncell: rnn\nprobes: []\n"
-                           "training: {steps: 2}\nevaluation: {sequences: 5}\nsweep: {v: [{label: '<b>x</b>', seed: 1}]}"), run, Silent())
+    run_sweep(
+        config.parse(
+            "question: <script>alert(1)</script>\ntask: {name: adding, length: 4}\ncell: rnn\nprobes: []\n"
+            "training: {steps: 2}\nevaluation: {sequences: 5}\nsweep: {v: [{label: '<b>x</b>', seed: 1}]}"
+        ),
+        run,
+        Silent(),
+    )
     text = write_report(run).read_text()
     assert "<script>alert(1)" not in text
     assert "&lt;script&gt;alert(1)" in text
@@ -60,25 +70,39 @@ def test_words_from_the_file_are_escaped(tmp_path):
 
 def test_a_figure_that_cannot_be_drawn_says_why_and_takes_no_other_with_it(tmp_path):
     run = RunDirectory(tmp_path / "run")
-    run_sweep(config.parse("task: {name: adding, length: 4}\ncell: rnn\nprobes: []\ntraining: {steps: 2}\n"
-                           "evaluation: {sequences: 5}\nfigures: [gradient_vs_lag, learning_curves]"), run, Silent())
+    run_sweep(
+        config.parse(
+            "task: {name: adding, length: 4}\ncell: rnn\nprobes: []\ntraining: {steps: 2}\n"
+            "evaluation: {sequences: 5}\nfigures: [gradient_vs_lag, learning_curves]"
+        ),
+        run,
+        Silent(),
+    )
     text = write_report(run).read_text()
     assert "needs the table &#39;jacobian_norms&#39;" in text
-    assert 'figures/learning_curves.svg' in text
+    assert "figures/learning_curves.svg" in text
 
 
 def test_figures_may_be_chosen_with_options(tmp_path):
     run = RunDirectory(tmp_path / "run")
-    run_sweep(config.parse("task: {name: adding, length: 4}\ncell: lstm\ntraining: {steps: 2}\nevaluation: {sequences: 5}\n"
-                           "figures: [{name: gradient_vs_lag, block: hidden}]"), run, Silent())
+    run_sweep(
+        config.parse(
+            "task: {name: adding, length: 4}\ncell: lstm\ntraining: {steps: 2}\nevaluation: {sequences: 5}\n"
+            "figures: [{name: gradient_vs_lag, block: hidden}]"
+        ),
+        run,
+        Silent(),
+    )
     text = write_report(run).read_text()
     assert "last hidden state" in text
     assert 'id="learning_curves"' not in text
 
 
 def test_subscripts():
-    assert subscripts("‖∂s_T/∂s_{T-lag}‖ & <x> steps_to_solve") == \
-        "‖∂s<sub>T</sub>/∂s<sub>T-lag</sub>‖ &amp; &lt;x&gt; steps_to_solve"
+    assert (
+        subscripts("‖∂s_T/∂s_{T-lag}‖ & <x> steps_to_solve")
+        == "‖∂s<sub>T</sub>/∂s<sub>T-lag</sub>‖ &amp; &lt;x&gt; steps_to_solve"
+    )
 
 
 @needs_browser
@@ -94,7 +118,9 @@ def test_in_chromium(page, width, tmp_path):
         try:
             view = browser.new_page(viewport={"width": width, "height": 900})
             complaints, requests = [], []
-            view.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+            view.on(
+                "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+            )
             view.on("pageerror", lambda error: complaints.append(str(error)))
             view.on("request", lambda request: requests.append(request.url))
             view.goto(page.as_uri())
@@ -116,7 +142,9 @@ def test_redrawing_needs_no_torch(tiny_run):
     import subprocess
     import sys
 
-    script = ("import sys; from gradscope.report import write_report; from gradscope.records import RunDirectory; "
-              f"import gradscope.tables as t; t.summary(t.load(RunDirectory({str(tiny_run)!r}))); "
-              "assert 'torch' not in sys.modules")
+    script = (
+        "import sys; from gradscope.report import write_report; from gradscope.records import RunDirectory; "
+        f"import gradscope.tables as t; t.summary(t.load(RunDirectory({str(tiny_run)!r}))); "
+        "assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -46,7 +46,7 @@ def test_contract(variant):
     assert batch.inputs.shape[1] == 6
     if one.tokens:
         assert batch.inputs.dtype == torch.long
-        assert 0 <= batch.inputs.min()
+        assert batch.inputs.min() >= 0
         assert batch.inputs.max() < one.input_size
     else:
         assert batch.inputs.shape[2] == one.input_size
