@@ -1,4 +1,4 @@
-"""gradscope: run | report | show | list | validate | schema.
+"""gradscope: run | report | show | export | list | validate | schema.
 
 torch and the plotting libraries are imported only by the commands that need them.
 """
@@ -134,6 +134,18 @@ def show(run: Path, as_csv: bool) -> None:
     for sentence in tables.verdict(loaded):
         console.print(f"- {sentence}", highlight=False)
     _say_failures(directory)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--tensorboard", "logdir", type=click.Path(path_type=Path), required=True, help="Directory for event files.")
+def export(run: Path, logdir: Path) -> None:
+    """Write the scalars of a RUN directory for TensorBoard (needs the extra 'tensorboard')."""
+    from gradscope.export import to_tensorboard
+    from gradscope.records import RunDirectory
+
+    count = to_tensorboard(RunDirectory(run), logdir)
+    click.echo(f"{count} trial{'s' * (count > 1)} -> {logdir}; look with: tensorboard --logdir {logdir}")
 
 
 @main.command("list")
