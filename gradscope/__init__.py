@@ -20,23 +20,25 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-#: public name -> module; imported when first asked for, so that ``import gradscope`` is quick
-_PUBLIC = {
-    "Adjoints": "dynamics", "MemoryHorizon": "dynamics", "Scaled": "dynamics", "adjoints": "dynamics",
-    "immediate_gradients": "dynamics", "jacobian_log_norms": "dynamics", "jacobian_product": "dynamics",
-    "jacobian_products": "dynamics", "memory_horizon": "dynamics", "saturated": "dynamics", "step_jacobians": "dynamics",
-    "unroll": "dynamics", "Trace": "trace", "Cell": "cells", "Stack": "cells", "GradscopeError": "errors",
-    "ConfigError": "errors", "load": "config",
-}  # fmt: skip
+#: where the top level's names come from: every public name of these; imported when first asked for, so that importing gradscope is quick
+_SOURCES = ("dynamics", "cells", "trace", "errors", "config")
 
-__all__ = [*sorted(_PUBLIC), "__version__"]
+
+def _names(source: str) -> list[str]:
+    module = importlib.import_module(f"gradscope.{source}")
+    own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+    return [name for name in getattr(module, "__all__", own) if not name.startswith("_")]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(importlib.import_module(f"gradscope.{_PUBLIC[name]}"), name)
+    if name == "__all__":
+        return sorted({"__version__", *(public for source in _SOURCES for public in _names(source))})
+    if not name.startswith("_"):
+        for source in _SOURCES:
+            if name in _names(source):
+                return getattr(importlib.import_module(f"gradscope.{source}"), name)
     raise AttributeError(f"module 'gradscope' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    return sorted({*globals(), *__getattr__("__all__")})

@@ -32,7 +32,9 @@ def to_tensorboard(run: RunDirectory, logdir: str | Path) -> int:
         raise GradscopeError("TensorBoard is not installed; 'pip install gradscope[tensorboard]' brings it") from None
     loaded = tables.load(run)
     for trial, about in loaded["trials"].set_index("trial").iterrows():
-        label = "".join(c if c.isalnum() or c in ".-" else "_" for c in f"{about['configuration']}-{about['length']}-{about['seed']}")
+        label = "".join(
+            c if c.isalnum() or c in ".-" else "_" for c in f"{about['configuration']}-{about['length']}-{about['seed']}"
+        )
         with SummaryWriter(str(Path(logdir) / f"{label}-{trial}")) as writer:
             for table, columns in _SCALARS.items():
                 own = loaded[table][loaded[table]["trial"] == trial]

@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from gradscope.cells._cell import Cell
+from gradscope.cells._linearisation import Linearisation
 
 #: elements of a stretch's gate derivatives: about a megabyte in float32
 _STRETCH = 2**18
@@ -163,26 +164,16 @@ class AffineCell(Cell):
         return _Outputs.apply(self, inputs, state, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)  # type: ignore
 
     @torch.no_grad()
-    def vjp(
+    def linearise(
         self,
-        x: Float[Tensor, "*batch input"],
-        s_prev: Float[Tensor, "*batch state"],
-        s: Float[Tensor, "*batch state"],
-        cotangent: Float[Tensor, "*batch state"],
-    ) -> tuple[Tensor, Tensor]:
-        """As ``Cell.vjp``, from the closed form."""
+        x: Float[Tensor, "time batch input"],
+        s_prev: Float[Tensor, "time batch state"],
+        s: Float[Tensor, "time batch state"],
+    ) -> Linearisation:
+        """As ``Cell.linearise``, from the closed form."""
         if self.weight_hh.dim() > 2:
-            return super().vjp(x, s_prev, s, cotangent)
-        local = self.local(*self.preactivations(x, s_prev), s_prev, s)
-        parts = cotangent.unflatten(-1, (len(self.state_blocks), 1, self.hidden_size))
-        d_h = _to_gates(cotangent, local.by_recurrent)
-        d_x = d_h if self.additive else _to_gates(cotangent, local.by_input)
-        through_hidden = d_h @ self.weight_hh
-        if local.by_state is None:
-            return through_hidden, d_x @ self.weight_ih
-        by_state = (parts * local.by_state).sum(-3)
-        by_state[..., 0, :] += through_hidden
-        return by_state.flatten(-2), d_x @ self.weight_ih
+            return super().linearise(x, s_prev, s)
+        return AffineLinearisation(self, x, s_prev, self.local(*self.preactivations(x, s_prev), s_prev, s))
 
     @torch.no_grad()
     def pullback(
@@ -258,6 +249,59 @@ class AffineCell(Cell):
         if self.additive:
             return d_h, d_h
         return d_h, _to_gates(adjoints[1:], local.by_input)
+
+
+class AffineLinearisation(Linearisation):
+    """From the diagonal derivatives: d_h[g] = sum_n a[n] by_recurrent[n g] = dL/du_h[g], and all else from d_h and d_x."""
+
+    def __init__(self, cell: AffineCell, x: Tensor, s_prev: Tensor, local: Local):
+        self.cell, self.x, self.s_prev, self.local = cell, x, s_prev, local
+
+    def _to_gates(self, cotangent: Tensor) -> tuple[Tensor, Tensor]:
+        d_h = _to_gates(cotangent, self.local.by_recurrent)
+        return d_h, d_h if self.cell.additive else _to_gates(cotangent, self.local.by_input)
+
+    @torch.no_grad()
+    def vjp(self, cotangent: Float[Tensor, "time batch state"]) -> tuple[Tensor, Tensor]:
+        """(J^T a)[m] = sum_n a[n] by_state[n m] + [m = h] d_h W_hh, and d_x W_ih."""
+        cell, by_state = self.cell, self.local.by_state
+        d_h, d_x = self._to_gates(cotangent)
+        through_hidden, by_input = d_h @ cell.weight_hh, d_x @ cell.weight_ih
+        if by_state is None:
+            return through_hidden, by_input
+        parts = cotangent.unflatten(-1, (len(cell.state_blocks), 1, cell.hidden_size))
+        carried = (parts * by_state).sum(-3)
+        carried[..., 0, :] += through_hidden
+        return carried.flatten(-2), by_input
+
+    @torch.no_grad()
+    def jvp(
+        self, tangent: Float[Tensor, "time batch state"], by_input: Float[Tensor, "time batch input"] | None = None
+    ) -> Float[Tensor, "time batch state"]:
+        """(J v)[n] = sum_g by_recurrent[n g] (W_hh v[h])[g] + sum_m by_state[n m] v[m]."""
+        cell, local = self.cell, self.local
+        size, gates = cell.hidden_size, len(cell.gate_names)
+        after = (local.by_recurrent * (cell.hidden(tangent) @ cell.weight_hh.mT).unflatten(-1, (1, gates, size))).sum(-2)
+        if local.by_state is not None:
+            after += (local.by_state * tangent.unflatten(-1, (1, len(cell.state_blocks), size))).sum(-2)
+        if by_input is not None:
+            after += (local.by_input * (by_input @ cell.weight_ih.mT).unflatten(-1, (1, gates, size))).sum(-2)
+        return after.flatten(-2)
+
+    @torch.no_grad()
+    def by_parameters(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Tensor]:
+        """d_x^T x, d_h^T h_{t-1}, and the sums of d_x and d_h."""
+        d_h, d_x = (d.flatten(0, -2) for d in self._to_gates(cotangent))
+        hidden = self.cell.hidden(self.s_prev).flatten(0, -2)
+        found = {"weight_ih": d_x.mT @ self.x.flatten(0, -2), "weight_hh": d_h.mT @ hidden}
+        if self.cell.bias_ih is not None:
+            found |= {"bias_ih": d_x.sum(0), "bias_hh": d_h.sum(0)}
+        return found
+
+    def at(self, steps: slice) -> AffineLinearisation:
+        """Views of these steps."""
+        local = Local(*(None if part is None else part[steps] for part in self.local))  # type: ignore[arg-type]
+        return AffineLinearisation(self.cell, self.x[steps], self.s_prev[steps], local)
 
 
 class _Scan(torch.autograd.Function):

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from gradscope.activations import Activation
+from gradscope.cells._linearisation import AutogradLinearisation, Linearisation
 from gradscope.errors import GradscopeError
 
 
@@ -105,11 +106,16 @@ class Cell(nn.Module, ABC):
         cotangent: Float[Tensor, "*batch state"],
     ) -> tuple[Float[Tensor, "*batch state"], Float[Tensor, "*batch input"]]:
         """(J_t^T a, (ds_t/dx_t)^T a) without forming a Jacobian, for any number of steps at once."""
-        with torch.enable_grad():
-            x, s_prev = x.detach().requires_grad_(), s_prev.detach().requires_grad_()
-            after = self.forward(x, s_prev)
-        by_input, by_state = torch.autograd.grad(after, (x, s_prev), cotangent, materialize_grads=True)
-        return by_state, by_input
+        return self.linearise(x, s_prev, s).vjp(cotangent)
+
+    def linearise(
+        self,
+        x: Float[Tensor, "time batch input"],
+        s_prev: Float[Tensor, "time batch state"],
+        s: Float[Tensor, "time batch state"],
+    ) -> Linearisation:
+        """The derivative of these steps, to be applied many times; here by autograd, closed form where a cell has it."""
+        return AutogradLinearisation(self, x, s_prev)
 
     def unroll(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from gradscope.cells._cell import Cell, Gate
+from gradscope.cells._linearisation import Linearisation
 from gradscope.errors import GradscopeError
 
 
@@ -181,24 +182,63 @@ class Stack(Cell):
         assert received is not None
         return torch.cat(totals[::-1], dim=-1), received
 
-    def vjp(
+    def linearise(
         self,
-        x: Float[Tensor, "*batch input"],
-        s_prev: Float[Tensor, "*batch state"],
-        s: Float[Tensor, "*batch state"],
-        cotangent: Float[Tensor, "*batch state"],
-    ) -> tuple[Tensor, Tensor]:
-        """As ``Cell.vjp``, layer by layer from the top."""
-        inputs_of, by_state, received = self._inputs_of_layers(x, s), [], None
-        for layer in range(len(self.cells) - 1, -1, -1):
-            own, cell = self.parts(cotangent)[layer], self.layers[layer]
-            if received is not None:
-                own = own.clone()
-                cell.hidden(own).add_(received)
-            carried, received = cell.vjp(inputs_of[layer], self.parts(s_prev)[layer], self.parts(s)[layer], own)
-            by_state.append(carried)
-        assert received is not None
-        return torch.cat(by_state[::-1], dim=-1), received
+        x: Float[Tensor, "time batch input"],
+        s_prev: Float[Tensor, "time batch state"],
+        s: Float[Tensor, "time batch state"],
+    ) -> Linearisation:
+        """As ``Cell.linearise``, layer by layer."""
+        parts = zip(self.layers, self._inputs_of_layers(x, s), self.parts(s_prev), self.parts(s), strict=True)
+        return StackLinearisation(self, [cell.linearise(inputs, before, after) for cell, inputs, before, after in parts])
+
+
+class StackLinearisation(Linearisation):
+    """Of its layers': within a step a layer's input is the hidden part of the layer below."""
+
+    def __init__(self, stack: Stack, layers: Sequence[Linearisation]):
+        self.stack, self.layers = stack, layers
+
+    def _totals(self, cotangent: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
+        """By layer, bottom up: what arrives at its state, and J^T of that; then what arrives at the stack's input."""
+        arriving, carried = list(self.stack.parts(cotangent)), []
+        received = cotangent
+        for index in range(len(self.layers) - 1, -1, -1):
+            by_state, received = self.layers[index].vjp(arriving[index])
+            carried.insert(0, by_state)
+            if index:
+                below = arriving[index - 1].clone()
+                self.stack.layers[index - 1].hidden(below).add_(received)
+                arriving[index - 1] = below
+        return arriving, carried, received
+
+    def vjp(self, cotangent: Float[Tensor, "time batch state"]) -> tuple[Tensor, Tensor]:
+        """Top layer first."""
+        _, carried, received = self._totals(cotangent)
+        return torch.cat(carried, dim=-1), received
+
+    def jvp(
+        self, tangent: Float[Tensor, "time batch state"], by_input: Float[Tensor, "time batch input"] | None = None
+    ) -> Float[Tensor, "time batch state"]:
+        """Bottom layer first: as its hidden part moves, so does the next layer's input."""
+        after: list[Tensor] = []
+        for cell, layer, own in zip(self.stack.layers, self.layers, self.stack.parts(tangent), strict=True):
+            after.append(layer.jvp(own, by_input))
+            by_input = cell.hidden(after[-1])
+        return torch.cat(after, dim=-1)
+
+    def by_parameters(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Tensor]:
+        """Names carry the layer as in the stack's own parameters: ``cells.0.weight_hh``."""
+        arriving, _, _ = self._totals(cotangent)
+        return {
+            f"cells.{index}.{name}": value
+            for index, (layer, own) in enumerate(zip(self.layers, arriving, strict=True))
+            for name, value in layer.by_parameters(own).items()
+        }
+
+    def at(self, steps: slice) -> StackLinearisation:
+        """Of these steps."""
+        return StackLinearisation(self.stack, [layer.at(steps) for layer in self.layers])
 
 
 def _to_torch_names(module: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any) -> None:

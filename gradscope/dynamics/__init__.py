@@ -10,24 +10,30 @@ from gradscope.dynamics.jacobians import (
     log_norm,
     step_jacobians,
 )
+from gradscope.dynamics.lags import LagContributions, TruncationBias, gradient, lag_contributions, truncation_bias
 from gradscope.dynamics.saturation import saturated
 from gradscope.dynamics.scaled import Scaled
 from gradscope.dynamics.unroll import unroll
 
 __all__ = [
     "Adjoints",
+    "LagContributions",
     "MemoryHorizon",
     "Norm",
     "Scaled",
+    "TruncationBias",
     "adjoints",
+    "gradient",
     "immediate_gradients",
     "jacobian_log_norms",
     "jacobian_product",
     "jacobian_products",
+    "lag_contributions",
     "log_norm",
     "memory_horizon",
     "saturated",
     "step_jacobians",
+    "truncation_bias",
     "unroll",
     "windows",
 ]

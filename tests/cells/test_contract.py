@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from gradscope import registry
 from gradscope.cells import Cell, Stack
+from gradscope.cells._linearisation import AutogradLinearisation
 from tests.conftest import build, draw
 
 VARIANTS = [(name, {}) for name in registry.names("cell")] + [
@@ -46,6 +47,17 @@ def test_closed_forms_agree_with_autograd(name, options, time, batch, hidden, la
     fast, slow = cell.vjp(x, states[:-1], states[1:], cotangent), Cell.vjp(cell, x, states[:-1], states[1:], cotangent)
     for ours, theirs in zip(fast, slow, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+    fast, slow = cell.linearise(x, states[:-1], states[1:]), AutogradLinearisation(cell, x, states[:-1])
+    ours, theirs = fast.by_parameters(cotangent), slow.by_parameters(cotangent)
+    assert list(ours) == list(theirs) == [parameter for parameter, _ in cell.named_parameters()]
+    for parameter, value in theirs.items():
+        torch.testing.assert_close(ours[parameter], value, rtol=0, atol=1e-11)
+    moved_inputs = draw(time, batch, 2, seed=seed + 4)
+    torch.testing.assert_close(fast.jvp(cotangent), slow.jvp(cotangent), rtol=0, atol=1e-12)
+    torch.testing.assert_close(fast.jvp(cotangent, moved_inputs), slow.jvp(cotangent, moved_inputs), rtol=0, atol=1e-12)
+    one = slice(time // 2, time // 2 + 1)
+    torch.testing.assert_close(fast.at(one).vjp(cotangent[one])[0], fast.vjp(cotangent)[0][one])
 
     immediate = draw(time + 1, batch, cell.state_size, seed=seed + 3)
     fast, slow = cell.pullback(x, states, immediate), Cell.pullback(cell, x, states, immediate)

@@ -1,0 +1,73 @@
+"""Linearisation: the derivative of many steps at once, ready to be applied again and again."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from gradscope.cells._cell import Cell
+
+
+class Linearisation(ABC):
+    """ds_t = J_t ds_{t-1} + (ds_t/dx_t) dx_t + (d+s_t/dW) dW at the steps of a trace, none of these matrices formed."""
+
+    @abstractmethod
+    def vjp(self, cotangent: Float[Tensor, "time batch state"]) -> tuple[Tensor, Tensor]:
+        """(J_t^T a, (ds_t/dx_t)^T a), shapes (time, batch, state) and (time, batch, input)."""
+
+    @abstractmethod
+    def jvp(
+        self, tangent: Float[Tensor, "time batch state"], by_input: Float[Tensor, "time batch input"] | None = None
+    ) -> Float[Tensor, "time batch state"]:
+        """J_t v, and (ds_t/dx_t) w more where a tangent of the inputs is given."""
+
+    @abstractmethod
+    def by_parameters(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Tensor]:
+        """sum over steps and batch of a_t^T d+s_t/dW, for every parameter by name."""
+
+    @abstractmethod
+    def at(self, steps: slice) -> Linearisation:
+        """The same for some of the steps."""
+
+
+class AutogradLinearisation(Linearisation):
+    """By automatic differentiation of ``forward``, for any cell."""
+
+    def __init__(self, cell: Cell, x: Float[Tensor, "time batch input"], s_prev: Float[Tensor, "time batch state"]):
+        self.cell, self.x, self.s_prev = cell, x.detach().requires_grad_(), s_prev.detach().requires_grad_()
+        self.named = dict(cell.named_parameters())
+        with torch.enable_grad():
+            self.after = cell(self.x, self.s_prev)
+
+    def vjp(self, cotangent: Float[Tensor, "time batch state"]) -> tuple[Tensor, Tensor]:
+        """By one backward pass over all steps, each by itself."""
+        by_input, by_state = torch.autograd.grad(
+            self.after, (self.x, self.s_prev), cotangent, retain_graph=True, materialize_grads=True
+        )
+        return by_state, by_input
+
+    def jvp(
+        self, tangent: Float[Tensor, "time batch state"], by_input: Float[Tensor, "time batch input"] | None = None
+    ) -> Float[Tensor, "time batch state"]:
+        """By forward-mode differentiation."""
+        x, s_prev = self.x.detach(), self.s_prev.detach()
+        with torch.no_grad():
+            return torch.func.jvp(
+                self.cell.forward, (x, s_prev), (torch.zeros_like(x) if by_input is None else by_input, tangent)
+            )[1]
+
+    def by_parameters(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Tensor]:
+        """By one backward pass."""
+        found = torch.autograd.grad(
+            self.after, list(self.named.values()), cotangent, retain_graph=True, materialize_grads=True, allow_unused=True
+        )
+        return dict(zip(self.named, found, strict=True))
+
+    def at(self, steps: slice) -> AutogradLinearisation:
+        """Linearised anew."""
+        return AutogradLinearisation(self.cell, self.x[steps], self.s_prev[steps])

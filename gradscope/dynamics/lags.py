@@ -1,0 +1,206 @@
+"""Lag contributions: backpropagation through time taken apart by how far back each term reaches.
+
+dL/dW = sum_lag G_lag,    G_lag = sum_t (dl_t/ds_t) J_{t:t-lag} (d+s_{t-lag}/dW)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gradscope.dynamics.adjoints import adjoints, immediate_gradients
+from gradscope.errors import GradscopeError
+from gradscope.trace import Trace
+
+
+@dataclass(frozen=True)
+class LagContributions:
+    """How a gradient is made up of its lags.
+
+    Attributes:
+        lags: 0 .. the largest asked for.
+        log_norms: ln ||G_lag||, nats, over the chosen parameters together; -inf where exactly zero.
+        cosines: cosine of G_lag with the full gradient G; NaN where G_lag is zero.
+        shares: <G_0 + ... + G_lag, G> / ||G||^2, the cumulative share; 1 at the last lag if all lags are there.
+        tensors: parameter to ``(lags, *shape)`` of the G_lag themselves, where they were asked for.
+    """
+
+    lags: list[int]
+    log_norms: Float[Tensor, " lags"]
+    cosines: Float[Tensor, " lags"]
+    shares: Float[Tensor, " lags"]
+    tensors: dict[str, Tensor] | None = None
+
+
+def lag_contributions(
+    trace: Trace,
+    losses: Float[Tensor, "scored batch"] | None = None,
+    *,
+    parameter: str | Sequence[str] | None = None,
+    lags: int | None = None,
+    tensors: bool = False,
+) -> LagContributions:
+    """dL/dW split by lag, exactly.
+
+    Every lag is one vectorised pass over all steps that still carry a term, so T lags cost T^2 / 2 steps if every step has a loss
+    and T steps if only one has.
+
+    Args:
+        trace: whose states require grad.
+        losses: made from ``trace.states``; None is ``trace.losses``. What counts is their sum.
+        parameter: name or names of the cell's parameters, such as weight_hh; None is all of them together.
+        lags: the largest lag; None is all, 0 .. time - 1.
+        tensors: keep the G_lag themselves.
+
+    Raises:
+        GradscopeError: for an unknown parameter, or as ``immediate_gradients``.
+    """
+    names = _parameters(trace, parameter)
+    full = {name: value.double() for name, value in gradient(trace, losses).items() if name in names}
+    full_norm = _norm(full)
+    kept: dict[str, list[Tensor]] = {name: [] for name in names}
+    norms, cosines, dots = [], [], []
+    for scale, parts in _by_lag(trace, losses, trace.time - 1 if lags is None else min(lags, trace.time - 1)):
+        own = {name: parts[name].double() for name in names}
+        norm = _norm(own)
+        dot = sum(((own[name] * full[name]).sum() for name in names), start=norm.new_zeros(()))
+        norms.append(norm.log() + scale)
+        cosines.append(dot / (norm * full_norm))
+        dots.append(dot * scale.exp() / full_norm**2)
+        if tensors:
+            for name in names:
+                kept[name].append(parts[name] * scale.exp().to(parts[name].dtype))
+    return LagContributions(
+        list(range(len(norms))),
+        torch.stack(norms),
+        torch.stack(cosines),
+        torch.stack(dots).cumsum(0),
+        {name: torch.stack(values) for name, values in kept.items()} if tensors else None,
+    )
+
+
+@dataclass(frozen=True)
+class TruncationBias:
+    """The truncated gradient against the full one.
+
+    Attributes:
+        lengths: TBPTT lengths.
+        kind: ``sliding`` (every loss reaches back exactly that many steps) or ``chunk`` (the state is cut off every so many).
+        norm_ratios: ||G_K|| / ||G||.
+        cosines: cosine of G_K and G.
+        sign_agreement: share of the elements of G, zeros left out, that have the same sign in G_K.
+    """
+
+    lengths: list[int]
+    kind: Literal["sliding", "chunk"]
+    norm_ratios: Float[Tensor, " lengths"]
+    cosines: Float[Tensor, " lengths"]
+    sign_agreement: Float[Tensor, " lengths"]
+
+
+def truncation_bias(
+    trace: Trace,
+    losses: Float[Tensor, "scored batch"] | None = None,
+    lengths: Sequence[int] = (),
+    *,
+    kind: Literal["sliding", "chunk"] = "sliding",
+    parameter: str | Sequence[str] | None = None,
+) -> TruncationBias:
+    """What truncated BPTT makes of the gradient, at fixed weights, against the TBPTT length.
+
+    Args:
+        trace: whose states require grad.
+        losses: made from ``trace.states``; None is ``trace.losses``.
+        lengths: TBPTT lengths, at least 1; empty is 1, 2, 4, ... and the whole sequence.
+        kind: sliding or chunk; the two give different gradients.
+        parameter: name or names of the cell's parameters; None is all.
+
+    Raises:
+        GradscopeError: for a length below 1, or as ``lag_contributions``.
+    """
+    names = _parameters(trace, parameter)
+    chosen = sorted(set(lengths) or {*(2**i for i in range(trace.time.bit_length())), trace.time})
+    if chosen[0] < 1:
+        raise GradscopeError(f"a TBPTT length is at least 1, got {chosen[0]}")
+    full = {name: value.double() for name, value in gradient(trace, losses).items() if name in names}
+    rows = []
+    for truncated in _truncated(trace, losses, chosen, kind):
+        own = {name: truncated[name].double() for name in names}
+        dot = sum((own[name] * full[name]).sum() for name in names)
+        same = sum(((own[name] * full[name]) > 0).sum() for name in names)
+        nonzero = sum((full[name] != 0).sum() for name in names)
+        rows.append((_norm(own) / _norm(full), dot / (_norm(own) * _norm(full)), same / nonzero))
+    ratios, cosines, signs = (torch.stack([torch.as_tensor(value) for value in column]) for column in zip(*rows, strict=True))
+    return TruncationBias(chosen, kind, ratios, cosines, signs)
+
+
+def gradient(
+    trace: Trace, losses: Float[Tensor, "scored batch"] | None = None, *, tbptt: tuple[int, int] | None = None
+) -> dict[str, Tensor]:
+    """dL/dW of the cell's parameters, from the adjoints: sum_t a_t^T d+s_t/dW; truncated where ``tbptt`` is given."""
+    a = adjoints(trace, losses, tbptt=tbptt).values().to(trace.states.dtype)
+    return _linearised(trace).by_parameters(a[1:])
+
+
+def _truncated(
+    trace: Trace, losses: Tensor | None, lengths: Sequence[int], kind: Literal["sliding", "chunk"]
+) -> Iterator[dict[str, Tensor]]:
+    if kind == "chunk":
+        for length in lengths:
+            yield gradient(trace, losses, tbptt=(length, length))
+        return
+    total: dict[str, Tensor] = {}
+    wanted = [min(length, trace.time) for length in lengths]
+    for lag, (scale, parts) in enumerate(_by_lag(trace, losses, max(wanted) - 1)):
+        for name, value in parts.items():
+            scaled = value * scale.exp().to(value.dtype)
+            total[name] = total[name] + scaled if name in total else scaled
+        for _ in range(wanted.count(lag + 1)):
+            yield dict(total)
+
+
+def _by_lag(trace: Trace, losses: Tensor | None, last: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    """(log scale, G_lag / scale) for lag = 0 .. last: b_k^(lag) = J_{k+1}^T b_{k+1}^(lag-1), all k at once."""
+    current = immediate_gradients(trace, losses)
+    linear = _linearised(trace)
+    reached = current.flatten(1).ne(0).any(1).nonzero().flatten()
+    low, high = (int(reached[0]), int(reached[-1])) if len(reached) else (1, 0)
+    current = current[low : high + 1]
+    scale = torch.zeros((), dtype=torch.float64, device=current.device)
+    for lag in range(last + 1):
+        if low == 0:  # the initial state uses no weight
+            low, current = 1, current[1:]
+        if low > high:
+            yield scale, {name: torch.zeros_like(p) for name, p in trace.cell.named_parameters()}
+            continue
+        largest = current.abs().max()
+        if bool(largest > 0):
+            current, scale = current / largest, scale + largest.double().log()
+        steps = linear.at(slice(low - 1, high))
+        yield scale, steps.by_parameters(current)
+        if lag < last:
+            current = steps.vjp(current)[0]
+            low, high = low - 1, high - 1
+
+
+def _linearised(trace: Trace):  # noqa: ANN202 - the cell's own type
+    states = trace.states.detach()
+    return trace.memo("linearised", lambda: trace.cell.linearise(trace.inputs, states[:-1], states[1:]))
+
+
+def _parameters(trace: Trace, parameter: str | Sequence[str] | None) -> list[str]:
+    known = [name for name, _ in trace.cell.named_parameters()]
+    chosen = known if parameter is None else [parameter] if isinstance(parameter, str) else list(parameter)
+    for name in chosen:
+        if name not in known:
+            raise GradscopeError(f"the cell has no parameter {name!r}; known: {', '.join(known)}")
+    return chosen
+
+
+def _norm(tensors: dict[str, Tensor]) -> Tensor:
+    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t) for t in tensors.values()]))
