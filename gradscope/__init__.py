@@ -20,7 +20,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-#: where the top level's names come from: every public name of these; imported when first asked for, so that importing gradscope is quick
+#: where the top level's names come from; imported when first asked for, so that ``import gradscope`` is quick
 _SOURCES = ("dynamics", "cells", "trace", "errors", "config")
 
 

@@ -11,18 +11,29 @@ from gradscope.dynamics.jacobians import (
     step_jacobians,
 )
 from gradscope.dynamics.lags import LagContributions, TruncationBias, gradient, lag_contributions, truncation_bias
+from gradscope.dynamics.lyapunov import (
+    CovariantVectors,
+    LyapunovSpectrum,
+    adjoint_lyapunov_spectrum,
+    covariant_lyapunov_vectors,
+    lyapunov_spectrum,
+)
 from gradscope.dynamics.saturation import saturated
 from gradscope.dynamics.scaled import Scaled
 from gradscope.dynamics.unroll import unroll
 
 __all__ = [
     "Adjoints",
+    "CovariantVectors",
     "LagContributions",
+    "LyapunovSpectrum",
     "MemoryHorizon",
     "Norm",
     "Scaled",
     "TruncationBias",
+    "adjoint_lyapunov_spectrum",
     "adjoints",
+    "covariant_lyapunov_vectors",
     "gradient",
     "immediate_gradients",
     "jacobian_log_norms",
@@ -30,6 +41,7 @@ __all__ = [
     "jacobian_products",
     "lag_contributions",
     "log_norm",
+    "lyapunov_spectrum",
     "memory_horizon",
     "saturated",
     "step_jacobians",

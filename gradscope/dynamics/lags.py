@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -47,8 +47,8 @@ def lag_contributions(
 ) -> LagContributions:
     """dL/dW split by lag, exactly.
 
-    Every lag is one vectorised pass over all steps that still carry a term, so T lags cost T^2 / 2 steps if every step has a loss
-    and T steps if only one has.
+    Every lag is one vectorised pass over all steps that still carry a term, so T lags cost T^2 / 2 steps if every step has a
+    loss and T steps if only one has.
 
     Args:
         trace: whose states require grad.
@@ -188,7 +188,7 @@ def _by_lag(trace: Trace, losses: Tensor | None, last: int) -> Iterator[tuple[Te
             low, high = low - 1, high - 1
 
 
-def _linearised(trace: Trace):  # noqa: ANN202 - the cell's own type
+def _linearised(trace: Trace) -> Any:
     states = trace.states.detach()
     return trace.memo("linearised", lambda: trace.cell.linearise(trace.inputs, states[:-1], states[1:]))
 

@@ -74,7 +74,7 @@ def test_the_lectures_three_steps():
 
 @pytest.mark.parametrize("length", [1, 3, 8, 20])
 def test_sliding_truncation_is_the_sum_of_the_short_lags(length):
-    cell, trace, losses, _ = case("gru")
+    _, trace, losses, _ = case("gru")
     lags = lag_contributions(trace, losses, tensors=True)
     windowed = gradient(trace, losses, tbptt=(length, 1))
     bias = truncation_bias(trace, losses, [length])

@@ -1,0 +1,176 @@
+"""Lyapunov spectra against every case whose answer is known."""
+
+import math
+
+import pytest
+import torch
+from scipy.special import digamma
+
+from gradscope import (
+    GradscopeError,
+    adjoint_lyapunov_spectrum,
+    covariant_lyapunov_vectors,
+    lyapunov_spectrum,
+    registry,
+    step_jacobians,
+    unroll,
+)
+from tests.conftest import build, draw
+
+
+def repeated(matrix: torch.Tensor, time: int) -> torch.Tensor:
+    return matrix.expand(time, 1, *matrix.shape)
+
+
+@pytest.mark.parametrize("spectrum", [lyapunov_spectrum, adjoint_lyapunov_spectrum])
+def test_linear_cell_has_the_logarithms_of_its_eigenvalues(spectrum):
+    w = draw(6, 6)
+    expected = torch.linalg.eigvals(w).abs().log().sort(descending=True).values
+    found = spectrum(repeated(w, 6000), burn_in=1000)
+    torch.testing.assert_close(found.exponents, expected, rtol=0, atol=5e-3)
+    # complex pairs make the running value oscillate, their sum does not: it is ln|det W| from the first step on
+    assert found.exponents.sum() == pytest.approx(float(torch.linalg.slogdet(w).logabsdet), abs=1e-9)
+
+
+@pytest.mark.parametrize("gain", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize("interval", [None, 1, 7])
+def test_orthogonal_with_gain(gain, interval):
+    q, _ = torch.linalg.qr(draw(5, 5))
+    found = lyapunov_spectrum(repeated(gain * q, 200), interval=interval)
+    torch.testing.assert_close(found.exponents, torch.full((5,), math.log(gain), dtype=torch.float64), rtol=0, atol=1e-12)
+    assert (found.standard_errors < 1e-12).all()
+
+
+def test_products_of_gaussian_matrices_are_newmans():
+    """lambda_i = ln g + (ln(2/N) + psi((N - i + 1)/2)) / 2 for iid N(0, g^2/N) entries (Newman 1986)."""
+    n, gain, time = 5, 1.3, 20_000
+    jacobians = gain / math.sqrt(n) * draw(time, 2, n, n)
+    found = lyapunov_spectrum(jacobians)
+    expected = [math.log(gain) + (math.log(2 / n) + digamma((n - i + 1) / 2)) / 2 for i in range(1, n + 1)]
+    for value, error, truth in zip(found.exponents.tolist(), found.standard_errors.tolist(), expected, strict=True):
+        assert 0 < error < 0.01
+        assert abs(value - truth) < 4 * error
+
+
+def test_autonomous_tanh_below_one_goes_by_its_eigenvalues():
+    cell = build("rnn", 1, 8, bias=False)
+    cell.weight_hh.data *= 0.9 / torch.linalg.eigvals(cell.weight_hh.detach()).abs().max()
+    trace = unroll(cell, torch.zeros(4000, 1, 1, dtype=torch.float64), draw(1, 8))
+    found = lyapunov_spectrum(trace, burn_in=1500)
+    expected = torch.linalg.eigvals(cell.weight_hh.detach()).abs().log().sort(descending=True).values
+    torch.testing.assert_close(found.exponents, expected, rtol=0, atol=5e-3)
+
+
+@pytest.mark.parametrize("name", registry.names("cell"))
+def test_sum_is_the_mean_logarithm_of_the_determinant(name):
+    trace = unroll(build(name), draw(300, 3, 3))
+    found = lyapunov_spectrum(trace, burn_in=0)
+    expected = torch.linalg.slogdet(step_jacobians(trace)).logabsdet.mean(0)
+    torch.testing.assert_close(found.finite_time.sum(-1), expected, rtol=0, atol=1e-9)
+
+
+def test_tanh_sum_in_closed_form():
+    """ln|det W| + mean of sum_i ln phi'(u_i)."""
+    cell = build("rnn")
+    trace = unroll(cell, draw(200, 1, 3))
+    slopes = (1 - trace.states[1:].detach() ** 2).log().sum(-1).mean()
+    expected = torch.linalg.slogdet(cell.weight_hh.detach()).logabsdet + slopes
+    assert lyapunov_spectrum(trace, burn_in=0).exponents.sum() == pytest.approx(float(expected))
+
+
+def test_full_state_of_an_lstm_keeps_the_carousel():
+    """With an open forget gate the largest exponent is that of the carousel; a product of h-h blocks alone misses it."""
+    torch.manual_seed(0)
+    cell = build("lstm", 3, 16)
+    for parameter in cell.parameters():
+        parameter.data.uniform_(-0.25, 0.25)
+    cell.bias_ih.data[16:32] = 3.0
+    trace = unroll(cell, draw(1500, 2, 3))
+    full = lyapunov_spectrum(trace, k=1)
+    blocks = lyapunov_spectrum(step_jacobians(trace)[..., :16, :16], k=1)
+    assert -0.1 < full.exponents[0] < 0.05
+    assert blocks.exponents[0] < -1
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_first_exponents_are_those_of_the_whole(k):
+    trace = unroll(build("gru", 3, 6), draw(800, 2, 3))
+    torch.testing.assert_close(
+        lyapunov_spectrum(trace, k=k).exponents, lyapunov_spectrum(trace).exponents[:k], rtol=0, atol=0.03
+    )
+
+
+def test_interval_does_not_matter_while_it_is_safe():
+    trace = unroll(build("lstm"), draw(400, 1, 3))
+    every = lyapunov_spectrum(trace, interval=1, burn_in=100)
+    auto = lyapunov_spectrum(trace, burn_in=100)
+    torch.testing.assert_close(auto.exponents, every.exponents, rtol=0, atol=1e-6)
+    assert auto.interval >= 1
+
+
+def test_dead_units_are_minus_infinity_and_not_nan():
+    cell = build("rnn", 3, 6, activation="relu")
+    cell.bias_ih.data[:2] = -100.0
+    found = lyapunov_spectrum(unroll(cell, draw(100, 1, 3)))
+    assert (found.exponents[-2:] == -math.inf).all()
+    assert not found.exponents.isnan().any()
+    shift = torch.diag(torch.ones(3, dtype=torch.float64), -1)  # nilpotent: every exponent is -inf
+    assert (lyapunov_spectrum(repeated(shift, 50), burn_in=0).exponents == -math.inf).any()
+
+
+def test_series_ends_at_the_estimate_and_error_shrinks_with_time():
+    trace = unroll(build("rnn", 3, 6), 2 * draw(4000, 1, 3))
+    long, short = lyapunov_spectrum(trace), lyapunov_spectrum(step_jacobians(trace)[:400])
+    torch.testing.assert_close(long.series[-1], long.exponents)
+    assert long.times[-1] == 3600
+    assert (long.standard_errors < short.standard_errors).all()
+
+
+def test_kaplan_yorke_and_entropy():
+    from dataclasses import replace
+
+    base = lyapunov_spectrum(repeated(torch.eye(3, dtype=torch.float64), 20))
+    chaotic = replace(base, exponents=torch.tensor([0.9, 0.0, -14.5]))
+    assert chaotic.kaplan_yorke_dimension == pytest.approx(2 + 0.9 / 14.5)
+    assert chaotic.entropy_rate == pytest.approx(0.9)
+    assert replace(base, exponents=torch.tensor([-0.1, -1.0])).kaplan_yorke_dimension == 0
+    assert replace(base, exponents=torch.tensor([0.5, -math.inf])).kaplan_yorke_dimension == 1
+    assert math.isnan(replace(base, exponents=torch.tensor([0.5, 0.1])).kaplan_yorke_dimension)
+
+
+def test_covariant_vectors_are_covariant_and_grow_by_their_exponents():
+    trace = unroll(build("rnn", 3, 5), draw(600, 1, 3))
+    jacobians = step_jacobians(trace)
+    found = covariant_lyapunov_vectors(trace)
+    for place in range(0, len(found.times) - 1, 37):
+        t = found.times[place]
+        mapped = jacobians[t, 0] @ found.vectors[place, 0]
+        mapped = mapped / mapped.norm(dim=0)
+        overlap = (mapped * found.vectors[place + 1, 0]).sum(0).abs()
+        torch.testing.assert_close(overlap, torch.ones(5, dtype=torch.float64), rtol=0, atol=1e-8)
+    # the vector at t grows into the one at t + 1: the exponents are the means of the logarithms of that
+    growth = torch.stack([(jacobians[t, 0] @ v[0]).norm(dim=0).log() for t, v in zip(found.times, found.vectors, strict=True)])
+    torch.testing.assert_close(found.exponents[0], growth[:-1].mean(0), rtol=0, atol=0.05)
+    torch.testing.assert_close(found.exponents[0], lyapunov_spectrum(trace, burn_in=150).exponents, rtol=0.05, atol=0.05)
+
+
+def test_covariant_vectors_of_a_constant_matrix_are_its_eigenvectors():
+    w = draw(4, 4)
+    w = w + w.T  # real eigenvalues
+    values, vectors = torch.linalg.eigh(w)
+    order = values.abs().argsort(descending=True)
+    found = covariant_lyapunov_vectors(repeated(w, 400)).vectors[50, 0]
+    overlap = (found * vectors[:, order]).sum(0).abs()
+    torch.testing.assert_close(overlap, torch.ones(4, dtype=torch.float64), rtol=0, atol=1e-8)
+
+
+def test_errors_name_the_cause():
+    jacobians = repeated(torch.eye(3), 20)
+    with pytest.raises(GradscopeError, match=r"k should be 1\.\.3"):
+        lyapunov_spectrum(jacobians, k=4)
+    with pytest.raises(GradscopeError, match="burn-in of 20 steps leaves nothing"):
+        lyapunov_spectrum(jacobians, burn_in=20)
+    with pytest.raises(GradscopeError, match="interval should be at least 1"):
+        lyapunov_spectrum(jacobians, interval=0)
+    with pytest.raises(GradscopeError, match="singular"):
+        covariant_lyapunov_vectors(repeated(torch.diag(torch.tensor([1.0, 0.5, 0.0])), 20))
