@@ -20,6 +20,7 @@ from gradscope.dynamics.lyapunov import (
 )
 from gradscope.dynamics.saturation import saturated
 from gradscope.dynamics.scaled import Scaled
+from gradscope.dynamics.singular import singular_value_spectrum, top_singular_values
 from gradscope.dynamics.unroll import unroll
 
 __all__ = [
@@ -44,7 +45,9 @@ __all__ = [
     "lyapunov_spectrum",
     "memory_horizon",
     "saturated",
+    "singular_value_spectrum",
     "step_jacobians",
+    "top_singular_values",
     "truncation_bias",
     "unroll",
     "windows",

@@ -1,7 +1,7 @@
 """Lyapunov exponents of a driven cell along its trajectory.
 
-A tangent runs forward, Q <- J_t Q, an adjoint in reverse time, Q <- J_t^T Q; both are re-orthonormalised by QR every few steps, and
-the logarithms of R's diagonal add up to the exponents (Benettin et al. 1980; Shimada and Nagashima 1979).
+A tangent runs forward, Q <- J_t Q, an adjoint in reverse time, Q <- J_t^T Q; both are re-orthonormalised by QR every few
+steps, and the logarithms of R's diagonal add up to the exponents (Benettin et al. 1980; Shimada and Nagashima 1979).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class LyapunovSpectrum:
 
     @property
     def kaplan_yorke_dimension(self) -> float:
-        """j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}|, j the largest with a sum of at least 0; NaN if k exponents do not tell.
+        """j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}|, j the largest with a sum of at least 0; NaN if k are too few.
 
         Reference: Kaplan and Yorke (1979), Chaotic behavior of multidimensional difference equations.
         """
@@ -76,7 +76,7 @@ def lyapunov_spectrum(
 ) -> LyapunovSpectrum:
     """The first k Lyapunov exponents, by QR in forward time.
 
-    The burn-in is of Q; drive the cell past its own transient before the trace begins (``unroll`` from a state that it reached).
+    The burn-in is of Q; drive the cell past its own transient before the trace begins (``unroll`` from a state it has reached).
 
     Args:
         trace: a trace, or step Jacobians, the first being J_1. A trace's Jacobians are made a stretch at a time.
@@ -214,9 +214,7 @@ def covariant_lyapunov_vectors(
         q, r = torch.linalg.qr(jacobian.double() @ q)
         if count > burn_in:
             if bool((r.diagonal(dim1=-2, dim2=-1) == 0).any()) or _rank_bound(jacobian) < k:
-                raise GradscopeError(
-                    f"J_t at t = {count} is singular: covariant vectors need an invertible Jacobian (or a smaller k)"
-                )
+                raise GradscopeError(f"J_t at t = {count} is singular: vectors need invertible ones (or a smaller k)")
             frames.append(q)
             triangles.append(r)
     generator = torch.Generator().manual_seed(seed + 1)

@@ -1,0 +1,180 @@
+"""Singular values of long products, all of them or the largest, each as accurate as the others."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.sparse.linalg import LinearOperator, svds
+from torch import Tensor
+
+from gradscope.dynamics.lyapunov import _shape, _steps
+from gradscope.errors import GradscopeError
+from gradscope.trace import Trace
+
+_SWEEPS = 40
+_ORTHOGONAL = 1e-13
+
+
+def singular_value_spectrum(
+    trace: Trace | Float[Tensor, "time batch state state"], t: int, k: int
+) -> Float[Tensor, "batch state"]:
+    """ln of ALL singular values of J_{t:k}, descending, nats; the smallest as accurate as the largest. -inf where exactly zero.
+
+    Forming the product and calling an SVD loses every value below eps times the largest. Here the product is kept as
+    Q diag(e^d) U: a QR decomposition a step, its triangle folded into graded rows e^d with well-scaled directions U, and at the end
+    a one-sided Jacobi iteration on those rows, whose rotations are computed from the ratios of the scales, so that no range is too wide.
+
+    Args:
+        trace: a trace, or step Jacobians, the first being J_1.
+        t: the later step.
+        k: the earlier step.
+
+    Raises:
+        GradscopeError: unless 0 <= k <= t <= time.
+
+    Reference: Demmel and Veselic (1992), Jacobi's method is more accurate than QR; Stewart (1997), On graded QR decompositions
+    of products of matrices.
+    """
+    time, batch, size = _shape(trace)
+    if not 0 <= k <= t <= time:
+        raise GradscopeError(f"J_{{t:k}} needs 0 <= k <= t <= {time}, got t = {t}, k = {k}")
+    device = trace.device if isinstance(trace, Tensor) else trace.states.device
+    q = torch.eye(size, dtype=torch.float64, device=device).expand(batch, size, size)
+    rows, scales = q.clone(), torch.zeros(batch, size, dtype=torch.float64, device=device)
+    for jacobian in _steps(_stretch(trace, t, k), forward=True):
+        q, r = torch.linalg.qr(jacobian.double() @ q)
+        rows, scales = _fold(r, rows, scales)
+    return _jacobi(rows, scales)
+
+
+def _stretch(trace: Trace | Tensor, t: int, k: int) -> Trace | Tensor:
+    if isinstance(trace, Tensor):
+        return trace[k:t]
+    return Trace(trace.cell, trace.inputs[k:t], trace.states.detach()[k : t + 1])
+
+
+def _fold(r: Tensor, rows: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
+    """R diag(e^scales) rows, again as scaled rows: each new row is summed relative to its largest term."""
+    terms = r.abs().log() + scales.unsqueeze(-2)
+    largest = terms.amax(-1)
+    safe = torch.where(largest.isfinite(), largest, torch.zeros_like(largest))
+    weights = r.sign() * (terms - safe.unsqueeze(-1)).exp()
+    return _normalised(weights @ rows, largest)
+
+
+def _normalised(rows: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
+    norms = torch.linalg.vector_norm(rows, dim=-1)
+    safe = torch.where(norms > 0, norms, torch.ones_like(norms))
+    return rows / safe.unsqueeze(-1), scales + norms.log()
+
+
+def _jacobi(rows: Tensor, scales: Tensor) -> Float[Tensor, "batch state"]:
+    """ln of the singular values of diag(e^scales) rows, by one-sided Jacobi over disjoint pairs at once.
+
+    For rows e^p u and e^q v with p >= q, rho = e^(q - p), gamma = u.v: tau = tan(theta) / rho solves the rotation without ever
+    forming rho^2 alone, so that it turns into Gram-Schmidt as rho goes to 0.
+    """
+    size = rows.shape[-2]
+    order = scales.argsort(dim=-1, descending=True)
+    rows, scales = rows.gather(-2, order.unsqueeze(-1).expand_as(rows)), scales.gather(-1, order)
+    if size == 1:
+        return scales
+    for _ in range(_SWEEPS):
+        worst = 0.0
+        for first, second in _round_robin(size, rows.device):
+            rows, scales, gamma = _rotate(rows, scales, first, second)
+            worst = max(worst, gamma)
+        if worst < _ORTHOGONAL * size:
+            break
+    return scales.sort(dim=-1, descending=True).values
+
+
+def _rotate(rows: Tensor, scales: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, float]:
+    u, v, p, q = rows[:, first], rows[:, second], scales[:, first], scales[:, second]
+    swap = q > p
+    u, v = torch.where(swap[..., None], v, u), torch.where(swap[..., None], u, v)
+    p, q = torch.maximum(p, q), torch.minimum(p, q)
+    rho = torch.where(q.isfinite(), (q - torch.where(p.isfinite(), p, torch.zeros_like(p))).exp(), torch.zeros_like(q))
+    gamma = (u * v).sum(-1)
+    halved = (1 - rho * rho) / (2 * torch.where(gamma == 0, torch.ones_like(gamma), gamma))
+    tau = torch.where(halved < 0, -1.0, 1.0) / (halved.abs() + (rho * rho + halved * halved).sqrt())
+    tau = torch.where(gamma == 0, torch.zeros_like(tau), tau)
+    tangent = rho * tau
+    cosine = (1 + tangent * tangent).rsqrt()[..., None]
+    larger, p = _normalised(cosine * (u + (tangent * rho)[..., None] * v), p)
+    smaller, q = _normalised(cosine * (v - tau[..., None] * u), q)
+    rows, scales = rows.clone(), scales.clone()
+    rows[:, first], rows[:, second], scales[:, first], scales[:, second] = larger, smaller, p, q
+    return rows, scales, float(gamma.abs().max())
+
+
+def _round_robin(size: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    """Every pair once, in rounds of disjoint pairs (the circle method); the lower place first, where the larger row goes."""
+    players = [*range(size), *([-1] if size % 2 else [])]
+    rounds = []
+    for _ in range(len(players) - 1):
+        half = len(players) // 2
+        pairs = [(min(p), max(p)) for p in zip(players[:half], players[half:][::-1], strict=True) if min(p) >= 0]
+        rounds.append(tuple(torch.tensor(side, device=device) for side in zip(*pairs, strict=True)))
+        players = [players[0], players[-1], *players[1:-1]]
+    return rounds
+
+
+def top_singular_values(
+    trace: Trace, t: int, k: int, count: int = 1, *, sequence: int = 0, tolerance: float = 1e-8
+) -> Float[Tensor, " count"]:
+    """ln of the largest singular values of J_{t:k} of one sequence, descending, nats, without forming a Jacobian.
+
+    Products with vectors go step by step through the cell's linearisation, each divided by a scale found on a first pass, so
+    that none under- or overflows; ARPACK (scipy) does the rest. Memory: the states and a few dozen vectors.
+
+    Args:
+        trace: of a cell.
+        t: the later step.
+        k: the earlier step.
+        count: how many, less than the length of the state.
+        sequence: which one of the batch.
+        tolerance: relative, of the values.
+
+    Raises:
+        GradscopeError: for t, k or count that do not fit.
+    """
+    size = trace.states.shape[-1]
+    if not 0 <= k < t <= trace.time:
+        raise GradscopeError(f"J_{{t:k}} needs 0 <= k < t <= {trace.time}, got t = {t}, k = {k}")
+    if not 1 <= count < size:
+        raise GradscopeError(f"count should be 1..{size - 1}, got {count}")
+    one = slice(sequence, sequence + 1)
+    inputs, states = trace.inputs[k:t, one], trace.states.detach()[k : t + 1, one]
+    scales = np.zeros(t - k)
+
+    def step(i: int) -> Any:
+        return trace.cell.linearise(inputs[i : i + 1], states[i : i + 1], states[i + 1 : i + 2])
+
+    def forward(vector: np.ndarray, *, measure: bool = False) -> np.ndarray:
+        v = torch.as_tensor(vector.reshape(1, 1, -1)).to(states)
+        for i in range(t - k):
+            v = step(i).jvp(v)
+            if measure:
+                scales[i] = math.log(max(float(v.norm()), 1e-300))
+            v = v * math.exp(-scales[i])
+        return v.double().cpu().numpy().ravel()
+
+    def backward(vector: np.ndarray) -> np.ndarray:
+        a = torch.as_tensor(vector.reshape(1, 1, -1)).to(states)
+        for i in range(t - k - 1, -1, -1):
+            a = step(i).vjp(a)[0] * math.exp(-scales[i])
+        return a.double().cpu().numpy().ravel()
+
+    start = np.random.default_rng(0).standard_normal(size)
+    if not np.any(forward(start, measure=True)):
+        return torch.full((count,), -math.inf, dtype=torch.float64)
+    operator = LinearOperator((size, size), matvec=forward, rmatvec=backward, dtype=np.float64)
+    values = svds(
+        operator, k=count, ncv=min(size, max(2 * count + 1, 8)), tol=tolerance, v0=start, return_singular_vectors=False
+    )
+    return torch.from_numpy(np.sort(np.log(values))[::-1].copy() + scales.sum())
