@@ -289,6 +289,20 @@ class AffineLinearisation(Linearisation):
         return after.flatten(-2)
 
     @torch.no_grad()
+    def vjp_by_gate(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Float[Tensor, "time batch state"]]:
+        """Of gate g: d_h[g] W_hh[g], arriving at h; ``direct``: sum_n a[n] by_state[n m], such as c to c by the forget gate."""
+        cell, size = self.cell, self.cell.hidden_size
+        found = {}
+        weights = cell.weight_hh.split(size, dim=0)
+        for name, part, weight in zip(cell.gate_names, self._to_gates(cotangent)[0].split(size, dim=-1), weights, strict=True):
+            found[name] = torch.zeros_like(cotangent)
+            found[name][..., :size] = part @ weight
+        if self.local.by_state is not None:
+            parts = cotangent.unflatten(-1, (len(cell.state_blocks), 1, size))
+            found["direct"] = (parts * self.local.by_state).sum(-3).flatten(-2)
+        return found
+
+    @torch.no_grad()
     def by_parameters(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Tensor]:
         """d_x^T x, d_h^T h_{t-1}, and the sums of d_x and d_h."""
         d_h, d_x = (d.flatten(0, -2) for d in self._to_gates(cotangent))

@@ -30,6 +30,13 @@ class Linearisation(ABC):
     def by_parameters(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Tensor]:
         """sum over steps and batch of a_t^T d+s_t/dW, for every parameter by name."""
 
+    def vjp_by_gate(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Float[Tensor, "time batch state"]]:
+        """J_t^T a taken apart by where it passes: through each gate's recurrent weights, or directly from state to state.
+
+        The parts add up to ``vjp``. A cell without known gates has one part, ``whole``.
+        """
+        return {"whole": self.vjp(cotangent)[0]}
+
     @abstractmethod
     def at(self, steps: slice) -> Linearisation:
         """The same for some of the steps."""

@@ -51,11 +51,13 @@ class Stack(Cell):
             return self.layers[0].blocks
         return {
             f"{name}_l{layer}": slice(part.start + block.start, part.start + block.stop)
-            for layer, (cell, part) in enumerate(zip(self.layers, self._slices(), strict=True))
+            for layer, (cell, part) in enumerate(zip(self.layers, self.slices, strict=True))
             for name, block in cell.blocks.items()
         }
 
-    def _slices(self) -> list[slice]:
+    @property
+    def slices(self) -> list[slice]:
+        """Where each layer's state lies in the stack's."""
         ends = torch.tensor([cell.state_size for cell in self.layers]).cumsum(0).tolist()
         return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
@@ -117,7 +119,7 @@ class Stack(Cell):
     def _jacobians(self, x: Tensor, s_prev: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         by_state, by_input = [], []
         below: Cell | None = None
-        layers = zip(self.layers, self._inputs_of_layers(x, s), self.parts(s_prev), self.parts(s), self._slices(), strict=True)
+        layers = zip(self.layers, self._inputs_of_layers(x, s), self.parts(s_prev), self.parts(s), self.slices, strict=True)
         for cell, inputs, before, after, place in layers:
             through = cell.input_jacobian(inputs, before, after)
             own = cell.jacobian(inputs, before, after)
@@ -226,6 +228,17 @@ class StackLinearisation(Linearisation):
             after.append(layer.jvp(own, by_input))
             by_input = cell.hidden(after[-1])
         return torch.cat(after, dim=-1)
+
+    def vjp_by_gate(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Float[Tensor, "time batch state"]]:
+        """The layers' gates, named ``i_l0``, ...; with one layer as the layer names them."""
+        arriving, _, _ = self._totals(cotangent)
+        found: dict[str, Tensor] = {}
+        suffixes = [f"_l{index}" if len(self.layers) > 1 else "" for index in range(len(self.layers))]
+        for layer, own, place, suffix in zip(self.layers, arriving, self.stack.slices, suffixes, strict=True):
+            for name, value in layer.vjp_by_gate(own).items():
+                found[name + suffix] = torch.zeros_like(cotangent)
+                found[name + suffix][..., place] = value
+        return found
 
     def by_parameters(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Tensor]:
         """Names carry the layer as in the stack's own parameters: ``cells.0.weight_hh``."""

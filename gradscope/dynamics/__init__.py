@@ -1,6 +1,7 @@
 """Gradient dynamics: pure mathematics on tensors and traces. It knows no task, no file and no plot."""
 
 from gradscope.dynamics.adjoints import Adjoints, adjoints, immediate_gradients, windows
+from gradscope.dynamics.fixed_points import FixedPoints, fixed_points
 from gradscope.dynamics.horizon import MemoryHorizon, memory_horizon
 from gradscope.dynamics.jacobians import (
     Norm,
@@ -18,6 +19,9 @@ from gradscope.dynamics.lyapunov import (
     covariant_lyapunov_vectors,
     lyapunov_spectrum,
 )
+from gradscope.dynamics.mean_field import MeanField, critical_gain, mean_field
+from gradscope.dynamics.non_normality import NonNormality, non_normality
+from gradscope.dynamics.paths import PathContributions, gate_contributions, path_contributions
 from gradscope.dynamics.saturation import saturated
 from gradscope.dynamics.scaled import Scaled
 from gradscope.dynamics.singular import singular_value_spectrum, top_singular_values
@@ -26,15 +30,22 @@ from gradscope.dynamics.unroll import unroll
 __all__ = [
     "Adjoints",
     "CovariantVectors",
+    "FixedPoints",
     "LagContributions",
     "LyapunovSpectrum",
+    "MeanField",
     "MemoryHorizon",
+    "NonNormality",
     "Norm",
+    "PathContributions",
     "Scaled",
     "TruncationBias",
     "adjoint_lyapunov_spectrum",
     "adjoints",
     "covariant_lyapunov_vectors",
+    "critical_gain",
+    "fixed_points",
+    "gate_contributions",
     "gradient",
     "immediate_gradients",
     "jacobian_log_norms",
@@ -43,7 +54,10 @@ __all__ = [
     "lag_contributions",
     "log_norm",
     "lyapunov_spectrum",
+    "mean_field",
     "memory_horizon",
+    "non_normality",
+    "path_contributions",
     "saturated",
     "singular_value_spectrum",
     "step_jacobians",

@@ -60,12 +60,13 @@ def lag_contributions(
     Raises:
         GradscopeError: for an unknown parameter, or as ``immediate_gradients``.
     """
-    names = _parameters(trace, parameter)
+    names = chosen_parameters(trace, parameter)
     full = {name: value.double() for name, value in gradient(trace, losses).items() if name in names}
     full_norm = _norm(full)
     kept: dict[str, list[Tensor]] = {name: [] for name in names}
     norms, cosines, dots = [], [], []
-    for scale, parts in _by_lag(trace, losses, trace.time - 1 if lags is None else min(lags, trace.time - 1)):
+    last = trace.time - 1 if lags is None else min(lags, trace.time - 1)
+    for scale, _, parts in by_lag(trace, immediate_gradients(trace, losses), last):
         own = {name: parts[name].double() for name in names}
         norm = _norm(own)
         dot = sum(((own[name] * full[name]).sum() for name in names), start=norm.new_zeros(()))
@@ -123,7 +124,7 @@ def truncation_bias(
     Raises:
         GradscopeError: for a length below 1, or as ``lag_contributions``.
     """
-    names = _parameters(trace, parameter)
+    names = chosen_parameters(trace, parameter)
     chosen = sorted(set(lengths) or {*(2**i for i in range(trace.time.bit_length())), trace.time})
     if chosen[0] < 1:
         raise GradscopeError(f"a TBPTT length is at least 1, got {chosen[0]}")
@@ -144,7 +145,7 @@ def gradient(
 ) -> dict[str, Tensor]:
     """dL/dW of the cell's parameters, from the adjoints: sum_t a_t^T d+s_t/dW; truncated where ``tbptt`` is given."""
     a = adjoints(trace, losses, tbptt=tbptt).values().to(trace.states.dtype)
-    return _linearised(trace).by_parameters(a[1:])
+    return linearised(trace).by_parameters(a[1:])
 
 
 def _truncated(
@@ -156,7 +157,7 @@ def _truncated(
         return
     total: dict[str, Tensor] = {}
     wanted = [min(length, trace.time) for length in lengths]
-    for lag, (scale, parts) in enumerate(_by_lag(trace, losses, max(wanted) - 1)):
+    for lag, (scale, _, parts) in enumerate(by_lag(trace, immediate_gradients(trace, losses), max(wanted) - 1)):
         for name, value in parts.items():
             scaled = value * scale.exp().to(value.dtype)
             total[name] = total[name] + scaled if name in total else scaled
@@ -164,36 +165,47 @@ def _truncated(
             yield dict(total)
 
 
-def _by_lag(trace: Trace, losses: Tensor | None, last: int) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-    """(log scale, G_lag / scale) for lag = 0 .. last: b_k^(lag) = J_{k+1}^T b_{k+1}^(lag-1), all k at once."""
-    current = immediate_gradients(trace, losses)
-    linear = _linearised(trace)
+def by_lag(
+    trace: Trace, current: Float[Tensor, "time+1 batch state"], last: int, block: slice | None = None
+) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
+    """For lag = 0 .. last: (log scale, ln of the carried gradient's norm, G_lag over its scale).
+
+    b_k^(lag) = J_{k+1}^T b_{k+1}^(lag-1), for all k that still carry something at once. With ``block`` the weights' gradient is
+    taken of that part of b alone, as if the other parts of s_k did not depend on the weights.
+    """
+    linear = linearised(trace)
+    scale = torch.zeros((), dtype=torch.float64, device=current.device)
     reached = current.flatten(1).ne(0).any(1).nonzero().flatten()
     low, high = (int(reached[0]), int(reached[-1])) if len(reached) else (1, 0)
     current = current[low : high + 1]
-    scale = torch.zeros((), dtype=torch.float64, device=current.device)
     for lag in range(last + 1):
         if low == 0:  # the initial state uses no weight
             low, current = 1, current[1:]
         if low > high:
-            yield scale, {name: torch.zeros_like(p) for name, p in trace.cell.named_parameters()}
+            zero = {name: torch.zeros_like(p) for name, p in trace.cell.named_parameters()}
+            yield scale, torch.full_like(scale, -torch.inf), zero
             continue
         largest = current.abs().max()
         if bool(largest > 0):
             current, scale = current / largest, scale + largest.double().log()
-        steps = linear.at(slice(low - 1, high))
-        yield scale, steps.by_parameters(current)
+        steps, part = linear.at(slice(low - 1, high)), current
+        if block is not None:
+            part = torch.zeros_like(current)
+            part[..., block] = current[..., block]
+        yield scale, scale + torch.linalg.vector_norm(part.double()).log(), steps.by_parameters(part)
         if lag < last:
             current = steps.vjp(current)[0]
             low, high = low - 1, high - 1
 
 
-def _linearised(trace: Trace) -> Any:
+def linearised(trace: Trace) -> Any:
+    """The linearisation of all steps of the trace, made once."""
     states = trace.states.detach()
     return trace.memo("linearised", lambda: trace.cell.linearise(trace.inputs, states[:-1], states[1:]))
 
 
-def _parameters(trace: Trace, parameter: str | Sequence[str] | None) -> list[str]:
+def chosen_parameters(trace: Trace, parameter: str | Sequence[str] | None) -> list[str]:
+    """The names asked for, checked; all of the cell's for None."""
     known = [name for name, _ in trace.cell.named_parameters()]
     chosen = known if parameter is None else [parameter] if isinstance(parameter, str) else list(parameter)
     for name in chosen:

@@ -191,8 +191,8 @@ def covariant_lyapunov_vectors(
 ) -> CovariantVectors:
     """The first k covariant Lyapunov vectors on the middle of a trajectory.
 
-    Forward, Q_t R_t = J_t Q_{t-1}; backward, C_{t-1} = R_t^{-1} C_t with unit columns; the vectors are Q_t C_t. The first ``burn_in``
-    steps let Q settle, the last as many C.
+    Forward, Q_t R_t = J_t Q_{t-1}; backward, C_{t-1} = R_t^{-1} C_t with unit columns; the vectors are Q_t C_t. The first
+    ``burn_in`` steps let Q settle, the last as many C.
 
     Args:
         trace: a trace, or step Jacobians.

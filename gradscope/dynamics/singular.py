@@ -25,8 +25,9 @@ def singular_value_spectrum(
     """ln of ALL singular values of J_{t:k}, descending, nats; the smallest as accurate as the largest. -inf where exactly zero.
 
     Forming the product and calling an SVD loses every value below eps times the largest. Here the product is kept as
-    Q diag(e^d) U: a QR decomposition a step, its triangle folded into graded rows e^d with well-scaled directions U, and at the end
-    a one-sided Jacobi iteration on those rows, whose rotations are computed from the ratios of the scales, so that no range is too wide.
+    Q diag(e^d) U: a QR decomposition a step, its triangle folded into graded rows e^d with well-scaled directions U, and at the
+    end a one-sided Jacobi iteration on those rows, whose rotations are computed from the ratios of the scales, so that no range
+    is too wide.
 
     Args:
         trace: a trace, or step Jacobians, the first being J_1.
