@@ -16,6 +16,7 @@ The mathematics is at the top level too: ``gradscope.unroll``, ``gradscope.step_
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from typing import Any
 
 __version__ = "0.1.0"
@@ -33,7 +34,8 @@ def _names(source: str) -> list[str]:
 def __getattr__(name: str) -> Any:
     if name == "__all__":
         return sorted({"__version__", *(public for source in _SOURCES for public in _names(source))})
-    if not name.startswith("_"):
+    # a submodule on its way to being imported is asked for here first: it must not bring the others along
+    if not name.startswith("_") and importlib.util.find_spec(f"gradscope.{name}") is None:
         for source in _SOURCES:
             if name in _names(source):
                 return getattr(importlib.import_module(f"gradscope.{source}"), name)

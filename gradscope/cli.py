@@ -27,6 +27,9 @@ class _Group(click.Group):
         except GradscopeError as error:
             click.echo(f"gradscope: {error}", err=True)
             ctx.exit(EXIT_BAD_INPUT)
+        except KeyboardInterrupt:
+            click.echo("\ninterrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -109,6 +112,7 @@ def report(run: Path) -> None:
 def show(run: Path, as_csv: bool) -> None:
     """Print a summary of a RUN directory."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from gradscope import tables
@@ -122,17 +126,17 @@ def show(run: Path, as_csv: bool) -> None:
         return
     manifest = directory.manifest()
     console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(f"[bold]{manifest['name']}[/bold]  {manifest['question']}", highlight=False)
+    console.print(f"[bold]{manifest['name']}[/bold]  {escape(manifest['question'])}", highlight=False)
     console.print(f"{len(loaded['trials'])} of {len(manifest['trials'])} trials recorded, created {manifest['created']}")
     table = Table()
     formatted = tables.formatted(summary)
     for column in formatted.columns:
         table.add_column(str(column), justify="left" if column == "configuration" else "right", overflow="fold")
     for row in formatted.itertuples(index=False):
-        table.add_row(*(str(cell) for cell in row))
+        table.add_row(*(escape(str(cell)) for cell in row))
     console.print(table)
     for sentence in tables.verdict(loaded):
-        console.print(f"- {sentence}", highlight=False)
+        console.print(f"- {escape(sentence)}", highlight=False)
     _say_failures(directory)
 
 
@@ -202,7 +206,7 @@ def _check_device(device: str) -> None:
     import torch
 
     try:
-        torch.empty(0, device=device)
+        torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, ValueError) as error:
         raise GradscopeError(f"--device {device!r} cannot be used here: {str(error).splitlines()[0]}") from None
 
@@ -224,8 +228,11 @@ def _write_report(directory: Any) -> None:
 
 
 def _say_failures(directory: Any) -> None:
-    for trial, failure in directory.failures().items():
+    failures = list(directory.failures().items())
+    for trial, failure in failures[:5]:
         click.echo(f"trial {trial} failed: {failure['error']} (traceback in {directory.path}/failures/{trial}.json)", err=True)
+    if len(failures) > 5:
+        click.echo(f"and {len(failures) - 5} more failed: see {directory.path}/failures", err=True)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ DEFAULT_PROBES = ("grad_norms", "adjoint_norms", "jacobian_norms", "memory_horiz
 class Options(BaseModel):
     """Base of the sections of an experiment."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True, allow_inf_nan=False)
 
 
 class ModelOptions(Options):
@@ -168,7 +168,8 @@ def parse(
     root = marks.read(text, file)
     sweep = root.pop("sweep", None)
     for key, value in (overrides or {}).items():
-        root = grid.applied(root, key, value, model=Settings, place=None)
+        root = grid.applied(root, key, value, model=Settings, place=f"--set {key}")
+        sweep = grid.without(sweep, key)
     head, base = _split(root)
     if "name" not in head:
         head.put("name", default_name, root.place)
@@ -190,6 +191,12 @@ def _split(root: Mapping) -> tuple[Mapping, Mapping]:
     return head, base
 
 
+def _check_probes(settings: Settings, section: Mapping) -> None:
+    names = [probe.name for probe in settings.probes]
+    if repeated := next((name for name in names if names.count(name) > 1), None):
+        raise ConfigError(f"the probe {repeated!r} is there twice; keep one", where=section.places.get("probes"), key="probes")
+
+
 def _check_base(base: Mapping, *, swept: bool) -> None:
     """Check each section on its own, so that a typo is found even where the sweep replaces the component."""
     for key, value in base.items():
@@ -205,6 +212,7 @@ def _check_base(base: Mapping, *, swept: bool) -> None:
 
 def _trial(point: grid.Point) -> Trial:
     settings = validated(Settings, point.settings, owner="the experiment")
+    _check_probes(settings, point.settings)
     training, where = settings.training, point.settings.get("training", point.settings)
     if training.tbptt_stride is not None:
         if training.tbptt_length is None:
@@ -254,10 +262,14 @@ def _axes(trial: Trial) -> str:
 
 def _check_expectations(header: Header, trials: list[Trial], head: Mapping) -> None:
     labels = list(dict.fromkeys(trial.configuration for trial in trials))
+    lengths = sorted({getattr(trial.settings.task, "length", None) for trial in trials} - {None})  # type: ignore[type-var]
     for index, expectation in enumerate(header.expect):
         place, key = head["expect"].places[index], f"expect[{index}]"
         if (expectation.above is None) == (expectation.below is None):
             raise ConfigError("should have one of 'above' and 'below'", where=place, key=key)
+        if expectation.length is not None and expectation.length not in lengths:
+            known = ", ".join(map(str, lengths)) or "none"
+            raise ConfigError(f"no trial has length {expectation.length}; known: {known}", where=place, key=key)
         for label in (expectation.configuration, expectation.above, expectation.below):
             if isinstance(label, str) and label not in labels:
                 raise ConfigError(f"there is no configuration {label!r}; {suggest(label, labels)}", where=place, key=key)

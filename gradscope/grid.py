@@ -54,6 +54,31 @@ def expand(base: Mapping, sweep: Any, *, model: type[BaseModel], place: Place | 
     return points
 
 
+def without(sweep: Any, key: str) -> Any:
+    """The sweep less the axis that varies ``key``, or a part of it, because it is set once and for all.
+
+    Raises:
+        ConfigError: if an axis varies it together with other keys.
+    """
+
+    def touches(other: str) -> bool:
+        return other == key or other.startswith(f"{key}.") or key.startswith(f"{other}.")
+
+    kept = sweep
+    if isinstance(sweep, Mapping):
+        kept = Mapping(sweep.path, sweep.place)
+        for axis, values in sweep.items():
+            if not touches(axis):
+                kept.put(axis, values, sweep.places[axis])
+    for name, values in [("sweep", kept)] if isinstance(kept, list) else (kept or {}).items():
+        for item in values if isinstance(values, list) else []:
+            if isinstance(item, Mapping) and (clash := next((k for k in item if touches(k)), None)):
+                raise ConfigError(
+                    f"the sweep's axis {name!r} sets {clash} with other keys; change the file", where=f"--set {key}"
+                )
+    return kept or None
+
+
 def _axes(sweep: Any, model: type[BaseModel], place: Place | None) -> dict[str, list[_Choice]]:
     if sweep is None:
         return {}
@@ -116,7 +141,7 @@ def _label(key: str, value: Any) -> str:
     return f"{last.replace('_', ' ')} {shown}"
 
 
-def applied(root: Mapping, dotted: str, value: Any, *, model: type[BaseModel], place: Place | None) -> Mapping:
+def applied(root: Mapping, dotted: str, value: Any, *, model: type[BaseModel], place: Any) -> Mapping:
     """``root`` with ``value`` at the dotted key; components change as the module's docstring says.
 
     Raises:

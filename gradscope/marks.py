@@ -33,9 +33,9 @@ class Mapping(dict[str, Any]):
     def __init__(self, path: str = "", place: Place | None = None):
         super().__init__()
         self.path, self.place = path, place
-        self.places: dict[str, Place | None] = {}
+        self.places: dict[str, Any] = {}
 
-    def put(self, key: str, value: Any, place: Place | None) -> None:
+    def put(self, key: str, value: Any, place: Any) -> None:
         """Set ``key`` and where its value stands."""
         self[key] = value
         self.places[key] = place

@@ -53,6 +53,11 @@ def component(kind: str, value: Any, *, place: object = None, key: str = "") -> 
     where, key = _here(value, place), getattr(value, "path", "") or key
     if "name" not in value:
         raise ConfigError(f"a {kind} needs 'name'; known: {known}", where=where, key=key)
+    if not isinstance(value["name"], str):
+        wrong = f"should be one name, got {_shown(value['name'])}"
+        if isinstance(value["name"], list):
+            wrong += f"; to run several, sweep over them: 'sweep: {{{key or kind}.name: [...]}}'"
+        raise ConfigError(wrong, where=_place_of(value, "name", place), key=_join(key, "name"))
     try:
         cls = registry.get(kind, value["name"])
     except ConfigError as error:

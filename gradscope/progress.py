@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from gradscope.config import Trial
@@ -95,7 +96,7 @@ class LiveProgress:
             return
         self.shown = time.monotonic()
         if trial not in self.rows:
-            self.rows[trial] = self.progress.add_task(f"  {label(self.trials[trial])}", total=steps, note="")
+            self.rows[trial] = self.progress.add_task(f"  {escape(label(self.trials[trial]))}", total=steps, note="")
         self.progress.update(self.rows[trial], completed=train_step, note=f"step {train_step}, loss {loss:.4g}")
         self._total()
 
@@ -106,7 +107,7 @@ class LiveProgress:
         if trial in self.rows:
             self.progress.remove_task(self.rows.pop(trial))
         style = _STYLES[outcome]
-        self.progress.console.print(f"[{style}]{outcome:>9}[/{style}] {label(self.trials[trial])}", highlight=False)
+        self.progress.console.print(f"[{style}]{outcome:>9}[/{style}] {escape(label(self.trials[trial]))}", highlight=False)
         self._total()
 
     def _total(self) -> None:

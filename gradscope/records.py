@@ -1,6 +1,6 @@
 """A run directory on disk: atomic, resumable, readable by others.
 
-    manifest.json               the experiment, its trials, versions, hardware, git revision
+    manifest.json               the experiment, its trials; device, versions, hardware, git revision of each stretch of work
     tables/<table>/<trial>.parquet   one shard for each trial and table
     timing/<trial>.json         seconds, which depend on the machine and so stand apart from the tables
     failures/<trial>.json       the traceback of a trial that failed for a cause other than divergence
@@ -57,8 +57,11 @@ class RunDirectory:
             raise RunDirectoryError(f"{self.path}: {what}; name a directory that 'gradscope run' has written") from None
         except (OSError, ValueError) as error:
             raise RunDirectoryError(f"{self.manifest_path}: cannot be read: {error}") from None
-        if manifest.get("format") != FORMAT:
-            raise RunDirectoryError(f"{self.manifest_path}: format {manifest.get('format')!r}, this version reads {FORMAT}")
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
+            raise RunDirectoryError(f"{self.manifest_path}: format {found!r}, this version reads {FORMAT}")
+        if absent := [key for key in ("name", "created", "trials", "provenance") if key not in manifest]:
+            raise RunDirectoryError(f"{self.manifest_path}: damaged, it lacks {absent[0]!r}")
         return manifest
 
     def prepare(self, name: str, description: dict[str, Any], trials: list[dict[str, Any]], device: str) -> None:
@@ -81,11 +84,14 @@ class RunDirectory:
                     "not have"
                 )
                 raise RunDirectoryError(f"{self.path}: holds {reason}; give another directory with --out, or remove it")
-            created = manifest["created"]
+            created, history = manifest["created"], manifest["provenance"]
         else:
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
                 raise RunDirectoryError(f"{self.path}: exists and is not a run directory; give another one with --out")
-            created = datetime.now(UTC).isoformat(timespec="seconds")
+            created, history = _now(), []
+        here = {"device": device, "versions": versions(), "hardware": hardware(), "git": git_revision()}
+        if ids - self.done() and (not history or {**history[-1], "since": None} != {**here, "since": None}):
+            history = [*history, {**here, "since": _now()}]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             manifest = {
@@ -94,10 +100,7 @@ class RunDirectory:
                 "created": created,
                 **description,
                 "trials": trials,
-                "device": device,
-                "versions": versions(),
-                "hardware": hardware(),
-                "git": git_revision(),
+                "provenance": history,
             }
             write_atomically(self.manifest_path, json.dumps(manifest, indent=1).encode())
         except OSError as error:
@@ -118,10 +121,10 @@ class RunDirectory:
         return {path.stem for path in (self.path / "tables" / "trials").glob("*.parquet")}
 
     def failures(self) -> dict[str, dict[str, str]]:
-        """Trial id to what went wrong, for trials that failed and have not been recorded since."""
-        done = self.done()
+        """Trial id to what went wrong, for trials of the experiment that failed and have not been recorded since."""
+        open_ = {trial["id"] for trial in self.manifest()["trials"]} - self.done()
         found = {path.stem: path for path in sorted((self.path / "failures").glob("*.json"))}
-        return {trial: json.loads(path.read_text()) for trial, path in found.items() if trial not in done}
+        return {trial: _json(path) for trial, path in found.items() if trial in open_}
 
     def write_trial(self, trial: str, tables: dict[str, dict[str, list]], seconds: dict[str, float]) -> None:
         """Put a trial's shards in place, the table ``trials`` last."""
@@ -161,7 +164,7 @@ class RunDirectory:
 
     def timing(self) -> dict[str, dict[str, float]]:
         """Trial id to seconds."""
-        return {path.stem: json.loads(path.read_text()) for path in sorted((self.path / "timing").glob("*.json"))}
+        return {path.stem: _json(path) for path in sorted((self.path / "timing").glob("*.json"))}
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -192,6 +195,17 @@ def _parquet(columns: dict[str, list]) -> bytes:
         use_byte_stream_split=floating,  # type: ignore[arg-type]
     )
     return sink.getvalue().to_pybytes()
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{path}: damaged ({error}); delete it") from None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _host() -> str:

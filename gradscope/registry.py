@@ -39,7 +39,9 @@ _C = TypeVar("_C", bound=type)
 class Component(BaseModel):
     """Base of every component that is nothing but its options: typed, frozen, and refusing what it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, validate_default=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, validate_default=True, allow_inf_nan=False, arbitrary_types_allowed=True
+    )
 
     @property
     def name(self) -> str:
@@ -123,4 +125,4 @@ def suggest(name: str, known: list[str]) -> str:
     """'did you mean ...?' where a name is near, then the names that exist."""
     near = get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}known: {', '.join(known)}"
+    return f"{hint}known: {', '.join(known)}" if known else "it has no options"

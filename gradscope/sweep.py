@@ -7,13 +7,17 @@ else. Workers run single-threaded: small matrix products are far faster so, and 
 from __future__ import annotations
 
 import os
+import signal
+import threading
 import time
 import traceback
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 from gradscope.config import Experiment, Settings, Trial
+from gradscope.errors import GradscopeError
 from gradscope.options import dump, validated
 from gradscope.records import RunDirectory
 
@@ -35,6 +39,10 @@ def prepare(experiment: Experiment, run: RunDirectory, device: str) -> list[Tria
     """Make the run directory ready and return the trials that are missing from it."""
     trials = [{"id": t.id, "configuration": t.configuration, "axes": t.axes, "settings": t.resolved} for t in experiment.trials]
     description = {key: value for key, value in dump(experiment.header).items() if key != "name"}
+    tasks = {trial.settings.task.name: type(trial.settings.task) for trial in experiment.trials}
+    description["tasks"] = {
+        name: {"about": (task.__doc__ or "").split("\n")[0], "criterion": task.criterion} for name, task in tasks.items()
+    }
     run.prepare(experiment.name, description, trials, device)
     done = run.done()
     return [trial for trial in experiment.trials if trial.id not in done]
@@ -68,7 +76,13 @@ def run_sweep(
         return {}
     if scheduler is None and min(workers, len(missing)) <= 1:
         return _in_process(missing, run, observer, device)
-    return _on_cluster(missing, run, observer, device, min(workers, len(missing)), scheduler)
+    outcomes = _on_cluster(missing, run, observer, device, min(workers, len(missing)), scheduler)
+    for trial in set(outcomes) - run.done():
+        if outcomes[trial] != "failed":
+            reason = "its worker recorded it elsewhere: workers must see the run directory under the same path"
+            run.write_json("failures", trial, {"error": reason, "traceback": ""})
+            outcomes[trial] = "failed"
+    return outcomes
 
 
 def _in_process(trials: list[Trial], run: RunDirectory, observer: Observer, device: str) -> dict[str, str]:
@@ -88,21 +102,25 @@ def _on_cluster(
     trials: list[Trial], run: RunDirectory, observer: Observer, device: str, workers: int, scheduler: str | None
 ) -> dict[str, str]:
     import dask
-    from distributed import Client, LocalCluster, as_completed
+    from distributed import LocalCluster, as_completed
 
     outcomes: dict[str, str] = {}
     quiet = {
         "distributed.worker.daemon": True,
-        "distributed.logging.distributed": "error",
+        "distributed.logging.distributed": "critical",
         "distributed.nanny.environ": _ONE_THREAD,
         "distributed.nanny.pre-spawn-environ": _ONE_THREAD,
     }
     with dask.config.set(quiet), _single_threaded():
-        options: dict[str, Any] = {"processes": True, "dashboard_address": None, "silence_logs": "ERROR"}
-        cluster = LocalCluster(n_workers=workers, threads_per_worker=1, **options) if scheduler is None else None
+        cluster = None
+        if scheduler is None:
+            options: dict[str, Any] = {"processes": True, "dashboard_address": None, "silence_logs": "CRITICAL"}
+            with _deaf_to_interrupts():
+                cluster = LocalCluster(n_workers=workers, threads_per_worker=1, **options)
         try:
-            with Client(scheduler or cluster, set_as_default=False) as client:
+            with _client(scheduler or cluster) as client:
                 client.subscribe_topic(_TOPIC, lambda event: observer.advanced(*event[1]))
+                run_key = uuid.uuid4().hex[:8]  # the same trial may be on its way to another directory
                 futures = {
                     client.submit(
                         _remote,
@@ -110,7 +128,7 @@ def _on_cluster(
                         trial.id,
                         os.fspath(run.path.absolute()),
                         device,
-                        key=trial.id,
+                        key=f"{trial.id}-{run_key}",
                         pure=False,
                         retries=2,
                         priority=-place,
@@ -130,6 +148,35 @@ def _on_cluster(
             if cluster is not None:
                 cluster.close()
     return outcomes
+
+
+def _client(address: Any) -> Any:
+    """A client of the cluster, or of the scheduler at an address.
+
+    Raises:
+        GradscopeError: if nothing answers there.
+    """
+    from distributed import Client
+
+    try:
+        return Client(address, set_as_default=False, timeout=10)
+    except (OSError, ValueError, TypeError) as error:  # a time-out is an OSError
+        if not isinstance(address, str):
+            raise
+        raise GradscopeError(f"no Dask scheduler answers at {address!r} (such as tcp://host:8786): {error}") from None
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes started within ignore Ctrl-C: it is the parent that ends them, in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _remote(resolved: dict[str, Any], trial_id: str, path: str, device: str) -> str:

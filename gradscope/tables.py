@@ -23,6 +23,7 @@ class Tables(Mapping[str, pd.DataFrame]):
     Attributes:
         manifest: of the run directory.
         configurations: labels in the order of the sweep.
+        longest: configuration to its greatest task length, None where its task has none.
         axes: configuration to its labels on the sweep's axes.
         lengths: task lengths, ascending; empty where the task has none.
     """
@@ -30,6 +31,11 @@ class Tables(Mapping[str, pd.DataFrame]):
     def __init__(self, frames: dict[str, pd.DataFrame], manifest: dict[str, Any], seconds: dict[str, dict[str, float]]):
         self._frames, self.manifest, self.seconds = frames, manifest, seconds
         self.configurations = list(dict.fromkeys(trial["configuration"] for trial in manifest["trials"]))
+        self.longest: dict[str, int | None] = {}
+        for trial in manifest["trials"]:
+            label, length = trial["configuration"], trial["settings"]["task"].get("length")
+            known = self.longest.get(label)
+            self.longest[label] = length if known is None else max(known, length or known)
         found = {trial["settings"]["task"].get("length") for trial in manifest["trials"]}
         self.axes = {
             trial["configuration"]: [v for axis, v in trial["axes"].items() if axis not in ("seed", "task.length")] or [""]
@@ -46,15 +52,23 @@ class Tables(Mapping[str, pd.DataFrame]):
     def __len__(self) -> int:
         return len(self._frames)
 
-    @property
-    def longest(self) -> int | None:
-        """The greatest task length."""
-        return self.lengths[-1] if self.lengths else None
+    def at_longest(self, frame: str | pd.DataFrame) -> pd.DataFrame:
+        """The rows of a table (or of one of its parts) at each configuration's greatest task length."""
+        frame = self[frame] if isinstance(frame, str) else frame
+        greatest = frame["configuration"].map(self.longest).fillna(-1)
+        return frame[frame["length"] == greatest]
 
-    def at_longest(self, name: str) -> pd.DataFrame:
-        """The rows of a table at the greatest task length."""
-        frame = self[name]
-        return frame if self.longest is None else frame[frame["length"] == self.longest]
+    @property
+    def where(self) -> str:
+        """' at length 50', for a heading; '' where there is but one length, ' at the greatest length' where they differ."""
+        greatest = set(self.longest.values())
+        if len(self.lengths) < 2:
+            return ""
+        return f" at length {greatest.pop()}" if len(greatest) == 1 else " at each one's greatest length"
+
+    def same_time(self, frame: pd.DataFrame) -> bool:
+        """Whether all sequences of a table with columns t and to_end (t - T) are of one length T."""
+        return (frame["t"] - frame["to_end"]).nunique() <= 1
 
     def first_and_last(self, name: str) -> pd.DataFrame:
         """Each trial's first and last measurement in a probe's table, told apart by the column ``when``."""
@@ -82,6 +96,7 @@ def load(run: RunDirectory) -> Tables:
             "configuration": [trial["configuration"] for trial in listed],
             "length": [trial["settings"]["task"].get("length", -1) for trial in listed],
             "seed": [trial["settings"]["seed"] for trial in listed],
+            "task": [trial["settings"]["task"]["name"] for trial in listed],
         }
     )
     frames = {}
@@ -129,7 +144,9 @@ def summary(tables: Tables) -> pd.DataFrame:
             for when, suffix in (("end of training", ""), ("before training", "_initial")):
                 at = own[own["when"] == when]
                 row[f"memory_horizon{suffix}"] = at["horizon"].median() if len(at) else np.nan
-                row[f"growth_rate{suffix}"] = _median(at["growth_rate"])
+                row[f"growth_rate{suffix}"] = median(at["growth_rate"])
+                row[f"log_norm{suffix}"] = median(at["log_norm"])
+                row["steps"] = at["time"].median() if len(at) else row.get("steps", np.nan)
         if "training" in tables:
             own = tables["training"][tables["training"]["trial"].isin(group["trial"])]
             row["clipped_fraction"] = (own["clip_coefficient"] < 1).groupby(own["trial"]).mean().mean()
@@ -139,8 +156,8 @@ def summary(tables: Tables) -> pd.DataFrame:
     return frame.sort_values(["configuration", "length"]).astype({"configuration": str}).reset_index(drop=True)
 
 
-def _median(values: pd.Series) -> float:
-    """The median, infinities in their order."""
+def median(values: pd.Series) -> float:
+    """The median, infinities in their order; of an even number with one infinite middle, that infinity."""
     ordered = np.sort(values.dropna().to_numpy(dtype=float))
     if not len(ordered):
         return float("nan")
@@ -211,10 +228,7 @@ def factor(log_value: float) -> str:
 
 def verdict(tables: Tables) -> list[str]:
     """The run in sentences, from the data alone."""
-    frame = summary(tables)
-    if tables.longest is not None:
-        frame = frame[frame["length"] == tables.longest]
-    where = f" at length {tables.longest}" if len(tables.lengths) > 1 else ""
+    frame, where = tables.at_longest(summary(tables)), tables.where
     sentences = []
     for name, chosen in (
         (f"Solved{where} by every seed", frame["solved"] == frame["trials"]),
@@ -230,23 +244,28 @@ def verdict(tables: Tables) -> list[str]:
         if row.diverged_fraction > 0
     ]:
         sentences.append(f"Diverged (a loss or gradient that is no longer a number): {', '.join(diverged)}.")
-    return sentences + (_fates(frame, tables) if "growth_rate" in frame else [])
+    return sentences + (_fates(frame) if "growth_rate" in frame else [])
 
 
-def _fates(frame: pd.DataFrame, tables: Tables) -> list[str]:
+def _fates(frame: pd.DataFrame) -> list[str]:
     sentences = []
-    steps = tables.at_longest("jacobian_norms")["lag"].max() if "jacobian_norms" in tables else tables.longest
-    for column, when in (("growth_rate_initial", "Before training"), ("growth_rate", "At the end of training")):
+    steps = sorted({round(value) for value in frame["steps"].dropna()})
+    over = (
+        f"the {steps[0]} steps of a sequence"
+        if len(steps) == 1
+        else f"a sequence ({steps[0]} to {steps[-1]} steps)"
+        if steps
+        else ""
+    )
+    for column, when in (("log_norm_initial", "Before training"), ("log_norm", "At the end of training")):
         fates: dict[str, list[str]] = {}
         for row in frame.to_dict("records"):
             if not pd.isna(row[column]):
-                fates.setdefault(fate(row[column] * steps), []).append(
-                    f"{row['configuration']} (×{factor(row[column] * steps)})"
-                )
+                fates.setdefault(fate(row[column]), []).append(f"{row['configuration']} (×{factor(row[column])})")
         said = [f"{how} for {', '.join(fates[how])}" for how in ("vanishes", "holds", "explodes") if how in fates]
         if said:
             sentences.append(
-                f"{when}, over the {steps} steps of a sequence, the gradient of the last state with respect to the "
+                f"{when}, over {over}, the gradient of the last state with respect to the "
                 f"first, ‖∂s_T/∂s_0‖, {'; it '.join(said)}."
             )
     return sentences
@@ -259,7 +278,7 @@ def held_against(tables: Tables) -> pd.DataFrame:
         measured = _measure(frame, tables, expected["configuration"], expected)
         bound = expected["above"] if expected["above"] is not None else expected["below"]
         against = _measure(frame, tables, bound, expected) if isinstance(bound, str) else float(bound)
-        length = expected["length"] if expected["length"] is not None else tables.longest
+        length = expected["length"] if expected["length"] is not None else tables.longest[expected["configuration"]]
         where = f" at length {length}" if len(tables.lengths) > 1 else ""
         known = not (np.isnan(measured) or np.isnan(against))
         held = (measured > against if expected["above"] is not None else measured < against) if known else None
@@ -275,7 +294,7 @@ def held_against(tables: Tables) -> pd.DataFrame:
 
 def _measure(frame: pd.DataFrame, tables: Tables, label: str, expected: dict[str, Any]) -> float:
     assert expected["measure"] in MEASURES
-    length = expected["length"] if expected["length"] is not None else tables.longest
+    length = expected["length"] if expected["length"] is not None else tables.longest[label]
     own = frame[(frame["configuration"] == label) & ((frame["length"] == length) if length is not None else True)]
     return float(own[expected["measure"]].iloc[0]) if len(own) and expected["measure"] in own else float("nan")
 

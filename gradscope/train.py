@@ -180,9 +180,12 @@ class _Run:
         """Measure once more after the last update, on the gradient of one more batch, which is not applied."""
         if not self.settings.probes:
             return
-        batch = self._sample()
-        for loss in self._losses(batch):
-            _, _, before = self._backward(loss, keep=True)
+        batch, before = self._sample(), {}
+        try:
+            for loss in self._losses(batch):
+                _, _, before = self._backward(loss, keep=True)
+        except Diverged:  # of a batch that is not trained on: no reason to call the trial diverged, but nothing to measure
+            return
         self._measure(list(self.settings.probes), batch, before)
 
     # --- evaluation ----------------------------------------------------------------------------------------------------
@@ -243,6 +246,7 @@ class _Run:
             final_loss=float("nan") if cause else self.last.get("loss", float("nan")),
             wrong_fraction=float("nan") if cause else self.last.get("wrong_fraction", float("nan")),
             baseline=self.settings.task.baseline,
+            loss_unit={"mse": "mean squared error", "cross_entropy": "nats"}[self.settings.task.loss],
             parameters=sum(p.numel() for p in self.named.values()),
         )
 

@@ -125,6 +125,21 @@ CASES = {
     "unknown figure": (GOOD + "figures: [{name: gradient_v_lag}]", "4:18", ["did you mean 'gradient_vs_lag'?"]),
     "unknown probe": (GOOD + "probes: [jacobian_norms, spektra]", "4:26", ["probes[1]", "did you mean 'spectra'?"]),
     "unknown option of a probe": (GOOD + "probes:\n  - {name: spectra, lag: [3]}", "5:26", ["no option 'lag'", "lags"]),
+    "a list of names": ("task: adding\ncell: {name: [rnn, lstm]}", "2:14", ["should be one name", "sweep: {cell.name: [...]}"]),
+    "the same probe twice": (GOOD + "probes: [spectra, saturation, spectra]", "4:9", ["'spectra' is there twice"]),
+    "infinite": (GOOD + "optimizer: {name: sgd, lr: .inf}", "4:28", ["finite number"]),
+    "no options": ("task: adding\ncell: {name: rnn, recurrent_init: {name: uniform, gain: 2}}", "2:57", ["it has no options"]),
+    "negative lag": (GOOD + "probes: [{name: spectra, lags: [-1]}]", "4:33", ["greater than or equal to 0"]),
+    "prediction at no length": (
+        GOOD + "expect:\n  - {claim: c, measure: success_rate, configuration: lstm, above: 1, length: 11}",
+        "5:5",
+        ["no trial has length 11; known: 10"],
+    ),
+    "prediction above nothing": (
+        GOOD + "expect:\n  - {claim: c, measure: final_loss, configuration: lstm, above: .nan}",
+        "5:",
+        ["finite number"],
+    ),
     "zero layers": (GOOD + "model: {layers: 0}", "4:17", ["model.layers"]),
     "yes is not true": (GOOD + "training: {stop_on_success: yes}", "4:29", ["should be a valid boolean", "'yes'"]),
 }

@@ -179,3 +179,21 @@ def test_shipped_experiments_are_valid():
     assert len(files) >= 5
     result = invoke("validate", *files)
     assert result.exit_code == 0, result.output
+
+
+def test_users_words_are_not_markup(tmp_path):
+    path = tmp_path / "words.yaml"
+    path.write_text(
+        "question: 'is [/really] a $x$?'\n" + GOOD.replace("sweep: {seed: [0, 1]}", "sweep: {v: [{label: 'a [/b]', seed: 1}]}")
+    )
+    assert invoke("run", path, "--out", tmp_path / "run").exit_code == 0
+    shown = invoke("show", tmp_path / "run")
+    assert shown.exit_code == 0, shown.output
+    assert "is [/really] a $x$?" in shown.output
+    assert "a [/b]" in shown.output
+
+
+def test_an_address_where_no_scheduler_answers(experiment, tmp_path):
+    result = invoke("run", experiment, "--out", tmp_path / "run", "--scheduler", "tcp://127.0.0.1:1")
+    assert result.exit_code == 2
+    assert "no Dask scheduler answers at 'tcp://127.0.0.1:1'" in result.output

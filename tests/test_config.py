@@ -121,3 +121,13 @@ def test_name_is_the_files_unless_given(tmp_path):
     assert config.load(path).name == "my_question"
     path.write_text(BASE + "name: other")
     assert config.load(path).name == "other"
+
+
+def test_an_override_takes_the_place_of_the_axis_it_touches():
+    found = config.parse(BASE + "sweep: {seed: [0, 1], cell.name: [rnn, gru]}", overrides={"seed": 7}).trials
+    assert [t.settings.seed for t in found] == [7, 7]
+    assert len(config.parse(BASE + "sweep: {seed: [0, 1], cell.name: [rnn, gru]}", overrides={"cell": "lstm"}).trials) == 2
+    with pytest.raises(config.ConfigError, match=r"--set seed.*axis 'v' sets seed with other keys"):
+        config.parse(BASE + "sweep: {v: [{seed: 1, clip: none}]}", overrides={"seed": 7})
+    with pytest.raises(config.ConfigError, match=r"^--set training.steps: training.steps: should be a valid integer"):
+        config.parse(BASE, overrides={"training.steps": "abc"})

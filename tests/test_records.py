@@ -132,3 +132,39 @@ def test_writing_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch):
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_every_stretch_of_work_says_where_it_was_done(tmp_path):
+    run = run_at(tmp_path / "run")
+    assert [stretch["device"] for stretch in run.manifest()["provenance"]] == ["cpu"]
+    run.prepare("name", {}, TRIALS, "cpu")
+    assert len(run.manifest()["provenance"]) == 1
+    run.prepare("name", {}, TRIALS, "cuda")
+    assert [stretch["device"] for stretch in run.manifest()["provenance"]] == ["cpu", "cuda"]
+    for trial in ("aaa", "bbb"):
+        run.write_trial(trial, {"trials": {"outcome": ["solved"]}}, {})
+    run.prepare("name", {}, TRIALS, "cpu")  # nothing is missing, so nothing is done here
+    assert len(run.manifest()["provenance"]) == 2
+
+
+def test_failures_of_trials_that_are_no_longer_there_are_forgotten(tmp_path):
+    run = run_at(tmp_path / "run")
+    run.write_json("failures", "aaa", {"error": "x", "traceback": ""})
+    assert set(run.failures()) == {"aaa"}
+    run.prepare("name", {}, [{"id": "bbb"}], "cpu")
+    assert run.failures() == {}
+
+
+@pytest.mark.parametrize("content", ["[]", '{"format": 1}', "3"])
+def test_a_damaged_manifest_is_named(tmp_path, content):
+    (tmp_path / "manifest.json").write_text(content)
+    with pytest.raises(RunDirectoryError, match=r"manifest\.json: (format|damaged)"):
+        RunDirectory(tmp_path).manifest()
+
+
+def test_damaged_timing_is_named(tmp_path):
+    run = run_at(tmp_path / "run")
+    (tmp_path / "run" / "timing").mkdir()
+    (tmp_path / "run" / "timing" / "aaa.json").write_text("{")
+    with pytest.raises(RunDirectoryError, match=r"aaa\.json: damaged"):
+        run.timing()

@@ -149,3 +149,34 @@ def test_interrupt_leaves_what_is_recorded(tmp_path):
         run_sweep(experiment, run, Impatient())
     assert len(run.done()) == 1
     assert len(run_sweep(experiment, run, Silent())) == 2
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_ctrl_c_says_one_line_and_leaves_a_run_to_go_on_with(workers, tmp_path, uninterrupted):
+    """SIGINT to the whole process group, as a terminal sends it."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command(tmp_path, workers), env=environment, start_new_session=True, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    run, started = RunDirectory(tmp_path / "run"), time.monotonic()
+    while not run.done() and time.monotonic() - started < 60:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    if process.returncode != 0:  # it may have been done already
+        assert process.returncode == 130
+        assert "interrupted: " in said
+        assert "Traceback" not in said
+    assert subprocess.run(command(tmp_path, 1), env=environment, capture_output=True).returncode == 0
+    assert tables_of(tmp_path / "run") == uninterrupted
+
+
+def test_two_runs_on_one_scheduler_do_not_take_each_others_trials(tmp_path):
+    from distributed import LocalCluster
+
+    experiment = config.parse("task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences: 5}\n"
+                              "sweep: {seed: [0, 1]}", default_name="same")  # fmt: skip
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        for folder in ("a", "b"):
+            run = RunDirectory(tmp_path / folder)
+            run_sweep(experiment, run, Silent(), scheduler=cluster.scheduler_address)
+            assert len(run.done()) == 2

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from gradscope.activations import ACTIVATIONS
 from gradscope.cells._affine import AffineCell, Local
 from gradscope.cells._cell import Gate
+from gradscope.errors import GradscopeError
 from gradscope.options import Named, component
 from gradscope.registry import register
 
@@ -43,6 +44,8 @@ class LSTM(AffineCell):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ):
+        if forget_bias is not None and not bias:
+            raise GradscopeError("forget_bias has nothing to act on where bias is false; leave one of them out")
         self.forget_bias = forget_bias
         super().__init__(
             input_size,

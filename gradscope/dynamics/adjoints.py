@@ -96,13 +96,16 @@ def windows(time: int, length: int, stride: int) -> list[tuple[int, int, int]]:
     """The stretches of truncated BPTT: (start, stop, scored_from), half-open, in steps.
 
     Every ``stride`` steps (k1) the losses of the last ``stride`` steps, [scored_from, stop), are sent back through the last
-    ``length`` steps (k2), [start, stop). stride = length cuts the sequence in chunks; stride = 1 lets every loss reach back
-    exactly ``length`` steps.
+    ``length`` steps (k2), [start, stop). stride = length cuts the sequence in chunks, the last one shorter where length does
+    not divide time, as frameworks do it; stride = 1 lets every loss reach back exactly ``length`` steps.
 
     Reference: Williams and Peng (1990), An efficient gradient-based algorithm for on-line training of recurrent network
     trajectories: BPTT(h; h').
     """
-    return [(max(0, end - length), min(end, time), end - stride) for end in range(stride, time + stride, stride)]
+    ends = range(stride, time + stride, stride)
+    if stride == length:
+        return [(end - length, min(end, time), end - stride) for end in ends]
+    return [(max(0, min(end, time) - length), min(end, time), end - stride) for end in ends]
 
 
 def _reverse(trace: Trace, inputs: Tensor, states: Tensor, immediate: Tensor) -> Adjoints:

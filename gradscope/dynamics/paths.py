@@ -21,8 +21,8 @@ class PathContributions:
     Attributes:
         lags: 0 .. the largest asked for.
         log_norms: (from, to) to ln ||G_lag|| of that path alone, ``(lags,)``, nats: from the part of s_t that the loss sees
-            to the part of s_k that the weights made, through the block J_{t:k}[from, to] of the full product. For an LSTM ("h", "h"),
-            ("h", "c"), ("c", "h"), ("c", "c").
+            to the part of s_k that the weights made, through the block J_{t:k}[from, to] of the full product. For an LSTM
+            ("h", "h"), ("h", "c"), ("c", "h"), ("c", "c").
         tensors: (from, to) to parameter to ``(lags, *shape)``, where asked for; their sum over paths is lag_contributions'.
     """
 
@@ -82,7 +82,8 @@ def gate_contributions(
     """J_{t+1}^T a_{t+1} for t = 0 .. time - 1, taken apart by the way it takes through step t + 1.
 
     Through each gate's recurrent weights, by name, or ``direct``, from state to state past all weights (an LSTM's
-    carousel, a GRU's update gate). The parts add up to the adjoint less its immediate part. In the trace's dtype, without a log scale.
+    carousel, a GRU's update gate). The parts add up to the adjoint less its immediate part. In the trace's
+    dtype, without a log scale.
 
     Args:
         trace: whose states require grad.

@@ -11,7 +11,7 @@ from gradscope.activations import Activation
 def saturated(
     activation: Activation, u: Float[Tensor, "*any"], threshold: float = 0.1
 ) -> tuple[Bool[Tensor, "*any"], Bool[Tensor, "*any"]]:
-    """Which units are saturated (low, high): |phi'(u)| <= threshold * sup |phi'|, at u < 0 or u >= 0.
+    """Which units are saturated (low, high): |phi'(u)| <= threshold * sup |phi'|, at u <= 0 or u > 0.
 
     For tanh this is |h| > 0.949 at the default threshold, for a sigmoid gate a value under 0.026 or over 0.974, for relu
     a dead unit (low).

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from gradscope.plots._plot import Look, looks
-from gradscope.tables import Tables
+from gradscope.tables import Tables, median
 
 
 def explorer(tables: Tables) -> go.Figure | None:
@@ -17,9 +17,9 @@ def explorer(tables: Tables) -> go.Figure | None:
     if "jacobian_norms" not in tables:
         return None
     frame = tables.at_longest("jacobian_norms")
-    frame = frame[(frame["block"] == "state") & (frame["t"] == frame.groupby("trial")["t"].transform("max"))]
-    frame = frame.replace({"log_spectral_norm": {-np.inf: np.nan}})
-    curves = frame.groupby(["configuration", "trial", "train_step", "lag"])["log_spectral_norm"].median().reset_index()
+    frame = frame[(frame["block"] == "state") & (frame["t"] == frame.groupby(["trial", "train_step"])["t"].transform("max"))]
+    keys = ["configuration", "trial", "train_step", "lag"]
+    curves = frame.groupby(keys)["log_spectral_norm"].apply(median).reset_index()
     steps = sorted(curves["train_step"].unique())
     look = looks(tables)
     frames = [
@@ -29,7 +29,8 @@ def explorer(tables: Tables) -> go.Figure | None:
     figure = go.Figure(
         data=frames[-1], frames=[go.Frame(data=data, name=str(step)) for step, data in zip(steps, frames, strict=True)]
     )
-    low, high = curves["log_spectral_norm"].min(), curves["log_spectral_norm"].max()
+    finite = curves.loc[np.isfinite(curves["log_spectral_norm"]), "log_spectral_norm"]
+    low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)
     margin = 0.05 * max(high - low, 1.0)
     at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     figure.update_layout(
@@ -49,7 +50,8 @@ def _curve(own: object, step: int, label: str, look: Look) -> go.Scatter:
     frame = own[own["train_step"] <= step]  # type: ignore[index]
     frame = frame[frame["train_step"] == frame.groupby("trial")["train_step"].transform("max")]
     colour = "rgb({},{},{})".format(*(round(255 * part) for part in look.colour))
-    line = frame.groupby("lag")["log_spectral_norm"].median()
+    line = frame.groupby("lag")["log_spectral_norm"].apply(median)
+    line = line.where(np.isfinite(line), None)  # an exact zero has no place on a finite axis: the line ends
     return go.Scatter(
         x=line.index.tolist(),
         y=line.tolist(),

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gradscope.registry import Component
-from gradscope.tables import Tables
+from gradscope.tables import Tables, median
 
 WIDTH = 9.0  # inches of a full figure
 INK, FAINT = "#22272e", "#8a939e"
@@ -103,21 +103,29 @@ def legend(figure: Figure, tables: Tables, present: pd.Series, **others: Line2D)
     longest = max(map(len, handles), default=1)
     figure.legend(
         list(handles.values()),
-        list(handles),
+        [plain(label) for label in handles],
         loc="outside lower center",
         handlelength=2.6,
         ncols=max(1, min(len(handles), 110 // (longest + 8))),
     )
 
 
-def lines(axes: Axes, frame: pd.DataFrame, tables: Tables, *, x: str, y: str) -> None:
-    """Median over trials for each configuration, with the band from the least to the greatest."""
+def lines(axes: Axes, frame: pd.DataFrame, tables: Tables, *, x: str, y: str, floor: float | None = None) -> None:
+    """Median over trials for each configuration, with the band from the least to the greatest.
+
+    Logarithms of exact zeros take part as -inf: the band then reaches down to ``floor``, and where the median itself is -inf
+    the line ends in a triangle there.
+    """
     for label, look in looks(tables).items():
         own = frame[frame["configuration"] == label]
         if own.empty:
             continue
         by_x = own.groupby(x)[y]
-        middle, low, high = by_x.median(), by_x.min(), by_x.max()
+        middle, low, high = by_x.apply(median), by_x.min(), by_x.max()
+        if floor is not None and (gone := middle.index[middle == -np.inf]).size:
+            axes.plot([gone[0]], [floor], marker="v", color=look.colour, clip_on=False, linestyle="")
+        low, high = (edge.replace(-np.inf, np.nan if floor is None else floor) for edge in (low, high))
+        middle = middle.replace(-np.inf, np.nan)
         axes.plot(middle.index, middle, color=look.colour, linestyle=look.dash, linewidth=1.7)
         axes.fill_between(middle.index, low, high, color=look.colour, alpha=0.13, linewidth=0)
 
@@ -140,9 +148,14 @@ def finish(axes: np.ndarray, shown: int, x: str, y: str) -> None:
             ax.set_ylabel(y)
 
 
+def plain(text: str) -> str:
+    """A user's words, which are not mathematics between dollar signs."""
+    return text.replace("$", r"\$")
+
+
 def wrapped(text: str, width: int = 26) -> str:
-    """Broken into lines."""
-    return "\n".join(textwrap.wrap(text, width)) or text
+    """A user's words broken into lines."""
+    return plain("\n".join(textwrap.wrap(text, width)) or text)
 
 
 def first_trials(tables: Tables, name: str, limit: int) -> list[tuple[str, str]]:

@@ -23,12 +23,11 @@ class AdjointNorms(Plot):
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """Log norm of the adjoint of the full state by trial and t, at the greatest length."""
-        frame = tables.first_and_last("adjoint_norms")
-        if tables.longest is not None:
-            frame = frame[frame["length"] == tables.longest]
+        frame = tables.at_longest(tables.first_and_last("adjoint_norms"))
         frame = frame[frame["block"] == "state"].assign(
             gradient=np.where(frame.loc[frame["block"] == "state", "tbptt_length"] > 0, "truncated", "full")
         )
+        frame = frame.assign(to_end=frame["t"] - frame["time"])
         return frame[
             [
                 "trial",
@@ -40,6 +39,7 @@ class AdjointNorms(Plot):
                 "tbptt_length",
                 "tbptt_stride",
                 "t",
+                "to_end",
                 "log_norm",
             ]
         ]
@@ -48,15 +48,21 @@ class AdjointNorms(Plot):
         """Columns: before and after; rows: full and, where there is one, truncated."""
         frame = self.data(tables)
         times = [when for when in ("before training", "end of training") if (frame["when"] == when).any()]
+        finite = frame.loc[np.isfinite(frame["log_norm"]), "log_norm"]
+        low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)
+        margin = 0.05 * max(high - low, 1.0)
+        # sequences of several lengths have their ends in common, where the loss is
+        x, name = ("t", "t (steps)") if tables.same_time(frame) else ("to_end", "t − T (steps before the end)")
         kinds = [kind for kind in ("full", "truncated") if (frame["gradient"] == kind).any()]
         figure, axes = new_figure(len(kinds), len(times), height=3.2 * len(kinds) + 0.6, sharey=True, sharex=True)
         for row, kind in enumerate(kinds):
             for column, when in enumerate(times):
                 ax, own = axes[row, column], frame[(frame["when"] == when) & (frame["gradient"] == kind)]
-                lines(ax, own[np.isfinite(own["log_norm"])], tables, x="t", y="log_norm")
+                lines(ax, own, tables, x=x, y="log_norm", floor=low - 2 * margin if kind == "full" else None)
+                ax.set_ylim(low - 2 * margin, high + margin)
                 ax.set_title(when if len(kinds) == 1 else f"{when}, {kind}")
                 if row == len(kinds) - 1:
-                    ax.set_xlabel("t (steps)")
+                    ax.set_xlabel(name)
             axes[row, 0].set_ylabel("ln ‖dL/ds$_t$‖ (nats)")
         legend(figure, tables, frame["configuration"])
         return figure

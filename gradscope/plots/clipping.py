@@ -49,7 +49,8 @@ class Clipping(Plot):
         rows, columns = panels(len(shown))
         figure, axes = new_figure(rows, columns, height=2.1 * rows + 0.9, sharex=True, sharey=True)
         every = tables.at_longest("training")
-        share = (every["clip_coefficient"] < 1).groupby(every["configuration"]).mean()
+        by_trial = (every["clip_coefficient"] < 1).groupby([every["configuration"], every["trial"]]).mean()
+        share = by_trial.groupby("configuration").mean()
         for ax, label in zip(axes.flat, shown, strict=False):
             own = frame[frame["configuration"] == label]
             ax.plot(own["train_step"], own["greatest_preclip"], color=FAINT, linewidth=0.8)
@@ -74,5 +75,5 @@ class Clipping(Plot):
         return (
             "2-norm of the gradient of all parameters together, before and after the clip, first seed, in short stretches of "
             "training: median, and the greatest before the clip. A spike of the greatest above the median is an exploding "
-            "gradient; the percentage is over all updates of all seeds."
+            "gradient; the percentage is the mean over seeds, as in the summary."
         )

@@ -49,11 +49,12 @@ class Eigenvalues(Plot):
         handles: dict[str, Line2D] = {}
         for block, kind in enumerate(kinds):
             own = frame[frame["kind"] == kind]
-            reach = 1.1 * max(1.05, float(np.hypot(own["real"], own["imag"]).max()))
             part = axes[block * rows : (block + 1) * rows]
             for ax, label in zip(part.flat, shown, strict=False):
                 ax.add_patch(Circle((0, 0), 1, fill=False, edgecolor=FAINT, linewidth=1))
-                handles |= _scatter(ax, own[own["configuration"] == label], kind)
+                mine = own[own["configuration"] == label]
+                handles |= _scatter(ax, mine, kind)
+                reach = 1.1 * max(1.05, float(np.hypot(mine["real"], mine["imag"]).max()))
                 ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
                 ax.set_title(wrapped(label) + ("\n$W$" if kind == "recurrent_matrix" else "\n$J_t$"))
             finish(part, len(shown), "Re λ", "Im λ")
@@ -64,8 +65,9 @@ class Eigenvalues(Plot):
         """In words."""
         return (
             "Eigenvalues at the end of training, first seed: above of the recurrent weight matrices (of each gate), below of "
-            "the step Jacobian J_t = ∂s_t/∂s_{t-1} of the full state at a few steps t; the circle has radius 1. Eigenvalues "
-            "of W govern the long run of a linear cell; what a gradient meets at each step is J_t."
+            "the step Jacobian J_t = ∂s_t/∂s_{t-1} of the full state at a few steps t; the circle has radius 1, and every "
+            "panel its own scale. Eigenvalues of W govern the long run of a linear cell; what a gradient meets at each step "
+            "is J_t."
         )
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.plots._plot import FAINT, Plot, legend, lines, looks, new_figure
+from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure
 from gradscope.registry import register
 from gradscope.tables import Tables
 
@@ -25,9 +25,7 @@ class GradientVsLag(Plot):
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """Log spectral norm from the last step back, by trial, sequence and lag, at the greatest length."""
-        frame = tables.first_and_last("jacobian_norms")
-        if tables.longest is not None:
-            frame = frame[frame["length"] == tables.longest]
+        frame = tables.at_longest(tables.first_and_last("jacobian_norms"))
         last = frame.groupby(["trial", "train_step"])["t"].transform("max")
         frame = frame[(frame["t"] == last) & (frame["block"] == self.block)]
         return frame[["trial", "configuration", "seed", "sequence", "when", "train_step", "lag", "log_spectral_norm"]]
@@ -42,8 +40,7 @@ class GradientVsLag(Plot):
         margin = 0.05 * max(high - low, 1.0)
         for ax, when in zip(axes[0], times, strict=True):
             own = frame[frame["when"] == when]
-            lines(ax, own[np.isfinite(own["log_spectral_norm"])], tables, x="lag", y="log_spectral_norm")
-            self._zeros(ax, own, tables, low)
+            lines(ax, own, tables, x="lag", y="log_spectral_norm", floor=low - 2 * margin)
             ax.axhline(0, color=FAINT, linewidth=1, linestyle="--")
             ax.set(xlabel="lag t − k (steps)", title=when, ylim=(low - 2 * margin, high + margin))
         letter = "s" if self.block == "state" else "h"
@@ -51,20 +48,13 @@ class GradientVsLag(Plot):
         legend(figure, tables, frame["configuration"])
         return figure
 
-    def _zeros(self, ax: object, frame: pd.DataFrame, tables: Tables, low: float) -> None:
-        """A triangle at the foot where the norm is exactly zero in every sequence from that lag on."""
-        for label, own in frame.groupby("configuration"):
-            zero = own.groupby("lag")["log_spectral_norm"].max() == -np.inf
-            if zero.any():
-                ax.plot([zero.idxmax()], [low], marker="v", color=looks(tables)[str(label)].colour, clip_on=False)  # type: ignore[attr-defined]
-
     def caption(self, tables: Tables) -> str:
         """In words."""
         part = "full state" if self.block == "state" else "hidden state"
         return (
             f"Natural logarithm of the spectral norm of the Jacobian of the last {part} with respect to the one lag steps "
-            f"earlier, {'length ' + str(tables.longest) + ', ' if len(tables.lengths) > 1 else ''}median over seeds and "
-            "measured sequences, band from the least to the greatest. A straight line down is exponential vanishing, its slope "
-            "the rate in nats per step; a line at 0 keeps the gradient. A triangle at the foot: exactly zero from there on, as "
-            "where all units of a ReLU layer are dead."
+            f"earlier{tables.where}, median over seeds and measured sequences, band from the least to the greatest. A straight "
+            "line down is exponential vanishing, its slope the rate in nats per step; a line at 0 keeps the gradient. A "
+            "triangle at the foot: the median is exactly zero from there on, as where the units of a ReLU layer are dead. A "
+            "trial that diverged is shown at its last measurement."
         )

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gradscope.plots._plot import FAINT, Plot, new_figure
+from gradscope.plots._plot import FAINT, Plot, new_figure, plain
 from gradscope.registry import register
 from gradscope.tables import Tables
 
@@ -26,9 +26,7 @@ class SaturationPlot(Plot):
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """Mean shares over seeds by configuration and gate, at the greatest length."""
-        frame = tables.first_and_last("saturation")
-        if tables.longest is not None:
-            frame = frame[frame["length"] == tables.longest]
+        frame = tables.at_longest(tables.first_and_last("saturation"))
         return frame.groupby(["configuration", "gate", "when"], sort=False)[["low", "high", "mean"]].mean().reset_index()
 
     def draw(self, tables: Tables) -> Figure:
@@ -51,7 +49,7 @@ class SaturationPlot(Plot):
             for place in range(1, len(rows)):
                 if rows[place][0] != rows[place - 1][0]:
                     ax.axhline(place - 0.5, color=FAINT, linewidth=0.6)
-        axes[0, 0].set_yticks(range(len(rows)), [f"{label}   {gate}" for label, gate in rows], fontsize=8)
+        axes[0, 0].set_yticks(range(len(rows)), [f"{plain(label)}   {gate}" for label, gate in rows], fontsize=8)
         axes[0, 0].invert_yaxis()
         figure.legend(
             [Patch(color=LOW), Patch(color=HIGH)],

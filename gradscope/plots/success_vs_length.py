@@ -18,7 +18,7 @@ class SuccessVsLength(Plot):
     """The share of seeds that solve the task, with Wilson's interval, against length, or by configuration at one length."""
 
     requires = ("trials",)
-    title = "Success against sequence length"
+    title = "Success rate"
     order: ClassVar[int] = 15
 
     def data(self, tables: Tables) -> pd.DataFrame:
@@ -68,9 +68,9 @@ class SuccessVsLength(Plot):
                 markersize=7,
                 capsize=3,
             )
-        ax.set_yticks(range(len(frame)), [wrapped(label, 40) for label in frame["configuration"]])
+        ax.set_yticks(range(len(frame)), [wrapped(str(label), 40) for label in frame["configuration"]])
         ax.invert_yaxis()
-        length = f" at length {tables.longest}" if tables.longest is not None else ""
+        length = f" at length {tables.lengths[-1]}" if tables.lengths else ""
         ax.set(xlabel=f"solved{length} (share of seeds)", xlim=(-0.03, 1.03))
         return figure
 

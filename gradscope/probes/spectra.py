@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from pydantic import Field
 
@@ -21,7 +23,9 @@ class Spectra(Probe):
     """
 
     steps: int = Field(3, ge=1, description="steps t, evenly spread, at which J_t is taken")
-    lags: list[int] = Field([1, 10, 50], description="lags at which singular values of J_{T:T-lag} are taken")
+    lags: list[Annotated[int, Field(ge=0)]] = Field(
+        [1, 10, 50], description="lags at which singular values of J_{T:T-lag} are taken"
+    )
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each eigenvalue and singular value."""

@@ -116,13 +116,12 @@ def _causes(loaded: tables.Tables) -> list[dict[str, Any]]:
 
 
 def _task(loaded: tables.Tables) -> dict[str, str]:
-    """The task's name, baseline and criterion of success, in words."""
-    names = dict.fromkeys(trial["settings"]["task"]["name"] for trial in loaded.manifest["trials"])
-    classes = [registry.get("task", name) for name in names]
+    """The task's name and criterion of success, in words."""
+    tasks = loaded.manifest["tasks"]
     return {
-        "names": ", ".join(names),
-        "criteria": "; ".join(cls.criterion for cls in classes),
-        "about": " ".join((cls.__doc__ or "").split("\n")[0] for cls in classes),
+        "names": ", ".join(tasks),
+        "about": " ".join(task["about"] for task in tasks.values()),
+        "criteria": "; ".join(task["criterion"] for task in tasks.values()),
     }
 
 

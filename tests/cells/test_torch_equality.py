@@ -77,3 +77,10 @@ def test_a_module_with_another_shape_is_refused():
 def test_forget_bias_is_the_gates_whole_bias():
     cell = LSTM(3, hidden_size=5, forget_bias=1.5)
     assert torch.equal((cell.bias_ih + cell.bias_hh)[5:10], torch.full((5,), 1.5))
+
+
+def test_forget_bias_without_a_bias_is_refused():
+    from gradscope import GradscopeError
+
+    with pytest.raises(GradscopeError, match="nothing to act on"):
+        LSTM(3, hidden_size=5, forget_bias=1.0, bias=False)

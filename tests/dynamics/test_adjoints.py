@@ -51,7 +51,8 @@ def test_truncated_adjoint_is_what_windowed_backpropagation_reaches(length, stri
 
     expected = torch.zeros_like(ours)
     for end in range(stride, time + stride, stride):
-        start, stop = max(0, end - length), min(end, time)
+        stop = min(end, time)
+        start = end - length if stride == length else max(0, stop - length)  # the last chunk is shorter, a window is not
         nodes = [trace.states[start].detach().requires_grad_()]
         for x in trace.inputs[start:stop]:
             nodes.append(cell(x, nodes[-1]))
@@ -73,6 +74,13 @@ def test_chunks_keep_the_fraction_one_minus_lag_over_length():
             1 for start, stop, scored in windows(time, length, length) for t in range(scored + 1, stop + 1) if t - lag > start
         )
         assert kept == time * (length - lag) / length
+
+
+def test_ragged_ends():
+    """The last chunk is shorter; a window that overlaps reaches back its full length; a length of T or more is full BPTT."""
+    assert windows(23, 10, 10)[-1] == (20, 23, 20)
+    assert windows(23, 7, 5)[-1] == (16, 23, 20)
+    assert all(start == 0 for start, _, _ in windows(23, 23, 5))
 
 
 def test_sliding_windows_reach_back_exactly_length_steps():

@@ -60,3 +60,60 @@ def test_dead_from_the_first_step():
 def test_bad_input(lags, values):
     with pytest.raises(ValueError, match="three points or more"):
         memory_horizon(lags, values)
+
+
+@pytest.mark.parametrize("tau", [3.0, 40.0])
+def test_exponential_law_is_preferred_and_its_interval_holds_the_truth(tau):
+    rng = np.random.default_rng(1)
+    found = memory_horizon(LAGS, -LAGS / tau + np.r_[0, 0.02 * rng.standard_normal(50)])
+    assert found.law == "exponential"
+    low, high = found.fits[0].intervals["tau"]
+    assert low < tau < high
+    assert high / low < 1.2
+
+
+def test_power_law_is_preferred_and_its_interval_holds_the_truth():
+    rng = np.random.default_rng(2)
+    found = memory_horizon(LAGS, -1.7 * np.log1p(LAGS) + np.r_[0, 0.03 * rng.standard_normal(50)])
+    assert found.law == "power"
+    low, high = found.fits[0].intervals["alpha"]
+    assert low < 1.7 < high
+    assert found.fits[0].horizon == pytest.approx(np.expm1(1 / 1.7), rel=0.1)
+
+
+def test_stretched_law_is_preferred_and_its_interval_holds_the_truth():
+    rng = np.random.default_rng(3)
+    found = memory_horizon(LAGS, -((LAGS / 8) ** 0.5) + np.r_[0, 0.005 * rng.standard_normal(50)])
+    assert found.law == "stretched"
+    (tau_low, tau_high), (low, high) = found.fits[0].intervals["tau"], found.fits[0].intervals["beta"]
+    assert tau_low < 8 < tau_high
+    assert low < 0.5 < high
+    assert found.lag == pytest.approx(8, rel=0.1)
+
+
+def test_says_when_no_law_fits():
+    steps = np.where(LAGS < 25, 0.0, -30.0) + 3 * np.sin(LAGS)
+    steps[0] = 0
+    found = memory_horizon(LAGS, steps)
+    assert found.fits
+    assert found.law == "none"
+
+
+def test_a_slow_power_law_is_extrapolated_by_its_own_law():
+    """An exponential through the same points would put the horizon far too near."""
+    found = memory_horizon(LAGS, -0.2 * np.log1p(LAGS))
+    assert (found.kind, found.law) == ("extrapolated", "power")
+    assert found.lag == pytest.approx(np.expm1(5), rel=1e-3)
+
+
+def test_a_series_sunk_to_a_floor_is_not_called_exponential():
+    """A float32 series that has sunk to a subnormal and stays there."""
+    series = np.maximum(-LAGS * 4.0, -103.28)
+    found = memory_horizon(LAGS, series)
+    assert found.lag == pytest.approx(0.25)
+    exponential = next(fit for fit in found.fits if fit.law == "exponential")
+    assert exponential.residual > 10
+
+
+def test_few_points_leave_out_laws_with_too_many_parameters():
+    assert {fit.law for fit in memory_horizon([0, 1, 2, 3], [0, -1, -2, -3.1]).fits} == {"exponential", "power"}

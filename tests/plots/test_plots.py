@@ -120,3 +120,64 @@ def test_explorer_has_a_position_for_every_measured_step(loaded):
     steps = sorted(loaded.at_longest("jacobian_norms")["train_step"].unique())
     assert [frame.name for frame in figure.frames] == [str(step) for step in steps]
     assert len(figure.data) == len(loaded.configurations)
+
+
+def test_exact_zeros_count_in_the_median(loaded):
+    """Two of three seeds dead: the line ends in a triangle; one of three: the median is what the others say."""
+    from matplotlib.axes import Axes
+
+    from gradscope.plots._plot import lines
+
+    label = loaded.configurations[0]
+    for dead, drawn in ((2, False), (1, True)):
+        values = [float("-inf")] * dead + [-1.0] * (3 - dead)
+        frame = pd.DataFrame({"configuration": label, "x": [1, 1, 1], "y": values})
+        axes: Axes = Figure().subplots()
+        lines(axes, frame, loaded, x="x", y="y", floor=-5.0)
+        triangles = [line for line in axes.lines if line.get_marker() == "v"]
+        assert bool(triangles) is not drawn
+        assert all(line.get_ydata().tolist() == [-1.0] for line in axes.lines if line not in triangles and drawn)
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Several tasks, one with a length for each batch; configurations of different lengths; labels that are markup elsewhere."""
+    path = tmp_path_factory.mktemp("runs") / "mixed"
+    text = """
+question: "$x$ and [/b] and <i>"
+task: {name: adding, length: 8}
+cell: {name: rnn, hidden_size: 4}
+training: {steps: 5, batch_size: 2}
+evaluation: {every: 2, sequences: 5}
+probes:
+  - {name: adjoint_norms, every: 1}
+  - {name: jacobian_norms, every: 1}
+  - {name: memory_horizon, every: 1}
+  - spectra
+  - saturation
+sweep:
+  what:
+    - {label: "short $a$ [/b]", task.length: 8}
+    - {label: "long_$", task: {name: temporal_order, length: 10, max_length: 16}}
+    - {label: copy, task: {name: copy_memory, length: 2}}
+  seed: [0, 1]
+"""
+    run_sweep(config.parse(text), RunDirectory(path), Silent())
+    return tables.load(RunDirectory(path))
+
+
+@pytest.mark.parametrize("name", registry.names("plot"))
+def test_mixed_runs_lose_no_configuration(name, mixed):
+    plot = registry.get("plot", name)()
+    with styled():
+        plot.draw(mixed).draw_without_rendering()
+    assert set(plot.data(mixed)["configuration"]) == set(mixed.configurations)
+
+
+def test_mixed_runs_in_words_and_in_the_explorer(mixed):
+    words = " ".join(tables.verdict(mixed))
+    for label in mixed.configurations:
+        assert words.count(label) == 3  # solved or not, before, after
+    assert len(explorer(mixed).frames) == 6
+    panels = registry.get("plot", "learning_curves")().draw(mixed).axes
+    assert [ax.get_ylabel() for ax in panels] == ["test loss (MSE)", "test loss (nats)", "test loss (nats)"]
