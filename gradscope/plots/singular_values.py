@@ -62,7 +62,7 @@ class SingularValues(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "Natural logarithm of the singular values of ∂s_T/∂s_{T-lag} by rank, first seed and sequence, end of training. A"
-            " curve that drops steeply says that only a few directions of the state still carry a gradient. Values that are "
+            "Natural logarithm of the singular values of ∂s_T/∂s_{T-lag} by rank, first seed and sequence, end of training. A "
+            "curve that drops steeply says that only a few directions of the state still carry a gradient. Values that are "
             "exactly zero, or too small to be told from rounding in a product of this length are left out."
         )
