@@ -1,4 +1,4 @@
-"""gradscope: run | report | show | export | list | validate | schema.
+"""gradscope: run | report | show | probe | export | list | validate | schema.
 
 torch and the plotting libraries are imported only by the commands that need them.
 """
@@ -160,6 +160,66 @@ def list_(kind: str | None, name: str | None) -> None:
     from gradscope import catalogue
 
     click.echo(catalogue.text(kind, name))
+
+
+@main.command()
+@click.option("--cell", default="rnn", show_default=True, help="A cell: rnn, lstm, gru, ...")
+@click.option("--activation", help="Of an rnn.  [default: tanh]")
+@click.option("--hidden", type=click.IntRange(min=2), default=100, show_default=True, help="Units.")
+@click.option("--gains", default="0.25:3:12", show_default=True, help="LOW:HIGH:COUNT, or a list such as 0.5,1,2.")
+@click.option("--input-variances", default="0,0.01,0.1,1", show_default=True, help="The same, of the inputs.")
+@click.option("--time", "steps", type=click.IntRange(min=10), default=500, show_default=True, help="Steps that count.")
+@click.option("--burn-in", type=click.IntRange(min=1), default=200, show_default=True, help="Steps before them.")
+@click.option("--exponents", type=click.IntRange(min=1), default=10, show_default=True, help="How many, the largest first.")
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Draws of weights and inputs.")
+@click.option("--device", default="cpu", show_default=True, help="torch device, such as cuda.")
+@click.option("--out", type=click.Path(path_type=Path), help="Directory.  [default: reports/probe-<cell>]")
+def probe(
+    cell: str, activation: str | None, hidden: int, gains: str, input_variances: str, steps: int, burn_in: int, exponents: int,
+    seeds: int, device: str, out: Path | None,
+) -> None:  # fmt: skip
+    """Probe a random cell without training: Lyapunov exponents over gain and input variance, in a report.
+
+    Recurrent weights are drawn from N(0, gain^2 / units); every gate of every unit gets an input of its own of that variance at
+    each step. For an rnn the report shows mean field's prediction beside what is measured.
+    """
+    import torch
+
+    from gradscope.phase import PhaseDiagram
+    from gradscope.report.phase import write_phase_report
+
+    _check_device(device)
+    chosen = activation or ("tanh" if cell == "rnn" else None)
+    grid, variances = _numbers("--gains", gains, low=1e-6), _numbers("--input-variances", input_variances, low=0.0)
+    diagram = PhaseDiagram(cell, chosen, hidden, grid, variances, steps, burn_in, exponents, seeds)
+    folder = out or Path("reports") / f"probe-{cell}"
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not (folder / "phase.csv").exists():
+        raise GradscopeError(f"{folder}: exists and holds something else; give another directory with --out")
+    torch.set_num_threads(1)
+    with click.progressbar(length=len(grid) * len(variances) * seeds, label="points") as bar:
+        frame = diagram.measure(device, lambda done, total: bar.update(1))
+    words = f"{cell}{f' ({chosen})' if chosen else ''} of {hidden} units"
+    network = f"{words}, recurrent weights N(0, g²/H), {steps} steps after {burn_in}, {seeds} seed{'s' * (seeds > 1)}."
+    path = write_phase_report(frame, *diagram.theory(), title=words, network=network, folder=folder)
+    click.echo(f"report: {path}")
+
+
+def _numbers(option: str, text: str, *, low: float) -> list[float]:
+    """LOW:HIGH:COUNT or a comma-separated list."""
+    try:
+        if ":" in text:
+            start, stop, count = text.split(":")
+            number = int(count)
+            found = [float(start) + (float(stop) - float(start)) * i / max(number - 1, 1) for i in range(number)]
+        else:
+            found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or any(not low <= value < float("inf") for value in found) or len(set(found)) < len(found):
+        raise GradscopeError(
+            f"{option} {text!r}: should be LOW:HIGH:COUNT or distinct numbers such as 0.5,1,2, from {low:g} on"
+        )
+    return sorted(found)
 
 
 @main.command()

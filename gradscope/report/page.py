@@ -45,7 +45,7 @@ def write_report(run: RunDirectory) -> Path:
     interactive = explorer(loaded)
     summary = tables.summary(loaded)
     page = (
-        _environment()
+        environment()
         .get_template("page.html")
         .render(
             run=loaded.manifest,
@@ -125,7 +125,8 @@ def _task(loaded: tables.Tables) -> dict[str, str]:
     }
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Of the report's templates: autoescaped, strict, with the filter ``subscripts``."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("gradscope", "report"),
         autoescape=True,

@@ -1,0 +1,84 @@
+"""The report of a phase diagram."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from gradscope.plots import _phase
+from gradscope.plots._plot import styled
+from gradscope.records import write_atomically
+from gradscope.report.page import Shown, environment
+
+
+def write_phase_report(
+    frame: pd.DataFrame, curves: pd.DataFrame, critical: pd.DataFrame, *, title: str, network: str, folder: Path
+) -> Path:
+    """Figures, ``phase.csv`` and ``index.html`` in ``folder``; returns the page's path.
+
+    Args:
+        frame: as ``PhaseDiagram.measure`` gives it.
+        curves: gain, input_variance, mean_field_exponent on a fine grid; may be empty.
+        critical: input_variance and the gain that mean field calls critical there; may be empty.
+        title: of the page.
+        network: what was measured, in words.
+        folder: to write to.
+    """
+    with styled():
+        figures = [
+            _shown(_phase.exponent_against_gain(frame, curves), "exponent_against_gain", "Largest exponent against gain", folder,
+                   "Largest Lyapunov exponent: mean over seeds, bars from the least to the greatest."
+                   + (" Lines: mean field, ½ ln χ." if len(curves) else "")),
+            _shown(_phase.phase_map(frame, critical), "phase_map", "Phase diagram", folder,
+                   "The same over gain and input variance: red vanishes, blue explodes. The rows are not to scale."
+                   + (" Line: where mean field puts the border, χ = 1." if len(critical) else "")),
+            _shown(_phase.spectra(frame), "spectra", "Spectra", folder, "The largest exponents in order, mean over seeds."),
+        ]  # fmt: skip
+    page = (
+        environment().get_template("phase.html").render(title=title, network=network, figures=figures, verdict=_verdict(frame))
+    )
+    write_atomically(folder / "phase.csv", frame.to_csv(index=False).encode())
+    write_atomically(folder / "index.html", page.encode())
+    return folder / "index.html"
+
+
+def _shown(figure: Figure, name: str, title: str, folder: Path, caption: str) -> Shown:
+    svg, png = io.BytesIO(), io.BytesIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None})
+    figure.savefig(png, format="png")
+    write_atomically(folder / "figures" / f"{name}.svg", svg.getvalue())
+    write_atomically(folder / "figures" / f"{name}.png", png.getvalue())
+    image = "data:image/svg+xml;base64," + base64.b64encode(svg.getvalue()).decode()
+    return Shown(name, title, caption, image, round(116 * figure.get_size_inches()[0]))
+
+
+def _verdict(frame: pd.DataFrame) -> list[str]:
+    """Where the measured largest exponent crosses 0, for each input variance, and how far mean field is off."""
+    sentences = []
+    first = (
+        frame[frame["index"] == 0].groupby(["input_variance", "gain"])[["exponent", "mean_field_exponent"]].mean().reset_index()
+    )
+    for variance, own in first.groupby("input_variance"):
+        gains, values = own["gain"].to_numpy(), own["exponent"].to_numpy()
+        crossing = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
+        if len(crossing):
+            i = crossing[0]
+            at = gains[i] + (gains[i + 1] - gains[i]) * -values[i] / (values[i + 1] - values[i])
+            what = f"the gradient turns from vanishing to exploding at g = {at:.3g}"
+        else:
+            what = f"the gradient {'vanishes' if values.max() < 0 else 'explodes'} at every gain measured"
+        sentences.append(f"With inputs of variance {variance:g}, {what}.")
+    finite = first[np.isfinite(first["mean_field_exponent"]) & np.isfinite(first["exponent"])]
+    if len(finite):
+        off = float((finite["exponent"] - finite["mean_field_exponent"]).abs().max())
+        where = finite.loc[(finite["exponent"] - finite["mean_field_exponent"]).abs().idxmax()]
+        sentences.append(
+            f"Mean field and measurement differ by at most {off:.2g} nats per step (at g = {where['gain']:g}, variance "
+            f"{where['input_variance']:g})."
+        )
+    return sentences
