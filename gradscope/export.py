@@ -46,6 +46,6 @@ def to_tensorboard(run: RunDirectory, logdir: str | Path) -> int:
                 own = own[(own["trial"] == trial) & (own["block"] == "state")]
                 for step, group in own.groupby("train_step"):
                     for column in ("growth_rate", "horizon"):
-                        if np.isfinite(value := group[column].median()):
+                        if np.isfinite(value := float(np.median(group[column]))):
                             writer.add_scalar(f"memory_horizon/{column}", value, step)
     return len(loaded["trials"])

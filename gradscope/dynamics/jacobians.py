@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -14,8 +14,12 @@ from gradscope.errors import GradscopeError
 from gradscope.trace import Trace
 
 Norm = Literal["spectral", "frobenius"]
+#: a part of the state: by name, or as a function that takes it along the last axis
+Block = str | Callable[[Tensor], Tensor]
 #: bytes that the products held at one time may take
 MEMORY_BUDGET = 512 * 2**20
+#: bytes of products that a processor's caches hold well
+_NEAR = 4 * 2**20
 
 
 def step_jacobians(trace: Trace) -> Float[Tensor, "time batch state state"]:
@@ -78,76 +82,199 @@ def jacobian_products(trace: Trace | Tensor, pairs: Sequence[tuple[int, int]]) -
         GradscopeError: unless 0 <= k <= t <= time for every pair.
     """
     jacobians = _jacobians(trace)
+    for plan in _plans(jacobians, pairs):
+        yield from _sweep(jacobians, plan)
+
+
+class _Plan(NamedTuple):
+    """A set of pairs to visit in one sweep: k to its ts, t to its lowest k, and all points, latest first."""
+
+    wanted: dict[int, set[int]]
+    lowest: dict[int, int]
+    points: list[int]
+
+
+def _plans(jacobians: Tensor, pairs: Sequence[tuple[int, int]]) -> list[_Plan]:
+    """One plan for as many ts as fit the memory budget."""
+    time = len(jacobians)
     for t, k in pairs:
-        if not 0 <= k <= t <= len(jacobians):
-            raise GradscopeError(f"J_{{t:k}} needs 0 <= k <= t <= {len(jacobians)}, got t = {t}, k = {k}")
-    one = jacobians[0].numel() * jacobians.element_size()
-    room = max(1, MEMORY_BUDGET // (3 * one))
+        if not 0 <= k <= t <= time:
+            raise GradscopeError(f"J_{{t:k}} needs 0 <= k <= t <= {time}, got t = {t}, k = {k}")
+    room = max(1, MEMORY_BUDGET // (4 * jacobians[0].numel() * jacobians.element_size()))
     anchors = sorted({t for t, _ in pairs}, reverse=True)
+    plans = []
     for start in range(0, len(anchors), room):
         chosen = set(anchors[start : start + room])
-        yield from _sweep(jacobians, [pair for pair in pairs if pair[0] in chosen])
+        wanted: dict[int, set[int]] = {}
+        lowest: dict[int, int] = {}
+        for t, k in pairs:
+            if t in chosen:
+                wanted.setdefault(k, set()).add(t)
+                lowest[t] = min(k, lowest.get(t, k))
+        plans.append(_Plan(wanted, lowest, sorted({*wanted, *lowest}, reverse=True)))
+    return plans
 
 
-def _sweep(jacobians: Tensor, pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[list[int], int, Scaled]]:
-    wanted: dict[int, set[int]] = {}
-    lowest: dict[int, int] = {}
-    for t, k in pairs:
-        wanted.setdefault(k, set()).add(t)
-        lowest[t] = min(k, lowest.get(t, k))
-    points = sorted({point for pair in pairs for point in pair}, reverse=True)
-    active: list[int] = []
-    products: Scaled | None = None
-    previous = points[0]
-    identity = Scaled.of(_identity(jacobians))
+def _sweep(jacobians: Tensor, plan: _Plan) -> Iterator[tuple[list[int], int, Scaled]]:
+    wanted, lowest, points = plan
+    # steps whose largest entries are of order 1 need no scale of their own
+    sizes = torch.linalg.vector_norm(jacobians, ord=torch.inf, dim=(-2, -1))
+    tame = bool((sizes > 1e-2).all() & (sizes < 1e2).all())
+    unscaled = torch.zeros(jacobians.shape[1], dtype=torch.float64, device=jacobians.device)
+    running, previous = _Running(jacobians, len(lowest)), points[0]
     for point in points:
-        if active and products is not None:
-            # right-multiply by the steps between this point and the last: as one product where many ts share it
-            segment = jacobian_product(jacobians, previous, point)
-            products = products @ segment
+        if running.active:
+            # multiply by the steps between this point and the last, as one product that all ts share
+            single = tame and previous - point == 1
+            segment = Scaled(jacobians[point], unscaled) if single else jacobian_product(jacobians, previous, point)
+            running.multiply(segment.mantissa, segment.log_scale)
         previous = point
         if point in lowest:
-            active.append(point)
-            fresh = Scaled(identity.mantissa[None], identity.log_scale[None])
-            products = fresh if products is None else _join(products, fresh)
-        if products is not None and point in wanted:
-            index = [i for i, t in enumerate(active) if t in wanted[point]]
-            chosen = products if len(index) == len(active) else products[torch.tensor(index, device=jacobians.device)]
-            yield [active[i] for i in index], point, chosen
-        keep = [i for i, t in enumerate(active) if lowest[t] < point]
-        if products is not None and len(keep) < len(active):
-            active = [active[i] for i in keep]
-            products = products[torch.tensor(keep, device=jacobians.device)] if keep else None
+            running.add(point)
+        if point in wanted:
+            index = [i for i, t in enumerate(running.active) if t in wanted[point]]
+            yield [running.active[i] for i in index], point, running.at(index)
+        running.keep([i for i, t in enumerate(running.active) if lowest[t] < point])
 
 
-def _join(first: Scaled, second: Scaled) -> Scaled:
-    return Scaled(torch.cat((first.mantissa, second.mantissa)), torch.cat((first.log_scale, second.log_scale)))
+class _Running:
+    """The products J_{t:k} of all ts in hand, one below another for each sequence: (batch, ts * state, state).
+
+    So laid out, one step of all of them is one matrix product a sequence, into a second buffer. They are rescaled when a check
+    every few steps finds one drifting out of the range in which float32 is safe.
+    """
+
+    CHECK = 4
+    LOW, HIGH = 1e-12, 1e12
+
+    def __init__(self, jacobians: Tensor, most: int):
+        self.batch, self.size = jacobians.shape[1], jacobians.shape[-1]
+        self.active: list[int] = []
+        self.front = jacobians.new_empty(self.batch, most * self.size, self.size)
+        self.back = torch.empty_like(self.front)
+        self.log_scale = torch.zeros(self.batch, most, dtype=torch.float64, device=jacobians.device)
+        self.since = 0
+
+    def _rows(self) -> int:
+        return len(self.active) * self.size
+
+    def view(self) -> Float[Tensor, "batch ts state state"]:
+        """The products, up to their scales."""
+        return self.front[:, : self._rows()].view(self.batch, len(self.active), self.size, self.size)
+
+    def multiply(self, segment: Tensor, log_scale: Tensor) -> None:
+        """Right-multiply every product by the segment of its sequence."""
+        torch.bmm(self.front[:, : self._rows()], segment, out=self.back[:, : self._rows()])
+        self.front, self.back = self.back, self.front
+        self.log_scale[:, : len(self.active)] += log_scale[:, None]
+        self.since += 1
+        if self.since >= self.CHECK:
+            self.since = 0
+            self._rescale()
+
+    def _rescale(self) -> None:
+        norms = torch.linalg.vector_norm(self.view(), dim=(-2, -1))
+        drifted = ((norms < self.LOW) | (norms > self.HIGH)) & (norms > 0)
+        if bool(drifted.any()):
+            factor = torch.where(drifted, norms, torch.ones_like(norms))
+            self.view().div_(factor[..., None, None])
+            self.log_scale[:, : len(self.active)] += factor.double().log()
+
+    def add(self, t: int) -> None:
+        """Take J_{t:t} = I in hand."""
+        self.active.append(t)
+        self.view()[:, -1] = torch.eye(self.size, dtype=self.front.dtype, device=self.front.device)
+        self.log_scale[:, len(self.active) - 1] = 0.0
+
+    def at(self, index: list[int]) -> Scaled:
+        """Some of the products, ts first."""
+        mantissa, scale = self.view().transpose(0, 1), self.log_scale[:, : len(self.active)].T
+        if len(index) < len(self.active):
+            chosen = torch.tensor(index, device=mantissa.device)
+            mantissa, scale = mantissa[chosen], scale[chosen]
+        return Scaled(mantissa, scale)
+
+    def keep(self, index: list[int]) -> None:
+        """Let the others go."""
+        if len(index) == len(self.active):
+            return
+        chosen = torch.tensor(index, dtype=torch.long, device=self.front.device)
+        kept, scale = self.view()[:, chosen], self.log_scale[:, chosen]
+        self.active = [self.active[i] for i in index]
+        self.view().copy_(kept)
+        self.log_scale[:, : len(index)] = scale
 
 
 def jacobian_log_norms(
     trace: Trace | Tensor,
     *,
     norm: Norm = "spectral",
-    block: Callable[[Tensor], Tensor] | None = None,
+    block: Block = "state",
+    anchors: Sequence[int] | None = None,
+    lags: Sequence[int] | None = None,
     pairs: Sequence[tuple[int, int]] | None = None,
 ) -> Float[Tensor, "time+1 time+1 batch"]:
     """ln ||J_{t:k}|| at [t, k], nats; -inf where exactly zero, NaN for k > t and for pairs not asked for.
 
+    With ``anchors`` or ``lags``, for long sequences, the table is ``(anchors, lags, batch)`` instead: ln ||J_{t:t-lag}||, NaN
+    where lag > t.
+
     Args:
         trace: a trace, or step Jacobians ``(time, batch, state, state)``.
-        norm: of the matrix.
-        block: takes a part of the state along the last axis, such as ``cell.hidden``; the norm is then of that block of the
-            full product (never of a product of blocks), for the hidden part ||dh_t/dh_k||. None is the full state.
+        norm: of the matrix, spectral or frobenius.
+        block: ``state``; ``hidden`` for ||dh_t/dh_k||; a part of the state by its name, such as ``c``; or a function that
+            takes a part along the last axis. The norm is of that block of the full product, never of a product of blocks.
+        anchors: later steps t; None with ``lags`` is the last step.
+        lags: lags; None with ``anchors`` is all, 0 .. time.
         pairs: the (t, k) wanted; None is all with k <= t.
+
+    Raises:
+        GradscopeError: for a t, k, lag or block that does not exist.
     """
     jacobians = _jacobians(trace)
+    part = _part(trace, block)
+    time = len(jacobians)
+    if anchors is not None or lags is not None:
+        anchors, lags = [time] if anchors is None else list(anchors), range(time + 1) if lags is None else list(lags)
+        if any(lag < 0 for lag in lags):
+            raise GradscopeError(f"a lag is at least 0, got {min(lags)}")
+        chosen = [(t, t - lag) for t in anchors for lag in lags if lag <= t]
+        table = _table(jacobians, norm, part, chosen)
+        rows, columns = torch.tensor(list(anchors))[:, None], torch.tensor(list(lags))[None, :]
+        found = table[rows, (rows - columns).clamp_min(0)]
+        return torch.where((columns <= rows)[..., None].to(found.device), found, torch.nan)
+    return _table(jacobians, norm, part, [(t, k) for t in range(time + 1) for k in range(t + 1)] if pairs is None else pairs)
+
+
+def _table(jacobians: Tensor, norm: Norm, part: Any, pairs: Sequence[tuple[int, int]]) -> Tensor:
     time, batch = jacobians.shape[:2]
-    if pairs is None:
-        pairs = [(t, k) for t in range(time + 1) for k in range(t + 1)]
     table = torch.full((time + 1, time + 1, batch), torch.nan, dtype=torch.float64, device=jacobians.device)
-    for ts, k, products in jacobian_products(jacobians, pairs):
-        table[ts, k] = log_norm(products, norm, block)
+    # as many sequences at a time as keep the products in hand near the processor
+    one = max(1, len({t for t, _ in pairs}) * jacobians[0, 0].numel() * jacobians.element_size())
+    group = batch if jacobians.is_cuda else max(1, min(batch, _NEAR // one))
+    plans = _plans(jacobians[:, :group], pairs)
+    for first in range(0, batch, group):
+        here = slice(first, first + group)
+        for plan in plans:
+            for ts, k, products in _sweep(jacobians[:, here], plan):
+                table[ts, k, here] = log_norm(products, norm, part)
     return table
+
+
+def _part(trace: Trace | Tensor, block: Block) -> Callable[[Tensor], Tensor] | None:
+    if not isinstance(block, str):
+        return block
+    if block == "state":
+        return None
+    known = {} if isinstance(trace, Tensor) else trace.cell.blocks
+    if block == "hidden" and not isinstance(trace, Tensor):
+        return trace.cell.hidden
+    if block not in known:
+        raise GradscopeError(
+            f"the state has no part {block!r}; known: {', '.join(['state', *(['hidden'] if known else []), *known])}"
+        )
+    place = known[block]
+    return lambda s: s[..., place]
 
 
 def log_norm(products: Scaled, norm: Norm, block: Callable[[Tensor], Tensor] | None = None) -> Float[Tensor, "*batch"]:

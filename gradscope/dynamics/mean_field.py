@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import integrate, optimize
@@ -123,7 +124,8 @@ def _fixed_point(moments: Moments, gain: float, added: float) -> float:
         low /= 2
         if low < 1e-14:
             return 0.0 if added == 0 else added
-    return float(optimize.brentq(excess, low, high, xtol=1e-15, rtol=1e-13))
+    root: Any = optimize.brentq(excess, low, high, xtol=1e-15)
+    return float(root)
 
 
 def critical_gain(activation: str = "tanh", *, input_variance: float = 0.0, bias_variance: float = 0.0) -> float:
@@ -142,7 +144,8 @@ def critical_gain(activation: str = "tanh", *, input_variance: float = 0.0, bias
     before = grid[0]
     for gain in grid[1:]:
         if excess(gain) >= 0:
-            return float(optimize.brentq(excess, before, gain, xtol=1e-12))
+            root: Any = optimize.brentq(excess, before, gain, xtol=1e-12)
+            return float(root)
         before = gain
     raise GradscopeError(f"no gain up to 1000 is critical for {activation!r} with these variances")
 

@@ -13,8 +13,8 @@ from torch import Tensor
 class Scaled:
     """The tensor mantissa * exp(log_scale).
 
-    Shapes: mantissa ``(..., rows, columns)`` with largest absolute entry 1 where it is not zero; log_scale ``(...)`` in
-    float64, nats. An exact zero has mantissa 0 and log_scale -inf.
+    Shapes: mantissa ``(..., rows, columns)`` of moderate size (``of`` makes its largest absolute entry 1); log_scale
+    ``(...)`` in float64, nats. An exact zero has mantissa 0.
     """
 
     mantissa: Float[Tensor, "*batch rows columns"]
@@ -41,7 +41,7 @@ class Scaled:
 
     def log_frobenius_norm(self) -> Float[Tensor, "*batch"]:
         """ln of the Frobenius norm, nats; -inf where exactly zero."""
-        return self.log_scale + torch.linalg.vector_norm(self.mantissa, dim=(-2, -1), dtype=torch.float64).log()
+        return self.log_scale + torch.linalg.vector_norm(self.mantissa, dim=(-2, -1)).double().log()
 
     def log_spectral_norm(self) -> Float[Tensor, "*batch"]:
         """ln of the largest singular value, nats; -inf where exactly zero.

@@ -174,8 +174,8 @@ def top_singular_values(
     start = np.random.default_rng(0).standard_normal(size)
     if not np.any(forward(start, measure=True)):
         return torch.full((count,), -math.inf, dtype=torch.float64)
-    operator = LinearOperator((size, size), matvec=forward, rmatvec=backward, dtype=np.float64)
-    values = svds(
+    operator: Any = LinearOperator((size, size), matvec=forward, rmatvec=backward, dtype=np.float64)
+    values: Any = svds(
         operator, k=count, ncv=min(size, max(2 * count + 1, 8)), tol=tolerance, v0=start, return_singular_vectors=False
     )
     return torch.from_numpy(np.sort(np.log(values))[::-1].copy() + scales.sum())

@@ -29,11 +29,13 @@ def write_phase_report(
         network: what was measured, in words.
         folder: to write to.
     """
+    lines = " Lines: mean field, ½ ln χ." if len(curves) else ""
     with styled():
         figures = [
-            _shown(_phase.exponent_against_gain(frame, curves), "exponent_against_gain", "Largest exponent against gain", folder,
+            _shown(_phase.exponent_against_gain(frame, curves), "exponent_against_gain", "Largest exponent against gain",
+                   folder,
                    "Largest Lyapunov exponent: mean over seeds, bars from the least to the greatest."
-                   + (" Lines: mean field, ½ ln χ." if len(curves) else "")),
+                   + lines),
             _shown(_phase.phase_map(frame, critical), "phase_map", "Phase diagram", folder,
                    "The same over gain and input variance: red vanishes, blue explodes. The rows are not to scale."
                    + (" Line: where mean field puts the border, χ = 1." if len(critical) else "")),

@@ -106,7 +106,7 @@ def test_hidden_norm_is_the_block_of_the_product_not_a_product_of_blocks():
     cell = build("lstm", hidden_size=4)
     cell.bias_ih.data[4:8] = 6.0  # an open forget gate: the carousel carries what the hidden blocks alone lose
     trace = unroll(cell, draw(30, 1, 3))
-    norms = jacobian_log_norms(trace, block=cell.hidden)
+    norms = jacobian_log_norms(trace, block="hidden")
     product = jacobian_product(trace, 30, 0).matrix()[0]
     torch.testing.assert_close(norms[30, 0, 0], torch.linalg.matrix_norm(product[:4, :4], 2).log())
     blocks = torch.eye(4, dtype=torch.float64)
@@ -222,3 +222,46 @@ def test_errors_name_the_cause():
 
     with pytest.raises(GradscopeError, match="at t = 2 is not finite"):
         step_jacobians(replace(trace, cell=Infinite(), cache={}))
+
+
+def test_anchors_and_lags_are_entries_of_the_whole_table():
+    trace = unroll(build("lstm"), draw(9, 2, 3))
+    whole = jacobian_log_norms(trace)
+    found = jacobian_log_norms(trace, anchors=[9, 4], lags=[0, 3, 6])
+    assert found.shape == (2, 3, 2)
+    torch.testing.assert_close(found[0], whole[9, [9, 6, 3]])
+    torch.testing.assert_close(found[1, :2], whole[4, [4, 1]])
+    assert found[1, 2].isnan().all()
+    torch.testing.assert_close(jacobian_log_norms(trace, lags=[2])[0, 0], whole[9, 7])
+    assert jacobian_log_norms(trace, anchors=[5]).shape == (1, 10, 2)
+    with pytest.raises(GradscopeError, match="at least 0"):
+        jacobian_log_norms(trace, lags=[-1])
+
+
+def test_blocks_by_name():
+    trace = unroll(build("lstm"), draw(6, 1, 3))
+    product = jacobian_product(trace, 6, 1).matrix()[0]
+    for name, part in (("state", slice(None)), ("hidden", slice(0, 4)), ("h", slice(0, 4)), ("c", slice(4, 8))):
+        ours = jacobian_log_norms(trace, block=name, pairs=[(6, 1)])[6, 1, 0]
+        torch.testing.assert_close(ours, torch.linalg.matrix_norm(product[part, part], 2).log())
+    with pytest.raises(GradscopeError, match="no part 'cell'; known: state, hidden, h, c"):
+        jacobian_log_norms(trace, block="cell")
+
+
+def test_plain_jacobians_may_be_brought():
+    trace = unroll(build("gru"), draw(6, 2, 3))
+    torch.testing.assert_close(jacobian_log_norms(step_jacobians(trace)), jacobian_log_norms(trace), equal_nan=True)
+    with pytest.raises(GradscopeError, match=r"known: state$"):
+        jacobian_log_norms(step_jacobians(trace), block="hidden")
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-9, 1e-3, 1e3, 1e9, 1e30])
+def test_steps_of_any_size_in_float32(scale):
+    """Steps that shrink or grow by many orders each: no product passes through 0 or inf on its way."""
+    q, _ = torch.linalg.qr(draw(4, 4))
+    jacobians = (scale * q.float()).expand(60, 2, 4, 4)
+    found = jacobian_log_norms(jacobians)
+    lags = torch.arange(61, dtype=torch.float64)
+    expected = (lags[:, None] - lags[None, :]) * math.log(scale)
+    below = expected.masked_fill((lags[:, None] - lags[None, :]) < 0, torch.nan)
+    torch.testing.assert_close(found[..., 0], below, rtol=1e-5, atol=1e-4, equal_nan=True)
