@@ -36,10 +36,19 @@ class Plot(Component):
 
     #: tables without which there is nothing to draw
     requires: ClassVar[tuple[str, ...]]
+    #: tables of which one is enough
+    requires_any: ClassVar[tuple[str, ...]] = ()
     #: heading in the report
     title: ClassVar[str]
     #: place among the report's figures, ascending
     order: ClassVar[int]
+
+    @classmethod
+    def missing(cls, tables: Tables) -> list[str]:
+        """The tables that are wanting before it can be drawn."""
+        wanting = [name for name in cls.requires if name not in tables]
+        found = not cls.requires_any or any(name in tables for name in cls.requires_any)
+        return wanting if found else [*wanting, cls.requires_any[0]]
 
     @abstractmethod
     def data(self, tables: Tables) -> pd.DataFrame:

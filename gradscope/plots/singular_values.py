@@ -21,17 +21,19 @@ class SingularValues(Plot):
     """ln of the singular values of J_{T:T-lag} by rank, for a few lags, at the end of training."""
 
     most: int = Field(12, ge=1, description="configurations shown at most")
-    requires = ("spectra",)
+    requires = ()
+    requires_any = ("singular_values", "spectra")
     title = "Singular values of Jacobian products"
     order: ClassVar[int] = 70
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """Singular values of each configuration's first trial at its end."""
-        frame = tables.first_and_last("spectra")
-        shown = dict(first_trials(tables, "spectra", self.most))
-        frame = frame[frame["trial"].isin(shown.values()) & (frame["kind"] == "product")]
-        ends = frame.groupby("trial")["train_step"].transform("max")
-        frame = frame[frame["train_step"] == ends].assign(lag=frame["t"] - frame["k"])
+        name = "singular_values" if "singular_values" in tables else "spectra"
+        frame = tables.first_and_last(name)
+        if name == "spectra":  # without the graded values, those of products formed in floating point
+            frame = frame[frame["kind"] == "product"].assign(lag=lambda f: f["t"] - f["k"])
+        frame = frame[frame["trial"].isin(dict(first_trials(tables, name, self.most)).values())]
+        frame = frame[frame["train_step"] == frame.groupby("trial")["train_step"].transform("max")]
         return frame[["configuration", "trial", "train_step", "lag", "index", "log_value"]]
 
     def draw(self, tables: Tables) -> Figure:
@@ -63,6 +65,7 @@ class SingularValues(Plot):
         """In words."""
         return (
             "Natural logarithm of the singular values of ∂s_T/∂s_{T-lag} by rank, first seed and sequence, end of training. A "
-            "curve that drops steeply says that only a few directions of the state still carry a gradient. Values that are "
-            "exactly zero, or too small to be told from rounding in a product of this length are left out."
+            "curve that drops steeply says that only a few directions of the state still carry a gradient. Exact zeros are "
+            "left out, and without the probe singular_values those too small to be told from rounding in a product of this "
+            "length."
         )

@@ -55,7 +55,7 @@ class TruncationBiasPlot(Plot):
         """In words."""
         return (
             "The gradient G_K of BPTT truncated after K steps against the full one, at the same weights, those at the end of "
-            "training. Sliding: every loss reaches back exactly K steps; chunk: the state is cut off every K steps. 1 is the "
-            "full gradient; a ratio far below 1 or a cosine far from 1 is what a training with that length would not see. "
-            "Median over seeds, band from the least to the greatest."
+            "training. Sliding: every loss reaches back exactly K steps; chunk: the state is cut off every K steps (a short "
+            "last chunk reaches less far). 1 is the full gradient; a ratio far below 1 or a cosine far from 1 is what a "
+            "training with that length would not see. Median over seeds, band from the least to the greatest."
         )

@@ -82,12 +82,12 @@ def _plots(loaded: tables.Tables) -> list[Plot]:
     if named is not None:
         return [component("plot", spec) for spec in named]  # type: ignore[misc]
     plots = [registry.get("plot", name)() for name in registry.names("plot")]
-    return sorted((plot for plot in plots if set(plot.requires) <= set(loaded)), key=lambda plot: plot.order)
+    return sorted((plot for plot in plots if not plot.missing(loaded)), key=lambda plot: plot.order)
 
 
 def _draw(plot: Plot, loaded: tables.Tables, folder: Path) -> Shown:
     """Draw and save one figure; a figure that cannot be drawn says why in its place and takes no other with it."""
-    missing = [name for name in plot.requires if name not in loaded]
+    missing = plot.missing(loaded)
     try:
         if missing:
             raise LookupError(f"it needs the table {missing[0]!r}, which no probe of this run recorded")
