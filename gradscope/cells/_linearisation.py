@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gradscope.errors import GradscopeError
+
 if TYPE_CHECKING:
     from gradscope.cells._cell import Cell
 
@@ -50,6 +52,11 @@ class AutogradLinearisation(Linearisation):
         self.named = dict(cell.named_parameters())
         with torch.enable_grad():
             self.after = cell(self.x, self.s_prev)
+        if self.after.grad_fn is None:
+            raise GradscopeError(
+                "the cell's step is not differentiable: its result does not depend on the state and input by operations that "
+                "autograd knows (look for detach(), .data, numpy, rounding or comparisons)"
+            )
 
     def vjp(self, cotangent: Float[Tensor, "time batch state"]) -> tuple[Tensor, Tensor]:
         """By one backward pass over all steps, each by itself."""

@@ -23,7 +23,8 @@ def unroll(cell: Any, inputs: Float[Tensor, "time batch input"], state: Float[Te
         state: s_0; None is zero.
 
     Raises:
-        GradscopeError: for inputs of another shape, without a step, or that lead to states that are not finite.
+        GradscopeError: for inputs of another shape, without a step, or that lead to states that are not finite; for a cell
+            whose step gives another state when it is taken again.
     """
     if inputs.dim() != 3 or inputs.shape[-1] != cell.input_size:
         raise GradscopeError(f"inputs should be (time, batch, {cell.input_size}), got {tuple(inputs.shape)}")
@@ -40,5 +41,13 @@ def unroll(cell: Any, inputs: Float[Tensor, "time batch input"], state: Float[Te
         step = int((~states.isfinite()).flatten(1).any(1).nonzero()[0])
         raise GradscopeError(
             f"the state at t = {step} is not finite: look for NaN or inf in the weights and inputs, or for states that explode"
+        )
+    with torch.no_grad():
+        again = cell(inputs[-1].detach(), states[-2])
+    size = states[-1].abs().max().clamp_min(1.0)
+    if not torch.allclose(again, states[-1], rtol=0, atol=float(size) * 1e3 * torch.finfo(states.dtype).eps):
+        raise GradscopeError(
+            "the cell's step is not deterministic: the last one, taken again, gave another state; switch dropout and the like "
+            "off (cell.eval()) before a trace"
         )
     return Trace(cell, inputs.detach(), states.requires_grad_())

@@ -265,3 +265,26 @@ def test_steps_of_any_size_in_float32(scale):
     expected = (lags[:, None] - lags[None, :]) * math.log(scale)
     below = expected.masked_fill((lags[:, None] - lags[None, :]) < 0, torch.nan)
     torch.testing.assert_close(found[..., 0], below, rtol=1e-5, atol=1e-4, equal_nan=True)
+
+
+def test_cells_that_cannot_be_measured_say_why():
+    from gradscope import adjoints
+    from gradscope.cells import Cell
+
+    class Noisy(Cell):
+        def __init__(self, how):
+            super().__init__(2, 3)
+            self.how, self.w = how, torch.nn.Parameter(draw(3, 3))
+
+        def forward(self, x, s):
+            after = torch.tanh(s @ self.w.mT + x.sum(-1, keepdim=True))
+            return after + torch.randn_like(after) if self.how == "random" else after.detach()
+
+        def reset_parameters(self, generator=None):
+            pass
+
+    with pytest.raises(GradscopeError, match=r"not deterministic.*cell\.eval\(\)"):
+        unroll(Noisy("random"), draw(4, 2, 2))
+    trace = unroll(Noisy("cut off"), draw(4, 2, 2))
+    with pytest.raises(GradscopeError, match="not differentiable"):
+        adjoints(trace, trace.states[-1].sum(-1)[None])
