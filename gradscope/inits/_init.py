@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 import torch
+from pydantic import Field
 from torch import Generator, Tensor
 
 from gradscope.registry import Component
@@ -27,6 +28,24 @@ class Init(Component):
     def bias(self, size: int, bound: float, generator: Generator | None) -> Tensor:
         """A bias ``(size,)``: zero unless the source has its own."""
         return torch.zeros(size, dtype=torch.float64)
+
+
+class GaussianElsewhere(Init):
+    """Base of those whose input and readout weights are N(0, std^2)."""
+
+    std: float = Field(gt=0, description="standard deviation of the input and readout weights")
+
+    def dense(self, rows: int, columns: int, bound: float, generator: Generator | None) -> Tensor:
+        """N(0, std^2)."""
+        return normal(rows, columns, self.std, generator)
+
+
+class GaussianEverywhere(GaussianElsewhere):
+    """Base of those whose every weight is N(0, std^2)."""
+
+    def recurrent(self, size: int, generator: Generator | None) -> Tensor:
+        """N(0, std^2)."""
+        return normal(size, size, self.std, generator)
 
 
 def normal(rows: int, columns: int, std: float, generator: Generator | None) -> Tensor:

@@ -6,12 +6,12 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.inits._init import Init, normal
+from gradscope.inits._init import GaussianElsewhere
 from gradscope.registry import register
 
 
 @register("init", "identity")
-class Identity(Init):
+class Identity(GaussianElsewhere):
     """Recurrent weights scale * I, other weights N(0, std^2), zero biases; with relu the IRNN.
 
     Reference: Le, Jaitly and Hinton (2015), A simple way to initialize recurrent networks of rectified linear units:
@@ -24,7 +24,3 @@ class Identity(Init):
     def recurrent(self, size: int, generator: Generator | None) -> Tensor:
         """scale * I."""
         return self.scale * torch.eye(size, dtype=torch.float64)
-
-    def dense(self, rows: int, columns: int, bound: float, generator: Generator | None) -> Tensor:
-        """N(0, std^2)."""
-        return normal(rows, columns, self.std, generator)

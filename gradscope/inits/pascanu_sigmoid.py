@@ -1,27 +1,18 @@
-"""Pascanu's the one for sigmoid units."""
+"""Pascanu's one for sigmoid units."""
 
 from __future__ import annotations
 
 from pydantic import Field
-from torch import Generator, Tensor
 
-from gradscope.inits._init import Init, normal
+from gradscope.inits._init import GaussianEverywhere
 from gradscope.registry import register
 
 
 @register("init", "pascanu_sigmoid")
-class PascanuSigmoid(Init):
+class PascanuSigmoid(GaussianEverywhere):
     """Every weight N(0, std^2) with std = 0.01, zero biases: the one for sigmoid units.
 
     Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks.
     """
 
     std: float = Field(0.01, gt=0, description="standard deviation of all weights")
-
-    def recurrent(self, size: int, generator: Generator | None) -> Tensor:
-        """N(0, std^2)."""
-        return normal(size, size, self.std, generator)
-
-    def dense(self, rows: int, columns: int, bound: float, generator: Generator | None) -> Tensor:
-        """N(0, std^2)."""
-        return normal(rows, columns, self.std, generator)

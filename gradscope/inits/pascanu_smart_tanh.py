@@ -6,12 +6,12 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.inits._init import Init, normal
+from gradscope.inits._init import GaussianElsewhere, normal
 from gradscope.registry import register
 
 
 @register("init", "pascanu_smart_tanh")
-class PascanuSmartTanh(Init):
+class PascanuSmartTanh(GaussianElsewhere):
     """Sparse recurrent weights, 15 nonzero in each row, scaled to spectral radius 0.95; others N(0, 0.01^2); zero biases.
 
     Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks: 'smart tanh'.
@@ -29,7 +29,3 @@ class PascanuSmartTanh(Init):
         order = torch.rand(size, size, dtype=torch.float64, generator=generator).argsort(dim=1)
         sparse = torch.where(order < self.nonzeros, dense, torch.zeros_like(dense))
         return sparse * (self.spectral_radius / torch.linalg.eigvals(sparse).abs().max())
-
-    def dense(self, rows: int, columns: int, bound: float, generator: Generator | None) -> Tensor:
-        """N(0, std^2)."""
-        return normal(rows, columns, self.std, generator)
