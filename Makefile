@@ -23,6 +23,8 @@ lint: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/recording_cost.py
+	$(BIN)/python benchmarks/dynamics.py
+	$(BIN)/python benchmarks/referee.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
