@@ -4,9 +4,9 @@
 
 One thread, on one processor. Ours and a competitor are timed in turn, A B A B ..., and the ratio is the median of the pairs'
 ratios: below 1 where ours is faster. Before that both are compared on a small case. A competitor that would take too long is
-timed on a few steps and extrapolated (marked ~, with the rule). The bound is the multiplications and additions that the needed
-matrix products take, at the best rate that torch reaches here for products of that size (XLA's own may be higher). JAX is no
-dependency: its rows need it installed.
+timed on a few steps and extrapolated (marked ~, with the rule; jacrev's square reaches so far that it tells the order only).
+The bound is the multiplications and additions that the needed matrix products take, at the best rate that torch reaches here
+for products of that size; XLA's own may be higher. JAX is no dependency: its rows need it installed.
 """
 
 from __future__ import annotations
@@ -223,10 +223,9 @@ def pairs(name: str, time: int, batch: int, hidden: int, norm: Any, repeats: int
     def ours() -> float:
         return once(lambda: gradscope.jacobian_log_norms(fresh(less), norm=norm)) * more
 
-    if repeats > 1:
-        ours()
-        for other in others.values():
-            other()
+    # a long case is timed once, without a round to warm up; the extrapolated ones are short
+    for warm in [*others.values(), ours][: len(others) + 1 if repeats > 1 else 2]:
+        warm()
     spent = rows(quantity, size, ours, others, repeats)
     work = time * (time - 1) / 2 * batch * 2 * width**3
     rate = gemm_rate(width, batch, torch.float32)

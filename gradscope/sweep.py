@@ -114,7 +114,7 @@ def _on_cluster(
     with dask.config.set(quiet), _single_threaded():
         cluster = None
         if scheduler is None:
-            options: dict[str, Any] = {"processes": True, "dashboard_address": None, "silence_logs": "CRITICAL"}
+            options: dict[str, Any] = {"processes": True, "dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
             with _deaf_to_interrupts():
                 cluster = LocalCluster(n_workers=workers, threads_per_worker=1, **options)
         try:

@@ -175,7 +175,7 @@ def test_two_runs_on_one_scheduler_do_not_take_each_others_trials(tmp_path):
 
     experiment = config.parse("task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences: 5}\n"
                               "sweep: {seed: [0, 1]}", default_name="same")  # fmt: skip
-    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as cluster:
         for folder in ("a", "b"):
             run = RunDirectory(tmp_path / folder)
             run_sweep(experiment, run, Silent(), scheduler=cluster.scheduler_address)
