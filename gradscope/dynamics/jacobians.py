@@ -119,7 +119,7 @@ def _sweep(jacobians: Tensor, plan: _Plan) -> Iterator[tuple[list[int], int, Sca
     wanted, lowest, points = plan
     # steps whose largest entries are of order 1 need no scale of their own
     sizes = torch.linalg.vector_norm(jacobians, ord=torch.inf, dim=(-2, -1))
-    tame = bool((sizes > 1e-2).all() & (sizes < 1e2).all())
+    tame = bool((sizes > 0.1).all() & (sizes < 10).all())
     unscaled = torch.zeros(jacobians.shape[1], dtype=torch.float64, device=jacobians.device)
     running, previous = _Running(jacobians, len(lowest)), points[0]
     for point in points:
@@ -144,8 +144,8 @@ class _Running:
     every few steps finds one drifting out of the range in which float32 is safe.
     """
 
-    CHECK = 4
-    LOW, HIGH = 1e-12, 1e12
+    CHECK = 2
+    LOW, HIGH = 1e-6, 1e6
 
     def __init__(self, jacobians: Tensor, most: int):
         self.batch, self.size = jacobians.shape[1], jacobians.shape[-1]
@@ -173,7 +173,7 @@ class _Running:
             self._rescale()
 
     def _rescale(self) -> None:
-        norms = torch.linalg.vector_norm(self.view(), dim=(-2, -1))
+        norms = torch.linalg.vector_norm(self.view(), ord=torch.inf, dim=(-2, -1))  # squares of entries could overflow
         drifted = ((norms < self.LOW) | (norms > self.HIGH)) & (norms > 0)
         if bool(drifted.any()):
             factor = torch.where(drifted, norms, torch.ones_like(norms))

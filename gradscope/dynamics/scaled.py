@@ -41,7 +41,7 @@ class Scaled:
 
     def log_frobenius_norm(self) -> Float[Tensor, "*batch"]:
         """ln of the Frobenius norm, nats; -inf where exactly zero."""
-        return self.log_scale + torch.linalg.vector_norm(self.mantissa, dim=(-2, -1)).double().log()
+        return self.log_scale + torch.linalg.vector_norm(self.mantissa, dim=(-2, -1), dtype=torch.float64).log()
 
     def log_spectral_norm(self) -> Float[Tensor, "*batch"]:
         """ln of the largest singular value, nats; -inf where exactly zero.

@@ -288,3 +288,15 @@ def test_cells_that_cannot_be_measured_say_why():
     trace = unroll(Noisy("cut off"), draw(4, 2, 2))
     with pytest.raises(GradscopeError, match="not differentiable"):
         adjoints(trace, trace.states[-1].sum(-1)[None])
+
+
+@pytest.mark.parametrize("size", [4, 64])
+@pytest.mark.parametrize("scale", [0.003, 0.0101, 0.09, 0.11, 2.0, 9.0, 11.0, 90.0, 400.0])
+def test_float32_products_of_random_steps_agree_with_float64(size, scale):
+    """Around the borders of what is rescaled when: neither entries nor their squares may leave float32's range."""
+    jacobians = (scale * draw(40, 1, size, size)).float()
+    for norm in ("frobenius", "spectral"):
+        pairs = [(40, k) for k in range(0, 41, 5)] if norm == "spectral" else None
+        single = jacobian_log_norms(jacobians, norm=norm, pairs=pairs)
+        double = jacobian_log_norms(jacobians.double(), norm=norm, pairs=pairs)
+        torch.testing.assert_close(single, double, rtol=0, atol=1e-3, equal_nan=True)
