@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.dynamics.scaled import Scaled
+from gradscope.dynamics.scaled import Scaled, frobenius
 from gradscope.errors import GradscopeError
 from gradscope.trace import Trace
 
@@ -83,7 +83,9 @@ def jacobian_products(trace: Trace | Tensor, pairs: Sequence[tuple[int, int]]) -
     """
     jacobians = _jacobians(trace)
     for plan in _plans(jacobians, pairs):
-        yield from _sweep(jacobians, plan)
+        for ts, k, products in _sweep(jacobians, plan):
+            # the sweep goes on in the same memory: what is handed out is a copy
+            yield ts, k, Scaled(products.mantissa.clone(), products.log_scale.clone())
 
 
 class _Plan(NamedTuple):
@@ -173,7 +175,7 @@ class _Running:
             self._rescale()
 
     def _rescale(self) -> None:
-        norms = torch.linalg.vector_norm(self.view(), ord=torch.inf, dim=(-2, -1))  # squares of entries could overflow
+        norms = frobenius(self.view()).to(self.front.dtype)
         drifted = ((norms < self.LOW) | (norms > self.HIGH)) & (norms > 0)
         if bool(drifted.any()):
             factor = torch.where(drifted, norms, torch.ones_like(norms))

@@ -9,6 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 
+def frobenius(x: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "*batch"]:
+    """The Frobenius norm, in float64: summed in x's own dtype where the squares stay well inside its range, which is faster."""
+    norms = torch.linalg.vector_norm(x, dim=(-2, -1))
+    if x.dtype != torch.float64 and bool((~((norms > 1e-10) & (norms < 1e15))).any()):
+        norms = torch.linalg.vector_norm(x, dim=(-2, -1), dtype=torch.float64)
+    return norms.double()
+
+
 @dataclass(frozen=True)
 class Scaled:
     """The tensor mantissa * exp(log_scale).
@@ -41,7 +49,7 @@ class Scaled:
 
     def log_frobenius_norm(self) -> Float[Tensor, "*batch"]:
         """ln of the Frobenius norm, nats; -inf where exactly zero."""
-        return self.log_scale + torch.linalg.vector_norm(self.mantissa, dim=(-2, -1), dtype=torch.float64).log()
+        return self.log_scale + frobenius(self.mantissa).log()
 
     def log_spectral_norm(self) -> Float[Tensor, "*batch"]:
         """ln of the largest singular value, nats; -inf where exactly zero.

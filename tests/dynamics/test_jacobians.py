@@ -300,3 +300,15 @@ def test_float32_products_of_random_steps_agree_with_float64(size, scale):
         single = jacobian_log_norms(jacobians, norm=norm, pairs=pairs)
         double = jacobian_log_norms(jacobians.double(), norm=norm, pairs=pairs)
         torch.testing.assert_close(single, double, rtol=0, atol=1e-3, equal_nan=True)
+
+
+def test_growing_products_do_not_overflow_on_their_way():
+    found = jacobian_log_norms(8 * torch.ones(40, 1, 64, 64), norm="frobenius")
+    assert found[40, 0, 0] == pytest.approx(40 * math.log(8 * 64))
+
+
+def test_products_may_be_kept():
+    trace = unroll(build("lstm"), draw(6, 1, 3))
+    for ts, k, products in list(jacobian_products(trace, [(t, k) for t in range(7) for k in range(t + 1)])):
+        for t, product in zip(ts, products.matrix(), strict=True):
+            torch.testing.assert_close(product, jacobian_product(trace, t, k).matrix())
