@@ -83,7 +83,9 @@ def run(
     outcomes: dict[str, str] = {}
     try:
         with _observer(missing) as observer:
-            outcomes = run_sweep(loaded, directory, observer, workers=workers, scheduler=scheduler, device=device)
+            outcomes = run_sweep(
+                loaded, directory, observer, workers=workers, scheduler=scheduler, device=device, missing=missing
+            )
     except KeyboardInterrupt:
         click.echo(
             f"\ninterrupted: {len(directory.done())} of {len(loaded.trials)} trials are recorded; the same command goes "

@@ -56,6 +56,7 @@ def run_sweep(
     workers: int = 1,
     scheduler: str | None = None,
     device: str = "cpu",
+    missing: list[Trial] | None = None,
 ) -> dict[str, str]:
     """Run the trials that are missing; trial id -> solved, unsolved, diverged or failed.
 
@@ -66,12 +67,13 @@ def run_sweep(
         workers: 1 runs in this process, more in as many processes of a Dask LocalCluster.
         scheduler: address of a Dask scheduler to use instead; its workers must see the run directory under the same path.
         device: torch device of every trial.
+        missing: what ``prepare`` returned, where it has been called; None is to call it.
 
     Raises:
         RunDirectoryError: as ``RunDirectory.prepare``.
         KeyboardInterrupt: passed on; what is recorded stays, and a second run does the rest.
     """
-    missing = prepare(experiment, run, device)
+    missing = prepare(experiment, run, device) if missing is None else missing
     if not missing:
         return {}
     if scheduler is None and min(workers, len(missing)) <= 1:

@@ -66,7 +66,7 @@ def lag_contributions(
     kept: dict[str, list[Tensor]] = {name: [] for name in names}
     norms, cosines, dots = [], [], []
     last = trace.time - 1 if lags is None else min(lags, trace.time - 1)
-    for scale, _, parts in by_lag(trace, immediate_gradients(trace, losses), last):
+    for scale, parts in by_lag(trace, immediate_gradients(trace, losses), last):
         own = {name: parts[name].double() for name in names}
         norm = _norm(own)
         dot = sum(((own[name] * full[name]).sum() for name in names), start=norm.new_zeros(()))
@@ -157,7 +157,7 @@ def _truncated(
         return
     total: dict[str, Tensor] = {}
     wanted = [min(length, trace.time) for length in lengths]
-    for lag, (scale, _, parts) in enumerate(by_lag(trace, immediate_gradients(trace, losses), max(wanted) - 1)):
+    for lag, (scale, parts) in enumerate(by_lag(trace, immediate_gradients(trace, losses), max(wanted) - 1)):
         for name, value in parts.items():
             scaled = value * scale.exp().to(value.dtype)
             total[name] = total[name] + scaled if name in total else scaled
@@ -167,8 +167,8 @@ def _truncated(
 
 def by_lag(
     trace: Trace, current: Float[Tensor, "time+1 batch state"], last: int, block: slice | None = None
-) -> Iterator[tuple[Tensor, Tensor, dict[str, Tensor]]]:
-    """For lag = 0 .. last: (log scale, ln of the carried gradient's norm, G_lag over its scale).
+) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    """For lag = 0 .. last: (log scale, G_lag over its scale).
 
     b_k^(lag) = J_{k+1}^T b_{k+1}^(lag-1), for all k that still carry something at once. With ``block`` the weights' gradient is
     taken of that part of b alone, as if the other parts of s_k did not depend on the weights.
@@ -183,7 +183,7 @@ def by_lag(
             low, current = 1, current[1:]
         if low > high:
             zero = {name: torch.zeros_like(p) for name, p in trace.cell.named_parameters()}
-            yield scale, torch.full_like(scale, -torch.inf), zero
+            yield scale, zero
             continue
         largest = current.abs().max()
         if bool(largest > 0):
@@ -192,7 +192,7 @@ def by_lag(
         if block is not None:
             part = torch.zeros_like(current)
             part[..., block] = current[..., block]
-        yield scale, scale + torch.linalg.vector_norm(part.double()).log(), steps.by_parameters(part)
+        yield scale, steps.by_parameters(part)
         if lag < last:
             current = steps.vjp(current)[0]
             low, high = low - 1, high - 1

@@ -64,7 +64,7 @@ def path_contributions(
         own[..., place] = immediate[..., place]
         for end, target in trace.cell.blocks.items():
             rows, parts = [], {name: [] for name in names}
-            for scale, _, gradients in by_lag(trace, own, last, target):
+            for scale, gradients in by_lag(trace, own, last, target):
                 total = torch.stack([torch.linalg.vector_norm(gradients[name].double()) for name in names])
                 rows.append(torch.linalg.vector_norm(total).log() + scale)
                 if tensors:

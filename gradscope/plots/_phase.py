@@ -9,7 +9,7 @@ from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradscope.plots._plot import FAINT, INK, new_figure
+from gradscope.plots._plot import FAINT, INK, edges, new_figure
 
 
 def exponent_against_gain(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
@@ -44,14 +44,14 @@ def phase_map(frame: pd.DataFrame, critical: pd.DataFrame) -> Figure:
     # the variances are shown as equal rows, so that 0 and a logarithmic grid have their place alike
     rows = np.arange(len(table) + 1) - 0.5
     shown = ax.pcolormesh(
-        _edges(table.columns.to_numpy(dtype=float)), rows, table.to_numpy(), norm=norm, cmap="vlag_r", rasterized=True
+        edges(table.columns.to_numpy(dtype=float)), rows, table.to_numpy(), norm=norm, cmap="vlag_r", rasterized=True
     )
     ax.set_yticks(range(len(table)), [f"{v:g}" for v in table.index])
     ax.grid(False)
     if len(critical):
         places = [list(table.index).index(v) for v in critical["input_variance"]]
         ax.plot(critical["gain"], places, color=INK, marker="o", markersize=4, linewidth=1.3)
-        ax.set_xlim(_edges(table.columns.to_numpy(dtype=float))[[0, -1]])
+        ax.set_xlim(edges(table.columns.to_numpy(dtype=float))[[0, -1]])
     ax.set(xlabel="gain g", ylabel="input variance")
     figure.colorbar(shown, ax=ax, label="largest exponent (nats/step)")
     return figure
@@ -78,10 +78,3 @@ def spectra(frame: pd.DataFrame) -> Figure:
     figure.legend([Line2D([], [], color=shades[g]) for g in shown], [f"g = {g:g}" for g in shown], loc="outside lower center",
                   ncols=len(shown))  # fmt: skip
     return figure
-
-
-def _edges(points: np.ndarray) -> np.ndarray:
-    if len(points) == 1:
-        return np.array([points[0] - 0.5, points[0] + 0.5])
-    middle = (points[1:] + points[:-1]) / 2
-    return np.concatenate(([2 * points[0] - middle[0]], middle, [2 * points[-1] - middle[-1]]))

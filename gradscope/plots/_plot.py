@@ -157,6 +157,14 @@ def finish(axes: np.ndarray, shown: int, x: str, y: str) -> None:
             ax.set_ylabel(y)
 
 
+def edges(points: np.ndarray) -> np.ndarray:
+    """Borders of the cells of a mesh around ascending points: halfway between neighbours, and as far beyond the ends."""
+    if len(points) == 1:
+        return np.array([points[0] - 0.5, points[0] + 0.5])
+    middle = (points[1:] + points[:-1]) / 2
+    return np.concatenate(([2 * points[0] - middle[0]], middle, [2 * points[-1] - middle[-1]]))
+
+
 def plain(text: str) -> str:
     """A user's words, which are not mathematics between dollar signs."""
     return text.replace("$", r"\$")

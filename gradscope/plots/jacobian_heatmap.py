@@ -12,7 +12,7 @@ from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.plots._plot import Plot, finish, first_trials, new_figure, panels, wrapped
+from gradscope.plots._plot import Plot, edges, finish, first_trials, new_figure, panels, wrapped
 from gradscope.registry import register
 from gradscope.tables import Tables
 
@@ -53,8 +53,8 @@ class JacobianHeatmap(Plot):
             own = frame[frame["configuration"] == label].pivot(index="t", columns="k", values="log_spectral_norm")
             ax.set_facecolor("#d9dce0")
             ax.pcolormesh(
-                _edges(own.columns),
-                _edges(own.index),
+                edges(own.columns.to_numpy(dtype=float)),
+                edges(own.index.to_numpy(dtype=float)),
                 np.ma.masked_invalid(own.to_numpy(dtype=float)),
                 norm=norm,
                 cmap=colours,
@@ -76,9 +76,3 @@ class JacobianHeatmap(Plot):
             "t ≥ k, so the diagonal is lag 0. White is 1 (the gradient is kept), red less, blue more; grey is not defined "
             "(k > t) or exactly zero."
         )
-
-
-def _edges(points: pd.Index) -> np.ndarray:
-    values = points.to_numpy(dtype=float)
-    middle = (values[1:] + values[:-1]) / 2
-    return np.concatenate(([values[0] - (middle[0] - values[0])], middle, [values[-1] + (values[-1] - middle[-1])]))

@@ -11,6 +11,7 @@ from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
+from matplotlib.figure import Figure
 
 from gradscope import registry, tables
 from gradscope.options import component
@@ -96,17 +97,28 @@ def _draw(plot: Plot, loaded: tables.Tables, folder: Path) -> Shown:
             raise LookupError("the run recorded nothing that it could show")
         with styled():
             figure = plot.draw(loaded)
-            svg, png = io.BytesIO(), io.BytesIO()
-            figure.savefig(svg, format="svg", metadata={"Date": None})
-            figure.savefig(png, format="png")
+            images = rendered(figure)
     except Exception as error:
         reason = str(error) if isinstance(error, LookupError) else f"{type(error).__name__}: {error}"
         return Shown(plot.name, plot.title, "", "", 0, f"This figure could not be drawn: {reason}.")
-    write_atomically(folder / f"{plot.name}.svg", svg.getvalue())
-    write_atomically(folder / f"{plot.name}.png", png.getvalue())
     write_atomically(folder / f"{plot.name}.csv", data.to_csv(index=False).encode())
-    image = "data:image/svg+xml;base64," + base64.b64encode(svg.getvalue()).decode()
-    return Shown(plot.name, plot.title, plot.caption(loaded), image, round(116 * figure.get_size_inches()[0]))
+    return saved(figure, images, plot.name, plot.title, plot.caption(loaded), folder)
+
+
+def rendered(figure: Figure) -> dict[str, bytes]:
+    """The figure as svg and png, by that name."""
+    images = {"svg": io.BytesIO(), "png": io.BytesIO()}
+    figure.savefig(images["svg"], format="svg", metadata={"Date": None})
+    figure.savefig(images["png"], format="png")
+    return {suffix: stream.getvalue() for suffix, stream in images.items()}
+
+
+def saved(figure: Figure, images: dict[str, bytes], name: str, title: str, caption: str, folder: Path) -> Shown:
+    """Put the images beside each other in ``folder``; what the page needs of them."""
+    for suffix, content in images.items():
+        write_atomically(folder / f"{name}.{suffix}", content)
+    image = "data:image/svg+xml;base64," + base64.b64encode(images["svg"]).decode()
+    return Shown(name, title, caption, image, round(116 * figure.get_size_inches()[0]))
 
 
 def _causes(loaded: tables.Tables) -> list[dict[str, Any]]:

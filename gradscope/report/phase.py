@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ from matplotlib.figure import Figure
 from gradscope.plots import _phase
 from gradscope.plots._plot import styled
 from gradscope.records import write_atomically
-from gradscope.report.page import Shown, environment
+from gradscope.report.page import Shown, environment, rendered, saved
 
 
 def write_phase_report(
@@ -50,13 +48,7 @@ def write_phase_report(
 
 
 def _shown(figure: Figure, name: str, title: str, folder: Path, caption: str) -> Shown:
-    svg, png = io.BytesIO(), io.BytesIO()
-    figure.savefig(svg, format="svg", metadata={"Date": None})
-    figure.savefig(png, format="png")
-    write_atomically(folder / "figures" / f"{name}.svg", svg.getvalue())
-    write_atomically(folder / "figures" / f"{name}.png", png.getvalue())
-    image = "data:image/svg+xml;base64," + base64.b64encode(svg.getvalue()).decode()
-    return Shown(name, title, caption, image, round(116 * figure.get_size_inches()[0]))
+    return saved(figure, rendered(figure), name, title, caption, folder / "figures")
 
 
 def _verdict(frame: pd.DataFrame) -> list[str]:
