@@ -5,7 +5,6 @@ from gradscope.dynamics.fixed_points import FixedPoints, fixed_points
 from gradscope.dynamics.horizon import MemoryHorizon, memory_horizon
 from gradscope.dynamics.jacobians import (
     Norm,
-    jacobian_log_norms,
     jacobian_product,
     jacobian_products,
     log_norm,
@@ -21,6 +20,7 @@ from gradscope.dynamics.lyapunov import (
 )
 from gradscope.dynamics.mean_field import MeanField, critical_gain, mean_field
 from gradscope.dynamics.non_normality import NonNormality, non_normality
+from gradscope.dynamics.norms import jacobian_log_norms
 from gradscope.dynamics.paths import PathContributions, gate_contributions, path_contributions
 from gradscope.dynamics.saturation import saturated
 from gradscope.dynamics.scaled import Scaled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -18,8 +19,6 @@ Norm = Literal["spectral", "frobenius"]
 Block = str | Callable[[Tensor], Tensor]
 #: bytes that the products held at one time may take
 MEMORY_BUDGET = 512 * 2**20
-#: bytes of products that a processor's caches hold well
-_NEAR = 4 * 2**20
 
 
 def step_jacobians(trace: Trace) -> Float[Tensor, "time batch state state"]:
@@ -28,13 +27,14 @@ def step_jacobians(trace: Trace) -> Float[Tensor, "time batch state state"]:
     Closed form for the built-in cells, torch.func for any other; computed once for a trace.
 
     Raises:
-        GradscopeError: if the trace has no step, or a Jacobian is not finite.
+        GradscopeError: if the trace has no step, a Jacobian is not finite, or all of them do not fit into memory.
     """
 
     def make() -> Tensor:
         if trace.time == 0:
             raise GradscopeError("the trace is empty: a Jacobian needs at least one step")
         states = trace.states.detach()
+        _check_room(states)
         jacobians = trace.cell.jacobian(trace.inputs, states[:-1], states[1:])
         # a finite sum has finite terms; only an infinite one needs the look at each
         if not bool(jacobians.sum().isfinite()) and not bool(torch.isfinite(jacobians).all()):
@@ -46,6 +46,21 @@ def step_jacobians(trace: Trace) -> Float[Tensor, "time batch state state"]:
         return jacobians
 
     return trace.memo("step_jacobians", make)
+
+
+def _check_room(states: Tensor) -> None:
+    steps, batch, size = states.shape
+    needed = (steps - 1) * batch * size**2 * states.element_size()
+    if states.is_cuda:
+        there = torch.cuda.mem_get_info(states.device)[1]
+    else:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 2**63
+    if needed > there:
+        raise GradscopeError(
+            f"the step Jacobians of {steps - 1} steps, {batch} sequences and a state of {size} take {needed / 2**30:.0f} GiB, "
+            f"and {states.device} has {there / 2**30:.0f}: take fewer sequences or steps, or a quantity that forms none or a "
+            "few at a time (top_singular_values, lyapunov_spectrum with k, adjoints, lag_contributions)"
+        )
 
 
 def jacobian_product(trace: Trace | Tensor, t: int, k: int) -> Scaled:
@@ -62,7 +77,7 @@ def jacobian_product(trace: Trace | Tensor, t: int, k: int) -> Scaled:
     Raises:
         GradscopeError: unless 0 <= k <= t <= time.
     """
-    jacobians = _jacobians(trace)
+    jacobians = all_jacobians(trace)
     if not 0 <= k <= t <= len(jacobians):
         raise GradscopeError(f"J_{{t:k}} needs 0 <= k <= t <= {len(jacobians)}, got t = {t}, k = {k}")
     product = Scaled.of(_identity(jacobians) if t == k else jacobians[t - 1])
@@ -71,18 +86,20 @@ def jacobian_product(trace: Trace | Tensor, t: int, k: int) -> Scaled:
     return product
 
 
-def jacobian_products(trace: Trace | Tensor, pairs: Sequence[tuple[int, int]]) -> Iterator[tuple[list[int], int, Scaled]]:
+def jacobian_products(
+    trace: Trace | Tensor, pairs: Sequence[tuple[int, int]], *, memory_budget: int = MEMORY_BUDGET
+) -> Iterator[tuple[list[int], int, Scaled]]:
     """J_{t:k} for many (t, k), grouped by k from the latest to the earliest: yields (ts, k, products).
 
     ``products`` has shape ``(len(ts), batch, state, state)``. Steps between neighbouring points are multiplied once and
     shared, and every t advances in one batched product, so all pairs of n points cost n^2 / 2 matrix products. The ts are
-    split so that the products held at one time fit ``MEMORY_BUDGET``.
+    split so that the products held at one time fit ``memory_budget`` bytes; one t at least is in hand.
 
     Raises:
         GradscopeError: unless 0 <= k <= t <= time for every pair.
     """
-    jacobians = _jacobians(trace)
-    for plan in _plans(jacobians, pairs):
+    jacobians = all_jacobians(trace)
+    for plan in _plans(jacobians, pairs, memory_budget):
         for ts, k, products in _sweep(jacobians, plan):
             # the sweep goes on in the same memory: what is handed out is a copy
             yield ts, k, Scaled(products.mantissa.clone(), products.log_scale.clone())
@@ -96,13 +113,21 @@ class _Plan(NamedTuple):
     points: list[int]
 
 
-def _plans(jacobians: Tensor, pairs: Sequence[tuple[int, int]]) -> list[_Plan]:
-    """One plan for as many ts as fit the memory budget."""
-    time = len(jacobians)
+def check_pairs(pairs: Sequence[tuple[int, int]], time: int) -> None:
+    """Every pair has 0 <= k <= t <= time.
+
+    Raises:
+        GradscopeError: if not.
+    """
     for t, k in pairs:
         if not 0 <= k <= t <= time:
             raise GradscopeError(f"J_{{t:k}} needs 0 <= k <= t <= {time}, got t = {t}, k = {k}")
-    room = max(1, MEMORY_BUDGET // (4 * jacobians[0].numel() * jacobians.element_size()))
+
+
+def _plans(jacobians: Tensor, pairs: Sequence[tuple[int, int]], budget: int) -> list[_Plan]:
+    """One plan for as many ts as fit the memory budget."""
+    check_pairs(pairs, len(jacobians))
+    room = max(1, budget // (4 * jacobians[0].numel() * jacobians.element_size()))
     anchors = sorted({t for t, _ in pairs}, reverse=True)
     plans = []
     for start in range(0, len(anchors), room):
@@ -207,63 +232,12 @@ class _Running:
         self.log_scale[:, : len(index)] = scale
 
 
-def jacobian_log_norms(
-    trace: Trace | Tensor,
-    *,
-    norm: Norm = "spectral",
-    block: Block = "state",
-    anchors: Sequence[int] | None = None,
-    lags: Sequence[int] | None = None,
-    pairs: Sequence[tuple[int, int]] | None = None,
-) -> Float[Tensor, "time+1 time+1 batch"]:
-    """ln ||J_{t:k}|| at [t, k], nats; -inf where exactly zero, NaN for k > t and for pairs not asked for.
-
-    With ``anchors`` or ``lags``, for long sequences, the table is ``(anchors, lags, batch)`` instead: ln ||J_{t:t-lag}||, NaN
-    where lag > t.
-
-    Args:
-        trace: a trace, or step Jacobians ``(time, batch, state, state)``.
-        norm: of the matrix, spectral or frobenius.
-        block: ``state``; ``hidden`` for ||dh_t/dh_k||; a part of the state by its name, such as ``c``; or a function that
-            takes a part along the last axis. The norm is of that block of the full product, never of a product of blocks.
-        anchors: later steps t; None with ``lags`` is the last step.
-        lags: lags; None with ``anchors`` is all, 0 .. time.
-        pairs: the (t, k) wanted; None is all with k <= t.
+def part_of(trace: Trace | Tensor, block: Block) -> Callable[[Tensor], Tensor] | None:
+    """What takes a block of the state along the last axis; None for the whole.
 
     Raises:
-        GradscopeError: for a t, k, lag or block that does not exist.
+        GradscopeError: for a name that the state does not have.
     """
-    jacobians = _jacobians(trace)
-    part = _part(trace, block)
-    time = len(jacobians)
-    if anchors is not None or lags is not None:
-        anchors, lags = [time] if anchors is None else list(anchors), range(time + 1) if lags is None else list(lags)
-        if any(lag < 0 for lag in lags):
-            raise GradscopeError(f"a lag is at least 0, got {min(lags)}")
-        chosen = [(t, t - lag) for t in anchors for lag in lags if lag <= t]
-        table = _table(jacobians, norm, part, chosen)
-        rows, columns = torch.tensor(list(anchors))[:, None], torch.tensor(list(lags))[None, :]
-        found = table[rows, (rows - columns).clamp_min(0)]
-        return torch.where((columns <= rows)[..., None].to(found.device), found, torch.nan)
-    return _table(jacobians, norm, part, [(t, k) for t in range(time + 1) for k in range(t + 1)] if pairs is None else pairs)
-
-
-def _table(jacobians: Tensor, norm: Norm, part: Any, pairs: Sequence[tuple[int, int]]) -> Tensor:
-    time, batch = jacobians.shape[:2]
-    table = torch.full((time + 1, time + 1, batch), torch.nan, dtype=torch.float64, device=jacobians.device)
-    # as many sequences at a time as keep the products in hand near the processor
-    one = max(1, len({t for t, _ in pairs}) * jacobians[0, 0].numel() * jacobians.element_size())
-    group = batch if jacobians.is_cuda else max(1, min(batch, _NEAR // one))
-    plans = _plans(jacobians[:, :group], pairs)
-    for first in range(0, batch, group):
-        here = slice(first, first + group)
-        for plan in plans:
-            for ts, k, products in _sweep(jacobians[:, here], plan):
-                table[ts, k, here] = log_norm(products, norm, part)
-    return table
-
-
-def _part(trace: Trace | Tensor, block: Block) -> Callable[[Tensor], Tensor] | None:
     if not isinstance(block, str):
         return block
     if block == "state":
@@ -286,7 +260,8 @@ def log_norm(products: Scaled, norm: Norm, block: Callable[[Tensor], Tensor] | N
     return products.log_spectral_norm() if norm == "spectral" else products.log_frobenius_norm()
 
 
-def _jacobians(trace: Trace | Tensor) -> Tensor:
+def all_jacobians(trace: Trace | Tensor) -> Tensor:
+    """Those of a trace, or those given."""
     return trace if isinstance(trace, Tensor) else step_jacobians(trace)
 
 

@@ -18,6 +18,7 @@ from gradscope import (
     unroll,
 )
 from gradscope.dynamics import log_norm
+from gradscope.trace import Trace
 from tests.conftest import build, draw
 
 
@@ -140,13 +141,22 @@ def test_any_set_of_pairs(pairs):
         assert abs(value - jacobian_product(trace, t, k).log_spectral_norm()[0]) < 1e-11
 
 
-def test_a_small_memory_budget_changes_nothing(monkeypatch):
-    from gradscope.dynamics import jacobians
-
+def test_a_small_memory_budget_changes_nothing():
     trace = unroll(build("lstm"), draw(10, 2, 3))
-    whole = jacobian_log_norms(trace)
-    monkeypatch.setattr(jacobians, "MEMORY_BUDGET", 1)
-    torch.testing.assert_close(jacobian_log_norms(trace), whole, equal_nan=True)
+    pairs = [(t, k) for t in range(11) for k in range(t + 1)]
+    found = {}
+    for ts, k, products in jacobian_products(trace, pairs, memory_budget=1):
+        assert len(ts) == 1
+        found[ts[0], k] = products.log_spectral_norm()[0]
+    for t, k in pairs:
+        torch.testing.assert_close(found[t, k], jacobian_product(trace, t, k).log_spectral_norm(), rtol=0, atol=1e-11)
+
+
+def test_step_jacobians_that_do_not_fit_into_memory_are_refused_before_anything_is_tried():
+    cell = build("rnn", 1, 2)
+    huge = torch.zeros(1, 1, 1).expand(2**20 + 1, 2**10, 2**12)  # a view: no memory of its own
+    with pytest.raises(GradscopeError, match=r"GiB.*top_singular_values"):
+        step_jacobians(Trace(cell, torch.zeros(1, 1, 1).expand(2**20, 2**10, 1), huge))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
