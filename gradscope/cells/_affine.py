@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Callable, Collection
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -303,14 +304,18 @@ class AffineLinearisation(Linearisation):
         return found
 
     @torch.no_grad()
-    def by_parameters(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Tensor]:
+    def by_parameters(
+        self, cotangent: Float[Tensor, "time batch state"], names: Collection[str] | None = None
+    ) -> dict[str, Tensor]:
         """d_x^T x, d_h^T h_{t-1}, and the sums of d_x and d_h."""
         d_h, d_x = (d.flatten(0, -2) for d in self._to_gates(cotangent))
-        hidden = self.cell.hidden(self.s_prev).flatten(0, -2)
-        found = {"weight_ih": d_x.mT @ self.x.flatten(0, -2), "weight_hh": d_h.mT @ hidden}
+        ways: dict[str, Callable[[], Tensor]] = {
+            "weight_ih": lambda: d_x.mT @ self.x.flatten(0, -2),
+            "weight_hh": lambda: d_h.mT @ self.cell.hidden(self.s_prev).flatten(0, -2),
+        }
         if self.cell.bias_ih is not None:
-            found |= {"bias_ih": d_x.sum(0), "bias_hh": d_h.sum(0)}
-        return found
+            ways |= {"bias_ih": lambda: d_x.sum(0), "bias_hh": lambda: d_h.sum(0)}
+        return {name: way() for name, way in ways.items() if names is None or name in names}
 
     def at(self, steps: slice) -> AffineLinearisation:
         """Views of these steps."""

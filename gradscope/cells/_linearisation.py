@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,8 +30,10 @@ class Linearisation(ABC):
         """J_t v, and (ds_t/dx_t) w more where a tangent of the inputs is given."""
 
     @abstractmethod
-    def by_parameters(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Tensor]:
-        """sum over steps and batch of a_t^T d+s_t/dW, for every parameter by name."""
+    def by_parameters(
+        self, cotangent: Float[Tensor, "time batch state"], names: Collection[str] | None = None
+    ) -> dict[str, Tensor]:
+        """sum over steps and batch of a_t^T d+s_t/dW, for the parameters named, or for all."""
 
     def vjp_by_gate(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Float[Tensor, "time batch state"]]:
         """J_t^T a taken apart by where it passes: through each gate's recurrent weights, or directly from state to state.
@@ -75,12 +78,17 @@ class AutogradLinearisation(Linearisation):
                 self.cell.forward, (x, s_prev), (torch.zeros_like(x) if by_input is None else by_input, tangent)
             )[1]
 
-    def by_parameters(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Tensor]:
+    def by_parameters(
+        self, cotangent: Float[Tensor, "time batch state"], names: Collection[str] | None = None
+    ) -> dict[str, Tensor]:
         """By one backward pass."""
+        chosen = {name: value for name, value in self.named.items() if names is None or name in names}
+        if not chosen:
+            return {}
         found = torch.autograd.grad(
-            self.after, list(self.named.values()), cotangent, retain_graph=True, materialize_grads=True, allow_unused=True
+            self.after, list(chosen.values()), cotangent, retain_graph=True, materialize_grads=True, allow_unused=True
         )
-        return dict(zip(self.named, found, strict=True))
+        return dict(zip(chosen, found, strict=True))
 
     def at(self, steps: slice) -> AutogradLinearisation:
         """Linearised anew."""

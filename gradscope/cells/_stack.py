@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -240,14 +240,18 @@ class StackLinearisation(Linearisation):
                 found[name + suffix][..., place] = value
         return found
 
-    def by_parameters(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Tensor]:
+    def by_parameters(
+        self, cotangent: Float[Tensor, "time batch state"], names: Collection[str] | None = None
+    ) -> dict[str, Tensor]:
         """Names carry the layer as in the stack's own parameters: ``cells.0.weight_hh``."""
-        arriving, _, _ = self._totals(cotangent)
-        return {
-            f"cells.{index}.{name}": value
-            for index, (layer, own) in enumerate(zip(self.layers, arriving, strict=True))
-            for name, value in layer.by_parameters(own).items()
-        }
+        arriving = [cotangent] if len(self.layers) == 1 else self._totals(cotangent)[0]
+        found: dict[str, Tensor] = {}
+        for index, (layer, own) in enumerate(zip(self.layers, arriving, strict=True)):
+            prefix = f"cells.{index}."
+            inner = None if names is None else {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+            if inner is None or inner:
+                found |= {prefix + name: value for name, value in layer.by_parameters(own, inner).items()}
+        return found
 
     def at(self, steps: slice) -> StackLinearisation:
         """Of these steps."""

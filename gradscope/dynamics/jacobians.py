@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -17,6 +17,8 @@ from gradscope.trace import Trace
 Norm = Literal["spectral", "frobenius"]
 #: a part of the state: by name, or as a function that takes it along the last axis
 Block = str | Callable[[Tensor], Tensor]
+#: what takes a part of the state along the last axis; None for all of it
+Part = Callable[[Tensor], Tensor] | None
 #: bytes that the products held at one time may take
 MEMORY_BUDGET = 512 * 2**20
 
@@ -232,7 +234,7 @@ class _Running:
         self.log_scale[:, : len(index)] = scale
 
 
-def part_of(trace: Trace | Tensor, block: Block) -> Callable[[Tensor], Tensor] | None:
+def part_of(trace: Trace | Tensor, block: Block) -> Part:
     """What takes a block of the state along the last axis; None for the whole.
 
     Raises:
@@ -253,7 +255,7 @@ def part_of(trace: Trace | Tensor, block: Block) -> Callable[[Tensor], Tensor] |
     return lambda s: s[..., place]
 
 
-def log_norm(products: Scaled, norm: Norm, block: Callable[[Tensor], Tensor] | None = None) -> Float[Tensor, "*batch"]:
+def log_norm(products: Scaled, norm: Norm, block: Part = None) -> Float[Tensor, "*batch"]:
     """ln of the norm of ``products``, or of one block of them."""
     if block is not None:
         products = Scaled(block(block(products.mantissa).mT).mT, products.log_scale)

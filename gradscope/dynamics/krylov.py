@@ -37,7 +37,9 @@ def log_top_singular_value(
     return 0.5 * theta.clamp_min(0).log().permute(1, 2, 0), sure.permute(1, 2, 0)
 
 
-def _bidiagonalise(x: Float[Tensor, "batch ts rows inner"], y: Float[Tensor, "batch ks inner columns"]) -> tuple[Tensor, Tensor]:
+def _bidiagonalise(
+    x: Float[Tensor, "batch ts rows inner"], y: Float[Tensor, "batch ks inner columns"]
+) -> tuple[Tensor, Tensor]:
     """M = X Y: alpha u' = M v - beta u and beta' v' = M^T u' - alpha v, for all pairs in step; ``(batch, ts, ks)``."""
     batch, ts, ks = len(x), x.shape[1], y.shape[1]
     start = torch.randn(y.shape[-1], generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(y)
@@ -76,7 +78,7 @@ def _unit(vectors: Tensor, largest: Tensor) -> tuple[Tensor, Tensor]:
     return vectors.mul_(torch.where(norms > 0, 1 / norms, 0)), norms
 
 
-def _top_ritz(alphas: Float[Tensor, "m *pairs"], betas: Float[Tensor, "m *pairs"]) -> tuple[Tensor, Tensor]:
+def _top_ritz(alphas: Float[Tensor, "steps batch ts ks"], betas: Float[Tensor, "steps batch ts ks"]) -> tuple[Tensor, Tensor]:
     """The largest eigenvalue of T = B^T B (B bidiagonal: alphas on the diagonal, betas beside it) and a bound of its error.
 
     The pivots d_i of T - z are all negative exactly above it: bisection, then Newton's method from above on their product,

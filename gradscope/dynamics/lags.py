@@ -5,7 +5,7 @@ dL/dW = sum_lag G_lag,    G_lag = sum_t (dl_t/ds_t) J_{t:t-lag} (d+s_{t-lag}/dW)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -66,7 +66,7 @@ def lag_contributions(
     kept: dict[str, list[Tensor]] = {name: [] for name in names}
     norms, cosines, dots = [], [], []
     last = trace.time - 1 if lags is None else min(lags, trace.time - 1)
-    for scale, parts in by_lag(trace, immediate_gradients(trace, losses), last):
+    for scale, parts in by_lag(trace, immediate_gradients(trace, losses), last, names=names):
         own = {name: parts[name].double() for name in names}
         norm = _norm(own)
         dot = sum(((own[name] * full[name]).sum() for name in names), start=norm.new_zeros(()))
@@ -166,12 +166,17 @@ def _truncated(
 
 
 def by_lag(
-    trace: Trace, current: Float[Tensor, "time+1 batch state"], last: int, block: slice | None = None
+    trace: Trace,
+    current: Float[Tensor, "time+1 batch state"],
+    last: int,
+    block: slice | None = None,
+    names: Collection[str] | None = None,
 ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
     """For lag = 0 .. last: (log scale, G_lag over its scale).
 
     b_k^(lag) = J_{k+1}^T b_{k+1}^(lag-1), for all k that still carry something at once. With ``block`` the weights' gradient is
-    taken of that part of b alone, as if the other parts of s_k did not depend on the weights.
+    taken of that part of b alone, as if the other parts of s_k did not depend on the weights; with ``names`` of those
+    parameters alone.
     """
     linear = linearised(trace)
     scale = torch.zeros((), dtype=torch.float64, device=current.device)
@@ -182,17 +187,17 @@ def by_lag(
         if low == 0:  # the initial state uses no weight
             low, current = 1, current[1:]
         if low > high:
-            zero = {name: torch.zeros_like(p) for name, p in trace.cell.named_parameters()}
+            zero = {n: torch.zeros_like(p) for n, p in trace.cell.named_parameters() if names is None or n in names}
             yield scale, zero
             continue
         largest = current.abs().max()
-        if bool(largest > 0):
+        if bool((largest > 0) & ((largest < 1e-6) | (largest > 1e6) | (lag == 0))):
             current, scale = current / largest, scale + largest.double().log()
         steps, part = linear.at(slice(low - 1, high)), current
         if block is not None:
             part = torch.zeros_like(current)
             part[..., block] = current[..., block]
-        yield scale, steps.by_parameters(part)
+        yield scale, steps.by_parameters(part, names)
         if lag < last:
             current = steps.vjp(current)[0]
             low, high = low - 1, high - 1

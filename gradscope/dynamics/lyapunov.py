@@ -19,8 +19,8 @@ from gradscope.trace import Trace
 
 #: ln of the spread between the first and last column of Q at which it is re-orthonormalised: six digits are left of sixteen
 _SAFE_SPREAD = 22.0
-#: bytes of step Jacobians made at a time
-_CHUNK = 256 * 2**20
+#: bytes of step Jacobians made at a time: what fits a cache costs no fresh memory
+_CHUNK = 2 * 2**20
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,8 @@ def _safe_interval(diagonal: Tensor, taken: int) -> int:
 
 def _rank_bound(jacobian: Tensor) -> int:
     """No more than its rows and columns that are not all zero: exact, as the dead units of a relu layer are."""
+    if int(torch.count_nonzero(jacobian)) == jacobian.numel():
+        return jacobian.shape[-1]
     nonzero = jacobian != 0
     return int(torch.minimum(nonzero.any(-1).sum(-1), nonzero.any(-2).sum(-1)).max())
 

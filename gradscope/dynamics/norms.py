@@ -7,8 +7,8 @@ about n log2 n products where one by one they take n^2 / 2. A pair is then
 - for the Frobenius norm an inner product of two Gram matrices, ||X_t Y_k||^2 = <X_t^T X_t, Y_k Y_k^T>, in float64;
 - for the spectral norm the top singular value of v -> X_t (Y_k v), by Golub-Kahan-Lanczos on all pairs at once.
 
-Where cancellation in the inner product would cost digits, or Lanczos has not converged to its tolerance, the product of that pair
-is formed after all. Every X, Y and product carries a log scale.
+Where cancellation in the inner product would cost digits, or Lanczos has not converged, the product of that pair is
+formed after all. Every X, Y and product carries a log scale.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from gradscope.dynamics.jacobians import (
     MEMORY_BUDGET,
     Block,
     Norm,
+    Part,
     all_jacobians,
     check_pairs,
     jacobian_product,
@@ -37,7 +38,7 @@ from gradscope.errors import GradscopeError
 from gradscope.trace import Trace
 
 #: points of a block whose pairs are formed one by one, by norm
-_DIRECT = {"frobenius": 8, "spectral": 16}
+_DIRECT: dict[Norm, int] = {"frobenius": 8, "spectral": 16}
 #: ||X||_F^2 ||Y||_F^2 / ||X Y||_F^2 up to which the inner product of Gram matrices keeps the digits of its arguments
 _CANCELLATION = {torch.float32: 1e6, torch.float64: 1e3}
 #: a chain of products is rescaled when its norm leaves this range
@@ -72,7 +73,7 @@ def jacobian_log_norms(
         memory_budget: bytes that products held at one time may take, beside the step Jacobians and the table itself.
 
     Raises:
-        GradscopeError: for a t, k, lag or block that does not exist, or a state of which not even a few products fit the budget.
+        GradscopeError: for a t, k, lag or block that does not exist, or a state too large for the budget.
     """
     jacobians = all_jacobians(trace)
     part = part_of(trace, block)
@@ -90,7 +91,7 @@ def jacobian_log_norms(
     return _table(jacobians, norm, part, every if pairs is None else pairs, memory_budget)
 
 
-def _table(jacobians: Tensor, norm: Norm, part: Block | None, pairs: Sequence[tuple[int, int]], budget: int) -> Tensor:
+def _table(jacobians: Tensor, norm: Norm, part: Part, pairs: Sequence[tuple[int, int]], budget: int) -> Tensor:
     time, batch, size = jacobians.shape[:3]
     check_pairs(pairs, time)
     table = torch.full((time + 1, time + 1, batch), torch.nan, dtype=torch.float64, device=jacobians.device)
@@ -140,8 +141,9 @@ class _Points(NamedTuple):
 class _Halving:
     """One table over the points, ``(points, points, batch)``: blocks of neighbours directly, all else by halves."""
 
-    def __init__(self, jacobians: Tensor, points: _Points, norm: Norm, part: Block | None, budget: int):
-        self.jacobians, self.norm, self.part, self.budget = jacobians, norm, part, budget
+    def __init__(self, jacobians: Tensor, points: _Points, norm: Norm, part: Part, budget: int):
+        self.norm: Norm = norm
+        self.jacobians, self.part, self.budget = jacobians, part, budget
         self.points, self.count = points.at, len(points.at)
         self.batch, self.size = jacobians.shape[1], jacobians.shape[-1]
         self.wanted = points.wanted.to(jacobians.device)
@@ -164,7 +166,7 @@ class _Halving:
         """The table, entry [i, j] of points i >= j."""
         identity = torch.eye(self.size, dtype=self.jacobians.dtype, device=self.jacobians.device)
         whole = Scaled(identity[None], torch.zeros(1, dtype=torch.float64, device=identity.device))
-        self.table.diagonal(dim1=0, dim2=1).fill_(float(log_norm(whole, self.norm, self.part)))  # type: ignore[arg-type]
+        self.table.diagonal(dim1=0, dim2=1).fill_(float(log_norm(whole, self.norm, self.part)))
         direct = _DIRECT[self.norm]
         self._blocks(range(0, self.count, direct), direct)
         half = direct
@@ -207,7 +209,10 @@ class _Halving:
 
     def _rectangle(self, starts: Tensor, half: int, later_half: int) -> None:
         starts = starts.to(self.table.device)
-        rows, columns = starts[:, None] + half + torch.arange(later_half).to(starts), starts[:, None] + torch.arange(half).to(starts)
+        rows, columns = (
+            starts[:, None] + half + torch.arange(later_half).to(starts),
+            starts[:, None] + torch.arange(half).to(starts),
+        )
         wanted = self.wanted[rows[:, :, None], columns[:, None, :]].permute(1, 2, 0)  # (ts, ks, rectangles)
         if not bool(wanted.any()):
             return
@@ -249,7 +254,7 @@ class _Halving:
     def _pairs(self, later: Scaled, earlier: Scaled, wanted: Tensor) -> Float[Tensor, "ts ks batch"]:
         x, y = later.mantissa, earlier.mantissa
         if self.part is not None:
-            x, y = self.part(x.mT).mT, self.part(y)  # type: ignore[operator]
+            x, y = self.part(x.mT).mT, self.part(y)
         found, sure = _by_gram(x, y) if self.norm == "frobenius" else log_top_singular_value(x, y)
         rest = (~sure & wanted).nonzero()
         room = max(1, min(4096, self.budget // (2 * self.size**2 * (x.element_size() + 16))))

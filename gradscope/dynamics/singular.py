@@ -153,13 +153,13 @@ def top_singular_values(
     inputs, states = trace.inputs[k:t, one], trace.states.detach()[k : t + 1, one]
     scales = np.zeros(t - k)
 
-    def step(i: int) -> Any:
-        return trace.cell.linearise(inputs[i : i + 1], states[i : i + 1], states[i + 1 : i + 2])
+    linear = trace.cell.linearise(inputs, states[:-1], states[1:])
+    steps = [linear.at(slice(i, i + 1)) for i in range(t - k)]
 
     def forward(vector: np.ndarray, *, measure: bool = False) -> np.ndarray:
         v = torch.as_tensor(vector.reshape(1, 1, -1)).to(states)
         for i in range(t - k):
-            v = step(i).jvp(v)
+            v = steps[i].jvp(v)
             if measure:
                 scales[i] = math.log(max(float(v.norm()), 1e-300))
             v = v * math.exp(-scales[i])
@@ -168,7 +168,7 @@ def top_singular_values(
     def backward(vector: np.ndarray) -> np.ndarray:
         a = torch.as_tensor(vector.reshape(1, 1, -1)).to(states)
         for i in range(t - k - 1, -1, -1):
-            a = step(i).vjp(a)[0] * math.exp(-scales[i])
+            a = steps[i].vjp(a)[0] * math.exp(-scales[i])
         return a.double().cpu().numpy().ravel()
 
     start = np.random.default_rng(0).standard_normal(size)

@@ -47,7 +47,9 @@ def test_a_block_of_the_product(norm):
     trace = unroll(build("lstm", 2, 30), draw(40, 2, 2))
     for name, part in (("h", slice(0, 30)), ("c", slice(30, 60))):
         expected = one_by_one(step_jacobians(trace), norm, part)
-        torch.testing.assert_close(jacobian_log_norms(trace, norm=norm, block=name), expected, rtol=0, atol=1e-10, equal_nan=True)
+        torch.testing.assert_close(
+            jacobian_log_norms(trace, norm=norm, block=name), expected, rtol=0, atol=1e-10, equal_nan=True
+        )
 
 
 @pytest.mark.parametrize("norm", ["spectral", "frobenius"])
@@ -72,7 +74,7 @@ def test_a_small_budget_changes_nothing(norm):
 
 
 def test_a_state_beyond_the_budget_is_named():
-    with pytest.raises(GradscopeError, match="50 x 50 take .* memory_budget"):
+    with pytest.raises(GradscopeError, match=r"50 x 50 take .* memory_budget"):
         jacobian_log_norms(draw(20, 1, 50, 50), memory_budget=1000)
 
 
