@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from gradscope import GradscopeError, Stack, adjoints, registry, unroll
+from gradscope import GradscopeError, Stack, adjoints, registry, step_jacobians, unroll
 from gradscope.dynamics import windows
 from tests.conftest import build, draw
 
@@ -30,6 +30,29 @@ def test_total_gradient_is_autograds(name, layers):
     loss = (cell.hidden(torch.stack(states)) * weights).sum()
     for mine, theirs in zip(ours, torch.autograd.grad(loss, states), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", registry.names("cell"))
+def test_real_time_recurrent_learning_gives_the_same_gradient(name):
+    """RTRL at fixed weights: carry ds_t/dW = J_t ds_{t-1}/dW + d+s_t/dW forward, add (dl_t/ds_t) ds_t/dW; no step goes back."""
+    cell = build(name, 2, 3)
+    trace = unroll(cell, draw(6, 1, 2))
+    opened = cell.unroll(trace.inputs, trace.states[0].detach())
+    expected = torch.autograd.grad(opened[1:].square().sum(), list(cell.parameters()))
+    names = [key for key, _ in cell.named_parameters()]
+    size = trace.states.shape[-1]
+    carried = [torch.zeros(size, p.numel(), dtype=torch.float64) for p in cell.parameters()]
+    gradients = [torch.zeros(p.numel(), dtype=torch.float64) for p in cell.parameters()]
+    states, jacobians = trace.states.detach(), step_jacobians(trace)
+    for t in range(1, 7):
+        immediate = torch.func.jacrev(
+            lambda weights, t=t: torch.func.functional_call(cell, weights, (trace.inputs[t - 1, 0], states[t - 1, 0]))
+        )({key: value.detach() for key, value in cell.named_parameters()})
+        for i, key in enumerate(names):
+            carried[i] = jacobians[t - 1, 0] @ carried[i] + immediate[key].reshape(size, -1)
+            gradients[i] += 2 * states[t, 0] @ carried[i]
+    for found, slow in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(found, slow.flatten(), rtol=0, atol=1e-11)
 
 
 def test_hidden_part_is_a_slice_of_the_state_adjoint():

@@ -27,6 +27,53 @@ def test_moments_by_dense_quadrature(activation, q):
     assert MOMENTS[activation].slope_square(q) == pytest.approx(float((weight * slope**2).sum()), rel=1e-6)
 
 
+@pytest.mark.parametrize("activation", MOMENTS)
+@pytest.mark.parametrize(("q", "c"), [(0.01, 0.3), (1.0, 0.0), (1.0, 0.7), (30.0, 0.95), (400.0, 0.5)])
+def test_moments_of_a_pair_by_dense_quadrature(activation, q, c):
+    z = np.linspace(-8, 8, 6000)
+    weight = np.exp(-z * z / 2) / math.sqrt(2 * math.pi) * (z[1] - z[0])
+    phi = ACTIVATIONS[activation]
+    products = np.zeros(2)
+    for w, by_w in zip(z[::4], 4 * weight[::4], strict=True):
+        u = torch.from_numpy(math.sqrt(q) * (math.sqrt(c) * w + math.sqrt(1 - c) * z))
+        y = phi(u)
+        products += by_w * np.array([(weight @ part.numpy()) ** 2 for part in (y, phi.derivative(u, y))])
+    assert MOMENTS[activation].product(q, c) == pytest.approx(products[0], rel=2e-3, abs=1e-6)
+    assert MOMENTS[activation].slope_product(q, c) == pytest.approx(products[1], rel=2e-3)
+
+
+@pytest.mark.parametrize("activation", MOMENTS)
+@pytest.mark.parametrize("q", [0.1, 2.0, 50.0])
+def test_a_pair_that_agrees_is_one(activation, q):
+    assert MOMENTS[activation].product(q, 1.0) == pytest.approx(MOMENTS[activation].square(q), rel=1e-9)
+    assert MOMENTS[activation].slope_product(q, 1.0) == pytest.approx(MOMENTS[activation].slope_square(q), rel=1e-9)
+
+
+def test_trajectories_part_in_chaos_and_meet_below_it():
+    ordered, chaotic = mean_field("tanh", 0.9, input_variance=0.1), mean_field("tanh", 2.5, input_variance=0.1)
+    assert ordered.correlation == 1
+    assert ordered.correlation_length == pytest.approx(1 / abs(math.log(ordered.chi)))
+    assert 0 < chaotic.correlation < 0.9
+    assert chaotic.correlation_slope < 1 < chaotic.chi
+    assert mean_field("tanh", 2.5).correlation == 0, "without inputs nothing keeps them together"
+    assert math.isnan(mean_field("relu", 2.0, input_variance=0.1).correlation)
+
+
+def test_correlation_of_a_wide_networks_two_trajectories():
+    """tanh at gain 2.5 under common inputs of variance 0.5: c* of the theory is what 1000 units settle at."""
+    size, gain, variance = 1000, 2.5, 0.5
+    generator = torch.Generator().manual_seed(0)
+    weight = gain / math.sqrt(size) * torch.randn(size, size, dtype=torch.float64, generator=generator)
+    state, found = draw(2, size, seed=1), []
+    for step in range(120):
+        drive = math.sqrt(variance) * torch.randn(size, dtype=torch.float64, generator=generator)
+        u = torch.tanh(state) @ weight.T + drive
+        state = u
+        if step >= 40:
+            found.append(float((u[0] @ u[1]) / (u[0].norm() * u[1].norm())))
+    assert np.mean(found) == pytest.approx(mean_field("tanh", gain, input_variance=variance).correlation, abs=0.02)
+
+
 def test_critical_gains_in_closed_form():
     assert critical_gain("tanh") == pytest.approx(1, abs=1e-6)
     assert critical_gain("erf") == pytest.approx(math.sqrt(math.pi) / 2, abs=1e-6)
