@@ -87,18 +87,16 @@ def jacobian_log_norms(
         rows, columns = torch.tensor(list(anchors))[:, None], torch.tensor(list(lags))[None, :]
         found = table[rows, (rows - columns).clamp_min(0)]
         return torch.where((columns <= rows)[..., None].to(found.device), found, torch.nan)
-    every = [(t, k) for t in range(time + 1) for k in range(t + 1)]
-    return _table(jacobians, norm, part, every if pairs is None else pairs, memory_budget)
+    return _table(jacobians, norm, part, pairs, memory_budget)
 
 
-def _table(jacobians: Tensor, norm: Norm, part: Part, pairs: Sequence[tuple[int, int]], budget: int) -> Tensor:
+def _table(jacobians: Tensor, norm: Norm, part: Part, pairs: Sequence[tuple[int, int]] | None, budget: int) -> Tensor:
     time, batch, size = jacobians.shape[:3]
-    check_pairs(pairs, time)
     table = torch.full((time + 1, time + 1, batch), torch.nan, dtype=torch.float64, device=jacobians.device)
-    if not pairs:
+    if pairs is not None and not len(pairs):
         return table
-    points = _Points.of(pairs)
-    if points.sweep_cost <= points.halving_cost:
+    points = _Points.all(time) if pairs is None else _Points.of(pairs, time)
+    if pairs is not None and points.sweep_cost <= points.halving_cost:
         for ts, k, products in jacobian_products(jacobians, pairs, memory_budget=budget):
             table[ts, k] = log_norm(products, norm, part)
         return table
@@ -128,7 +126,14 @@ class _Points(NamedTuple):
     halving_cost: int
 
     @classmethod
-    def of(cls, pairs: Sequence[tuple[int, int]]) -> _Points:
+    def all(cls, time: int) -> _Points:
+        """Every pair."""
+        return cls(list(range(time + 1)), torch.ones(time + 1, time + 1, dtype=torch.bool).tril(), 0, 0)
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[int, int]], time: int) -> _Points:
+        """Those given, checked."""
+        check_pairs(pairs, time)
         at = sorted({step for pair in pairs for step in pair})
         places = {step: i for i, step in enumerate(at)}
         index = torch.tensor([(places[t], places[k]) for t, k in pairs])

@@ -51,7 +51,7 @@ class MeanFieldPlot(Plot):
         """In words."""
         return (
             "Lines: half the logarithm of χ, the mean squared singular value of the step Jacobian: the rate at which a "
-            "gradient in a random direction grows (above 0) or shrinks in one step. Circles: what mean field theory says of independent "
-            "Gaussian weights as large as these, for the cells that it knows; where a line leaves its circles, training has "
-            "given the weights a structure. Median over seeds, band from the least to the greatest."
+            "gradient in a random direction grows (above 0) or shrinks in one step. Circles: what mean field theory says of "
+            "independent Gaussian weights as large as these, for the cells that it knows; where a line leaves its circles, "
+            "training has given the weights a structure. Median over seeds, band from the least to the greatest."
         )
