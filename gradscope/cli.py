@@ -1,4 +1,4 @@
-"""gradscope: run | report | show | probe | export | list | validate | schema.
+"""gradscope: run | report | show | sample | probe | export | list | validate | schema.
 
 torch and the plotting libraries are imported only by the commands that need them.
 """
@@ -152,6 +152,30 @@ def export(run: Path, logdir: Path) -> None:
 
     count = to_tensorboard(RunDirectory(run), logdir)
     click.echo(f"{count} trial{'s' * (count > 1)} -> {logdir}; look with: tensorboard --logdir {logdir}")
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--configuration", help="Label of the configuration, or a trial's id.  [default: the first kept]")
+@click.option("--length", type=click.IntRange(min=1), default=400, show_default=True, help="Symbols to draw.")
+@click.option("--temperature", type=click.FloatRange(min=0), default=0.7, show_default=True, help="0 takes the likeliest.")
+@click.option("--prompt", default="", help="What to begin with.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws.")
+def sample(run: Path, configuration: str | None, length: int, temperature: float, prompt: str, seed: int) -> None:
+    """Draw text from a language model trained in a RUN directory (with training.save_weights: true)."""
+    import torch
+
+    from gradscope.records import RunDirectory
+    from gradscope.sample import generate, trained
+
+    model, trial = trained(RunDirectory(run), configuration)
+    words = max(map(len, model.task.alphabet or ("",))) > 1
+    begin = tuple(prompt.split()) if words else tuple(prompt)
+    generator = torch.Generator().manual_seed(seed)
+    torch.set_num_threads(1)
+    text = generate(model, length=length, temperature=temperature, prompt=begin, generator=generator)
+    click.echo(f"{trial['configuration']}, temperature {temperature:g}:", err=True)
+    click.echo(" ".join([*begin, *text]).replace(" <eos> ", "\n") if words else prompt + "".join(text))
 
 
 @main.command("list")

@@ -35,8 +35,12 @@ class ModelOptions(Options):
     """What surrounds the cell."""
 
     layers: int = Field(1, ge=1, description="cells stacked one on another")
-    embedding: Literal["one_hot", "learned"] = Field("one_hot", description="how a token becomes a vector")
-    embedding_size: int = Field(16, ge=1, description="length of a learned embedding")
+    embedding: Literal["one_hot", "learned", "scaled", "tied"] = Field(
+        "one_hot", description="how a token becomes a vector; scaled: times sqrt(size); tied: the readout's weights as well"
+    )
+    embedding_size: int | None = Field(
+        None, ge=1, description="length of an embedding that is learned; null is 16, and the cell's hidden_size where tied"
+    )
 
 
 class Training(Options):
@@ -49,6 +53,7 @@ class Training(Options):
         None, ge=1, description="k1: time steps between updates; null is tbptt_length (chunks), 1 is sliding"
     )
     stop_on_success: bool = Field(True, description="stop at the first evaluation that meets the task's criterion")
+    save_weights: bool = Field(False, description="keep the trained weights, for 'gradscope sample'")
 
 
 class Evaluation(Options):

@@ -126,14 +126,22 @@ class RunDirectory:
         found = {path.stem: path for path in sorted((self.path / "failures").glob("*.json"))}
         return {trial: _json(path) for trial, path in found.items() if trial in open_}
 
-    def write_trial(self, trial: str, tables: dict[str, dict[str, list]], seconds: dict[str, float]) -> None:
-        """Put a trial's shards in place, the table ``trials`` last."""
+    def write_trial(
+        self, trial: str, tables: dict[str, dict[str, list]], seconds: dict[str, float], weights: bytes | None = None
+    ) -> None:
+        """Put a trial's shards in place, and its weights (safetensors bytes) where there are any; the table ``trials`` last."""
+        if weights is not None:
+            write_atomically(self.weights_path(trial), weights)
         for table in sorted(tables, key=lambda name: name == "trials"):
             columns = {"trial": [trial] * len(next(iter(tables[table].values()))), **tables[table]}
             if table == "trials":
                 self.write_json("timing", trial, seconds)
             write_atomically(self.path / "tables" / table / f"{trial}.parquet", _parquet(columns))
         (self.path / "failures" / f"{trial}.json").unlink(missing_ok=True)
+
+    def weights_path(self, trial: str) -> Path:
+        """Where a trial's trained weights are, if they were kept."""
+        return self.path / "weights" / f"{trial}.safetensors"
 
     def write_json(self, folder: str, trial: str, content: dict[str, Any]) -> None:
         """Put ``<folder>/<trial>.json`` in place."""

@@ -204,7 +204,7 @@ def _record(trial: Trial, run: RunDirectory, device: str, progress: Any) -> str:
 
     try:
         outcome = run_trial(trial, device=device, progress=progress)
-        run.write_trial(trial.id, outcome.tables, outcome.seconds)
+        run.write_trial(trial.id, outcome.tables, outcome.seconds, outcome.weights)
         return outcome.tables["trials"]["outcome"][0]
     except Exception as error:
         run.write_json("failures", trial.id, {"error": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()})

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from safetensors.torch import save
 from torch import Generator, Tensor
 
 from gradscope.clips import gradient_norm
@@ -20,18 +21,17 @@ from gradscope.trace import Update
 #: (train_step, steps at most, the latest loss)
 Progress = Callable[[int, int, float], None]
 
-#: sequences evaluated at once
-EVALUATION_BATCH = 250
-
 
 @dataclass
 class Outcome:
     """What a trial left: its tables, column by column, and where its time went.
 
-    ``tables`` depend on the trial's settings alone; ``seconds`` (total, probes, evaluation) on the machine as well.
+    ``tables`` and ``weights`` (the model's state dict as safetensors, where it is to be kept) depend on the trial's settings
+    alone; ``seconds`` (total, probes, evaluation) on the machine as well.
     """
 
     tables: dict[str, dict[str, list]] = field(default_factory=dict)
+    weights: bytes | None = None
     seconds: dict[str, float] = field(default_factory=lambda: {"total": 0.0, "probes": 0.0, "evaluation": 0.0})
 
     def add(self, table: str, **columns: Any) -> None:
@@ -66,6 +66,8 @@ class _Run:
         training, length = settings.training, settings.training.tbptt_length
         self.tbptt = None if length is None else (length, training.tbptt_stride or length)
         self.tests = self._tests(_generator(trial, "evaluation"))
+        self.batches = settings.task.stream(training.batch_size, self.training_generator)
+        self.start = self.carried = torch.empty(0)
         self.outcome, self.train_step, self.steps_to_solve = Outcome(), 0, None
         self.last: dict[str, Any] = {}
 
@@ -94,14 +96,17 @@ class _Run:
 
     # --- batches, windows, losses ------------------------------------------------------------------------------------
 
-    def _sample(self) -> Batch:
-        batch = self.settings.task.sample(self.settings.training.batch_size, self.training_generator)
-        return batch.to(self.device, self.dtype)
+    def _next(self) -> Batch:
+        """The next batch; ``self.start`` becomes the state that it begins in."""
+        batch = next(self.batches).to(self.device, self.dtype)
+        initial = self.model.stack.initial_state(batch.inputs.shape[1])
+        self.start = self.carried if batch.continues and self.carried.shape == initial.shape else initial
+        return batch
 
     def _updates(self) -> Iterator[tuple[Batch, Tensor]]:
         """(batch, loss) for every update to come: one a batch, or one for each window of TBPTT that holds a loss."""
         while True:
-            batch = self._sample()
+            batch = self._next()
             yield from ((batch, loss) for loss in self._losses(batch))
 
     def _losses(self, batch: Batch) -> Iterator[Tensor]:
@@ -111,7 +116,7 @@ class _Run:
         batch's scored steps and sequences, so that at fixed weights the windows' gradients add up to the truncated one.
         """
         model, stack = self.model, self.model.stack
-        state = stack.initial_state(batch.inputs.shape[1])
+        state = self.start
         stretches = windows(batch.time, *(self.tbptt or (batch.time, batch.time)))
         for (start, stop, scored_from), after in zip(stretches, [*stretches[1:], None], strict=True):
             next_start = after[0] if after is not None else stop
@@ -123,14 +128,15 @@ class _Run:
                 continue
             inputs = model.embed(batch.inputs[start:stop])
             split = next_start - start
-            hidden, carried = stack.outputs(inputs[:split], state) if split else (inputs.new_empty(0), state)
+            hidden, last = stack.outputs(inputs[:split], state) if split else (inputs.new_empty(0), state)
             if split < stop - start:
-                rest, _ = stack.outputs(inputs[split:], carried)
+                rest, _ = stack.outputs(inputs[split:], last)
                 hidden = torch.cat((hidden, rest)) if split else rest
             outputs = model.readout(hidden[batch.steps[scored] - start])
             losses = model.task.score(outputs, batch.targets[scored])
             yield losses.sum() / (len(batch.steps) * losses.shape[1])
-            state = carried.detach()
+            state = last.detach()
+        self.carried = state
 
     # --- one update --------------------------------------------------------------------------------------------------
 
@@ -169,7 +175,9 @@ class _Run:
             return
         started = time.perf_counter()
         after = {name: gradient for name in before if (gradient := self.named[name].grad) is not None}
-        trace = self.model.trace(batch, tbptt=self.tbptt, update=Update(before, after), train_step=self.train_step)
+        trace = self.model.trace(
+            batch, state=self.start, tbptt=self.tbptt, update=Update(before, after), train_step=self.train_step
+        )
         for probe in probes:
             columns = probe.measure(trace)
             if columns:
@@ -180,7 +188,7 @@ class _Run:
         """Measure once more after the last update, on the gradient of one more batch, which is not applied."""
         if not self.settings.probes:
             return
-        batch, before = self._sample(), {}
+        batch, before = self._next(), {}
         try:
             for loss in self._losses(batch):
                 _, _, before = self._backward(loss, keep=True)
@@ -193,20 +201,18 @@ class _Run:
     def _tests(self, generator: Generator) -> dict[int | None, list[Batch]]:
         """The test sequences, drawn once: at the training's length (None) and at the other lengths asked for."""
         tasks = {None: self.settings.task} | {n: self.settings.task.at_length(n) for n in self.settings.evaluation.lengths}
-        count = self.settings.evaluation.sequences
-        sizes = [min(EVALUATION_BATCH, count - done) for done in range(0, count, EVALUATION_BATCH)]
-        return {length: [task.sample(size, generator) for size in sizes] for length, task in tasks.items()}
+        return {length: task.test(self.settings.evaluation.sequences, generator) for length, task in tasks.items()}
 
     @torch.no_grad()
     def _test(self, length: int | None) -> tuple[float, float]:
         """(mean loss, fraction of wrong sequences)."""
-        loss, wrong, sequences = 0.0, 0, 0
+        loss, wrong, sequences = 0.0, 0.0, 0
         for batch in self.tests[length]:
             batch = batch.to(self.device, self.dtype)
             outputs = self.model(batch)
             count = outputs.shape[1]
             loss += float(self.model.task.score(outputs, batch.targets).double().mean()) * count
-            wrong += int(self.model.task.wrong(outputs, batch.targets).sum())
+            wrong += float(self.model.task.wrong(outputs, batch.targets).double().sum())
             sequences += count
         return loss / sequences, wrong / sequences
 
@@ -219,7 +225,7 @@ class _Run:
         if solved and self.steps_to_solve is None:
             self.steps_to_solve = self.train_step
         self.last = {"loss": loss, "wrong_fraction": wrong, "solved": solved}
-        self.outcome.add("evaluation", train_step=self.train_step, **self.last)
+        self.outcome.add("evaluation", train_step=self.train_step, **self.last, **self.settings.task.measures(loss))
         self.outcome.seconds["evaluation"] += time.perf_counter() - started
 
     def _other_lengths(self) -> None:
@@ -236,6 +242,12 @@ class _Run:
             )
 
     def _conclude(self, cause: str) -> None:
+        task = self.settings.task
+        for reference, loss in task.references().items():
+            self.outcome.add("references", reference=reference, loss=loss, **task.measures(loss))
+        if self.settings.training.save_weights and not cause:
+            # clones, because tied weights share their memory
+            self.outcome.weights = save({n: v.detach().cpu().clone() for n, v in self.model.state_dict().items()})
         solved = bool(self.last.get("solved")) or (self.steps_to_solve is not None and not cause)
         self.outcome.add(
             "trials",
@@ -248,6 +260,7 @@ class _Run:
             baseline=self.settings.task.baseline,
             loss_unit={"mse": "mean squared error", "cross_entropy": "nats"}[self.settings.task.loss],
             parameters=sum(p.numel() for p in self.named.values()),
+            **({} if cause else task.measures(self.last.get("loss", float("nan")))),
         )
 
 

@@ -35,7 +35,7 @@ def total_gradient(run: _Run, batch) -> dict[str, torch.Tensor]:
 def test_truncated_gradients_are_the_truncated_adjoints(length, stride):
     """At fixed weights the windows' gradients add up to sum_t a_t d+s_t/dW, a_t the truncated adjoint."""
     run = _Run(trial(**{"training.tbptt_length": length, "training.tbptt_stride": stride}), "cpu", lambda *_: None)
-    batch = run._sample()
+    batch = run._next()
     ours = total_gradient(run, batch)
     trace = run.model.trace(batch)
     a = adjoints(trace, tbptt=(length, stride or length)).values()
@@ -48,7 +48,7 @@ def test_truncated_gradients_are_the_truncated_adjoints(length, stride):
 
 def test_full_bptt_is_autograd():
     run = _Run(trial(), "cpu", lambda *_: None)
-    batch = run._sample()
+    batch = run._next()
     ours = total_gradient(run, batch)
     net = run.model
     states = net.stack.unroll(net.embed(batch.inputs), net.stack.initial_state(3))
@@ -135,7 +135,7 @@ def test_windows_without_a_loss_carry_the_state_and_take_no_step():
     ).trials[0]
     assert run_trial(one).tables["training"]["train_step"] == [0, 1, 2, 3]
     run = _Run(one, "cpu", lambda *_: None)
-    batch = run._sample()
+    batch = run._next()
     losses = list(run._losses(batch))
     assert len(losses) == 1
     torch.testing.assert_close(losses[0], run.model.task.score(run.model(batch), batch.targets).mean())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -12,17 +13,22 @@ from torch.nn import functional as F
 
 from gradscope.registry import Component
 
+#: sequences evaluated at once
+_TEST_BATCH = 250
+
 
 class Batch(NamedTuple):
     """Sequences of one length, scored at the same steps.
 
     Shapes: inputs ``(time, batch, input)`` of floats or ``(time, batch)`` of tokens; steps ``(scored,)``, indices into
-    time, ascending; targets ``(scored, batch, output)`` of floats or ``(scored, batch)`` of classes.
+    time, ascending; targets ``(scored, batch, output)`` of floats or ``(scored, batch)`` of classes. ``continues``: they go on
+    where the batch before ended, so that its last state is their first.
     """
 
     inputs: Float[Tensor, "time batch input"] | Int[Tensor, "time batch"]
     steps: Int[Tensor, " scored"]
     targets: Tensor
+    continues: bool = False
 
     @property
     def time(self) -> int:
@@ -31,7 +37,8 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Batch:
         """On ``device``, floating-point numbers in ``dtype``."""
-        return Batch(*(x.to(device, dtype) if x.is_floating_point() else x.to(device) for x in self))
+        moved = (x.to(device, dtype) if x.is_floating_point() else x.to(device) for x in self[:3])
+        return Batch(*moved, continues=self.continues)
 
 
 class Task(Component):
@@ -57,6 +64,11 @@ class Task(Component):
         """Whether inputs are tokens, which an embedding turns into vectors."""
         return False
 
+    @property
+    def alphabet(self) -> tuple[str, ...] | None:
+        """What the tokens stand for, where they are a text's."""
+        return None
+
     def at_length(self, length: int) -> Task:
         """The same task with sequences of another length.
 
@@ -68,6 +80,24 @@ class Task(Component):
     @abstractmethod
     def sample(self, batch_size: int, generator: Generator) -> Batch:
         """Fresh sequences."""
+
+    def stream(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
+        """The batches of a training, without end."""
+        while True:
+            yield self.sample(batch_size, generator)
+
+    def test(self, sequences: int, generator: Generator) -> list[Batch]:
+        """What to evaluate on, in batches that fit into memory: here fresh sequences."""
+        sizes = [min(_TEST_BATCH, sequences - done) for done in range(0, sequences, _TEST_BATCH)]
+        return [self.sample(size, generator) for size in sizes]
+
+    def references(self) -> dict[str, float]:
+        """Test losses of simple models to compare with, by name; none but the baseline unless the task says so."""
+        return {}
+
+    def measures(self, loss: float) -> dict[str, float]:
+        """The loss in the field's other units, by name."""
+        return {}
 
     @property
     @abstractmethod
@@ -82,7 +112,7 @@ class Task(Component):
 
     @abstractmethod
     def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
-        """Which sequences count as answered wrongly (bool)."""
+        """Which sequences count as answered wrongly (bool), or the share of each that does."""
 
     @abstractmethod
     def solved(self, loss: float, wrong_fraction: float) -> bool:

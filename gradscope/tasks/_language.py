@@ -1,0 +1,169 @@
+"""What language models over characters and over words share: p(x) = prod_t p(x_t | x_<t), by maximum likelihood."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.tasks._ngram import cross_entropies
+from gradscope.tasks._task import Batch, Task
+
+#: streams into which the held-out text is cut, read side by side
+_TEST_STREAMS = 50
+
+
+class Text(NamedTuple):
+    """A corpus as tokens.
+
+    Shapes: train and test ``(tokens,)``, indices into ``symbols``.
+    """
+
+    symbols: tuple[str, ...]
+    train: Int[Tensor, " tokens"]
+    test: Int[Tensor, " tokens"]
+    digest: str
+
+
+class LanguageModel(Task):
+    """Base of language models: every step is scored by -ln p(x_{t+1} | x_1 ... x_t), the mean of which training minimises."""
+
+    corpus: str = Field("stdlib", description="stdlib, tinyshakespeare, text8, enwik8, ptb, wikitext2, or a text file's path")
+    length: int = Field(100, ge=1, description="tokens in a training sequence, through which the gradient runs")
+    stateful: bool = Field(
+        True, description="each batch goes on where the last one ended, its state carried; false: random places, empty state"
+    )
+    held_out: float = Field(0.05, gt=0, lt=1, description="share of the text's end to test on, where it has no test part")
+    test_tokens: int = Field(20_000, ge=100, description="tokens of the held-out text to test on at most")
+    context: int | None = Field(
+        None, ge=1, description="tokens after which testing forgets its state; null: the state is carried on"
+    )
+    ngram: int = Field(3, ge=1, le=8, description="order of the smoothed n-gram model that counts as the mark to beat")
+
+    loss = "cross_entropy"
+    criterion = (
+        "held-out cross-entropy below that of an interpolated Witten-Bell n-gram model of order 'ngram' on the same text"
+    )
+    #: what a token is called
+    token: ClassVar[str]
+
+    @abstractmethod
+    def text(self) -> Text:
+        """The corpus as tokens; the same object for the same options."""
+
+    @property
+    def input_size(self) -> int:
+        """Size of the alphabet or vocabulary."""
+        return len(self.text().symbols)
+
+    @property
+    def output_size(self) -> int:
+        """The same."""
+        return self.input_size
+
+    @property
+    def tokens(self) -> bool:
+        """Inputs are tokens."""
+        return True
+
+    @property
+    def alphabet(self) -> tuple[str, ...]:
+        """The alphabet."""
+        return self.text().symbols
+
+    @property
+    def baseline(self) -> float:
+        """Entropy of the training text's single tokens."""
+        return _entropy(self.text())
+
+    def references(self) -> dict[str, float]:
+        """Held-out nats per token of n-gram models of order 1 to ``ngram``."""
+        return {f"{order}-gram": value for order, value in enumerate(_ngrams(self.text(), self._tested(), self.ngram), start=1)}
+
+    def measures(self, loss: float) -> dict[str, float]:
+        """Bits per token, and perplexity."""
+        return {f"bits_per_{self.token}": loss / math.log(2), "perplexity": math.exp(min(loss, 700.0))}
+
+    def at_length(self, length: int) -> Task:
+        """Tested with a state that is emptied every ``length`` tokens: what a longer context is worth."""
+        return type(self).model_validate({**self.model_dump(), "context": length})
+
+    def _tested(self) -> int:
+        return min(self.test_tokens, len(self.text().test) - 1)
+
+    def sample(self, batch_size: int, generator: Generator) -> Batch:
+        """Stretches of the training text from random places."""
+        train = self.text().train
+        starts = torch.randint(0, len(train) - self.length, (batch_size,), generator=generator)
+        window = train[starts[None, :] + torch.arange(self.length + 1)[:, None]]
+        return Batch(window[:-1], torch.arange(self.length), window[1:])
+
+    def stream(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
+        """The training text in as many contiguous streams, over and over, from a random place in each epoch."""
+        if not self.stateful:
+            yield from super().stream(batch_size, generator)
+        train = self.text().train
+        while True:
+            text = train.roll(-int(torch.randint(0, len(train), (1,), generator=generator)))
+            steps = (len(text) - 1) // batch_size
+            streams = text[: steps * batch_size].view(batch_size, steps).T
+            nexts = text[1 : steps * batch_size + 1].view(batch_size, steps).T
+            length = min(self.length, steps)
+            for start in range(0, steps - length + 1, length):
+                here = slice(start, start + length)
+                yield Batch(streams[here], torch.arange(length), nexts[here], continues=start > 0)
+
+    def test(self, sequences: int, generator: Generator) -> list[Batch]:
+        """The held-out text in 50 streams, or in pieces of ``context`` tokens; ``sequences`` does not matter."""
+        count, text = self._tested(), self.text().test
+        steps = max(1, count // _TEST_STREAMS) if self.context is None else min(self.context, count)
+        many = count // steps
+        inputs, targets = (x[: many * steps].view(many, steps).T for x in (text[:count], text[1 : count + 1]))
+        return [Batch(inputs, torch.arange(steps), targets)]
+
+    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+        """The share of tokens that are not the likeliest, of each stream."""
+        return (outputs.argmax(-1) != targets).float().mean(0)
+
+    def solved(self, loss: float, wrong_fraction: float) -> bool:
+        """The criterion."""
+        return loss < self.references()[f"{self.ngram}-gram"]
+
+
+@lru_cache(maxsize=8)
+def _entropy_of(digest: tuple[str, int, int]) -> float:
+    text = _TEXTS[digest]
+    counts = torch.bincount(text.train, minlength=len(text.symbols)).double()
+    shares = counts[counts > 0] / counts.sum()
+    return float(-(shares * shares.log()).sum())
+
+
+@lru_cache(maxsize=8)
+def _ngrams_of(digest: tuple[str, int, int], tested: int, order: int) -> list[float]:
+    text = _TEXTS[digest]
+    return cross_entropies(text.train.tolist(), text.test[: tested + 1].tolist()[1:], len(text.symbols), order)
+
+
+#: texts in use, by what identifies them
+_TEXTS: dict[tuple[str, int, int], Text] = {}
+
+
+def _key(text: Text) -> tuple[str, int, int]:
+    key = (text.digest, len(text.symbols), len(text.train))
+    _TEXTS.setdefault(key, text)
+    return key
+
+
+def _entropy(text: Text) -> float:
+    return _entropy_of(_key(text))
+
+
+def _ngrams(text: Text, tested: int, order: int) -> list[float]:
+    return _ngrams_of(_key(text), tested, order)
