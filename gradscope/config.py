@@ -20,6 +20,7 @@ from gradscope.registry import suggest
 Measure = Literal[
     "success_rate", "final_loss", "loss_over_baseline", "steps_to_solve",
     "memory_horizon", "memory_horizon_initial", "growth_rate", "growth_rate_initial", "clipped_fraction", "diverged_fraction",
+    "wrong_fraction", "bits_per_character", "bits_per_word", "perplexity",
 ]  # fmt: skip
 
 DEFAULT_PROBES = ("grad_norms", "adjoint_norms", "jacobian_norms", "memory_horizon", "spectra", "saturation")

@@ -123,7 +123,8 @@ def summary(tables: Tables) -> pd.DataFrame:
     """One row for each configuration and length.
 
     Columns: trials, solved, success_rate with its 95% Wilson interval (success_low, success_high), diverged_fraction,
-    final_loss and loss_over_baseline (medians over trials that did not diverge), steps_to_solve (median over solved trials),
+    final_loss, wrong_fraction, a language model's bits per character or word and perplexity, and loss_over_baseline (medians
+    over trials that did not diverge), steps_to_solve (median over solved trials),
     memory_horizon and growth_rate (medians over trials and sequences, block state, last measurement; *_initial: before
     training), clipped_fraction (mean over trials of the share of updates that the clip changed).
     """
@@ -137,7 +138,8 @@ def summary(tables: Tables) -> pd.DataFrame:
             "success_low": low, "success_high": high, "diverged_fraction": (group["outcome"] == "diverged").mean(),
             "final_loss": group["final_loss"].median(), "baseline": group["baseline"].iloc[0],
             "loss_over_baseline": (group["final_loss"] / group["baseline"]).median(),
-            "steps_to_solve": group["steps_to_solve"].median(),
+            "steps_to_solve": group["steps_to_solve"].median(), "wrong_fraction": group["wrong_fraction"].median(),
+            **{name: group[name].median() for name in UNITS if name in group and group[name].notna().any()},
         }  # fmt: skip
         if horizons is not None:
             own = horizons[horizons["trial"].isin(group["trial"]) & (horizons["block"] == "state")]
@@ -165,6 +167,9 @@ def median(values: pd.Series) -> float:
     return float(low) if low == high else float((low + high) / 2)
 
 
+#: a language model's loss in the field's units
+UNITS = ("bits_per_character", "bits_per_word", "perplexity")
+
 #: summary column -> (heading, unit) in print
 HEADINGS = {
     "configuration": ("configuration", ""),
@@ -172,6 +177,10 @@ HEADINGS = {
     "success": ("solved", "95% interval"),
     "final_loss": ("final test loss", ""),
     "loss_over_baseline": ("loss / baseline", ""),
+    "bits_per_character": ("bits per character", ""),
+    "bits_per_word": ("bits per word", ""),
+    "perplexity": ("perplexity", ""),
+    "wrong_fraction": ("wrong", "of answers"),
     "steps_to_solve": ("steps to solve", "updates"),
     "memory_horizon": ("memory horizon", "steps"),
     "growth_rate": ("growth rate", "nats/step"),
@@ -189,7 +198,7 @@ def formatted(frame: pd.DataFrame) -> pd.DataFrame:
             columns[title] = [
                 f"{row.solved}/{row.trials} ({row.success_low:.0%}–{row.success_high:.0%})" for row in frame.itertuples()
             ]
-        elif key in ("clipped_fraction", "diverged_fraction") and key in frame:
+        elif key in ("clipped_fraction", "diverged_fraction", "wrong_fraction") and key in frame:
             columns[title] = ["–" if pd.isna(value) else f"{value:.0%}" for value in frame[key]]
         elif key == "length" and (frame["length"] < 0).all():
             continue

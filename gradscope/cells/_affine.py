@@ -11,16 +11,15 @@ Legend of axes: T time, B batch, N state blocks, G gates, H hidden units.
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Collection
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Generator, Tensor, nn
+from torch import Tensor
 
-from gradscope.cells._cell import Cell
+from gradscope.cells._gated import GatedCell, affine
 from gradscope.cells._linearisation import Linearisation
 
 #: elements of a stretch's gate derivatives: about a megabyte in float32
@@ -39,51 +38,17 @@ class Local(NamedTuple):
     by_state: Tensor | None
 
 
-class AffineCell(Cell):
+class AffineCell(GatedCell):
     """Base of cells with affine gates; parameters have torch's names, shapes and gate order.
 
-    weight_ih ``(G * H, input)``, weight_hh ``(G * H, H)``, bias_ih and bias_hh ``(G * H)``; the equations leave leading axes
-    free, so weights may carry a ``trial`` axis in front (inputs and states then carry it too, before ``batch``).
+    A subclass may derive its recurrent matrix from its parameters (``recurrent_weight``); everything here goes by that matrix,
+    and autograd carries its gradient on to the parameters.
     """
 
-    #: names of the gates, in torch's order
-    gate_names: ClassVar[tuple[str, ...]]
     #: whether combine depends on u_x + u_h alone
     additive: ClassVar[bool]
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        *,
-        bias: bool,
-        init: Any,
-        generator: Generator | None,
-        dtype: torch.dtype | None,
-        device: torch.device | str | None,
-    ):
-        super().__init__(input_size, hidden_size)
-        self.init = init
-        rows = len(self.gate_names) * hidden_size
-        kind: dict[str, Any] = {"dtype": dtype, "device": device}
-        self.weight_ih = nn.Parameter(torch.empty(rows, input_size, **kind))
-        self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size, **kind))
-        self.bias_ih = nn.Parameter(torch.empty(rows, **kind)) if bias else None
-        self.bias_hh = nn.Parameter(torch.empty(rows, **kind)) if bias else None
-        self.reset_parameters(generator)
-
-    @torch.no_grad()
-    def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw the weights as ``recurrent_init`` says, in float64 on the CPU, so that dtype and device do not matter."""
-        size = self.hidden_size
-        for block in self.weight_ih.split(size):
-            block.copy_(self.init.dense(size, self.input_size, 1 / math.sqrt(size), generator))
-        for block in self.weight_hh.split(size):
-            block.copy_(self.init.recurrent(size, generator))
-        for bias in (self.bias_ih, self.bias_hh):
-            if bias is not None:
-                for block in bias.split(size):
-                    block.copy_(self.init.bias(size, 1 / math.sqrt(size), generator))
+    #: whether ``recurrent_weight`` is made of the parameters rather than being one of them
+    derived: ClassVar[bool] = False
 
     # --- the equation ----------------------------------------------------------------------------------------------
 
@@ -112,13 +77,18 @@ class AffineCell(Cell):
 
     def preactivations(self, x: Tensor, s_prev: Tensor) -> tuple[Tensor, Tensor | None]:
         """(u_x, u_h), or (u_x + u_h, None) for an additive cell; all steps of a trace in one product."""
-        u_x = _affine(x, self.weight_ih, self.bias_ih)
-        u_h = _affine(self.hidden(s_prev), self.weight_hh, self.bias_hh)
+        u_x = affine(x, self.weight_ih, self.bias_ih)
+        u_h = affine(self.hidden(s_prev), self.recurrent_weight(), self.bias_hh)
         return (u_x + u_h, None) if self.additive else (u_x, u_h)
 
+    def recurrent_weight(self) -> Float[Tensor, "gates hidden"]:
+        """The matrix that meets h_{t-1}: weight_hh, unless the cell makes it of other parameters."""
+        assert self.weight_hh is not None
+        return self.weight_hh
+
     def recurrent_matrices(self) -> dict[str, Float[Tensor, "hidden hidden"]]:
-        """The blocks of weight_hh by gate."""
-        return dict(zip(self.gate_names, self.weight_hh.detach().split(self.hidden_size, dim=-2), strict=True))
+        """Its blocks by gate."""
+        return dict(zip(self.gate_names, self.recurrent_weight().detach().split(self.hidden_size, dim=-2), strict=True))
 
     # --- Jacobians -------------------------------------------------------------------------------------------------
 
@@ -129,7 +99,7 @@ class AffineCell(Cell):
         """J_t[n i, m j] = sum_g by_recurrent[n g i] W_hh[g i, j] [m = h] + by_state[n m i] [i = j]."""
         local = self.local(*self.preactivations(x, s_prev), s_prev, s)
         size, blocks = self.hidden_size, len(self.state_blocks)
-        through_hidden = _rows(local.by_recurrent, self.weight_hh, size)
+        through_hidden = _rows(local.by_recurrent, self.recurrent_weight(), size)
         if local.by_state is None:
             return through_hidden.flatten(-3, -2)
         full = through_hidden.new_zeros(*through_hidden.shape[:-1], blocks, size)
@@ -152,17 +122,17 @@ class AffineCell(Cell):
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> Float[Tensor, "time+1 batch state"]:
         """All states; the backward pass is the closed-form adjoint recursion."""
-        if self.weight_hh.dim() > 2:
+        if self.weight_ih.dim() > 2:
             return self.unroll(inputs, state)
-        return _Scan.apply(self, inputs, state, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)  # type: ignore
+        return _Scan.apply(self, inputs, state, self.weight_ih, self.recurrent_weight(), self.bias_ih, self.bias_hh)  # type: ignore
 
     def outputs(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
         """h_t for all t and the last state, by the same recursion; the states stay inside."""
-        if self.weight_hh.dim() > 2:
+        if self.weight_ih.dim() > 2:
             return super().outputs(inputs, state)
-        return _Outputs.apply(self, inputs, state, self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)  # type: ignore
+        return _Outputs.apply(self, inputs, state, self.weight_ih, self.recurrent_weight(), self.bias_ih, self.bias_hh)  # type: ignore
 
     @torch.no_grad()
     def linearise(
@@ -172,7 +142,7 @@ class AffineCell(Cell):
         s: Float[Tensor, "time batch state"],
     ) -> Linearisation:
         """As ``Cell.linearise``, from the closed form."""
-        if self.weight_hh.dim() > 2:
+        if self.weight_ih.dim() > 2:
             return super().linearise(x, s_prev, s)
         return AffineLinearisation(self, x, s_prev, self.local(*self.preactivations(x, s_prev), s_prev, s))
 
@@ -184,13 +154,14 @@ class AffineCell(Cell):
         immediate: Float[Tensor, "time+1 batch state"],
     ) -> tuple[Tensor, Tensor]:
         """As ``Cell.pullback``, from the closed form."""
-        if self.weight_hh.dim() > 2:
+        if self.weight_ih.dim() > 2:
             return super().pullback(inputs, states, immediate)
+        weight_hh = self.recurrent_weight()
         adjoints, by_inputs = immediate.clone(memory_format=torch.contiguous_format), torch.empty_like(inputs)
         for part in self._stretches(*inputs.shape[:2]):
             before, after = states[part], states[part.start + 1 : part.stop + 1]
             local = self.local(*self.preactivations(inputs[part], before), before, after)
-            _, d_x = self._reverse(local, adjoints[part.start : part.stop + 1], self.weight_hh)
+            _, d_x = self._reverse(local, adjoints[part.start : part.stop + 1], weight_hh)
             torch.matmul(d_x, self.weight_ih, out=by_inputs[part])
         return adjoints, by_inputs
 
@@ -199,18 +170,18 @@ class AffineCell(Cell):
         length = max(1, _STRETCH // (batch * len(self.gate_names) * self.hidden_size))
         return [slice(max(0, stop - length), stop) for stop in range(steps, 0, -length)]
 
-    def _forward_scan(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _forward_scan(self, inputs: Tensor, state: Tensor, weight_hh: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """(states, u_x, u_h) over all steps; in an additive cell the first product's buffer takes the sum in place."""
-        weight, size = self.weight_hh.t(), self.hidden_size
+        weight, size = weight_hh.t(), self.hidden_size
         if self.additive:
             bias = self.bias_ih + self.bias_hh if self.bias_ih is not None and self.bias_hh is not None else None
-            u_x = _affine(inputs, self.weight_ih, bias)
+            u_x = affine(inputs, self.weight_ih, bias)
             states = [state]
             for u in u_x.unbind(0):
                 u.addmm_(states[-1][:, :size], weight)
                 states.append(self.combine(u, None, states[-1]))
             return torch.stack(states), u_x, None
-        u_x = _affine(inputs, self.weight_ih, self.bias_ih)
+        u_x = affine(inputs, self.weight_ih, self.bias_ih)
         u_h = torch.empty_like(u_x)
         states = [state]
         for u, v in zip(u_x.unbind(0), u_h.unbind(0), strict=True):
@@ -257,6 +228,7 @@ class AffineLinearisation(Linearisation):
 
     def __init__(self, cell: AffineCell, x: Tensor, s_prev: Tensor, local: Local):
         self.cell, self.x, self.s_prev, self.local = cell, x, s_prev, local
+        self.weight_hh = cell.recurrent_weight().detach()
 
     def _to_gates(self, cotangent: Tensor) -> tuple[Tensor, Tensor]:
         d_h = _to_gates(cotangent, self.local.by_recurrent)
@@ -267,7 +239,7 @@ class AffineLinearisation(Linearisation):
         """(J^T a)[m] = sum_n a[n] by_state[n m] + [m = h] d_h W_hh, and d_x W_ih."""
         cell, by_state = self.cell, self.local.by_state
         d_h, d_x = self._to_gates(cotangent)
-        through_hidden, by_input = d_h @ cell.weight_hh, d_x @ cell.weight_ih
+        through_hidden, by_input = d_h @ self.weight_hh, d_x @ cell.weight_ih
         if by_state is None:
             return through_hidden, by_input
         parts = cotangent.unflatten(-1, (len(cell.state_blocks), 1, cell.hidden_size))
@@ -282,7 +254,7 @@ class AffineLinearisation(Linearisation):
         """(J v)[n] = sum_g by_recurrent[n g] (W_hh v[h])[g] + sum_m by_state[n m] v[m]."""
         cell, local = self.cell, self.local
         size, gates = cell.hidden_size, len(cell.gate_names)
-        after = (local.by_recurrent * (cell.hidden(tangent) @ cell.weight_hh.mT).unflatten(-1, (1, gates, size))).sum(-2)
+        after = (local.by_recurrent * (cell.hidden(tangent) @ self.weight_hh.mT).unflatten(-1, (1, gates, size))).sum(-2)
         if local.by_state is not None:
             after += (local.by_state * tangent.unflatten(-1, (1, len(cell.state_blocks), size))).sum(-2)
         if by_input is not None:
@@ -294,7 +266,7 @@ class AffineLinearisation(Linearisation):
         """Of gate g: d_h[g] W_hh[g], arriving at h; ``direct``: sum_n a[n] by_state[n m], such as c to c by the forget gate."""
         cell, size = self.cell, self.cell.hidden_size
         found = {}
-        weights = cell.weight_hh.split(size, dim=0)
+        weights = self.weight_hh.split(size, dim=0)
         for name, part, weight in zip(cell.gate_names, self._to_gates(cotangent)[0].split(size, dim=-1), weights, strict=True):
             found[name] = torch.zeros_like(cotangent)
             found[name][..., :size] = part @ weight
@@ -309,13 +281,24 @@ class AffineLinearisation(Linearisation):
     ) -> dict[str, Tensor]:
         """d_x^T x, d_h^T h_{t-1}, and the sums of d_x and d_h."""
         d_h, d_x = (d.flatten(0, -2) for d in self._to_gates(cotangent))
+        known = dict(self.cell.named_parameters())
         ways: dict[str, Callable[[], Tensor]] = {
             "weight_ih": lambda: d_x.mT @ self.x.flatten(0, -2),
             "weight_hh": lambda: d_h.mT @ self.cell.hidden(self.s_prev).flatten(0, -2),
+            "bias_ih": lambda: d_x.sum(0),
+            "bias_hh": lambda: d_h.sum(0),
         }
-        if self.cell.bias_ih is not None:
-            ways |= {"bias_ih": lambda: d_x.sum(0), "bias_hh": lambda: d_h.sum(0)}
-        return {name: way() for name, way in ways.items() if names is None or name in names}
+        chosen = [name for name in known if names is None or name in names]
+        derived = [name for name in chosen if name not in ways or (name == "weight_hh" and self.cell.derived)]
+        found = {name: ways[name]() for name in chosen if name not in derived}
+        if derived:
+            with torch.enable_grad():
+                weight = self.cell.recurrent_weight()
+            gradients = torch.autograd.grad(
+                weight, [known[name] for name in derived], ways["weight_hh"](), materialize_grads=True, allow_unused=True
+            )
+            found |= dict(zip(derived, gradients, strict=True))
+        return {name: found[name] for name in chosen}
 
     def at(self, steps: slice) -> AffineLinearisation:
         """Views of these steps."""
@@ -328,7 +311,8 @@ class _Scan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, cell: AffineCell, inputs: Tensor, state: Tensor, *parameters: Tensor | None) -> Tensor:
-        states, u_x, u_h = cell._forward_scan(inputs, state)
+        assert parameters[1] is not None
+        states, u_x, u_h = cell._forward_scan(inputs, state, parameters[1])
         ctx.cell = cell
         ctx.save_for_backward(inputs, states, u_x, u_h, *parameters[:2])
         return states
@@ -344,7 +328,8 @@ class _Outputs(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, cell: AffineCell, inputs: Tensor, state: Tensor, *parameters: Tensor | None) -> Any:
-        states, u_x, u_h = cell._forward_scan(inputs, state)
+        assert parameters[1] is not None
+        states, u_x, u_h = cell._forward_scan(inputs, state, parameters[1])
         ctx.cell = cell
         ctx.save_for_backward(inputs, states, u_x, u_h, *parameters[:2])
         return cell.hidden(states[1:]), states[-1].clone()
@@ -383,14 +368,6 @@ def _backward(ctx: Any, adjoints: Tensor) -> tuple[Tensor | None, ...]:
     if cell.bias_ih is None:
         return None, by_inputs, adjoints[0], by_ih, by_hh, None, None
     return None, by_inputs, adjoints[0], by_ih, by_hh, by_bias_hh if cell.additive else by_bias_ih, by_bias_hh
-
-
-def _affine(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """x W^T + b with leading axes free: a weight ``(trial, out, in)`` meets an x ``(..., trial, batch, in)``."""
-    if weight.dim() == 2:
-        return nn.functional.linear(x, weight, bias)
-    product = x @ weight.mT
-    return product if bias is None else product + bias.unsqueeze(-2)
 
 
 def _to_gates(cotangent: Float[Tensor, "*batch state"], diagonals: Float[Tensor, "*batch n g h"]) -> Tensor:

@@ -100,9 +100,13 @@ class LSTM(AffineCell):
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
         """h_t for all t and the last state, by torch's fused kernel."""
-        if self.weight_hh.dim() > 2:
+        if self.weight_ih.dim() > 2:
             return super().outputs(inputs, state)
         h, c = (part.contiguous().unsqueeze(0) for part in state.chunk(2, dim=-1))
-        weights: list[Tensor] = [self.weight_ih, self.weight_hh, *(b for b in (self.bias_ih, self.bias_hh) if b is not None)]
+        weights: list[Tensor] = [
+            self.weight_ih,
+            self.recurrent_weight(),
+            *(b for b in (self.bias_ih, self.bias_hh) if b is not None),
+        ]
         output, h, c = torch.lstm(inputs, (h, c), weights, self.bias_ih is not None, 1, 0.0, self.training, False, False)
         return output, torch.cat((h[0], c[0]), dim=-1)

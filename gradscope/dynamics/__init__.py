@@ -1,6 +1,6 @@
 """Gradient dynamics: pure mathematics on tensors and traces. It knows no task, no file and no plot."""
 
-from gradscope.dynamics.adjoints import Adjoints, adjoints, immediate_gradients, windows
+from gradscope.dynamics.adjoints import Adjoints, adjoints, immediate_gradients, input_gradients, windows
 from gradscope.dynamics.fixed_points import FixedPoints, fixed_points
 from gradscope.dynamics.horizon import MemoryHorizon, memory_horizon
 from gradscope.dynamics.jacobians import (
@@ -48,6 +48,7 @@ __all__ = [
     "gate_contributions",
     "gradient",
     "immediate_gradients",
+    "input_gradients",
     "jacobian_log_norms",
     "jacobian_product",
     "jacobian_products",

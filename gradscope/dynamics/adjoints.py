@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -55,6 +57,30 @@ def immediate_gradients(trace: Trace, losses: Float[Tensor, "scored batch"] | No
     if gradient is None:
         raise GradscopeError("the losses do not depend on trace.states; compute them from trace.states itself")
     return gradient
+
+
+def linearised(trace: Trace) -> Any:
+    """The linearisation of all steps of the trace, made once."""
+    states = trace.states.detach()
+    return trace.memo("linearised", lambda: trace.cell.linearise(trace.inputs, states[:-1], states[1:]))
+
+
+def input_gradients(trace: Trace, losses: Float[Tensor, "scored batch"] | None = None) -> Adjoints:
+    """dL/dx_t = (ds_t/dx_t)^T a_t for t = 1..time, with its log scale: which inputs the loss still feels.
+
+    Args:
+        trace: whose states require grad.
+        losses: made from ``trace.states``; None is ``trace.losses``.
+
+    Returns:
+        ``Adjoints`` with mantissa ``(time, batch, input)``.
+
+    Raises:
+        GradscopeError: as ``immediate_gradients``.
+    """
+    total = adjoints(trace, losses)
+    by_input = linearised(trace).vjp(total.mantissa[1:].to(trace.states.dtype))[1]
+    return Adjoints(by_input, total.log_scale[1:])
 
 
 def adjoints(

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.dynamics.adjoints import adjoints, immediate_gradients
+from gradscope.dynamics.adjoints import adjoints, immediate_gradients, linearised
 from gradscope.errors import GradscopeError
 from gradscope.trace import Trace
 
@@ -201,12 +201,6 @@ def by_lag(
         if lag < last:
             current = steps.vjp(current)[0]
             low, high = low - 1, high - 1
-
-
-def linearised(trace: Trace) -> Any:
-    """The linearisation of all steps of the trace, made once."""
-    states = trace.states.detach()
-    return trace.memo("linearised", lambda: trace.cell.linearise(trace.inputs, states[:-1], states[1:]))
 
 
 def chosen_parameters(trace: Trace, parameter: str | Sequence[str] | None) -> list[str]:

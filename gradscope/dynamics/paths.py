@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.dynamics.adjoints import adjoints, immediate_gradients
-from gradscope.dynamics.lags import by_lag, chosen_parameters, linearised
+from gradscope.dynamics.adjoints import adjoints, immediate_gradients, linearised
+from gradscope.dynamics.lags import by_lag, chosen_parameters
 from gradscope.trace import Trace
 
 

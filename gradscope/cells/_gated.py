@@ -1,0 +1,95 @@
+"""GatedCell: the parameters that gated cells share, and the small algebra of their equations and Jacobians."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
+
+from gradscope.cells._cell import Cell
+
+
+class GatedCell(Cell):
+    """Base of cells with a block of weights for each gate.
+
+    weight_ih ``(G * H, input)``, weight_hh ``(G * H, H)``, bias_ih and bias_hh ``(G * H)``; the equations leave leading axes
+    free, so weights may carry a ``trial`` axis in front (inputs and states then carry it too, before ``batch``).
+    """
+
+    #: names of the gates, in the order of their blocks
+    gate_names: tuple[str, ...]
+    #: whether there are recurrent weights of that shape
+    recurrent: ClassVar[bool] = True
+    #: whether there is a bias_hh beside bias_ih
+    two_biases: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        bias: bool,
+        init: Any,
+        generator: Generator | None,
+        dtype: torch.dtype | None,
+        device: torch.device | str | None,
+    ):
+        super().__init__(input_size, hidden_size)
+        self.init = init
+        rows = len(self.gate_names) * hidden_size
+        kind: dict[str, Any] = {"dtype": dtype, "device": device}
+        self.weight_ih = nn.Parameter(torch.empty(rows, input_size, **kind))
+        self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size, **kind)) if self.recurrent else None
+        self.bias_ih = nn.Parameter(torch.empty(rows, **kind)) if bias else None
+        self.bias_hh = nn.Parameter(torch.empty(rows, **kind)) if bias and self.two_biases else None
+        self.add_parameters(kind)
+        self.reset_parameters(generator)
+
+    def add_parameters(self, kind: dict[str, Any]) -> None:
+        """Make the parameters that only this cell has; ``kind`` is their dtype and device."""
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draw the weights as ``recurrent_init`` says, in float64 on the CPU, so that dtype and device do not matter."""
+        size = self.hidden_size
+        for block in self.weight_ih.split(size):
+            block.copy_(self.init.dense(size, self.input_size, 1 / math.sqrt(size), generator))
+        if self.weight_hh is not None:
+            for block in self.weight_hh.split(size):
+                block.copy_(self.init.recurrent(size, generator))
+        for bias in (self.bias_ih, self.bias_hh):
+            if bias is not None:
+                for block in bias.split(size):
+                    block.copy_(self.init.bias(size, 1 / math.sqrt(size), generator))
+
+    def recurrent_matrices(self) -> dict[str, Float[Tensor, "hidden hidden"]]:
+        """The blocks of weight_hh by gate."""
+        if self.weight_hh is None:
+            return {}
+        return dict(zip(self.gate_names, self.weight_hh.detach().split(self.hidden_size, dim=-2), strict=True))
+
+
+def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x W^T + b with leading axes free: a weight ``(trial, out, in)`` meets an x ``(..., trial, batch, in)``."""
+    if weight.dim() == 2:
+        return nn.functional.linear(x, weight, bias)
+    product = x @ weight.mT
+    return product if bias is None else product + bias.unsqueeze(-2)
+
+
+def vector(parameter: Tensor) -> Tensor:
+    """A parameter ``(H)`` or ``(trial, H)`` ready to meet ``(..., batch, H)``."""
+    return parameter if parameter.dim() == 1 else parameter.unsqueeze(-2)
+
+
+def rows(diagonal: Float[Tensor, "*batch h"], weight: Tensor) -> Float[Tensor, "*batch h columns"]:
+    """diag(diagonal) W."""
+    return diagonal.unsqueeze(-1) * (weight if weight.dim() == 2 else weight.unsqueeze(-3))
+
+
+def columns(weight: Tensor, diagonal: Float[Tensor, "*batch h"]) -> Float[Tensor, "*batch rows h"]:
+    """W diag(diagonal)."""
+    return (weight if weight.dim() == 2 else weight.unsqueeze(-3)) * diagonal.unsqueeze(-2)

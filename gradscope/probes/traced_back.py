@@ -1,0 +1,44 @@
+"""The last loss of a sequence, traced back to the inputs that it feels."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import Field
+
+from gradscope.dynamics import adjoints, input_gradients
+from gradscope.probes._probe import Columns, Probe
+from gradscope.registry import register
+from gradscope.trace import Trace
+
+
+@register("probe", "traced_back")
+class TracedBack(Probe):
+    """dl/ds_t and dl/dx_t of one loss alone, the last of the sequence, such as that of one character of a text.
+
+    Columns: sequence, t (1..time), lag (steps back from the step that is scored), symbol (that is read at t, '' where inputs
+    are no text), answer (the symbol asked for), state (ln ||dl/ds_t||) and input (ln ||dl/dx_t||, x_t an embedding or one-hot
+    vector), nats, -inf where exactly zero.
+    """
+
+    sequences: int = Field(4, ge=1, description="sequences of the batch to measure")
+
+    def measure(self, trace: Trace) -> Columns:
+        """One row for each sequence and step."""
+        if trace.losses is None or trace.loss_steps is None:
+            return {}
+        last, loss = int(trace.loss_steps[-1]), trace.losses[-1:] * trace.losses.numel()
+        states = adjoints(trace, loss).log_norms()[1:]
+        inputs = input_gradients(trace, loss).log_norms()
+        count = min(self.sequences, states.shape[1])
+        columns: Columns = {name: [] for name in ("sequence", "t", "lag", "symbol", "answer", "state", "input")}
+        for b in range(count):
+            text = trace.text[b] if trace.text is not None else ("",) * (trace.time + 1)
+            columns["sequence"] += [b] * last
+            columns["t"] += range(1, last + 1)
+            columns["lag"] += range(last - 1, -1, -1)
+            columns["symbol"] += text[:last]
+            columns["answer"] += [text[-1]] * last
+            for name, values in (("state", states), ("input", inputs)):
+                columns[name] += [value if not math.isnan(value) else -math.inf for value in values[:last, b].tolist()]
+        return columns
