@@ -47,6 +47,8 @@ class AffineCell(GatedCell):
 
     #: whether combine depends on u_x + u_h alone
     additive: ClassVar[bool]
+    #: names of parameters ``(H)`` that combine uses unit by unit
+    vectors: tuple[str, ...] = ()
     #: whether ``recurrent_weight`` is made of the parameters rather than being one of them
     derived: ClassVar[bool] = False
 
@@ -71,6 +73,12 @@ class AffineCell(GatedCell):
     ) -> Local:
         """The diagonal derivatives of ``combine`` at these steps."""
 
+    def by_vectors(
+        self, u_x: Tensor, u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch blocks vectors hidden"]:
+        """ds[n]/d(vector k), for a cell with ``vectors``."""
+        raise NotImplementedError
+
     def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
         """One step: s_t from x_t and s_{t-1}."""
         return self.combine(*self.preactivations(x, s), s)
@@ -78,16 +86,21 @@ class AffineCell(GatedCell):
     def preactivations(self, x: Tensor, s_prev: Tensor) -> tuple[Tensor, Tensor | None]:
         """(u_x, u_h), or (u_x + u_h, None) for an additive cell; all steps of a trace in one product."""
         u_x = affine(x, self.weight_ih, self.bias_ih)
+        if not self.recurrent:
+            return u_x, None
         u_h = affine(self.hidden(s_prev), self.recurrent_weight(), self.bias_hh)
         return (u_x + u_h, None) if self.additive else (u_x, u_h)
 
     def recurrent_weight(self) -> Float[Tensor, "gates hidden"]:
-        """The matrix that meets h_{t-1}: weight_hh, unless the cell makes it of other parameters."""
-        assert self.weight_hh is not None
+        """The matrix that meets h_{t-1}: weight_hh, unless the cell makes it of other parameters; zero if it has none."""
+        if self.weight_hh is None:
+            return self.weight_ih.new_zeros(*self.weight_ih.shape[:-1], self.hidden_size)
         return self.weight_hh
 
     def recurrent_matrices(self) -> dict[str, Float[Tensor, "hidden hidden"]]:
         """Its blocks by gate."""
+        if not self.recurrent and not self.derived:
+            return {}
         return dict(zip(self.gate_names, self.recurrent_weight().detach().split(self.hidden_size, dim=-2), strict=True))
 
     # --- Jacobians -------------------------------------------------------------------------------------------------
@@ -124,7 +137,9 @@ class AffineCell(GatedCell):
         """All states; the backward pass is the closed-form adjoint recursion."""
         if self.weight_ih.dim() > 2:
             return self.unroll(inputs, state)
-        return _Scan.apply(self, inputs, state, self.weight_ih, self.recurrent_weight(), self.bias_ih, self.bias_hh)  # type: ignore
+        return _Scan.apply(
+            self, inputs, state, self.weight_ih, self.recurrent_weight(), self.bias_ih, self.bias_hh, *self._vectors()
+        )
 
     def outputs(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
@@ -132,7 +147,9 @@ class AffineCell(GatedCell):
         """h_t for all t and the last state, by the same recursion; the states stay inside."""
         if self.weight_ih.dim() > 2:
             return super().outputs(inputs, state)
-        return _Outputs.apply(self, inputs, state, self.weight_ih, self.recurrent_weight(), self.bias_ih, self.bias_hh)  # type: ignore
+        return _Outputs.apply(
+            self, inputs, state, self.weight_ih, self.recurrent_weight(), self.bias_ih, self.bias_hh, *self._vectors()
+        )
 
     @torch.no_grad()
     def linearise(
@@ -165,6 +182,9 @@ class AffineCell(GatedCell):
             torch.matmul(d_x, self.weight_ih, out=by_inputs[part])
         return adjoints, by_inputs
 
+    def _vectors(self) -> list[Tensor]:
+        return [getattr(self, name) for name in self.vectors]
+
     def _stretches(self, steps: int, batch: int) -> list[slice]:
         """The steps in stretches, latest first, short enough that a stretch's derivatives stay in the processor's cache."""
         length = max(1, _STRETCH // (batch * len(self.gate_names) * self.hidden_size))
@@ -174,11 +194,12 @@ class AffineCell(GatedCell):
         """(states, u_x, u_h) over all steps; in an additive cell the first product's buffer takes the sum in place."""
         weight, size = weight_hh.t(), self.hidden_size
         if self.additive:
-            bias = self.bias_ih + self.bias_hh if self.bias_ih is not None and self.bias_hh is not None else None
+            bias = self.bias_ih if self.bias_ih is None or self.bias_hh is None else self.bias_ih + self.bias_hh
             u_x = affine(inputs, self.weight_ih, bias)
             states = [state]
             for u in u_x.unbind(0):
-                u.addmm_(states[-1][:, :size], weight)
+                if self.recurrent:
+                    u.addmm_(states[-1][:, :size], weight)
                 states.append(self.combine(u, None, states[-1]))
             return torch.stack(states), u_x, None
         u_x = affine(inputs, self.weight_ih, self.bias_ih)
@@ -217,7 +238,8 @@ class AffineCell(GatedCell):
                 hidden[t].addcmul_(hidden[t + 1], carried[t].view(batch, size))
             elif carried is not None:
                 whole[t].squeeze(2).add_((whole[t + 1] * carried[t]).sum(1))
-            hidden[t].addmm_(delta, weight_hh)
+            if self.recurrent:
+                hidden[t].addmm_(delta, weight_hh)
         if self.additive:
             return d_h, d_h
         return d_h, _to_gates(adjoints[1:], local.by_input)
@@ -229,6 +251,12 @@ class AffineLinearisation(Linearisation):
     def __init__(self, cell: AffineCell, x: Tensor, s_prev: Tensor, local: Local):
         self.cell, self.x, self.s_prev, self.local = cell, x, s_prev, local
         self.weight_hh = cell.recurrent_weight().detach()
+
+    @property
+    def by_vectors(self) -> Tensor:
+        """ds[n]/d(vector k) at these steps."""
+        s = self.cell(self.x, self.s_prev)
+        return self.cell.by_vectors(*self.cell.preactivations(self.x, self.s_prev), self.s_prev, s)
 
     def _to_gates(self, cotangent: Tensor) -> tuple[Tensor, Tensor]:
         d_h = _to_gates(cotangent, self.local.by_recurrent)
@@ -288,6 +316,9 @@ class AffineLinearisation(Linearisation):
             "bias_ih": lambda: d_x.sum(0),
             "bias_hh": lambda: d_h.sum(0),
         }
+        if self.cell.vectors:
+            onto = _onto_vectors(cotangent, self.by_vectors)
+            ways |= {name: lambda place=place: onto[place] for place, name in enumerate(self.cell.vectors)}
         chosen = [name for name in known if names is None or name in names]
         derived = [name for name in chosen if name not in ways or (name == "weight_hh" and self.cell.derived)]
         found = {name: ways[name]() for name in chosen if name not in derived}
@@ -353,21 +384,32 @@ def _backward(ctx: Any, adjoints: Tensor) -> tuple[Tensor | None, ...]:
     by_inputs = torch.empty_like(inputs) if ctx.needs_input_grad[1] else None
     by_ih, by_hh = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
     by_bias_ih, by_bias_hh = weight_hh.new_zeros(len(weight_hh)), weight_hh.new_zeros(len(weight_hh))
+    by_vectors = weight_hh.new_zeros(len(cell.vectors), cell.hidden_size)
     for part in cell._stretches(*inputs.shape[:2]):
         before, after = states[part], states[part.start + 1 : part.stop + 1]
         local = cell.local(u_x[part], None if u_h is None else u_h[part], before, after)
         d_h, d_x = cell._reverse(local, adjoints[part.start : part.stop + 1], weight_hh)
         if by_inputs is not None:
             torch.matmul(d_x, weight_ih, out=by_inputs[part])
+        if cell.vectors:
+            felt = cell.by_vectors(u_x[part], None if u_h is None else u_h[part], before, after)
+            by_vectors = by_vectors + _onto_vectors(adjoints[part.start + 1 : part.stop + 1], felt)
         d_h, d_x = d_h.flatten(0, 1), d_x.flatten(0, 1)
         by_ih.addmm_(d_x.t(), inputs[part].flatten(0, 1))
         by_hh.addmm_(d_h.t(), cell.hidden(before).flatten(0, 1))
         by_bias_hh += d_h.sum(0)
         if not cell.additive:
             by_bias_ih += d_x.sum(0)
-    if cell.bias_ih is None:
-        return None, by_inputs, adjoints[0], by_ih, by_hh, None, None
-    return None, by_inputs, adjoints[0], by_ih, by_hh, by_bias_hh if cell.additive else by_bias_ih, by_bias_hh
+    found = [None, by_inputs, adjoints[0], by_ih, by_hh]
+    found.append(None if cell.bias_ih is None else by_bias_hh if cell.additive else by_bias_ih)
+    found.append(None if cell.bias_hh is None else by_bias_hh)
+    return (*found, *by_vectors)
+
+
+def _onto_vectors(cotangent: Float[Tensor, "time batch state"], felt: Float[Tensor, "time batch n k h"]) -> Tensor:
+    """sum over steps, batch and blocks of a[n] ds[n]/d(vector k): (K, H)."""
+    blocks, _, size = felt.shape[-3:]
+    return (cotangent.unflatten(-1, (blocks, 1, size)) * felt).flatten(0, -3).sum(0)
 
 
 def _to_gates(cotangent: Float[Tensor, "*batch state"], diagonals: Float[Tensor, "*batch n g h"]) -> Tensor:

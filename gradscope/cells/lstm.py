@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from gradscope.activations import ACTIVATIONS
 from gradscope.cells._affine import AffineCell, Local
 from gradscope.cells._cell import Gate
+from gradscope.cells._gated import vector
 from gradscope.errors import GradscopeError
 from gradscope.options import Named, component
 from gradscope.registry import register
+
+#: variants of Greff et al. (2017); np is torch's, vanilla here with peepholes: true
+Variant = Literal["np", "nig", "nfg", "nog", "niaf", "noaf", "cifg"]
+#: the gates that each has no weights for
+LEFT_OUT: dict[str, str] = {"np": "", "nig": "i", "nfg": "f", "nog": "o", "niaf": "", "noaf": "", "cifg": "f"}
+
+
+class _Parts(NamedTuple):
+    """The gates' preactivations by name, and everything between them and the new state, unit by unit."""
+
+    u: dict[str, Tensor]
+    c_prev: Tensor
+    i: Tensor
+    f: Tensor
+    g: Tensor
+    o: Tensor
+    c: Tensor
+    squashed: Tensor
 
 
 @register("cell", "lstm")
@@ -24,12 +43,17 @@ class LSTM(AffineCell):
     State s = [h, c]. Gates in torch's order i, f, g, o: a state dict of torch.nn.LSTM loads. The forget gate decides what
     c keeps: with W_hh = 0, dc_t/dc_k is the product of the forget gates.
 
+    variant leaves one thing out: nig, nfg, nog the input, forget or output gate (1 in its place), niaf, noaf the tanh of the
+    candidate or of the output, cifg the forget gate, f = 1 - i. With peepholes the gates see the cell's content, i and f
+    c_{t-1}, o c_t, each unit its own: that is the vanilla LSTM of Greff et al., and np, without them, the default here.
+
     Reference: Hochreiter and Schmidhuber (1997), Long short-term memory; Gers, Schmidhuber and Cummins (2000), Learning
-    to forget: the forget gate; Jozefowicz, Zaremba and Sutskever (2015): forget_bias = 1.
+    to forget: the forget gate; Jozefowicz, Zaremba and Sutskever (2015): forget_bias = 1; Tallec and Ollivier
+    (2018), Can recurrent neural networks warp time?: chrono; Greff et al. (2017), LSTM: a search space odyssey: the variants.
     """
 
     state_blocks = ("h", "c")
-    gate_names = ("i", "f", "g", "o")
+    gate_names: tuple[str, ...] = ("i", "f", "g", "o")
     additive = True
 
     def __init__(
@@ -37,7 +61,12 @@ class LSTM(AffineCell):
         input_size: int,
         *,
         hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
+        variant: Annotated[Variant, Field(description="what is left out, after Greff et al.")] = "np",
+        peepholes: Annotated[bool, Field(description="whether gates see c, each its own unit's")] = False,
         forget_bias: Annotated[float | None, Field(description="initial bias of the forget gate; null: as drawn")] = None,
+        chrono: Annotated[
+            int | None, Field(ge=3, description="longest dependency expected: b_f ~ ln U(1, chrono - 1), b_i = -b_f; null: no")
+        ] = None,
         bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
         recurrent_init: Annotated[Any, Named("init")] = "uniform",
         generator: Generator | None = None,
@@ -46,7 +75,18 @@ class LSTM(AffineCell):
     ):
         if forget_bias is not None and not bias:
             raise GradscopeError("forget_bias has nothing to act on where bias is false; leave one of them out")
-        self.forget_bias = forget_bias
+        missing = LEFT_OUT[variant]
+        if forget_bias is not None and (chrono is not None or "f" in missing):
+            reason = "chrono sets that bias too" if chrono is not None else f"variant {variant} has no forget gate"
+            raise GradscopeError(f"forget_bias cannot be used: {reason}; leave it out")
+        if chrono is not None and (not bias or {"i", "f"} & set(missing)):
+            raise GradscopeError(
+                f"chrono needs biases and both the input and the forget gate; got variant {variant}, bias {bias}"
+            )
+        self.forget_bias, self.chrono, self.variant = forget_bias, chrono, variant
+        self.gate_names = tuple(name for name in ("i", "f", "g", "o") if name not in missing)
+        self.linear_input, self.linear_output = variant == "niaf", variant == "noaf"
+        self.vectors = tuple(f"peephole_{name}" for name in self.gate_names if name != "g") if peepholes else ()
         super().__init__(
             input_size,
             hidden_size,
@@ -57,50 +97,117 @@ class LSTM(AffineCell):
             device=device,
         )
 
+    def add_parameters(self, kind: dict[str, Any]) -> None:
+        """The peepholes, diagonal."""
+        for name in self.vectors:
+            self.register_parameter(name, nn.Parameter(torch.empty(self.hidden_size, **kind)))
+
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw the weights; then bias_ih + bias_hh of the forget gate is ``forget_bias``, where it is given."""
+        """Draw the weights; then bias_ih + bias_hh of the gates is what ``forget_bias`` or ``chrono`` say."""
         super().reset_parameters(generator)
-        if self.forget_bias is not None and self.bias_ih is not None and self.bias_hh is not None:
-            forget = slice(self.hidden_size, 2 * self.hidden_size)
-            self.bias_ih[forget] = self.forget_bias
-            self.bias_hh[forget] = 0.0
+        size = self.hidden_size
+        for name in self.vectors:
+            getattr(self, name).copy_(self.init.dense(size, 1, size**-0.5, generator)[:, 0])
+        if self.chrono is not None:
+            drawn = torch.rand(size, dtype=torch.float64, generator=generator) * (self.chrono - 2) + 1
+            self._set_bias("f", drawn.log())
+            self._set_bias("i", -drawn.log())
+        elif self.forget_bias is not None:
+            self._set_bias("f", torch.full((size,), self.forget_bias))
+
+    def _set_bias(self, gate: str, values: Tensor) -> None:
+        place = self.gate_names.index(gate) * self.hidden_size
+        assert self.bias_ih is not None
+        assert self.bias_hh is not None
+        self.bias_ih[place : place + self.hidden_size] = values.to(self.bias_ih)
+        self.bias_hh[place : place + self.hidden_size] = 0.0
+
+    # --- the equation ------------------------------------------------------------------------------------------------
+
+    def _peephole(self, name: str) -> Tensor | None:
+        return vector(getattr(self, f"peephole_{name}")) if f"peephole_{name}" in self.vectors else None
+
+    def _parts(self, u_x: Tensor, s_prev: Tensor) -> _Parts:
+        """The gates, c_t and what the gates are functions of; a gate that is left out is 1."""
+        c_prev = s_prev[..., self.hidden_size :]
+        u = dict(zip(self.gate_names, u_x.chunk(len(self.gate_names), dim=-1), strict=True))
+        for name in ("i", "f"):
+            if name in u and (p := self._peephole(name)) is not None:
+                u[name] = u[name] + p * c_prev
+        one = torch.ones_like(c_prev)
+        i = torch.sigmoid(u["i"]) if "i" in u else one
+        f = 1 - i if self.variant == "cifg" else torch.sigmoid(u["f"]) if "f" in u else one
+        g = u["g"] if self.linear_input else torch.tanh(u["g"])
+        c = f * c_prev + i * g
+        if "o" in u and (p := self._peephole("o")) is not None:
+            u["o"] = u["o"] + p * c
+        o = torch.sigmoid(u["o"]) if "o" in u else one
+        return _Parts(u, c_prev, i, f, g, o, c, c if self.linear_output else torch.tanh(c))
 
     def combine(
         self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
     ) -> Float[Tensor, "*batch state"]:
         """c_t = f c_{t-1} + i g and h_t = o tanh(c_t)."""
-        i, f, g, o = u_x.chunk(4, dim=-1)
-        c = torch.sigmoid(f) * s_prev[..., self.hidden_size :] + torch.sigmoid(i) * torch.tanh(g)
-        return torch.cat((torch.sigmoid(o) * torch.tanh(c), c), dim=-1)
+        parts = self._parts(u_x, s_prev)
+        return torch.cat((parts.o * parts.squashed, parts.c), dim=-1)
 
     def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
-        """dc/d(i, f, g) = (g i', c_{t-1} f', i g'), dc/dc_{t-1} = f; dh follows by o tanh'(c), and dh/do = tanh(c) o'."""
-        i, f, g, o = (
-            gate(u)
-            for gate, u in zip((torch.sigmoid, torch.sigmoid, torch.tanh, torch.sigmoid), u_x.chunk(4, dim=-1), strict=True)
-        )
-        c_prev, tanh_c = s_prev[..., self.hidden_size :], torch.tanh(s[..., self.hidden_size :])
-        to_hidden = o * (1 - tanh_c * tanh_c)
-        by_c = torch.stack((g * i * (1 - i), c_prev * f * (1 - f), i * (1 - g * g), torch.zeros_like(o)), dim=-2)
-        by_h = to_hidden.unsqueeze(-2) * by_c
-        by_h[..., 3, :] = tanh_c * o * (1 - o)
-        zero = torch.zeros_like(f)
-        by_state = torch.stack((torch.stack((zero, to_hidden * f), -2), torch.stack((zero, f), -2)), dim=-3)
-        by_gates = torch.stack((by_h, by_c), dim=-3)
+        """dc/d(i, f, g) = (g i', c_{t-1} f', i g'), dc/dc_{t-1} = f; dh follows by o tanh'(c), and dh/do = tanh(c) o'.
+
+        A peephole p adds c_{t-1} to what i and f are functions of, c_t to what o is.
+        """
+        parts = self._parts(u_x, s_prev)
+        by_c, by_o = self._by_gate(parts), parts.squashed * parts.o * (1 - parts.o)
+        carried = parts.f
+        for name in ("i", "f"):
+            if (p := self._peephole(name)) is not None:
+                carried = carried + by_c[name] * p
+        to_hidden = parts.o if self.linear_output else parts.o * (1 - parts.squashed * parts.squashed)
+        if (p := self._peephole("o")) is not None:
+            to_hidden = to_hidden + by_o * p
+        onto_c = torch.stack([by_c[name] for name in self.gate_names], dim=-2)
+        onto_h = to_hidden.unsqueeze(-2) * onto_c
+        if "o" in self.gate_names:
+            onto_h[..., self.gate_names.index("o"), :] = by_o
+        zero = torch.zeros_like(carried)
+        by_state = torch.stack((torch.stack((zero, to_hidden * carried), -2), torch.stack((zero, carried), -2)), dim=-3)
+        by_gates = torch.stack((onto_h, onto_c), dim=-3)
         return Local(by_gates, by_gates, by_state)
 
+    def _by_gate(self, parts: _Parts) -> dict[str, Tensor]:
+        """dc/du of each gate."""
+        i, f, g = parts.i, parts.f, parts.g
+        return {
+            "i": (g - parts.c_prev if self.variant == "cifg" else g) * i * (1 - i),
+            "f": parts.c_prev * f * (1 - f),
+            "g": i if self.linear_input else i * (1 - g * g),
+            "o": torch.zeros_like(i),
+        }
+
+    def by_vectors(
+        self, u_x: Tensor, u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch blocks vectors hidden"]:
+        """Of the peepholes: c_{t-1} times what i and f do, c_t times what o does."""
+        parts, local = self._parts(u_x, s_prev), self.local(u_x, u_h, s_prev, s)
+        found = []
+        for name in self.vectors:
+            gate = name[-1]
+            felt = local.by_recurrent[..., self.gate_names.index(gate), :]
+            found.append(felt * (parts.c if gate == "o" else parts.c_prev).unsqueeze(-2))
+        return torch.stack(found, dim=-2)
+
     def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
-        """input, forget, candidate and output gate."""
-        sigmoid, tanh = ACTIVATIONS["sigmoid"], ACTIVATIONS["tanh"]
-        parts = self.preactivations(x, s_prev)[0].chunk(4, dim=-1)
-        return {name: Gate(tanh if name == "g" else sigmoid, u) for name, u in zip(self.gate_names, parts, strict=True)}
+        """input, forget, candidate and output gate, as many as there are."""
+        u = self._parts(self.preactivations(x, s_prev)[0], s_prev).u
+        sigmoid, candidate = ACTIVATIONS["sigmoid"], ACTIVATIONS["identity" if self.linear_input else "tanh"]
+        return {name: Gate(candidate if name == "g" else sigmoid, u[name]) for name in self.gate_names}
 
     def outputs(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
-        """h_t for all t and the last state, by torch's fused kernel."""
-        if self.weight_ih.dim() > 2:
+        """h_t for all t and the last state, by torch's fused kernel where it has this variant."""
+        if self.weight_ih.dim() > 2 or self.variant != "np" or self.vectors:
             return super().outputs(inputs, state)
         h, c = (part.contiguous().unsqueeze(0) for part in state.chunk(2, dim=-1))
         weights: list[Tensor] = [

@@ -12,7 +12,9 @@ from tests.conftest import build, draw
 
 VARIANTS = [(name, {}) for name in registry.names("cell")] + [
     ("rnn", {"activation": "relu"}), ("rnn", {"activation": "gelu"}), ("rnn", {"bias": False}),
-    ("lstm", {"bias": False}), ("gru", {"bias": False}),
+    ("lstm", {"bias": False}), ("gru", {"bias": False}), ("lstm", {"peepholes": True}),
+    *[("lstm", {"variant": variant}) for variant in ("nig", "nfg", "nog", "niaf", "noaf", "cifg")],
+    ("lstm", {"variant": "cifg", "peepholes": True}), ("lstm", {"variant": "nog", "peepholes": True}),
 ]  # fmt: skip
 IDS = [f"{name}{options or ''}" for name, options in VARIANTS]
 
