@@ -33,10 +33,10 @@ class LanguagePlot(Plot):
         figure, axes = new_figure(1, 1, height=3.8)
         ax = axes[0, 0]
         lines(ax, frame, tables, x="train_step", y="bits")
-        steps = frame["train_step"].max()
         for name, loss in references.groupby("reference")["loss"].median().items():
             ax.axhline(loss / math.log(2), color=FAINT, linestyle="--", linewidth=1)
-            ax.annotate(str(name), (steps, loss / math.log(2)), fontsize=8, color="0.35", ha="right", va="bottom")
+            at = (1.01, loss / math.log(2))
+            ax.annotate(str(name), at, xycoords=("axes fraction", "data"), fontsize=8, color="0.35", ha="left", va="center")
         token = "character" if "bits_per_character" in tables["trials"] else "word"
         ax.set(xlabel="optimiser step", ylabel=f"bits per {token}, held-out text")
         legend(figure, tables, frame["configuration"])

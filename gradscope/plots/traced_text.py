@@ -29,12 +29,19 @@ class TracedTextPlot(Plot):
     title = "The text that the answer feels"
     order: ClassVar[int] = 23
 
+    @classmethod
+    def missing(cls, tables: Tables) -> list[str]:
+        """The table, or a text in it."""
+        wanting = super().missing(tables)
+        return wanting or ([] if (tables["traced_back"]["symbol"] != "").any() else ["traced_back of a text"])
+
     def data(self, tables: Tables) -> pd.DataFrame:
         """The first seed's first sequence of each configuration, at the end of training."""
         frame = tables.at_longest(tables.first_and_last("traced_back"))
         frame = frame[(frame["when"] == "end of training") & (frame["sequence"] == 0) & (frame["symbol"] != "")]
-        first = frame.sort_values("seed").groupby("configuration")["trial"].transform("first")
-        return frame[frame["trial"] == first][["configuration", "trial", "t", "lag", "symbol", "answer", "input"]]
+        chosen = frame.sort_values("seed", kind="stable").groupby("configuration", sort=False)["trial"].first()
+        frame = frame[frame["trial"].isin(chosen)]
+        return frame[["configuration", "trial", "t", "lag", "symbol", "answer", "input"]]
 
     def draw(self, tables: Tables) -> Figure:
         """A line of text for each configuration."""
@@ -42,13 +49,15 @@ class TracedTextPlot(Plot):
         labels = [label for label in tables.configurations if (frame["configuration"] == label).any()][:12]
         figure, axes = new_figure(1, 1, height=1.3 + 0.55 * len(labels))
         ax, colours = axes[0, 0], mpl.colormaps["YlOrRd"]
+        widest = 0
         for row, label in enumerate(labels):
             own = frame[frame["configuration"] == label].sort_values("t")
             top = own.loc[np.isfinite(own["input"]), "input"].max()
             shares = ((own["input"] - top) / _RANGE + 1).clip(0, 1).fillna(0).to_numpy()
-            self._line(ax, row, [_visible(s) for s in own["symbol"]], _visible(own["answer"].iloc[0]), shares, colours)
+            width = self._line(ax, row, [_visible(s) for s in own["symbol"]], _visible(own["answer"].iloc[0]), shares, colours)
+            widest = max(widest, width)
             ax.text(0, row - 0.33, plain(label), fontsize=8, ha="left", va="bottom", color="0.25")
-        ax.set(xlim=(0, _SIGNS + 14), ylim=(len(labels) - 0.4, -0.75))
+        ax.set(xlim=(0, widest + 10), ylim=(len(labels) - 0.4, -0.75))
         ax.axis("off")
         scale = ScalarMappable(Normalize(-_RANGE, 0), colours)
         figure.colorbar(scale, ax=ax, orientation="horizontal", fraction=0.04, aspect=60, pad=0.02).set_label(
@@ -57,7 +66,7 @@ class TracedTextPlot(Plot):
         return figure
 
     @staticmethod
-    def _line(ax: Axes, row: int, words: list[str], answer: str, shares: np.ndarray, colours: Colormap) -> None:
+    def _line(ax: Axes, row: int, words: list[str], answer: str, shares: np.ndarray, colours: Colormap) -> int:
         gap = 1 if max(map(len, words), default=1) > 1 else 0
         first = len(words)
         used = 0
@@ -80,6 +89,7 @@ class TracedTextPlot(Plot):
                 ax.text(place + offset + 0.5 + gap / 2, row, plain(sign), **style)
             place += width
         ax.text(place + 0.6, row, "→ " + plain(answer), family="monospace", fontsize=7, ha="left", va="center", weight="bold")
+        return place
 
     def caption(self, tables: Tables) -> str:
         """In words."""
