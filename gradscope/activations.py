@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -67,3 +68,5 @@ ACTIVATIONS: dict[str, Activation] = {
     "erf": Activation(torch.erf, lambda u, y: 2 / math.sqrt(math.pi) * torch.exp(-u * u), 2 / math.sqrt(math.pi)),
     "sin": Activation(torch.sin, lambda u, y: torch.cos(u), 1.0),
 }
+
+ActivationName = Literal[tuple(ACTIVATIONS)]  # type: ignore[valid-type]

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.activations import ACTIVATIONS
+from gradscope.activations import ACTIVATIONS, ActivationName
 from gradscope.cells._affine import AffineCell, Local
 from gradscope.cells._cell import Gate
 from gradscope.options import Named, component
 from gradscope.registry import register
-
-ActivationName = Literal[tuple(ACTIVATIONS)]  # type: ignore[valid-type]
 
 
 @register("cell", "rnn")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -17,8 +17,18 @@ from gradscope.plots._plot import Plot, new_figure, plain
 from gradscope.registry import register
 from gradscope.tables import Tables
 
-#: signs, at most, of the text that is shown, and nats over which its colours run
-_SIGNS, _RANGE = 88, 8.0
+#: signs in a line, lines of a text at most, and nats over which its colours run
+_SIGNS, _LINES, _RANGE = 96, 3, 8.0
+
+
+_SIGN = {"family": "monospace", "fontsize": 7, "va": "center"}
+
+
+class _Text(NamedTuple):
+    """Lines of (word, width, share of the colour scale), and the answer."""
+
+    lines: list[list[tuple[str, int, float]]]
+    answer: str
 
 
 @register("plot", "traced_text")
@@ -47,49 +57,37 @@ class TracedTextPlot(Plot):
         """A line of text for each configuration."""
         frame = self.data(tables)
         labels = [label for label in tables.configurations if (frame["configuration"] == label).any()][:12]
-        figure, axes = new_figure(1, 1, height=1.3 + 0.55 * len(labels))
-        ax, colours = axes[0, 0], mpl.colormaps["YlOrRd"]
-        widest = 0
-        for row, label in enumerate(labels):
-            own = frame[frame["configuration"] == label].sort_values("t")
-            top = own.loc[np.isfinite(own["input"]), "input"].max()
-            shares = ((own["input"] - top) / _RANGE + 1).clip(0, 1).fillna(0).to_numpy()
-            width = self._line(ax, row, [_visible(s) for s in own["symbol"]], _visible(own["answer"].iloc[0]), shares, colours)
-            widest = max(widest, width)
-            ax.text(0, row - 0.33, plain(label), fontsize=8, ha="left", va="bottom", color="0.25")
-        ax.set(xlim=(0, widest + 10), ylim=(len(labels) - 0.4, -0.75))
+        texts = [self._text(frame[frame["configuration"] == label].sort_values("t")) for label in labels]
+        height = sum(len(text.lines) + 0.8 for text in texts)
+        figure, axes = new_figure(1, 1, height=1.1 + 0.3 * height)
+        ax, colours, y = axes[0, 0], mpl.colormaps["YlOrRd"], 0.0
+        for label, text in zip(labels, texts, strict=True):
+            ax.text(0, y + 0.15, plain(label), fontsize=8, ha="left", va="center", color="0.25")
+            for line in text.lines:
+                y += 1.0
+                end = _draw_line(ax, y, line, colours)
+            ax.text(end + 0.6, y, "→ " + plain(text.answer), **_SIGN, ha="left", weight="bold")  # type: ignore[arg-type]
+            y += 0.8
+        ax.set(xlim=(0, _SIGNS + 12), ylim=(y, -0.4))
         ax.axis("off")
         scale = ScalarMappable(Normalize(-_RANGE, 0), colours)
         figure.colorbar(scale, ax=ax, orientation="horizontal", fraction=0.04, aspect=60, pad=0.02).set_label(
-            "ln ‖∂l$_T$/∂x$_t$‖ relative to the line's largest (nats)"
+            "ln ‖∂l$_T$/∂x$_t$‖ relative to the text's largest (nats)"
         )
         return figure
 
     @staticmethod
-    def _line(ax: Axes, row: int, words: list[str], answer: str, shares: np.ndarray, colours: Colormap) -> int:
+    def _text(own: pd.DataFrame) -> _Text:
+        words = [_visible(symbol) for symbol in own["symbol"]]
         gap = 1 if max(map(len, words), default=1) > 1 else 0
-        first = len(words)
-        used = 0
-        while first > 0 and used + len(words[first - 1]) + gap <= _SIGNS:
-            first -= 1
-            used += len(words[first]) + gap
-        place = 0
-        for word, share in zip(words[first:], shares[first:], strict=True):
-            width = len(word) + gap
-            ax.add_patch(Rectangle((place, row - 0.3), width, 0.6, color=colours(share), linewidth=0))
-            dark = share > 0.7
-            style = {
-                "family": "monospace",
-                "fontsize": 7,
-                "ha": "center",
-                "va": "center",
-                "color": "white" if dark else "black",
-            }
-            for offset, sign in enumerate(word):
-                ax.text(place + offset + 0.5 + gap / 2, row, plain(sign), **style)
-            place += width
-        ax.text(place + 0.6, row, "→ " + plain(answer), family="monospace", fontsize=7, ha="left", va="center", weight="bold")
-        return place
+        top = own.loc[np.isfinite(own["input"]), "input"].max()
+        shares = ((own["input"] - top) / _RANGE + 1).clip(0, 1).fillna(0)
+        lines: list[list[tuple[str, int, float]]] = [[]]
+        for word, share in zip(words, shares, strict=True):
+            if sum(width for _, width, _ in lines[-1]) + len(word) + gap > _SIGNS:
+                lines.append([])
+            lines[-1].append((word, len(word) + gap, float(share)))
+        return _Text(lines[-_LINES:], _visible(own["answer"].iloc[0]))
 
     def caption(self, tables: Tables) -> str:
         """In words."""
@@ -98,6 +96,18 @@ class TracedTextPlot(Plot):
             "The colour of a symbol is how strongly the loss of that one answer depends on it. First seed of each "
             "configuration; ␣ is a space, ⏎ a line's end."
         )
+
+
+def _draw_line(ax: Axes, y: float, line: list[tuple[str, int, float]], colours: Colormap) -> int:
+    """One line of coloured words, each sign in a place of its own; where it ends."""
+    place = 0
+    for word, width, share in line:
+        ax.add_patch(Rectangle((place, y - 0.45), width, 0.9, color=colours(share), linewidth=0))
+        for offset, sign in enumerate(word):
+            x = place + offset + 0.5 + (width - len(word)) / 2
+            ax.text(x, y, plain(sign), **_SIGN, ha="center", color="white" if share > 0.7 else "black")  # type: ignore[arg-type]
+        place += width
+    return place
 
 
 def _visible(symbol: str) -> str:

@@ -115,9 +115,10 @@ def test_the_same_seed_gives_the_same_weights_in_any_dtype(name):
     double = cls(3, hidden_size=5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     single = cls(3, hidden_size=5, generator=torch.Generator().manual_seed(1), dtype=torch.float32)
     other = cls(3, hidden_size=5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    for a, b, c in zip(double.parameters(), single.parameters(), other.parameters(), strict=True):
+    for a, b in zip(double.parameters(), single.parameters(), strict=True):
         assert torch.equal(a.float(), b)
-        assert not torch.equal(a, c)
+    differ = [not torch.equal(a, c) for a, c in zip(double.parameters(), other.parameters(), strict=True)]
+    assert any(differ), "gains may start at a constant; weights are drawn"
 
 
 @pytest.mark.parametrize("name", registry.names("cell"))

@@ -1,0 +1,94 @@
+"""Cells whose candidate sees the state through a reset gate before the recurrent matrix: W_n (r h_{t-1}).
+
+    r = sigmoid(.), z = sigmoid(.), n = tanh(u_n + W_n (r h_{t-1})), h_t = k h_{t-1} + (1 - k) n, with k = z or 1 - z
+
+What z sees of the state and what u_n is made of differ from cell to cell. Two recurrent matrices stand one after the other in
+n, so the derivatives of a step are not diagonal; the Jacobian is written out once, all else follows from the equation by
+autograd.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor
+
+from gradscope.activations import ACTIVATIONS
+from gradscope.cells._cell import Gate
+from gradscope.cells._gated import GatedCell, affine, rows
+from gradscope.options import component
+
+
+class ResetBefore(GatedCell):
+    """Base of these cells; parameters in blocks r, z, n."""
+
+    gate_names = ("r", "z", "n")
+    two_biases = False
+    #: what z sees of h_{t-1}
+    update_sees: ClassVar[Literal["state", "squashed", "nothing"]] = "state"
+    #: whether z is the share that is kept, or the share that is written
+    keeps: ClassVar[bool] = True
+    #: whether the candidate's input is squashed by tanh on its own
+    squashed_input: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool,
+        recurrent_init: Any,
+        generator: Generator | None,
+        dtype: torch.dtype | None,
+        device: torch.device | str | None,
+    ):
+        init = component("init", recurrent_init)
+        super().__init__(input_size, hidden_size, bias=bias, init=init, generator=generator, dtype=dtype, device=device)
+
+    def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
+        assert self.weight_hh is not None
+        r, z, n = self.weight_hh.chunk(3, dim=-2)
+        return r, z, n
+
+    def _preactivations(self, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(u_r, u_z, what tanh sees)."""
+        weight_r, weight_z, weight_n = self._weights()
+        u_r, u_z, u_n = affine(x, self.weight_ih, self.bias_ih).chunk(3, dim=-1)
+        u_r = u_r + affine(s, weight_r)
+        if self.update_sees != "nothing":
+            u_z = u_z + affine(torch.tanh(s) if self.update_sees == "squashed" else s, weight_z)
+        u_n = torch.tanh(u_n) if self.squashed_input else u_n
+        return u_r, u_z, u_n + affine(torch.sigmoid(u_r) * s, weight_n)
+
+    def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        """One step."""
+        _, u_z, u_n = self._preactivations(x, s)
+        keep = torch.sigmoid(u_z if self.keeps else -u_z)
+        return torch.lerp(torch.tanh(u_n), s, keep)
+
+    @torch.no_grad()
+    def jacobian(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state state"]:
+        """diag(k) + diag((h - n) k') W_z diag(psi') + diag((1 - k) n') W_n (diag(r) + diag(h r') W_r), psi what z sees."""
+        weight_r, weight_z, weight_n = self._weights()
+        u_r, u_z, u_n = self._preactivations(x, s_prev)
+        r, n, keep = torch.sigmoid(u_r), torch.tanh(u_n), torch.sigmoid(u_z if self.keeps else -u_z)
+        inner = rows(s_prev * r * (1 - r), weight_r) + torch.diag_embed(r)
+        weight_n = weight_n if weight_n.dim() == 2 else weight_n.unsqueeze(-3)
+        found = rows((1 - keep) * (1 - n * n), torch.eye(self.hidden_size, dtype=x.dtype, device=x.device)) @ (weight_n @ inner)
+        if self.update_sees != "nothing":
+            sign = 1 if self.keeps else -1
+            through = rows(sign * (s_prev - n) * keep * (1 - keep), weight_z)
+            if self.update_sees == "squashed":
+                y = torch.tanh(s_prev)
+                through = through * (1 - y * y).unsqueeze(-2)
+            found = found + through
+        return found + torch.diag_embed(keep)
+
+    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+        """Reset gate, update gate and candidate."""
+        sigmoid, tanh = ACTIVATIONS["sigmoid"], ACTIVATIONS["tanh"]
+        kinds = zip(self.gate_names, (sigmoid, sigmoid, tanh), self._preactivations(x, s_prev), strict=True)
+        return {name: Gate(activation, u) for name, activation, u in kinds}

@@ -1,0 +1,77 @@
+"""AntisymmetricRNN: a stable differential equation, step by step."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.activations import ACTIVATIONS
+from gradscope.cells._affine import AffineCell, Local
+from gradscope.cells._cell import Gate
+from gradscope.options import Named, component
+from gradscope.registry import register
+
+
+@register("cell", "antisymmetric")
+class Antisymmetric(AffineCell):
+    """h_t = h_{t-1} + epsilon tanh((W - W^T - gamma I) h_{t-1} + W_ih x_t + b), an Euler step of a stable equation.
+
+    State s = h. W - W^T has imaginary eigenvalues, so that J_t = I + epsilon diag(tanh') (W - W^T - gamma I) stays near the
+    unit circle; the diffusion gamma makes up for what Euler's steps add.
+
+    Reference: Chang, Chen, Haber and Chi (2019), AntisymmetricRNN: a dynamical system view on recurrent neural networks.
+    """
+
+    gate_names = ("h",)
+    additive = True
+    derived = True
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
+        step: Annotated[float, Field(gt=0, description="epsilon, of Euler's method")] = 0.1,
+        diffusion: Annotated[float, Field(ge=0, description="gamma")] = 0.01,
+        bias: Annotated[bool, Field(description="whether there are biases")] = True,
+        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        generator: Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ):
+        self.step, self.diffusion = step, diffusion
+        super().__init__(
+            input_size,
+            hidden_size,
+            bias=bias,
+            init=component("init", recurrent_init),
+            generator=generator,
+            dtype=dtype,
+            device=device,
+        )
+
+    def recurrent_weight(self) -> Float[Tensor, "hidden hidden"]:
+        """W - W^T - gamma I."""
+        weight = self.weight_hh
+        assert weight is not None
+        return weight - weight.mT - self.diffusion * torch.eye(self.hidden_size, dtype=weight.dtype, device=weight.device)
+
+    def combine(
+        self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
+        """h_t = h_{t-1} + epsilon tanh(u)."""
+        return s_prev + self.step * torch.tanh(u_x)
+
+    def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
+        """dh/du = epsilon tanh', dh/dh_{t-1} = 1."""
+        y = torch.tanh(u_x)
+        slope = (self.step * (1 - y * y)).unsqueeze(-2).unsqueeze(-2)
+        return Local(slope, slope, torch.ones_like(slope))
+
+    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+        """The rate of change."""
+        return {"h": Gate(ACTIVATIONS["tanh"], self.preactivations(x, s_prev)[0])}

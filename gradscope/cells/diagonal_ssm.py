@@ -1,0 +1,63 @@
+"""A diagonal state space model."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.cells._diagonal import ComplexDiagonal
+from gradscope.errors import GradscopeError
+from gradscope.registry import register
+
+
+@register("cell", "diagonal_ssm")
+class DiagonalSSM(ComplexDiagonal):
+    """h_t = gelu(Re(C z_t) + D x_t) of dz/dt = A z + B x, A diagonal, held between steps: lambda = exp(delta A).
+
+    State s = [h, re z, im z]; A = -exp(a) + i omega, so |lambda| < 1 whatever the parameters are; delta = exp(d) is drawn evenly
+    in its logarithm. A starts as S4D-Lin: -1/2 + i pi n. The factor of B x_t is |lambda - 1| / |A|, that of zero-order hold
+    up to its phase, which B can take up.
+
+    Reference: Gu, Gupta, Goel and Re (2022), On the parameterization and initialization of diagonal state space models.
+    """
+
+    spectrum = ("log_decay", "frequency", "log_step")
+    log_decay: Tensor
+    frequency: Tensor
+    log_step: Tensor
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: Annotated[int, Field(ge=1, description="number of complex units")] = 64,
+        shortest: Annotated[float, Field(gt=0, description="least initial step delta")] = 1e-3,
+        longest: Annotated[float, Field(gt=0, description="largest initial step delta")] = 1e-1,
+        generator: Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ):
+        if shortest >= longest:
+            raise GradscopeError(f"shortest should be below longest, got {shortest} and {longest}")
+        self.span = (shortest, longest)
+        super().__init__(input_size, hidden_size, generator, dtype, device)
+
+    @torch.no_grad()
+    def reset_spectrum(self, generator: Generator | None) -> None:
+        """A = -1/2 + i pi n, ln delta even between its ends."""
+        low, high = (math.log(end) for end in self.span)
+        self.log_decay.fill_(math.log(0.5))
+        self.frequency.copy_(math.pi * torch.arange(self.hidden_size, dtype=torch.float64))
+        self.log_step.copy_(low + (high - low) * torch.rand(self.hidden_size, dtype=torch.float64, generator=generator))
+
+    def eigenvalues(self) -> tuple[Tensor, Tensor, Tensor]:
+        """exp(delta A), and |lambda - 1| / |A|."""
+        step, decay = self.log_step.exp(), self.log_decay.exp()
+        modulus, phase = torch.exp(-step * decay), step * self.frequency
+        a, b = modulus * phase.cos(), modulus * phase.sin()
+        size = (decay * decay + self.frequency * self.frequency).sqrt()
+        return a, b, ((a - 1).square() + b * b).sqrt() / size

@@ -1,0 +1,36 @@
+"""The GRU with the reset gate before the recurrent matrix."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field
+from torch import Generator
+
+from gradscope.cells._reset_before import ResetBefore
+from gradscope.options import Named
+from gradscope.registry import register
+
+
+@register("cell", "gru_original")
+class GRUOriginal(ResetBefore):
+    """h_t = z h_{t-1} + (1 - z) n, n = tanh(W_n x_t + U_n (r h_{t-1})), r, z = sigmoid(W x_t + U h_{t-1}).
+
+    State s = h. The reset gate acts before the matrix, as first published; ``gru`` is torch's, which resets after it.
+
+    Reference: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder for statistical machine translation.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
+        bias: Annotated[bool, Field(description="whether there are biases")] = True,
+        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        generator: Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ):
+        super().__init__(input_size, hidden_size, bias, recurrent_init, generator, dtype, device)

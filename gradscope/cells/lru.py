@@ -1,0 +1,59 @@
+"""The linear recurrent unit."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.cells._diagonal import ComplexDiagonal
+from gradscope.errors import GradscopeError
+from gradscope.registry import register
+
+
+@register("cell", "lru")
+class LRU(ComplexDiagonal):
+    """z_t = lambda z_{t-1} + gamma B x_t with |lambda| = exp(-exp(nu)) < 1, h_t = gelu(Re(C z_t) + D x_t).
+
+    State s = [h, re z, im z]. The modulus is below 1 whatever nu is, so gradients through z never explode; starting near 1 they
+    hardly vanish. gamma = sqrt(1 - |lambda|^2) keeps z of order 1. |lambda| is drawn evenly by area from the ring between
+    ``low`` and ``high``, its phase from [0, max_phase].
+
+    Reference: Orvieto et al. (2023), Resurrecting recurrent neural networks for long sequences.
+    """
+
+    spectrum = ("nu", "theta")
+    nu: Tensor
+    theta: Tensor
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: Annotated[int, Field(ge=1, description="number of complex units")] = 64,
+        low: Annotated[float, Field(ge=0, lt=1, description="least initial modulus of lambda")] = 0.5,
+        high: Annotated[float, Field(gt=0, lt=1, description="largest initial modulus of lambda")] = 0.999,
+        max_phase: Annotated[float, Field(gt=0, description="largest initial phase")] = 6.28,
+        generator: Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ):
+        if low >= high:
+            raise GradscopeError(f"low should be below high, got {low} and {high}")
+        self.ring, self.max_phase = (low, high), max_phase
+        super().__init__(input_size, hidden_size, generator, dtype, device)
+
+    @torch.no_grad()
+    def reset_spectrum(self, generator: Generator | None) -> None:
+        """|lambda|^2 even on [low^2, high^2], the phase even on [0, max_phase]."""
+        low, high = self.ring
+        u, v = torch.rand(2, self.hidden_size, dtype=torch.float64, generator=generator)
+        self.nu.copy_((-0.5 * (u * (high**2 - low**2) + low**2).log()).log())
+        self.theta.copy_((self.max_phase * v.clamp_min(1e-12)).log())
+
+    def eigenvalues(self) -> tuple[Tensor, Tensor, Tensor]:
+        """lambda = exp(-exp(nu) + i exp(theta)), and gamma."""
+        modulus, phase = torch.exp(-self.nu.exp()), self.theta.exp()
+        return modulus * phase.cos(), modulus * phase.sin(), (1 - modulus * modulus).clamp_min(1e-12).sqrt()

@@ -1,0 +1,81 @@
+"""The minimal gated unit: a GRU with one gate."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.activations import ACTIVATIONS
+from gradscope.cells._cell import Gate
+from gradscope.cells._gated import GatedCell, affine, rows
+from gradscope.options import Named, component
+from gradscope.registry import register
+
+
+@register("cell", "mgu")
+class MGU(GatedCell):
+    """h_t = (1 - f) h_{t-1} + f n, n = tanh(W_n x_t + U_n (f h_{t-1})), f = sigmoid(W_f x_t + U_f h_{t-1}): one gate does both.
+
+    State s = h.
+
+    Reference: Zhou, Wu, Zhang and Zhou (2016), Minimal gated unit for recurrent neural networks.
+    """
+
+    gate_names = ("f", "n")
+    two_biases = False
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
+        bias: Annotated[bool, Field(description="whether there are biases")] = True,
+        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        generator: Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ):
+        super().__init__(
+            input_size,
+            hidden_size,
+            bias=bias,
+            init=component("init", recurrent_init),
+            generator=generator,
+            dtype=dtype,
+            device=device,
+        )
+
+    def _preactivations(self, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(u_f, what tanh sees, U_f, U_n)."""
+        assert self.weight_hh is not None
+        weight_f, weight_n = self.weight_hh.chunk(2, dim=-2)
+        u_f, u_n = affine(x, self.weight_ih, self.bias_ih).chunk(2, dim=-1)
+        u_f = u_f + affine(s, weight_f)
+        return u_f, u_n + affine(torch.sigmoid(u_f) * s, weight_n), weight_f, weight_n
+
+    def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        """One step."""
+        u_f, u_n, _, _ = self._preactivations(x, s)
+        return torch.lerp(s, torch.tanh(u_n), torch.sigmoid(u_f))
+
+    @torch.no_grad()
+    def jacobian(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state state"]:
+        """diag(1 - f) + diag((n - h) f') U_f + diag(f n') U_n (diag(f) + diag(h f') U_f)."""
+        u_f, u_n, weight_f, weight_n = self._preactivations(x, s_prev)
+        f, n = torch.sigmoid(u_f), torch.tanh(u_n)
+        slope = f * (1 - f)
+        inner = rows(s_prev * slope, weight_f) + torch.diag_embed(f)
+        weight_n = weight_n if weight_n.dim() == 2 else weight_n.unsqueeze(-3)
+        through = (f * (1 - n * n)).unsqueeze(-1) * (weight_n @ inner)
+        return through + rows((n - s_prev) * slope, weight_f) + torch.diag_embed(1 - f)
+
+    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+        """The gate and the candidate."""
+        u_f, u_n, _, _ = self._preactivations(x, s_prev)
+        return {"f": Gate(ACTIVATIONS["sigmoid"], u_f), "n": Gate(ACTIVATIONS["tanh"], u_n)}

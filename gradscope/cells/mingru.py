@@ -1,0 +1,71 @@
+"""minGRU: a GRU whose gates do not see the state."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.activations import ACTIVATIONS
+from gradscope.cells._affine import AffineCell, Local
+from gradscope.cells._cell import Gate
+from gradscope.options import Named, component
+from gradscope.registry import register
+
+
+@register("cell", "mingru")
+class MinGRU(AffineCell):
+    """h_t = (1 - z) h_{t-1} + z n, with z = sigmoid(W_z x_t + b_z), n = W_n x_t + b_n: no recurrent weights at all.
+
+    State s = h. J_t = diag(1 - z_t), whatever the state: the product over time is that of the gates, exactly.
+
+    Reference: Feng, Tung, Ahmed, Bengio and Hajimirsadeghi (2024), Were RNNs all we needed?
+    """
+
+    gate_names = ("z", "n")
+    additive = True
+    recurrent = False
+    two_biases = False
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
+        bias: Annotated[bool, Field(description="whether there are biases")] = True,
+        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        generator: Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ):
+        super().__init__(
+            input_size,
+            hidden_size,
+            bias=bias,
+            init=component("init", recurrent_init),
+            generator=generator,
+            dtype=dtype,
+            device=device,
+        )
+
+    def combine(
+        self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
+        """h_t = h_{t-1} + z (n - h_{t-1})."""
+        u_z, n = u_x.chunk(2, dim=-1)
+        return torch.lerp(s_prev, n, torch.sigmoid(u_z))
+
+    def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
+        """dh/du_z = (n - h_{t-1}) z', dh/du_n = z, dh/dh_{t-1} = 1 - z."""
+        u_z, n = u_x.chunk(2, dim=-1)
+        z = torch.sigmoid(u_z)
+        by_gates = torch.stack(((n - s_prev) * z * (1 - z), z), dim=-2).unsqueeze(-3)
+        return Local(by_gates, by_gates, (1 - z).unsqueeze(-2).unsqueeze(-2))
+
+    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+        """Update gate and candidate."""
+        u_z, u_n = self.preactivations(x, s_prev)[0].chunk(2, dim=-1)
+        return {"z": Gate(ACTIVATIONS["sigmoid"], u_z), "n": Gate(ACTIVATIONS["identity"], u_n)}

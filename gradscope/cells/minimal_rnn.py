@@ -1,0 +1,85 @@
+"""minimalRNN: a gate, and an input that is embedded first."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor, nn
+
+from gradscope.activations import ACTIVATIONS
+from gradscope.cells._cell import Gate
+from gradscope.cells._gated import GatedCell, affine, rows
+from gradscope.options import Named, component
+from gradscope.registry import register
+
+
+@register("cell", "minimal_rnn")
+class MinimalRNN(GatedCell):
+    """h_t = u h_{t-1} + (1 - u) z, with z = tanh(W_ih x_t + b_z) and u = sigmoid(U_z z + W_hh h_{t-1} + b_u).
+
+    State s = h.
+
+    Reference: Chen (2017), MinimalRNN: toward more interpretable and trainable recurrent neural networks; Chen, Pennington and
+    Schoenholz (2018), Dynamical isometry and a mean field theory of RNNs.
+    """
+
+    gate_names = ("u",)
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
+        bias: Annotated[bool, Field(description="whether there are biases")] = True,
+        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        generator: Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ):
+        super().__init__(
+            input_size,
+            hidden_size,
+            bias=bias,
+            init=component("init", recurrent_init),
+            generator=generator,
+            dtype=dtype,
+            device=device,
+        )
+
+    def add_parameters(self, kind: dict[str, Any]) -> None:
+        """U_z, the gate's view of the embedded input."""
+        self.weight_zu = nn.Parameter(torch.empty(self.hidden_size, self.hidden_size, **kind))
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draw the weights, U_z as the recurrent ones."""
+        super().reset_parameters(generator)
+        self.weight_zu.copy_(self.init.recurrent(self.hidden_size, generator))
+
+    def _preactivations(self, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+        """(u_u, z)."""
+        assert self.weight_hh is not None
+        z = torch.tanh(affine(x, self.weight_ih, self.bias_ih))
+        return affine(z, self.weight_zu) + affine(s, self.weight_hh, self.bias_hh), z
+
+    def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+        """One step."""
+        u, z = self._preactivations(x, s)
+        return torch.lerp(z, s, torch.sigmoid(u))
+
+    @torch.no_grad()
+    def jacobian(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state state"]:
+        """diag(u) + diag((h - z) u') W_hh."""
+        assert self.weight_hh is not None
+        preactivation, z = self._preactivations(x, s_prev)
+        u = torch.sigmoid(preactivation)
+        return torch.diag_embed(u) + rows((s_prev - z) * u * (1 - u), self.weight_hh)
+
+    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+        """The gate."""
+        return {"u": Gate(ACTIVATIONS["sigmoid"], self._preactivations(x, s_prev)[0])}

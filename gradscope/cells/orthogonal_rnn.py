@@ -1,0 +1,86 @@
+"""A recurrent network whose matrix stays orthogonal."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.activations import ACTIVATIONS, ActivationName
+from gradscope.cells._affine import AffineCell, Local
+from gradscope.cells._cell import Gate
+from gradscope.options import Named, component
+from gradscope.registry import register
+
+
+@register("cell", "orthogonal_rnn")
+class OrthogonalRNN(AffineCell):
+    """h_t = phi(W_ih x_t + exp(A - A^T) h_{t-1} + b): the recurrent matrix is orthogonal whatever A is, in training too.
+
+    State s = h. Norms of gradients change by phi' alone. weight_hh is A; the exponential starts as blocks of rotations by
+    angles drawn from [-pi, pi].
+
+    Reference: Lezcano-Casado and Martinez-Rubio (2019), Cheap orthogonal constraints in neural networks (expRNN); the start:
+    Henaff, Szlam and LeCun (2016), Recurrent orthogonal networks and long-memory tasks.
+    """
+
+    gate_names = ("h",)
+    additive = True
+    derived = True
+
+    def __init__(
+        self,
+        input_size: int,
+        *,
+        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
+        activation: Annotated[ActivationName, Field(description="phi")] = "tanh",  # type: ignore[valid-type]
+        bias: Annotated[bool, Field(description="whether there are biases")] = True,
+        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        generator: Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ):
+        self.activation, self.phi = activation, ACTIVATIONS[activation]
+        super().__init__(
+            input_size,
+            hidden_size,
+            bias=bias,
+            init=component("init", recurrent_init),
+            generator=generator,
+            dtype=dtype,
+            device=device,
+        )
+
+    @torch.no_grad()
+    def reset_parameters(self, generator: Generator | None = None) -> None:
+        """Draw the weights; A is zero but for an angle beside every second place of its diagonal."""
+        super().reset_parameters(generator)
+        assert self.weight_hh is not None
+        self.weight_hh.zero_()
+        pairs = self.hidden_size // 2
+        angles = torch.pi * (2 * torch.rand(pairs, dtype=torch.float64, generator=generator) - 1)
+        at = 2 * torch.arange(pairs)
+        self.weight_hh[at + 1, at] = angles.to(self.weight_hh)
+
+    def recurrent_weight(self) -> Float[Tensor, "hidden hidden"]:
+        """exp(A - A^T)."""
+        assert self.weight_hh is not None
+        return torch.linalg.matrix_exp(self.weight_hh - self.weight_hh.mT)
+
+    def combine(
+        self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
+        """h_t = phi(u)."""
+        return self.phi.function(u_x)
+
+    def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
+        """dh/du = phi'(u)."""
+        slope = self.phi.derivative(u_x, s).unsqueeze(-2).unsqueeze(-2)
+        return Local(slope, slope, None)
+
+    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+        """The hidden units."""
+        return {"h": Gate(self.phi, self.preactivations(x, s_prev)[0])}
