@@ -53,6 +53,12 @@ class Training(Options):
     tbptt_stride: int | None = Field(
         None, ge=1, description="k1: time steps between updates; null is tbptt_length (chunks), 1 is sliding"
     )
+    tbptt_random: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="ARTBP: chance of a cut at each step, gradients that go on growing by 1 / (1 - it); null: no",
+    )
     stop_on_success: bool = Field(True, description="stop at the first evaluation that meets the task's criterion")
     save_weights: bool = Field(False, description="keep the trained weights, for 'gradscope sample'")
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import Generator, Tensor
 
-from gradscope.clips import gradient_norm
+from gradscope.clips import Clip, gradient_norm
 from gradscope.config import Trial
 from gradscope.dynamics import windows
 from gradscope.model import SequenceModel, build
@@ -68,6 +68,8 @@ class _Run:
         self.tests = self._tests(_generator(trial, "evaluation"))
         self.batches = settings.task.stream(training.batch_size, self.training_generator)
         self.start = self.carried = torch.empty(0)
+        self.clip = settings.clip.begin(self.named)
+        self.cut, self.cuts = training.tbptt_random, _generator(trial, "truncation")
         self.outcome, self.train_step, self.steps_to_solve = Outcome(), 0, None
         self.last: dict[str, Any] = {}
 
@@ -128,9 +130,9 @@ class _Run:
                 continue
             inputs = model.embed(batch.inputs[start:stop])
             split = next_start - start
-            hidden, last = stack.outputs(inputs[:split], state) if split else (inputs.new_empty(0), state)
+            hidden, last = self._outputs(inputs[:split], state) if split else (inputs.new_empty(0), state)
             if split < stop - start:
-                rest, _ = stack.outputs(inputs[split:], last)
+                rest, _ = self._outputs(inputs[split:], last)
                 hidden = torch.cat((hidden, rest)) if split else rest
             outputs = model.readout(hidden[batch.steps[scored] - start])
             losses = model.task.score(outputs, batch.targets[scored])
@@ -138,24 +140,54 @@ class _Run:
             state = last.detach()
         self.carried = state
 
+    def _outputs(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """h_t and the last state; step by step where something is done to the adjoint on its way back."""
+        stack = self.model.stack
+        if not self.settings.clip.inside and self.cut is None:
+            return stack.outputs(inputs, state)
+        hidden = []
+        for x in inputs.unbind(0):
+            state = stack(x, _OnTheWayBack.apply(state, self._rule()))  # type: ignore[arg-type]
+            hidden.append(stack.hidden(state))
+        return torch.stack(hidden), state
+
+    def _rule(self) -> Callable[[Tensor], Tensor]:
+        """What happens to the adjoint at one step: a clip's rule; with ARTBP a cut by chance, or else the factor for it."""
+        clip, chance = self.settings.clip.clip_adjoint, self.cut
+        if chance is None:
+            return clip
+        goes_on = float(torch.rand((), generator=self.cuts) >= chance)
+        return lambda adjoint: clip(adjoint * (goes_on / (1 - chance)))
+
     # --- one update --------------------------------------------------------------------------------------------------
 
-    def _backward(self, loss: Tensor, keep: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+    def _term(self, batch: Batch) -> Tensor | None:
+        """What the clip adds to the loss, made of the whole batch's unroll."""
+        if type(self.settings.clip).term is Clip.term:
+            return None
+        return self.settings.clip.term(self.model.trace(batch, state=self.start))
+
+    def _backward(self, batch: Batch, loss: Tensor, keep: bool) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """(norm before the clip, coefficient, copies of the gradients before it where they are to be kept)."""
         self.optimizer.zero_grad()
         if not bool(loss.isfinite()):
             raise Diverged(f"the loss is {loss.item()}")
         loss.backward()
+        if (term := self._term(batch)) is not None:
+            term.backward()
+        for parameter in self.named.values():
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
         gradients = [p.grad for p in self.named.values() if p.grad is not None]
         norm = gradient_norm(gradients)
         if not bool(norm.isfinite()):
             raise Diverged(f"the gradient's norm is {float(norm)}")
         before = {name: p.grad.clone() for name, p in self.named.items() if p.grad is not None} if keep else {}
-        return norm, self.settings.clip(gradients, norm), before
+        return norm, self.clip(gradients, norm), before
 
     def _step(self, batch: Batch, loss: Tensor) -> None:
         due = [probe for probe in self.settings.probes if probe.due(self.train_step, self.settings.training.steps)]
-        norm, coefficient, before = self._backward(loss, keep=bool(due))
+        norm, coefficient, before = self._backward(batch, loss, keep=bool(due))
         self._measure(due, batch, before)
         before_clip, factor = float(norm), float(coefficient)
         self.outcome.add(
@@ -191,7 +223,7 @@ class _Run:
         batch, before = self._next(), {}
         try:
             for loss in self._losses(batch):
-                _, _, before = self._backward(loss, keep=True)
+                _, _, before = self._backward(batch, loss, keep=True)
         except Diverged:  # of a batch that is not trained on: no reason to call the trial diverged, but nothing to measure
             return
         self._measure(list(self.settings.probes), batch, before)
@@ -262,6 +294,19 @@ class _Run:
             parameters=sum(p.numel() for p in self.named.values()),
             **({} if cause else task.measures(self.last.get("loss", float("nan")))),
         )
+
+
+class _OnTheWayBack(torch.autograd.Function):
+    """The identity, whose backward pass applies a rule to what comes back."""
+
+    @staticmethod
+    def forward(ctx: Any, state: Tensor, rule: Callable[[Tensor], Tensor]) -> Tensor:
+        ctx.rule = rule
+        return state.view_as(state)
+
+    @staticmethod
+    def backward(ctx: Any, adjoint: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return ctx.rule(adjoint), None
 
 
 def _generator(trial: Trial, purpose: str) -> Generator:

@@ -18,7 +18,7 @@ from gradscope.registry import register
 class DiagonalSSM(ComplexDiagonal):
     """h_t = gelu(Re(C z_t) + D x_t) of dz/dt = A z + B x, A diagonal, held between steps: lambda = exp(delta A).
 
-    State s = [h, re z, im z]; A = -exp(a) + i omega, so |lambda| < 1 whatever the parameters are; delta = exp(d) is drawn evenly
+    State s = [h, re z, im z]; A = -exp(a) + i omega, so |lambda| < 1 whatever the parameters; delta = exp(d) is drawn evenly
     in its logarithm. A starts as S4D-Lin: -1/2 + i pi n. The factor of B x_t is |lambda - 1| / |A|, that of zero-order hold
     up to its phase, which B can take up.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from gradscope.registry import Component
+from gradscope.trace import Trace
 
 
 def gradient_norm(gradients: Sequence[Tensor]) -> Float[Tensor, ""]:
@@ -17,8 +19,31 @@ def gradient_norm(gradients: Sequence[Tensor]) -> Float[Tensor, ""]:
     return torch.linalg.vector_norm(torch.cat([g.flatten() for g in gradients]), dtype=torch.float64)
 
 
+#: what a clip does to the gradients of one update, given their norm; it returns the coefficient
+Rule = Callable[[Sequence[Tensor], Tensor], Tensor]
+
+
 class Clip(Component):
     """Base of all clips."""
+
+    #: whether ``clip_adjoint`` is to be applied to every dL/ds_t on its way back through time
+    inside: ClassVar[bool] = False
+
+    def begin(self, parameters: Mapping[str, Tensor]) -> Rule:
+        """The rule of one training: this object itself, unless it looks at the parameters or remembers earlier updates.
+
+        Args:
+            parameters: by name, in the order in which their gradients will come.
+        """
+        return self
+
+    def clip_adjoint(self, adjoint: Float[Tensor, "batch state"]) -> Float[Tensor, "batch state"]:
+        """dL/ds_t as it goes on to earlier steps."""
+        return adjoint
+
+    def term(self, trace: Trace) -> Float[Tensor, ""] | None:
+        """A differentiable term that joins the loss, made of one unroll; None unless the clip is a regulariser."""
+        return None
 
     @abstractmethod
     def __call__(self, gradients: Sequence[Tensor], norm: Float[Tensor, ""]) -> Float[Tensor, ""]:

@@ -104,7 +104,10 @@ def _collected(cell: Any, x: Tensor, s: Tensor, residual: Tensor, distinct: floa
     order = count.argsort(descending=True, stable=True)
     chosen = torch.tensor(kept, dtype=torch.long)[order]
     states = s[chosen]
-    jacobians = cell.jacobian(x[: len(states)], states, cell(x[: len(states)], states))
+    if len(states):
+        jacobians = cell.jacobian(x[: len(states)], states, cell(x[: len(states)], states))
+    else:
+        jacobians = s.new_empty(0, s.shape[-1], s.shape[-1])
     eigenvalues = torch.linalg.eigvals(jacobians.double())
     eigenvalues = eigenvalues.gather(-1, eigenvalues.abs().argsort(dim=-1, descending=True))
     return FixedPoints(

@@ -117,20 +117,27 @@ def _spectrum(
     q = _start(batch, size, k, seed, _device(trace))
     logs, stamps, rank = [], [], size
     spread, used = 1, 0
-    pending, taken = q, 0
+    pending, since = q, []
     for count, jacobian in enumerate(_steps(trace, forward=forward), start=1):
         rank = min(rank, _rank_bound(jacobian))
-        pending, taken = jacobian.double() @ pending, taken + 1
-        if taken < (interval or spread) and count not in (burn_in, time):
+        since.append(jacobian.double())
+        pending = since[-1] @ pending
+        if len(since) < (interval or spread) and count not in (burn_in, time):
             continue
-        q, r = torch.linalg.qr(pending)
+        turned, r = torch.linalg.qr(pending)
         diagonal = r.diagonal(dim1=-2, dim2=-1).abs().log()
+        if interval is None and len(since) > 1 and _spread(diagonal) > _SAFE_SPREAD:  # more than was foreseen: step by step
+            turned, diagonal = q, torch.zeros_like(diagonal)
+            for step in since:
+                turned, r = torch.linalg.qr(step @ turned)
+                diagonal = diagonal + r.diagonal(dim1=-2, dim2=-1).abs().log()
+        q = turned
         if count > burn_in:
             logs.append(diagonal)
             stamps.append(count - burn_in)
         if interval is None:
-            spread, used = _safe_interval(diagonal, taken), max(used, taken)
-        pending, taken = q, 0
+            spread, used = _safe_interval(diagonal, len(since)), max(used, len(since))
+        pending, since = q, []
     steps = time - burn_in
     sums = torch.stack(logs).cumsum(0)
     sums[..., rank:] = -math.inf
@@ -156,9 +163,14 @@ def _block_errors(sums: Tensor, stamps: list[int], ends: list[int]) -> Tensor:
 
 def _safe_interval(diagonal: Tensor, taken: int) -> int:
     """Steps after which the columns' lengths will be ``_SAFE_SPREAD`` apart, going by the last ``taken`` steps."""
-    finite = torch.where(diagonal.isfinite(), diagonal, torch.full_like(diagonal, -_SAFE_SPREAD))
-    rate = float((finite.amax(-1) - finite.amin(-1)).max()) / taken
+    rate = _spread(diagonal) / taken
     return max(1, min(100, int(_SAFE_SPREAD / 2 / max(rate, 1e-6))))
+
+
+def _spread(diagonal: Tensor) -> float:
+    """ln of the longest over the shortest column, of any sequence; a column of nothing counts as e^-22 long."""
+    finite = torch.where(diagonal.isfinite(), diagonal, torch.full_like(diagonal, -_SAFE_SPREAD))
+    return float((finite.amax(-1) - finite.amin(-1)).max())
 
 
 def _rank_bound(jacobian: Tensor) -> int:

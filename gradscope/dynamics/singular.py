@@ -11,7 +11,7 @@ from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator, svds
 from torch import Tensor
 
-from gradscope.dynamics.lyapunov import _shape, _steps
+from gradscope.dynamics.lyapunov import _rank_bound, _shape, _steps
 from gradscope.errors import GradscopeError
 from gradscope.trace import Trace
 
@@ -45,11 +45,14 @@ def singular_value_spectrum(
         raise GradscopeError(f"J_{{t:k}} needs 0 <= k <= t <= {time}, got t = {t}, k = {k}")
     device = trace.device if isinstance(trace, Tensor) else trace.states.device
     q = torch.eye(size, dtype=torch.float64, device=device).expand(batch, size, size)
-    rows, scales = q.clone(), torch.zeros(batch, size, dtype=torch.float64, device=device)
+    rows, scales, rank = q.clone(), torch.zeros(batch, size, dtype=torch.float64, device=device), size
     for jacobian in _steps(_stretch(trace, t, k), forward=True):
+        rank = min(rank, _rank_bound(jacobian))
         q, r = torch.linalg.qr(jacobian.double() @ q)
         rows, scales = _fold(r, rows, scales)
-    return _jacobi(rows, scales)
+    values = _jacobi(rows, scales)
+    values[..., rank:] = -math.inf
+    return values
 
 
 def _stretch(trace: Trace | Tensor, t: int, k: int) -> Trace | Tensor:
@@ -178,4 +181,5 @@ def top_singular_values(
     values: Any = svds(
         operator, k=count, ncv=min(size, max(2 * count + 1, 8)), tol=tolerance, v0=start, return_singular_vectors=False
     )
-    return torch.from_numpy(np.sort(np.log(values))[::-1].copy() + scales.sum())
+    with np.errstate(divide="ignore"):  # ln 0 = -inf
+        return torch.from_numpy(np.sort(np.log(values))[::-1].copy() + scales.sum())

@@ -40,7 +40,7 @@ class MeanFieldProbe(Probe):
     def _theory(self, trace: Trace) -> dict[str, float]:
         gates, matrices = trace.cell.gates(trace.inputs, trace.states[:-1]), trace.cell.recurrent_matrices()
         known = {id(ACTIVATIONS[name]): name for name in MOMENTS}
-        if list(gates) != ["h"] or id(gates["h"].activation) not in known:
+        if list(gates) != ["h"] or "h" not in matrices or id(gates["h"].activation) not in known:
             return {}
         weight, u = matrices["h"].double(), gates["h"].preactivation.double()
         added = u - trace.states[:-1].double() @ weight.mT

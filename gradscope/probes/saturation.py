@@ -16,7 +16,7 @@ class Saturation(Probe):
     """The share of saturated units of every gate over all steps of the measured sequences, and the gate's mean value.
 
     Saturated: |phi'(u)| at most ``threshold`` of its largest; low where u <= 0, high where u > 0. Columns: gate, low, high
-    (shares, 0..1), mean (of phi(u)).
+    (shares, 0..1), mean (of phi(u)). No rows for a cell without gates.
     """
 
     sequences: int = Field(8, ge=1, description="sequences of the batch to measure")
@@ -28,6 +28,8 @@ class Saturation(Probe):
         columns: Columns = {"gate": [], "low": [], "high": [], "mean": []}
         with torch.no_grad():
             gates = trace.cell.gates(trace.inputs, trace.states[:-1])
+        if not gates:
+            return {}
         for name, gate in gates.items():
             low, high = saturated(gate.activation, gate.preactivation, self.threshold)
             columns["gate"].append(name)

@@ -1,0 +1,54 @@
+"""Pascanu's regulariser: the adjoint should keep its norm from step to step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor
+
+from gradscope.clips._clip import Clip
+from gradscope.dynamics import adjoints
+from gradscope.registry import register
+from gradscope.trace import Trace
+
+
+@register("clip", "omega")
+class Omega(Clip):
+    """Omega = mean over t of (||J_{t+1}^T a_{t+1}|| / ||a_{t+1}|| - 1)^2, times ``weight``, joins the loss; then a global clip.
+
+    a_t = dL/ds_t. As in the paper the derivative of Omega is the immediate one: states and adjoints are held fixed, only the
+    parameters in J move. ``squared`` takes squared norms in the ratio, as the authors' code does where the paper prints norms.
+    Steps without an adjoint do not count.
+
+    Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks, section 3.3; weight
+    4 there for temporal order, as a sum over steps.
+    """
+
+    weight: float = Field(1.0, ge=0, description="factor of Omega in the loss")
+    max_norm: float | None = Field(1.0, gt=0, description="largest norm that passes unchanged; null: no clip")
+    squared: bool = Field(False, description="squared norms in the ratio")
+
+    def term(self, trace: Trace) -> Float[Tensor, ""] | None:
+        """weight * Omega."""
+        a = adjoints(trace).mantissa[1:].to(trace.states.dtype)
+        before = trace.states.detach()[:-1].requires_grad_()
+        with torch.enable_grad():
+            after = trace.cell(trace.inputs.detach(), before)
+            (carried,) = torch.autograd.grad(after, before, a, create_graph=True)
+            norms, there = carried.square().sum(-1), a.square().sum(-1)
+            counts = there > 0
+            ratios = norms[counts] / there[counts]
+            ratios = ratios if self.squared else (ratios + torch.finfo(ratios.dtype).tiny).sqrt()
+            return self.weight * (ratios - 1).square().mean() if bool(counts.any()) else None
+
+    def __call__(self, gradients: Sequence[Tensor], norm: Float[Tensor, ""]) -> Float[Tensor, ""]:
+        """min(1, max_norm / ||g||)."""
+        if self.max_norm is None:
+            return torch.ones_like(norm)
+        coefficient = (self.max_norm / norm).clamp(max=1.0)
+        for gradient in gradients:
+            gradient.mul_(coefficient.to(gradient.dtype))
+        return coefficient
