@@ -1,0 +1,65 @@
+"""The delayed exclusive or."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.registry import register
+from gradscope.tasks._task import Batch, Task
+
+
+@register("task", "delayed_xor")
+class DelayedXOR(Task):
+    """At every step the exclusive or of two bits that were read ``length`` steps ago.
+
+    One example (length 3, 6 steps)::
+
+        bit 1    1  0  1  1  0  0
+        bit 2    0  0  1  0  1  0
+        target            1  0  0      scored from step length on
+
+    ``extra`` more steps than the delay are read, so each sequence asks ``extra`` questions. Without a memory the best is ln 2.
+
+    Reference: Engelken (2023), Gradient flossing: improving gradient descent through dynamic control of Jacobians; there one
+    network tracks many delays, here each run has one.
+    """
+
+    length: int = Field(20, ge=1, description="steps between question and answer")
+    extra: int = Field(10, ge=1, description="questions in a sequence")
+
+    loss = "cross_entropy"
+    criterion = "under 1% of the test sequences with a wrong answer (chosen)"
+
+    @property
+    def input_size(self) -> int:
+        """Two bits."""
+        return 2
+
+    @property
+    def output_size(self) -> int:
+        """0 or 1."""
+        return 2
+
+    @property
+    def baseline(self) -> float:
+        """ln 2."""
+        return math.log(2)
+
+    def sample(self, batch_size: int, generator: Generator) -> Batch:
+        """Fresh sequences."""
+        bits = torch.randint(0, 2, (self.length + self.extra, batch_size, 2), generator=generator)
+        steps = torch.arange(self.length, self.length + self.extra)
+        return Batch(2.0 * bits - 1, steps, (bits[..., 0] ^ bits[..., 1])[: self.extra])
+
+    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+        """Any scored answer wrong."""
+        return (outputs.argmax(-1) != targets).any(0)
+
+    def solved(self, loss: float, wrong_fraction: float) -> bool:
+        """The criterion."""
+        return wrong_fraction < 0.01

@@ -1,0 +1,76 @@
+"""Influence balancing."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.registry import register
+from gradscope.tasks._task import Batch, Task
+
+
+@register("task", "influence_balancing")
+class InfluenceBalancing(Task):
+    """Each input raises the target for a short while and lowers it by more later: what truncation gets the wrong way round.
+
+    One example (length 6, lag 3, positive 0.4, negative 1)::
+
+        input    1   0   0   0   0   0
+        target   .4  .4  .4 -.6 -.6 -.6      every step scored: sum of x over the last 3 steps * 0.4, less earlier ones * 0.6
+
+    y_t = positive * (sum of the inputs of the last ``lag`` steps) - (negative - positive) * (sum of all earlier ones), scaled
+    by 1 / length. Truncated to fewer than ``lag`` steps the gradient sees the near, positive influence alone, and has the
+    wrong sign. Without a memory (and without the input) the best is the mean.
+
+    Reference: Tallec and Ollivier (2017), Unbiasing truncated backpropagation through time; there the parts are played by
+    units of a fixed network with one parameter, here by the target.
+    """
+
+    length: int = Field(50, ge=2, description="number of time steps")
+    lag: int = Field(10, ge=1, description="steps for which an input's influence is positive")
+    positive: float = Field(0.4, gt=0, description="near influence")
+    negative: float = Field(1.0, gt=0, description="far influence is positive - negative")
+
+    loss = "mse"
+    criterion = "test mean squared error below a hundredth of the baseline (chosen)"
+
+    def model_post_init(self, context: object) -> None:
+        """Refuse a lag as long as the sequence."""
+        if self.lag >= self.length:
+            raise ValueError(f"lag should be below the length {self.length}, got {self.lag}")
+
+    @property
+    def input_size(self) -> int:
+        """One number."""
+        return 1
+
+    @property
+    def output_size(self) -> int:
+        """One number."""
+        return 1
+
+    def _weights(self) -> Tensor:
+        """Influence of x_k on y_t: (length, length)."""
+        distance = torch.arange(self.length)[:, None] - torch.arange(self.length)[None]
+        near = torch.where(distance < self.lag, self.positive, self.positive - self.negative)
+        return torch.where(distance >= 0, near, torch.zeros(())) / self.length
+
+    @property
+    def baseline(self) -> float:
+        """Mean over t of Var[y_t]; inputs are 0 or 1 with variance 1/4."""
+        return float(self._weights().double().square().sum(1).mean() / 4)
+
+    def sample(self, batch_size: int, generator: Generator) -> Batch:
+        """Fresh sequences."""
+        inputs = torch.randint(0, 2, (self.length, batch_size), generator=generator).float()
+        return Batch(inputs.unsqueeze(-1), torch.arange(self.length), (self._weights() @ inputs).unsqueeze(-1))
+
+    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+        """A mean squared error above a tenth of the baseline."""
+        return (outputs - targets).square().mean((0, 2)) > 0.1 * self.baseline
+
+    def solved(self, loss: float, wrong_fraction: float) -> bool:
+        """The criterion."""
+        return loss < 0.01 * self.baseline

@@ -1,0 +1,66 @@
+"""Parity of a bit string."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.registry import register
+from gradscope.tasks._task import Batch, Task
+
+
+@register("task", "parity")
+class Parity(Task):
+    """Whether the number of ones in a sequence of bits is odd; due at the end, or at every step.
+
+    One example (length 8, every step scored)::
+
+        input    1  0  1  1  0  0  1  0
+        target   1  1  0  1  1  1  0  0
+
+    Every bit matters and none may be missed: a gradient that sees but a part of the sequence sees nothing. Without a memory
+    the best is ln 2 at every step that has more than one bit before it; at the first step of the form that scores them all
+    the bit itself is the answer, which the baseline does not use either.
+
+    Reference: Hochreiter and Schmidhuber (1997), section 5, as a task that random guessing may solve; Bengio et al. (1994).
+    """
+
+    length: int = Field(20, ge=2, description="number of bits")
+    every_step: bool = Field(False, description="score every step; false scores the last alone")
+
+    loss = "cross_entropy"
+    criterion = "under 1% of the test sequences with a wrong answer (chosen)"
+
+    @property
+    def input_size(self) -> int:
+        """One bit."""
+        return 1
+
+    @property
+    def output_size(self) -> int:
+        """Even or odd."""
+        return 2
+
+    @property
+    def baseline(self) -> float:
+        """ln 2."""
+        return math.log(2)
+
+    def sample(self, batch_size: int, generator: Generator) -> Batch:
+        """Fresh sequences."""
+        bits = torch.randint(0, 2, (self.length, batch_size), generator=generator)
+        odd = bits.cumsum(0) % 2
+        steps = torch.arange(self.length) if self.every_step else torch.tensor([self.length - 1])
+        return Batch(bits.unsqueeze(-1).float(), steps, odd[steps])
+
+    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+        """Any scored answer wrong."""
+        return (outputs.argmax(-1) != targets).any(0)
+
+    def solved(self, loss: float, wrong_fraction: float) -> bool:
+        """The criterion."""
+        return wrong_fraction < 0.01

@@ -1,0 +1,69 @@
+"""The random permutation problem."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.registry import register
+from gradscope.tasks._task import Batch, Task
+
+
+@register("task", "random_permutation")
+class RandomPermutation(Task):
+    """The last symbol equals the first one, and everything between is random.
+
+    One example (length 8, symbols 0 and 1 carry the message)::
+
+        input    1  57  23   8  91  44  12  66
+        target                               1      scored at the last step alone
+
+    Without a memory the best is ln 2.
+
+    Reference: Hochreiter and Schmidhuber (1997), experiment 2b; Martens and Sutskever (2011), whose form with 100 symbols
+    Pascanu et al. (2013) use too.
+    """
+
+    length: int = Field(100, ge=2, description="number of time steps")
+    alphabet_size: int = Field(100, ge=3, description="symbols, the first two carrying the message")
+
+    loss = "cross_entropy"
+    criterion = "under 1% of the test sequences wrong (Pascanu et al. 2013)"
+
+    @property
+    def input_size(self) -> int:
+        """The alphabet."""
+        return self.alphabet_size
+
+    @property
+    def output_size(self) -> int:
+        """The two symbols of the message."""
+        return 2
+
+    @property
+    def tokens(self) -> bool:
+        """Inputs are tokens."""
+        return True
+
+    @property
+    def baseline(self) -> float:
+        """ln 2."""
+        return math.log(2)
+
+    def sample(self, batch_size: int, generator: Generator) -> Batch:
+        """Fresh sequences."""
+        inputs = torch.randint(2, self.alphabet_size, (self.length, batch_size), generator=generator)
+        inputs[0] = torch.randint(0, 2, (batch_size,), generator=generator)
+        return Batch(inputs, torch.tensor([self.length - 1]), inputs[:1].clone())
+
+    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+        """Any scored answer wrong."""
+        return (outputs.argmax(-1) != targets).any(0)
+
+    def solved(self, loss: float, wrong_fraction: float) -> bool:
+        """The criterion."""
+        return wrong_fraction < 0.01

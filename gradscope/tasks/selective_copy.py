@@ -1,0 +1,81 @@
+"""Selective copying."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor
+
+from gradscope.registry import register
+from gradscope.tasks._task import Batch, Task
+
+SYMBOLS, MARKER = 8, 9
+
+
+@register("task", "selective_copy")
+class SelectiveCopy(Task):
+    """Symbols stand anywhere in a long blank; after the marker say them in order: what to keep depends on the content.
+
+    One example with three symbols (length 8; . is blank, M the marker)::
+
+        input    .  3  .  .  7  .  1  .  M  .  .
+        target   .  .  .  .  .  .  .  .  3  7  1      scored there alone
+
+    ``symbols`` of 8 letters among ``length`` steps, then the marker and as many steps less one to answer in. A network without
+    gates that see the input keeps the blanks as well. Without a memory the best is one of eight: ln 8 nats.
+
+    Reference: Jing et al. (2019), Gated orthogonal recurrent units (denoise task); Gu and Dao (2024), Mamba (selective
+    copying).
+    """
+
+    length: int = Field(100, ge=2, description="steps among which the symbols stand")
+    symbols: int = Field(10, ge=1, description="how many to keep")
+
+    loss = "cross_entropy"
+    criterion = "under 1% of the test sequences with a wrong symbol (chosen)"
+
+    def model_post_init(self, context: object) -> None:
+        """Refuse more symbols than steps."""
+        if self.symbols > self.length:
+            raise ValueError(f"{self.symbols} symbols do not fit into {self.length} steps")
+
+    @property
+    def input_size(self) -> int:
+        """Blank, eight symbols, marker."""
+        return SYMBOLS + 2
+
+    @property
+    def output_size(self) -> int:
+        """Blank and eight symbols."""
+        return SYMBOLS + 1
+
+    @property
+    def tokens(self) -> bool:
+        """Inputs are tokens."""
+        return True
+
+    @property
+    def baseline(self) -> float:
+        """ln 8."""
+        return math.log(SYMBOLS)
+
+    def sample(self, batch_size: int, generator: Generator) -> Batch:
+        """Fresh sequences."""
+        time = self.length + self.symbols
+        kept = torch.randint(1, SYMBOLS + 1, (self.symbols, batch_size), generator=generator)
+        places = torch.rand(self.length, batch_size, generator=generator).argsort(0)[: self.symbols].sort(0).values
+        inputs = torch.zeros(time, batch_size, dtype=torch.long)
+        inputs.scatter_(0, places, kept)
+        inputs[self.length] = MARKER
+        return Batch(inputs, torch.arange(self.length, time), kept)
+
+    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+        """Any scored answer wrong."""
+        return (outputs.argmax(-1) != targets).any(0)
+
+    def solved(self, loss: float, wrong_fraction: float) -> bool:
+        """The criterion."""
+        return wrong_fraction < 0.01
