@@ -146,6 +146,7 @@ def test_the_adjoint_is_clipped_at_every_step_on_its_way():
     run = run_of("clip: {name: adjoint_norm, max_norm: 0.003}\ntraining: {batch_size: 3}")
     cell = run.model.stack.layers[0]
     cell.weight_hh.data, cell.weight_ih.data = 1.2 * torch.eye(5).double(), 0.001 * cell.weight_ih.data  # it would grow
+    cell.bias_ih.data, cell.bias_hh.data = torch.zeros(2, 5).double()
     batch = run._next()
     (loss,) = run._losses(batch)
     found = torch.autograd.grad(loss, run.model.stack.cells[0].weight_hh)[0]

@@ -134,10 +134,11 @@ def write_idx(path, array, compress=False):
 def test_mnist_from_idx_files(tmp_path):
     generator = torch.Generator().manual_seed(0)
     sizes = {"train": 12, "t10k": 5}
-    shapes = {name: (count, 3, 4) for name, count in sizes.items()}
-    images = {name: torch.randint(0, 256, shape, generator=generator, dtype=torch.uint8) for name, shape in shapes.items()}
-        name: torch.randint(0, 256, (count, 3, 4), generator=generator, dtype=torch.uint8) for name, count in sizes.items()
-    }
+
+    def pixels(count):
+        return torch.randint(0, 256, (count, 3, 4), generator=generator, dtype=torch.uint8)
+
+    images = {name: pixels(count) for name, count in sizes.items()}
     labels = {name: torch.randint(0, 10, (count,), generator=generator, dtype=torch.uint8) for name, count in sizes.items()}
     for name in sizes:
         write_idx(tmp_path / f"{name}-images-idx3-ubyte.gz", images[name], compress=True)
