@@ -43,7 +43,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("experiment", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: reports/<name of the experiment>]")
+@click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: reports/<name>]")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes that run trials.")
 @click.option("--scheduler", metavar="ADDRESS", help="Use the Dask cluster at this address instead of local processes.")
 @click.option("--device", default="cpu", show_default=True, help="torch device, such as cuda.")
@@ -66,16 +66,38 @@ def run(
 ) -> None:
     """Run the trials of an EXPERIMENT (a YAML file) that are missing, then write its report.
 
-    A run can be stopped at any time and started again; trials that are recorded are not run twice. Exit codes: 0 done, 1 a
-    trial failed for a cause other than divergence, 2 bad input, 130 interrupted.
+    A folder runs every YAML file in it, into reports/<folder>/<name>, and writes an index page that links the reports. A run
+    can be stopped at any time and started again; trials that are recorded are not run twice. Exit codes: 0 done, 1 a trial
+    failed for a cause other than divergence, 2 bad input, 130 interrupted.
     """
     from gradscope import config
+
+    given = dict(_override(text) for text in overrides)
+    files = sorted(experiment.glob("*.y*ml")) if experiment.is_dir() else [experiment]
+    if not files:
+        raise GradscopeError(f"{experiment}: holds no YAML file; name an experiment, or a folder of them")
+    loaded = [config.load(path, given) for path in files]
+    _check_device(device)
+    folder = (out or Path("reports") / experiment.resolve().name) if experiment.is_dir() else None
+    runs, failed = [], False
+    for each in loaded:
+        runs.append(folder / each.name if folder else out or Path("reports") / each.name)
+        failed |= _run_one(each, runs[-1], workers=workers, scheduler=scheduler, device=device, report=report)
+        if folder and report:
+            from gradscope.report import write_index
+
+            index = write_index(folder, runs, experiment.resolve().name)
+    if folder and report:
+        click.echo(f"index: {index}")
+    sys.exit(EXIT_FAILED_TRIAL if failed else 0)
+
+
+def _run_one(loaded: Any, path: Path, *, workers: int, scheduler: str | None, device: str, report: bool) -> bool:
+    """Run one experiment to its end; whether a trial failed."""
     from gradscope.records import RunDirectory
     from gradscope.sweep import prepare, run_sweep
 
-    loaded = config.load(experiment, dict(_override(text) for text in overrides))
-    _check_device(device)
-    directory = RunDirectory(out or Path("reports") / loaded.name)
+    directory = RunDirectory(path)
     missing = prepare(loaded, directory, device)
     recorded = len(loaded.trials) - len(missing)
     note = f", {recorded} already recorded" if recorded else ""
@@ -96,7 +118,7 @@ def run(
     if report and directory.done():
         _write_report(directory)
     _say_failures(directory)
-    sys.exit(EXIT_FAILED_TRIAL if "failed" in outcomes.values() else 0)
+    return "failed" in outcomes.values()
 
 
 @main.command()

@@ -1,5 +1,6 @@
-"""Tables and figures -> one self-contained HTML page."""
+"""From tables and figures to pages that work offline."""
 
+from gradscope.report.index import write_index
 from gradscope.report.page import write_report
 
-__all__ = ["write_report"]
+__all__ = ["write_index", "write_report"]
