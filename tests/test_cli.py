@@ -48,6 +48,27 @@ def test_default_directory_is_named_after_the_experiment(experiment, tmp_path, m
     assert (tmp_path / "reports" / "small" / "manifest.json").exists()
 
 
+def test_a_folder_runs_all_that_is_in_it_and_links_the_reports(tmp_path):
+    folder, out = tmp_path / "questions", tmp_path / "out"
+    folder.mkdir()
+    for name in ("b", "a"):
+        (folder / f"{name}.yaml").write_text(GOOD + f"question: 'What of <{name}>?'\n")
+    result = invoke("run", folder, "--out", out)
+    assert result.exit_code == 0, result.output
+    page = (out / "index.html").read_text()
+    assert page.index("What of &lt;a&gt;?") < page.index("What of &lt;b&gt;?")
+    for name in ("a", "b"):
+        assert f'href="{name}/index.html"' in page
+        assert (out / name / "index.html").exists()
+        assert (out / name / "figures" / "gradient_vs_lag.png").exists()
+    (folder / "c.yaml").write_text("task: {name: adding, lenght: 3}")
+    broken = invoke("run", folder, "--out", tmp_path / "other")
+    assert broken.exit_code == 2
+    assert not (tmp_path / "other").exists(), "nothing is run where one of the files is wrong"
+    (tmp_path / "empty").mkdir()
+    assert "holds no YAML file" in invoke("run", tmp_path / "empty").output
+
+
 def test_overrides(experiment, tmp_path):
     result = invoke(
         "run", experiment, "--out", tmp_path / "run", "--no-report", "--set", "training.steps=2", "--set", "cell=gru"
