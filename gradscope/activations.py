@@ -69,4 +69,18 @@ ACTIVATIONS: dict[str, Activation] = {
     "sin": Activation(torch.sin, lambda u, y: torch.cos(u), 1.0),
 }
 
+#: an activation with a bias of its own for each unit, which a cell that takes it holds as a parameter
+MODRELU = "modrelu"
+
+
+def modrelu(bias: Float[Tensor, " hidden"]) -> Activation:
+    """phi(u) = sign(u) relu(|u| + b): the sign, or phase, stays, the modulus has to pass a threshold; phi' = 1 beyond it.
+
+    Reference: Arjovsky, Shah and Bengio (2016), Unitary evolution recurrent neural networks.
+    """
+    return Activation(
+        lambda u: torch.sign(u) * torch.relu(u.abs() + bias), lambda u, y: (u.abs() + bias > 0).to(u), max_slope=1.0
+    )
+
+
 ActivationName = Literal[tuple(ACTIVATIONS)]  # type: ignore[valid-type]

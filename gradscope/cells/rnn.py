@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
-from gradscope.activations import ACTIVATIONS, ActivationName
+from gradscope.activations import ACTIVATIONS, MODRELU, Activation, ActivationName, modrelu
 from gradscope.cells._affine import AffineCell, Local
 from gradscope.cells._cell import Gate
+from gradscope.cells._gated import vector
 from gradscope.options import Named, component
 from gradscope.registry import register
 
@@ -33,7 +34,7 @@ class RNN(AffineCell):
         input_size: int,
         *,
         hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        activation: Annotated[ActivationName, Field(description="phi")] = "tanh",  # type: ignore[valid-type]
+        activation: Annotated[ActivationName | Literal["modrelu"], Field(description="phi")] = "tanh",  # type: ignore
         bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
         recurrent_init: Annotated[Any, Named("init")] = "uniform",
         generator: Generator | None = None,
@@ -41,7 +42,7 @@ class RNN(AffineCell):
         device: torch.device | str | None = None,
     ):
         self.activation = activation
-        self.phi = ACTIVATIONS[activation]
+        self.vectors = ("modrelu_bias",) if activation == MODRELU else ()
         super().__init__(
             input_size,
             hidden_size,
@@ -51,6 +52,22 @@ class RNN(AffineCell):
             dtype=dtype,
             device=device,
         )
+
+    def add_parameters(self, kind: dict[str, Any]) -> None:
+        """modReLU's bias, one for each unit, zero at first."""
+        if self.vectors:
+            self.modrelu_bias = nn.Parameter(torch.zeros(self.hidden_size, **kind))
+
+    @property
+    def phi(self) -> Activation:
+        """The activation."""
+        return modrelu(vector(self.modrelu_bias)) if self.vectors else ACTIVATIONS[self.activation]
+
+    def by_vectors(
+        self, u_x: Tensor, u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch blocks vectors hidden"]:
+        """dh/d(modReLU's bias) = sign(u) phi'(u)."""
+        return (torch.sign(u_x) * self.phi.derivative(u_x, s)).unsqueeze(-2).unsqueeze(-2)
 
     def combine(
         self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]

@@ -62,6 +62,7 @@ class GatesPlot(Plot):
                 )
                 ax.set_title(f"gate {gate}" + (" (−1 to 1)" if low else ""), fontsize=9)
                 ax.set_yticks([])
+                ax.invert_yaxis()
                 ax.grid(visible=False)
                 if column == 0:
                     ax.set_ylabel(wrapped(label, 16), fontsize=8)

@@ -23,6 +23,13 @@ class League(Plot):
     title = "League table"
     order: ClassVar[int] = 14
 
+    @classmethod
+    def missing(cls, tables: Tables) -> list[str]:
+        """The table; or entrants: a league takes several tasks, or eight configurations."""
+        wanting = super().missing(tables)
+        many = len(tables.configurations) >= 8 or (not wanting and tables["trials"]["task"].nunique() > 1)
+        return wanting or ([] if many else ["trials of eight configurations or two tasks"])
+
     def data(self, tables: Tables) -> pd.DataFrame:
         """Geometric mean of loss over baseline, with a 95% bootstrap interval, and solved trials, by entrant and task.
 

@@ -157,6 +157,18 @@ def test_orthogonal_stays_orthogonal_and_keeps_norms():
     torch.testing.assert_close(weight @ weight.T, torch.eye(6, dtype=torch.float64))
 
 
+def test_modrelu_keeps_the_sign_and_thresholds_the_modulus():
+    cell = build("rnn", 3, 4, activation="modrelu")
+    cell.modrelu_bias.data = torch.tensor([-0.5, 0.0, 0.3, -10.0]).double()
+    x, s = draw(50, 3), draw(50, 4, seed=1)
+    u = x @ cell.weight_ih.T + cell.bias_ih + s @ cell.weight_hh.T + cell.bias_hh
+    h = cell(x, s)
+    assert (h[:, 3] == 0).all()
+    torch.testing.assert_close(h[:, 1], u[:, 1])
+    torch.testing.assert_close(h[:, 2], u[:, 2] + 0.3 * torch.sign(u[:, 2]))
+    torch.testing.assert_close(h[:, 0], torch.sign(u[:, 0]) * (u[:, 0].abs() - 0.5).clamp_min(0))
+
+
 def test_indrnns_product_is_a_number_for_each_unit():
     cell = build("indrnn", activation="tanh")
     trace = unroll(cell, draw(10, 2, 3))

@@ -43,7 +43,7 @@ def text(tmp_path_factory):
             "task: {name: char_lm, length: 20, ngram: 2, test_tokens: 500}\ncell: {name: gru, hidden_size: 4}\n"
             "training: {steps: 4, batch_size: 2}\nevaluation: {lengths: [5, 50]}\n"
             f"probes: [{', '.join(registry.names('probe'))}]\n"
-            "sweep: {cell.name: [gru, lstm]}"
+            "sweep: {cell.hidden_size: [2, 3, 4, 5], cell.name: [gru, lstm]}"
         ),
         RunDirectory(path),
         Silent(),
@@ -192,7 +192,7 @@ sweep:
 def test_mixed_runs_lose_no_configuration(name, mixed):
     plot = registry.get("plot", name)()
     if plot.missing(mixed):
-        assert name in ("language", "other_lengths", "traced_text")
+        assert name in ("language", "other_lengths", "traced_text", "league")
         return
     with styled():
         plot.draw(mixed).draw_without_rendering()
