@@ -84,6 +84,31 @@ def test_layer_normalisation_does_not_see_the_size_of_the_recurrent_weights():
     torch.testing.assert_close(cell(x, s), before, rtol=0, atol=1e-4)
 
 
+def test_full_gate_recurrence_is_an_lstm_plus_nine_matrices():
+    full, plain = build("full_gate_lstm"), build("lstm", bias=False)
+    copied(full, plain, weight_gates=torch.zeros(12, 12).double(), bias_ih=torch.zeros(16).double())
+    x, s = draw(5, 3), draw(5, 20, seed=1)
+    torch.testing.assert_close(full(x, s)[:, :8], plain(x, s[:, :8]))
+    gates = [gate.activation(gate.preactivation) for name, gate in full.gates(x, s).items() if name != "g"]
+    torch.testing.assert_close(full(x, s)[:, 8:], torch.cat(gates, -1))
+    full.weight_gates.data[:4, 4:8] = torch.eye(4).double()  # the input gate sees the forget gate of the step before
+    moved = full.gates(x, s)["i"].preactivation - plain.gates(x, s[:, :8])["i"].preactivation
+    torch.testing.assert_close(moved, s[:, 12:16])
+
+
+def test_projection_is_torchs():
+    cell = build("projected_lstm", 3, 6, projection_size=2)
+    theirs = torch.nn.LSTM(3, 6, proj_size=2).double()
+    theirs.load_state_dict({f"{name}_l0": value for name, value in cell.state_dict().items()})
+    x = draw(7, 4, 3)
+    states = cell.unroll(x, cell.initial_state(4))
+    torch.testing.assert_close(cell.hidden(states[1:]), theirs(x)[0])
+    assert cell.state_size == 8
+    trace = unroll(cell, x)
+    slow = torch.autograd.functional.jacobian(lambda s: cell.unroll(x[:, :1], s[None])[-1, 0], states[0, 0])
+    torch.testing.assert_close(jacobian_product(trace, 7, 0).matrix()[0], slow)
+
+
 # --- GRU ----------------------------------------------------------------------------------------------------------------
 
 

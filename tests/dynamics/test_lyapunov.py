@@ -61,7 +61,8 @@ def test_autonomous_tanh_below_one_goes_by_its_eigenvalues():
     torch.testing.assert_close(found.exponents, expected, rtol=0, atol=5e-3)
 
 
-@pytest.mark.parametrize("name", registry.names("cell"))
+# full_gate_lstm: its h is a function of its o and c, so J is singular without a zero row
+@pytest.mark.parametrize("name", sorted(set(registry.names("cell")) - {"full_gate_lstm"}))
 def test_sum_is_the_mean_logarithm_of_the_determinant(name):
     trace = unroll(build(name), draw(300, 3, 3))
     expected = torch.linalg.slogdet(step_jacobians(trace)).logabsdet.mean(0)

@@ -91,7 +91,7 @@ def test_spectra_are_eigenvalues_and_singular_values():
 def test_memory_horizon_of_a_known_decay():
     trace = trace_of("rnn")
     cell = trace.cell.layers[0]
-    cell.phi = __import__("gradscope.activations", fromlist=["x"]).ACTIVATIONS["identity"]
+    cell.activation = "identity"
     cell.weight_hh.data = 0.8 * torch.eye(5, dtype=torch.float64)
     columns = component("probe", "memory_horizon").measure(trace)
     assert columns["horizon"] == pytest.approx([1 / -math.log(0.8)] * 2)
