@@ -45,7 +45,7 @@ def _entry(run: RunDirectory, folder: Path) -> dict[str, Any]:
     link = Path(os.path.relpath(run.path, folder))
     face = next((name for name in _FACES if (run.path / "figures" / f"{name}.png").is_file()), None)
     return {
-        "name": loaded.manifest["name"].replace("_", " "),
+        "name": _words(loaded.manifest["name"]),
         "question": loaded.manifest.get("question", ""),
         "answer": loaded.manifest.get("answer", ""),
         "verdict": tables.verdict(loaded)[:3],
@@ -55,3 +55,9 @@ def _entry(run: RunDirectory, folder: Path) -> dict[str, Any]:
         "figure": (link / "figures" / f"{face}.png").as_posix() if face else "",
         "face": (face or "").replace("_", " "),
     }
+
+
+def _words(name: str) -> str:
+    """``04_bptt_sum`` -> ``4. bptt sum``: a number in front of a file's name is its place in the folder."""
+    place, _, rest = name.partition("_")
+    return f"{int(place)}. {rest}".replace("_", " ") if place.isdigit() and rest else name.replace("_", " ")
