@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gradscope import grid, marks
-from gradscope.errors import ConfigError
+from gradscope.errors import ConfigError, GradscopeError
 from gradscope.marks import Mapping
 from gradscope.options import Named, component, dump, validated
 from gradscope.registry import suggest
@@ -203,6 +203,17 @@ def _split(root: Mapping) -> tuple[Mapping, Mapping]:
     return head, base
 
 
+def _check_files(settings: Settings, section: Mapping) -> None:
+    """What the task needs of the disk is there."""
+    try:
+        settings.task.check()
+    except GradscopeError as error:
+        key, _, problem = str(error).partition(": ")
+        task = section.get("task")
+        place = task.places.get(key) if isinstance(task, Mapping) else None
+        raise ConfigError(problem, where=place or section.places.get("task"), key=f"task.{key}") from None
+
+
 def _check_probes(settings: Settings, section: Mapping) -> None:
     names = [probe.name for probe in settings.probes]
     if repeated := next((name for name in names if names.count(name) > 1), None):
@@ -224,6 +235,7 @@ def _check_base(base: Mapping, *, swept: bool) -> None:
 
 def _trial(point: grid.Point) -> Trial:
     settings = validated(Settings, point.settings, owner="the experiment")
+    _check_files(settings, point.settings)
     _check_probes(settings, point.settings)
     training, where = settings.training, point.settings.get("training", point.settings)
     if training.tbptt_stride is not None:

@@ -84,16 +84,25 @@ def load(name: str) -> Corpus:
         GradscopeError: for a name that is neither, a file that is no UTF-8 text or empty, a download that fails, or a
             checksum that differs.
     """
+    check(name)
     if name == "stdlib":
         return _standard_library()
     if name in SOURCES:
         return _public(name)
     path = Path(name)
-    if not path.is_file():
+    return _file(path.resolve(), path.stat().st_mtime_ns)
+
+
+def check(name: str) -> None:
+    """Whether there is such a corpus; nothing is read or downloaded.
+
+    Raises:
+        GradscopeError: for a name that is neither a corpus nor a file.
+    """
+    if name != "stdlib" and name not in SOURCES and not Path(name).is_file():
         raise GradscopeError(
             f"there is no corpus or text file {name!r}; {suggest(name, ['stdlib', *SOURCES])}, or the path of a text file"
         )
-    return _file(path.resolve(), path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)

@@ -13,6 +13,8 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Generator, Tensor
 
+from gradscope import corpora
+from gradscope.errors import GradscopeError
 from gradscope.tasks._ngram import cross_entropies
 from gradscope.tasks._task import Batch, Task
 
@@ -57,6 +59,13 @@ class LanguageModel(Task):
     @abstractmethod
     def text(self) -> Text:
         """The corpus as tokens; the same object for the same options."""
+
+    def check(self) -> None:
+        """The corpus is a known one or a file."""
+        try:
+            corpora.check(self.corpus)
+        except GradscopeError as error:
+            raise GradscopeError(f"corpus: {error}") from None
 
     @property
     def input_size(self) -> int:

@@ -64,6 +64,13 @@ class Task(Component):
         """Whether inputs are tokens, which an embedding turns into vectors."""
         return False
 
+    def check(self) -> None:
+        """Look whether the files that the options name are there, before anything runs; it reads and downloads nothing.
+
+        Raises:
+            GradscopeError: if not; its message begins with the option's name and a colon.
+        """
+
     @property
     def alphabet(self) -> tuple[str, ...] | None:
         """What the tokens stand for, where they are a text's."""

@@ -18,6 +18,8 @@ from gradscope.errors import GradscopeError
 from gradscope.registry import register
 from gradscope.tasks._task import Batch, Task
 
+_FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+
 
 @register("task", "digits")
 class Digits(Task):
@@ -41,6 +43,15 @@ class Digits(Task):
 
     loss = "cross_entropy"
     criterion = "at most 10% of the test images wrong (chosen; published for MNIST: 3% in order and 18% permuted, IRNN)"
+
+    def check(self) -> None:
+        """The folder has the four files."""
+        if self.data is not None:
+            try:
+                for name in _FILES:
+                    _path(Path(self.data), name)
+            except GradscopeError as error:
+                raise GradscopeError(f"data: {error}") from None
 
     @property
     def input_size(self) -> int:
@@ -99,9 +110,7 @@ def _images(data: str | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Training images and labels, test images and labels."""
     if data is not None:
         folder = Path(data)
-        parts = [
-            _idx(folder, name) for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
-        ]
+        parts = [_idx(folder, name) for name in _FILES]
         return parts[0].flatten(1) / 255.0, parts[1].long(), parts[2].flatten(1) / 255.0, parts[3].long()
     from sklearn.datasets import load_digits
 
@@ -114,15 +123,18 @@ def _images(data: str | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def _idx(folder: Path, name: str) -> Tensor:
     """An idx file of unsigned bytes: magic 0 0 8 d, d big-endian sizes, data."""
-    for path in (folder / f"{name}-ubyte", folder / f"{name}-ubyte.gz"):
-        if path.is_file():
-            content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-            break
-    else:
-        raise GradscopeError(f"{folder}: has no {name}-ubyte or {name}-ubyte.gz, one of MNIST's four files")
+    path = _path(folder, name)
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     dimensions = content[3] if len(content) > 4 else 0
     sizes = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions]) if content[:3] == b"\x00\x00\x08" else ()
     values = content[4 + 4 * dimensions :]
     if not sizes or math.prod(sizes) != len(values):
         raise GradscopeError(f"{path}: is no idx file of unsigned bytes, or is cut short")
     return torch.frombuffer(bytearray(values), dtype=torch.uint8).view(*sizes)
+
+
+def _path(folder: Path, name: str) -> Path:
+    for path in (folder / f"{name}-ubyte", folder / f"{name}-ubyte.gz"):
+        if path.is_file():
+            return path
+    raise GradscopeError(f"{folder}: has no {name}-ubyte or {name}-ubyte.gz, one of MNIST's four files")

@@ -259,3 +259,15 @@ def test_the_near_answer_stands_four_words_back_whatever_the_length():
         assert len(sentence) == 50
         assert sentence[-3:] == ["is", "a", "good"]
         assert task.alphabet[target] == NEAR[sentence[-4]]
+
+
+def test_a_missing_corpus_is_an_error_of_the_file_before_anything_runs():
+    from gradscope.errors import ConfigError
+
+    with pytest.raises(ConfigError) as caught:
+        config.parse("cell: rnn\ntask: {name: char_lm, corpus: nofile.txt}", "lm.yaml")
+    assert str(caught.value).startswith("lm.yaml:2:")
+    assert "task.corpus" in str(caught.value)
+    assert "there is no corpus or text file 'nofile.txt'" in str(caught.value)
+    with pytest.raises(ConfigError, match=r"lm.yaml:2:.*task.data.*MNIST's four files"):
+        config.parse("cell: rnn\ntask: {name: digits, data: nowhere}", "lm.yaml")
