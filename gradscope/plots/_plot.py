@@ -110,12 +110,15 @@ def legend(figure: Figure, tables: Tables, present: pd.Series, **others: Line2D)
         if label in shown
     } | others
     longest = max(map(len, handles), default=1)
+    columns = max(1, min(len(handles), 110 // (longest + 8)))
+    if (rows := -(-len(handles) // columns)) > 4:  # room for a long legend is not taken from the axes
+        figure.set_figheight(figure.get_figheight() + 0.21 * (rows - 4))
     figure.legend(
         list(handles.values()),
         [plain(label) for label in handles],
         loc="outside lower center",
         handlelength=2.6,
-        ncols=max(1, min(len(handles), 110 // (longest + 8))),
+        ncols=columns,
     )
 
 

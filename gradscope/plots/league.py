@@ -85,7 +85,8 @@ class League(Plot):
         return (
             "Final test loss over that of the best answer without a memory (dashed: 1, nothing learned), geometric mean over "
             "seeds with its 95% bootstrap interval; filled where every seed solved the task. From the best on average over the "
-            "tasks to the worst. A trial that diverged counts as ten times the baseline."
+            "tasks to the worst; where a training stops at success, the order of those that solved everything means little. A "
+            "trial that diverged counts as ten times the baseline."
         )
 
 
