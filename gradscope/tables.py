@@ -246,14 +246,19 @@ def verdict(tables: Tables) -> list[str]:
     ):
         if chosen.any():
             detail = [f"{row.configuration} ({row.solved}/{row.trials})" for row in frame[chosen].itertuples()]
-            sentences.append(f"{name}: {', '.join(detail)}.")
+            sentences.append(f"{name}: {_listed(detail)}.")
     if diverged := [
         f"{row.configuration} ({row.diverged_fraction:.0%} of trials)"
         for row in frame.itertuples()
         if row.diverged_fraction > 0
     ]:
-        sentences.append(f"Diverged (a loss or gradient that is no longer a number): {', '.join(diverged)}.")
+        sentences.append(f"Diverged (a loss or gradient that is no longer a number): {_listed(diverged)}.")
     return sentences + (_fates(frame) if "growth_rate" in frame else [])
+
+
+def _listed(names: list[str], most: int = 12) -> str:
+    """The first of them, and how many more there are."""
+    return ", ".join(names) if len(names) <= most else f"{', '.join(names[: most - 2])} and {len(names) - most + 2} more"
 
 
 def _fates(frame: pd.DataFrame) -> list[str]:
@@ -271,7 +276,7 @@ def _fates(frame: pd.DataFrame) -> list[str]:
         for row in frame.to_dict("records"):
             if not pd.isna(row[column]):
                 fates.setdefault(fate(row[column]), []).append(f"{row['configuration']} (×{factor(row[column])})")
-        said = [f"{how} for {', '.join(fates[how])}" for how in ("vanishes", "holds", "explodes") if how in fates]
+        said = [f"{how} for {_listed(fates[how])}" for how in ("vanishes", "holds", "explodes") if how in fates]
         if said:
             sentences.append(
                 f"{when}, over {over}, the gradient of the last state with respect to the "

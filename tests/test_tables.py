@@ -109,3 +109,9 @@ def test_others_read_the_shards_as_they_lie(tiny_run):
     frame = pd.read_parquet(tiny_run / "tables" / "trials")
     assert len(frame) == 32
     assert {"trial", "outcome", "final_loss"} <= set(frame.columns)
+
+
+def test_long_lists_are_cut_short_with_their_count():
+    assert tables._listed(["a", "b"]) == "a, b"
+    assert tables._listed([str(i) for i in range(12)]).endswith("10, 11")
+    assert tables._listed([str(i) for i in range(30)]) == ", ".join(map(str, range(10))) + " and 20 more"
