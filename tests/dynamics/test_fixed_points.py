@@ -40,8 +40,9 @@ def test_what_is_found_is_a_fixed_point_of_the_full_state(name, layers):
     # what a stable one attracts stays there
     if bool(found.stable.any()):
         state = found.states[found.stable][0] + 1e-6
-        for _ in range(3000):
-            state = cell(x, state)
+        with torch.no_grad():
+            for _ in range(3000):
+                state = cell(x, state)
         assert (found.states - state).norm(dim=-1).min() < 1e-6
 
 
