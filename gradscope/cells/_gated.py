@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from jaxtyping import Float
+from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from gradscope.cells._cell import Cell
+from gradscope.options import Named, component
 
 
 class GatedCell(Cell):
     """Base of cells with a block of weights for each gate.
 
     weight_ih ``(G * H, input)``, weight_hh ``(G * H, H)``, bias_ih and bias_hh ``(G * H)``; the equations leave leading axes
-    free, so weights may carry a ``trial`` axis in front (inputs and states then carry it too, before ``batch``).
+    free, so weights may carry a ``trial`` axis in front (inputs and states then carry it too, before ``batch``). A cell with
+    options of its own writes ``__init__`` and passes these on.
     """
 
     #: names of the gates, in the order of their blocks
@@ -29,16 +32,16 @@ class GatedCell(Cell):
     def __init__(
         self,
         input_size: int,
-        hidden_size: int,
         *,
-        bias: bool,
-        init: Any,
-        generator: Generator | None,
-        dtype: torch.dtype | None,
-        device: torch.device | str | None,
+        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
+        bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
+        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        generator: Generator | None = None,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
     ):
         super().__init__(input_size, hidden_size)
-        self.init = init
+        self.init: Any = component("init", recurrent_init)
         rows = len(self.gate_names) * hidden_size
         kind: dict[str, Any] = {"dtype": dtype, "device": device}
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size, **kind))

@@ -9,16 +9,15 @@ autograd.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float
-from torch import Generator, Tensor
+from torch import Tensor
 
 from gradscope.activations import ACTIVATIONS
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import GatedCell, affine, rows
-from gradscope.options import component
 
 
 class ResetBefore(GatedCell):
@@ -32,19 +31,6 @@ class ResetBefore(GatedCell):
     keeps: ClassVar[bool] = True
     #: whether the candidate's input is squashed by tanh on its own
     squashed_input: ClassVar[bool] = False
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool,
-        recurrent_init: Any,
-        generator: Generator | None,
-        dtype: torch.dtype | None,
-        device: torch.device | str | None,
-    ):
-        init = component("init", recurrent_init)
-        super().__init__(input_size, hidden_size, bias=bias, init=init, generator=generator, dtype=dtype, device=device)
 
     def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
         assert self.weight_hh is not None

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from gradscope.activations import ACTIVATIONS
 from gradscope.cells._affine import AffineCell, Local
 from gradscope.cells._cell import Gate
-from gradscope.options import Named, component
+from gradscope.options import Named
 from gradscope.registry import register
 
 
@@ -46,9 +46,9 @@ class Antisymmetric(AffineCell):
         self.step, self.diffusion = step, diffusion
         super().__init__(
             input_size,
-            hidden_size,
+            hidden_size=hidden_size,
             bias=bias,
-            init=component("init", recurrent_init),
+            recurrent_init=recurrent_init,
             generator=generator,
             dtype=dtype,
             device=device,

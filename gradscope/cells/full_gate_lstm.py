@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from gradscope.activations import ACTIVATIONS
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import GatedCell, affine, rows
-from gradscope.options import Named, component
 from gradscope.registry import register
 
 
@@ -30,27 +28,6 @@ class FullGateLSTM(GatedCell):
     state_blocks = ("h", "c", "i", "f", "o")
     gate_names = ("i", "f", "g", "o")
     two_biases = False
-
-    def __init__(
-        self,
-        input_size: int,
-        *,
-        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        bias: Annotated[bool, Field(description="whether there are biases")] = True,
-        recurrent_init: Annotated[Any, Named("init")] = "uniform",
-        generator: Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ):
-        super().__init__(
-            input_size,
-            hidden_size,
-            bias=bias,
-            init=component("init", recurrent_init),
-            generator=generator,
-            dtype=dtype,
-            device=device,
-        )
 
     def add_parameters(self, kind: dict[str, Any]) -> None:
         """W_gates, from i, f, o to i, f, o."""

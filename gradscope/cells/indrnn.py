@@ -13,7 +13,7 @@ from gradscope.activations import ACTIVATIONS, ActivationName
 from gradscope.cells._affine import AffineCell, Local
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import vector
-from gradscope.options import Named, component
+from gradscope.options import Named
 from gradscope.registry import register
 
 
@@ -50,9 +50,9 @@ class IndRNN(AffineCell):
         self.activation, self.phi, self.range = activation, ACTIVATIONS[activation], (low, high)
         super().__init__(
             input_size,
-            hidden_size,
+            hidden_size=hidden_size,
             bias=bias,
-            init=component("init", recurrent_init),
+            recurrent_init=recurrent_init,
             generator=generator,
             dtype=dtype,
             device=device,

@@ -13,7 +13,7 @@ from gradscope.activations import ACTIVATIONS
 from gradscope.cells._affine import AffineCell, Local
 from gradscope.cells._cell import Gate
 from gradscope.errors import GradscopeError
-from gradscope.options import Named, component
+from gradscope.options import Named
 from gradscope.registry import register
 
 
@@ -48,9 +48,9 @@ class JANET(AffineCell):
         self.beta, self.chrono = beta, chrono
         super().__init__(
             input_size,
-            hidden_size,
+            hidden_size=hidden_size,
             bias=bias,
-            init=component("init", recurrent_init),
+            recurrent_init=recurrent_init,
             generator=generator,
             dtype=dtype,
             device=device,

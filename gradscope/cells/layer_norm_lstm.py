@@ -13,7 +13,7 @@ from gradscope.activations import ACTIVATIONS
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import GatedCell, affine, vector
 from gradscope.errors import GradscopeError
-from gradscope.options import Named, component
+from gradscope.options import Named
 from gradscope.registry import register
 
 _EPSILON = 1e-5
@@ -50,9 +50,9 @@ class LayerNormLSTM(GatedCell):
         self.forget_bias = forget_bias
         super().__init__(
             input_size,
-            hidden_size,
+            hidden_size=hidden_size,
             bias=bias,
-            init=component("init", recurrent_init),
+            recurrent_init=recurrent_init,
             generator=generator,
             dtype=dtype,
             device=device,

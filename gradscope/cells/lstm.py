@@ -14,7 +14,7 @@ from gradscope.cells._affine import AffineCell, Local
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import vector
 from gradscope.errors import GradscopeError
-from gradscope.options import Named, component
+from gradscope.options import Named
 from gradscope.registry import register
 
 #: variants of Greff et al. (2017); np is torch's, vanilla here with peepholes: true
@@ -89,9 +89,9 @@ class LSTM(AffineCell):
         self.vectors = tuple(f"peephole_{name}" for name in self.gate_names if name != "g") if peepholes else ()
         super().__init__(
             input_size,
-            hidden_size,
+            hidden_size=hidden_size,
             bias=bias,
-            init=component("init", recurrent_init),
+            recurrent_init=recurrent_init,
             generator=generator,
             dtype=dtype,
             device=device,

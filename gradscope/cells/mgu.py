@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
 import torch
 from jaxtyping import Float
-from pydantic import Field
-from torch import Generator, Tensor
+from torch import Tensor
 
 from gradscope.activations import ACTIVATIONS
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import GatedCell, affine, rows
-from gradscope.options import Named, component
 from gradscope.registry import register
 
 
@@ -27,27 +23,6 @@ class MGU(GatedCell):
 
     gate_names = ("f", "n")
     two_biases = False
-
-    def __init__(
-        self,
-        input_size: int,
-        *,
-        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        bias: Annotated[bool, Field(description="whether there are biases")] = True,
-        recurrent_init: Annotated[Any, Named("init")] = "uniform",
-        generator: Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ):
-        super().__init__(
-            input_size,
-            hidden_size,
-            bias=bias,
-            init=component("init", recurrent_init),
-            generator=generator,
-            dtype=dtype,
-            device=device,
-        )
 
     def _preactivations(self, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(u_f, what tanh sees, U_f, U_n)."""

@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-import torch
-from pydantic import Field
-from torch import Generator
-
 from gradscope.cells._reset_before import ResetBefore
-from gradscope.options import Named
 from gradscope.registry import register
 
 
@@ -25,16 +18,3 @@ class MUT3(ResetBefore):
 
     update_sees = "squashed"
     keeps = False
-
-    def __init__(
-        self,
-        input_size: int,
-        *,
-        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        bias: Annotated[bool, Field(description="whether there are biases")] = True,
-        recurrent_init: Annotated[Any, Named("init")] = "uniform",
-        generator: Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ):
-        super().__init__(input_size, hidden_size, bias, recurrent_init, generator, dtype, device)

@@ -1,85 +1,14 @@
 """The Elman cell of the lecture."""
 
-from __future__ import annotations
-
-from typing import Annotated, Any, Literal
-
-import torch
-from jaxtyping import Float
-from pydantic import Field
-from torch import Generator, Tensor, nn
-
-from gradscope.activations import ACTIVATIONS, MODRELU, Activation, ActivationName, modrelu
-from gradscope.cells._affine import AffineCell, Local
-from gradscope.cells._cell import Gate
-from gradscope.cells._gated import vector
-from gradscope.options import Named, component
+from gradscope.cells._elman import ElmanCell
 from gradscope.registry import register
 
 
 @register("cell", "rnn")
-class RNN(AffineCell):
+class RNN(ElmanCell):
     """h_t = phi(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), the simple recurrent cell with any activation.
 
     State s = h. With tanh or relu it is torch.nn.RNN: its state dict loads.
 
     Reference: Elman, J. L. (1990). Finding structure in time. Cognitive Science 14.
     """
-
-    gate_names = ("h",)
-    additive = True
-
-    def __init__(
-        self,
-        input_size: int,
-        *,
-        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        activation: Annotated[ActivationName | Literal["modrelu"], Field(description="phi")] = "tanh",  # type: ignore
-        bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
-        recurrent_init: Annotated[Any, Named("init")] = "uniform",
-        generator: Generator | None = None,
-        dtype: torch.dtype | None = None,
-        device: torch.device | str | None = None,
-    ):
-        self.activation = activation
-        self.vectors = ("modrelu_bias",) if activation == MODRELU else ()
-        super().__init__(
-            input_size,
-            hidden_size,
-            bias=bias,
-            init=component("init", recurrent_init),
-            generator=generator,
-            dtype=dtype,
-            device=device,
-        )
-
-    def add_parameters(self, kind: dict[str, Any]) -> None:
-        """modReLU's bias, one for each unit, zero at first."""
-        if self.vectors:
-            self.modrelu_bias = nn.Parameter(torch.zeros(self.hidden_size, **kind))
-
-    @property
-    def phi(self) -> Activation:
-        """The activation."""
-        return modrelu(vector(self.modrelu_bias)) if self.vectors else ACTIVATIONS[self.activation]
-
-    def by_vectors(
-        self, u_x: Tensor, u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
-    ) -> Float[Tensor, "*batch blocks vectors hidden"]:
-        """dh/d(modReLU's bias) = sign(u) phi'(u)."""
-        return (torch.sign(u_x) * self.phi.derivative(u_x, s)).unsqueeze(-2).unsqueeze(-2)
-
-    def combine(
-        self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
-    ) -> Float[Tensor, "*batch state"]:
-        """h_t = phi(u)."""
-        return self.phi.function(u_x)
-
-    def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
-        """dh/du = phi'(u)."""
-        slope = self.phi.derivative(u_x, s).unsqueeze(-2).unsqueeze(-2)
-        return Local(slope, slope, None)
-
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
-        """The hidden units."""
-        return {"h": Gate(self.phi, self.preactivations(x, s_prev)[0])}

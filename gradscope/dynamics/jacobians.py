@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.dynamics.scaled import Scaled, frobenius
+from gradscope.dynamics.scaled import Scaled, rescaled
 from gradscope.errors import GradscopeError
 from gradscope.trace import Trace
 
@@ -174,7 +174,6 @@ class _Running:
     """
 
     CHECK = 2
-    LOW, HIGH = 1e-6, 1e6
 
     def __init__(self, jacobians: Tensor, most: int):
         self.batch, self.size = jacobians.shape[1], jacobians.shape[-1]
@@ -199,15 +198,7 @@ class _Running:
         self.since += 1
         if self.since >= self.CHECK:
             self.since = 0
-            self._rescale()
-
-    def _rescale(self) -> None:
-        norms = frobenius(self.view()).to(self.front.dtype)
-        drifted = ((norms < self.LOW) | (norms > self.HIGH)) & (norms > 0)
-        if bool(drifted.any()):
-            factor = torch.where(drifted, norms, torch.ones_like(norms))
-            self.view().div_(factor[..., None, None])
-            self.log_scale[:, : len(self.active)] += factor.double().log()
+            rescaled(self.view(), self.log_scale[:, : len(self.active)])
 
     def add(self, t: int) -> None:
         """Take J_{t:t} = I in hand."""

@@ -33,7 +33,7 @@ from gradscope.dynamics.jacobians import (
     part_of,
 )
 from gradscope.dynamics.krylov import log_top_singular_value
-from gradscope.dynamics.scaled import Scaled, frobenius
+from gradscope.dynamics.scaled import Scaled, rescaled
 from gradscope.errors import GradscopeError
 from gradscope.trace import Trace
 
@@ -41,8 +41,6 @@ from gradscope.trace import Trace
 _DIRECT: dict[Norm, int] = {"frobenius": 8, "spectral": 16}
 #: ||X||_F^2 ||Y||_F^2 / ||X Y||_F^2 up to which the inner product of Gram matrices keeps the digits of its arguments
 _CANCELLATION = {torch.float32: 1e6, torch.float64: 1e3}
-#: a chain of products is rescaled when its norm leaves this range
-_LOW, _HIGH = 1e-6, 1e6
 #: bytes of products that a processor's caches hold well
 _NEAR = 8 * 2**20
 
@@ -190,7 +188,7 @@ class _Halving:
             products = segments
             for lag in range(1, min(length, stop - start)):
                 if lag > 1:
-                    products = _safe(
+                    products = rescaled(
                         products.mantissa[1:] @ segments.mantissa[: 1 - lag],
                         products.log_scale[1:] + segments.log_scale[: 1 - lag],
                     )
@@ -283,13 +281,13 @@ class _Chain:
         place = next(self.order)
         torch.bmm(left.mantissa, right.mantissa, out=self.mantissa[place])
         self.log_scale[place] = left.log_scale + right.log_scale
-        return _safe(self.mantissa[place], self.log_scale[place])
+        return rescaled(self.mantissa[place], self.log_scale[place])
 
     def copy(self, product: Scaled) -> Scaled:
         """A product that is there already."""
         place = next(self.order)
         self.mantissa[place], self.log_scale[place] = product.mantissa, product.log_scale
-        return _safe(self.mantissa[place], self.log_scale[place])
+        return rescaled(self.mantissa[place], self.log_scale[place])
 
     def identity(self) -> Scaled:
         """The empty product."""
@@ -300,17 +298,6 @@ class _Chain:
     def all(self) -> Scaled:
         """Everything put."""
         return Scaled(self.mantissa, self.log_scale)
-
-
-def _safe(mantissa: Tensor, log_scale: Tensor) -> Scaled:
-    """The product, in place, rescaled where it has drifted out of the range in which squares and further products are safe."""
-    norms = frobenius(mantissa).to(mantissa.dtype)
-    drifted = ((norms < _LOW) | (norms > _HIGH)) & (norms > 0)
-    if bool(drifted.any()):
-        factor = torch.where(drifted, norms, torch.ones_like(norms))
-        mantissa /= factor[..., None, None]
-        log_scale += factor.double().log()
-    return Scaled(mantissa, log_scale)
 
 
 def _by_gram(x: Float[Tensor, "ts batch rows inner"], y: Float[Tensor, "ks batch inner columns"]) -> tuple[Tensor, Tensor]:

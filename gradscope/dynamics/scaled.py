@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+#: Frobenius norms between which a running product is left as it is
+_LOW, _HIGH = 1e-6, 1e6
+
 
 def frobenius(x: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "*batch"]:
     """The Frobenius norm, in float64: summed in x's own dtype where the squares stay well inside its range, which is faster."""
@@ -70,3 +73,14 @@ class Scaled:
         floor = values[..., :1] * torch.finfo(self.mantissa.dtype).eps * self.mantissa.shape[-1]
         known = torch.where((values > floor) | (values[..., :1] == 0), values, torch.full_like(values, torch.nan))
         return self.log_scale[..., None] + known.log()
+
+
+def rescaled(mantissa: Float[Tensor, "*batch rows columns"], log_scale: Float[Tensor, "*batch"]) -> Scaled:
+    """The products, in place, rescaled where one has left the range in which squares and further products are safe."""
+    norms = frobenius(mantissa).to(mantissa.dtype)
+    drifted = ((norms < _LOW) | (norms > _HIGH)) & (norms > 0)
+    if bool(drifted.any()):
+        factor = torch.where(drifted, norms, torch.ones_like(norms))
+        mantissa.div_(factor[..., None, None])
+        log_scale.add_(factor.double().log())
+    return Scaled(mantissa, log_scale)

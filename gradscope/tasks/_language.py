@@ -146,33 +146,16 @@ class LanguageModel(Task):
         return loss < self.references()[f"{self.ngram}-gram"]
 
 
+# texts are made once and cached, so that they serve as keys themselves
+
+
 @lru_cache(maxsize=8)
-def _entropy_of(digest: tuple[str, int, int]) -> float:
-    text = _TEXTS[digest]
+def _entropy(text: Text) -> float:
     counts = torch.bincount(text.train, minlength=len(text.symbols)).double()
     shares = counts[counts > 0] / counts.sum()
     return float(-(shares * shares.log()).sum())
 
 
 @lru_cache(maxsize=8)
-def _ngrams_of(digest: tuple[str, int, int], tested: int, order: int) -> list[float]:
-    text = _TEXTS[digest]
-    return cross_entropies(text.train.tolist(), text.test[: tested + 1].tolist()[1:], len(text.symbols), order)
-
-
-#: texts in use, by what identifies them
-_TEXTS: dict[tuple[str, int, int], Text] = {}
-
-
-def _key(text: Text) -> tuple[str, int, int]:
-    key = (text.digest, len(text.symbols), len(text.train))
-    _TEXTS.setdefault(key, text)
-    return key
-
-
-def _entropy(text: Text) -> float:
-    return _entropy_of(_key(text))
-
-
 def _ngrams(text: Text, tested: int, order: int) -> list[float]:
-    return _ngrams_of(_key(text), tested, order)
+    return cross_entropies(text.train.tolist(), text.test[: tested + 1].tolist()[1:], len(text.symbols), order)
