@@ -22,6 +22,30 @@ def test_file_stem_is_the_registered_name(kind):
         assert registry.name_of(registry.get(kind, name)) == name
 
 
+COMPONENTS = [(kind, name) for kind in registry.FOLDERS for name in registry.names(kind)]
+#: options without a default, for components that have some
+NEEDED = {"task": {"length": 12}, "influence_balancing": {"length": 20, "lag": 5}}
+
+
+@pytest.mark.parametrize(("kind", "name"), COMPONENTS, ids=lambda part: part)
+def test_every_component_is_documented_and_survives_yaml(kind, name):
+    import yaml
+
+    from gradscope import marks
+    from gradscope.options import component, dump
+
+    cls = registry.get(kind, name)
+    assert len((cls.__doc__ or "").split("\n\n")[0]) > 20
+    fields = registry.options(cls).model_fields
+    assert not [key for key, field in fields.items() if not field.description and not field.metadata], "options without a word"
+    given = NEEDED.get(name, NEEDED.get(kind, {}))
+    one = component(kind, {"name": name, **{key: value for key, value in given.items() if key in fields}})
+    written = yaml.safe_dump({"it": dump(one)})
+    again = component(kind, marks.read(written, "it.yaml")["it"])
+    assert again == one
+    assert dump(again) == dump(one)
+
+
 def test_a_wrong_name_is_refused():
     class Wrong:
         pass
