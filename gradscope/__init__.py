@@ -22,7 +22,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 #: where the top level's names come from; imported when first asked for, so that ``import gradscope`` is quick
-_SOURCES = ("dynamics", "cells", "trace", "errors", "config")
+_SOURCES = ("dynamics", "cells", "trace", "errors", "config", "conversion", "attached")
 
 
 def _names(source: str) -> list[str]:

@@ -44,6 +44,8 @@ class Trace:
         tbptt: (length, stride) of the truncation in training, None for full BPTT.
         update: gradients of the optimiser step, where the trace is of one.
         train_step: optimiser steps taken before this trace.
+        immediate: dl_t/ds_t with its log scale (``dynamics.Adjoints``), of a model whose losses were made elsewhere; takes the
+            place of ``losses``.
         text: the symbols that were read, and the one to follow the last, of each sequence, where inputs are a text.
         cache: derived quantities that several probes share; theirs to fill.
     """
@@ -57,6 +59,7 @@ class Trace:
     tbptt: tuple[int, int] | None = None
     update: Update | None = None
     train_step: int = 0
+    immediate: Any = None
     text: tuple[tuple[str, ...], ...] | None = None
     cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 

@@ -36,6 +36,7 @@ class ProjectedLSTM(Cell):
         *,
         hidden_size: Annotated[int, Field(ge=1, description="units of the cell c")] = 64,
         projection_size: Annotated[int | None, Field(ge=1, description="length of h; null: as long as c")] = None,
+        bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
         recurrent_init: Annotated[Any, Named("init")] = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,
@@ -46,7 +47,7 @@ class ProjectedLSTM(Cell):
         kind: dict[str, Any] = {"dtype": dtype, "device": device}
         self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size, **kind))
         self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, self.hidden_size, **kind))
-        self.bias_ih, self.bias_hh = (nn.Parameter(torch.empty(4 * hidden_size, **kind)) for _ in range(2))
+        self.bias_ih, self.bias_hh = (nn.Parameter(torch.empty(4 * hidden_size, **kind)) if bias else None for _ in range(2))
         self.weight_hr = nn.Parameter(torch.empty(self.hidden_size, hidden_size, **kind))
         self.reset_parameters(generator)
 
@@ -75,7 +76,7 @@ class ProjectedLSTM(Cell):
                 else init.dense(self.cell_size, self.hidden_size, bound, generator)
             )
         self.weight_hr.copy_(init.dense(self.hidden_size, self.cell_size, bound, generator))
-        for bias in (self.bias_ih, self.bias_hh):
+        for bias in (b for b in (self.bias_ih, self.bias_hh) if b is not None):
             bias.copy_(init.bias(4 * self.cell_size, bound, generator))
 
     def _preactivations(self, x: Tensor, s: Tensor) -> tuple[Tensor, ...]:

@@ -19,14 +19,31 @@ class Adjoints:
     """a_t = dL/ds_t for t = 0..time, as ``mantissa * exp(log_scale)``.
 
     Shapes: mantissa ``(time + 1, batch, state)``, log_scale ``(time + 1, batch)`` in float64, nats.
+
+    Attributes:
+        by_input: dL/dx_t for t = 1..time, the same way, where they are full adjoints.
     """
 
-    def __init__(self, mantissa: Float[Tensor, "time+1 batch state"], log_scale: Float[Tensor, "time+1 batch"]):
-        self.mantissa, self.log_scale = mantissa, log_scale
+    def __init__(
+        self,
+        mantissa: Float[Tensor, "time+1 batch state"],
+        log_scale: Float[Tensor, "time+1 batch"],
+        by_input: Adjoints | None = None,
+    ):
+        self.mantissa, self.log_scale, self.by_input = mantissa, log_scale, by_input
 
     def values(self) -> Float[Tensor, "time+1 batch state"]:
         """The plain tensor, in float64; it may underflow where the scale does not."""
         return self.mantissa.double() * self.log_scale.exp()[..., None]
+
+    def __add__(self, other: Adjoints) -> Adjoints:
+        """The sum, on the larger of the two scales at each step of each sequence."""
+        joint = torch.maximum(self.log_scale, other.log_scale)
+        joint = torch.where(joint.isfinite(), joint, torch.zeros_like(joint))
+        ours, theirs = (
+            part.mantissa * (part.log_scale - joint).exp()[..., None].to(part.mantissa.dtype) for part in (self, other)
+        )
+        return Adjoints(ours + theirs, joint)
 
     def log_norms(self, block: slice | None = None) -> Float[Tensor, "time+1 batch"]:
         """ln ||a_t|| of each sequence, or of one block of the state; nats, -inf where exactly zero."""
@@ -48,6 +65,8 @@ def immediate_gradients(trace: Trace, losses: Float[Tensor, "scored batch"] | No
     Raises:
         GradscopeError: if there are no losses, or they do not come from ``trace.states``.
     """
+    if losses is None and trace.immediate is not None:
+        return trace.immediate.values().to(trace.states.dtype)
     losses = trace.losses if losses is None else losses
     if losses is None:
         raise GradscopeError("the trace has no losses; give the losses made from trace.states")
@@ -78,9 +97,9 @@ def input_gradients(trace: Trace, losses: Float[Tensor, "scored batch"] | None =
     Raises:
         GradscopeError: as ``immediate_gradients``.
     """
-    total = adjoints(trace, losses)
-    by_input = linearised(trace).vjp(total.mantissa[1:].to(trace.states.dtype))[1]
-    return Adjoints(by_input, total.log_scale[1:])
+    found = adjoints(trace, losses).by_input
+    assert found is not None
+    return found
 
 
 def adjoints(
@@ -99,16 +118,18 @@ def adjoints(
     Raises:
         GradscopeError: as ``immediate_gradients``.
     """
-    immediate = immediate_gradients(trace, losses)
     inputs, states = trace.inputs, trace.states.detach()
+    if tbptt is None and losses is None and trace.immediate is not None:
+        return trace.memo("adjoints", lambda: _reverse(trace, inputs, states, trace.immediate))
+    immediate = immediate_gradients(trace, losses)
     if tbptt is None:
-        return _reverse(trace, inputs, states, immediate)
+        return _reverse(trace, inputs, states, _plain(immediate))
     total = torch.zeros_like(immediate, dtype=torch.float64)
     scale = torch.full(immediate.shape[:2], -torch.inf, dtype=torch.float64, device=immediate.device)
     for start, stop, scored_from in windows(trace.time, *tbptt):
         own = immediate[start : stop + 1].clone()
         own[: scored_from - start + 1] = 0  # losses of the window are those at t = scored_from + 1 .. stop
-        part = _reverse(trace, inputs[start:stop], states[start : stop + 1], own)
+        part = _reverse(trace, inputs[start:stop], states[start : stop + 1], _plain(own))
         # the state a window starts from is a constant to it, unless it is the initial one
         skip = 1 if start else 0
         here, mantissa, own_scale = slice(start + skip, stop + 1), part.mantissa[skip:].double(), part.log_scale[skip:]
@@ -134,32 +155,36 @@ def windows(time: int, length: int, stride: int) -> list[tuple[int, int, int]]:
     return [(max(0, min(end, time) - length), min(end, time), end - stride) for end in ends]
 
 
-def _reverse(trace: Trace, inputs: Tensor, states: Tensor, immediate: Tensor) -> Adjoints:
+def _plain(values: Tensor) -> Adjoints:
+    return Adjoints(values, torch.zeros(values.shape[:2], dtype=torch.float64, device=values.device))
+
+
+def _reverse(trace: Trace, inputs: Tensor, states: Tensor, immediate: Adjoints) -> Adjoints:
     """The recursion in segments, each rescaled per sequence so that nothing under- or overflows on the way."""
     steps = inputs.shape[0]
-    mantissas, scales = [immediate[steps : steps + 1]], [torch.zeros_like(immediate[:1, :, 0], dtype=torch.float64)]
-    carry, scale = immediate[steps], scales[0][0]
+    mantissas, scales = [immediate.mantissa[steps : steps + 1]], [immediate.log_scale[steps : steps + 1]]
+    by_inputs: list[Tensor] = []
+    carry, scale = mantissas[0][0], scales[0][0]
     stop, length = steps, 16
     while stop > 0:
         start = max(0, stop - length)
-        own = immediate[start : stop + 1].clone()
-        own[-1] = 0
+        own, added = _unit(immediate.mantissa[start:stop], immediate.log_scale[start:stop])
         # one scale for the segment: that of the larger of what comes in and what the segment adds, both made unit first
-        entering, incoming = _unit(carry[None])
-        own, added = _unit(own)
-        incoming = incoming + scale
+        entering, incoming = _unit(carry[None], scale[None])
         common = torch.maximum(incoming, added)
         common = torch.where(common.isfinite(), common, torch.zeros_like(common))
         own = own * (added - common).exp().to(own.dtype)[:, None]
-        own[-1] = entering[0] * (incoming - common).exp().to(own.dtype)[:, None]
-        result, _ = trace.cell.pullback(inputs[start:stop], states[start : stop + 1], own)
+        last = entering * (incoming - common).exp().to(own.dtype)[:, None]
+        result, by_input = trace.cell.pullback(inputs[start:stop], states[start : stop + 1], torch.cat((own, last)))
         if stop - start > 1 and _out_of_range(result):
             length = (stop - start) // 2
             continue
         mantissas.insert(0, result[:-1])
+        by_inputs.insert(0, by_input)
         scales.insert(0, common.expand(stop - start, -1))
         carry, scale, stop, length = result[0], common, start, 16
-    return Adjoints(torch.cat(mantissas), torch.cat(scales))
+    log_scale = torch.cat(scales)
+    return Adjoints(torch.cat(mantissas), log_scale, Adjoints(torch.cat(by_inputs), log_scale[:-1]) if by_inputs else None)
 
 
 def _out_of_range(adjoints: Tensor) -> bool:
@@ -172,8 +197,11 @@ def _out_of_range(adjoints: Tensor) -> bool:
     return bool(lost.any() | (positive.amax().log() - positive.amin().log() > _SPAN[adjoints.dtype]))
 
 
-def _unit(x: Tensor) -> tuple[Tensor, Tensor]:
-    """(x over its largest norm in each sequence, ln of that norm); zero stays zero, with -inf."""
-    norm = torch.linalg.vector_norm(x, dim=-1, dtype=torch.float64).amax(0)
-    safe = torch.where(norm > 0, norm, torch.ones_like(norm))
-    return (x / safe[:, None]).to(x.dtype), torch.where(norm > 0, safe.log(), -torch.inf)
+def _unit(x: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
+    """(x over its largest norm in each sequence, ln of that norm), from steps with a scale each; zero stays zero, with -inf."""
+    norms = torch.linalg.vector_norm(x, dim=-1, dtype=torch.float64)
+    logs = torch.where(norms > 0, log_scale + norms.log(), -torch.inf)
+    largest = logs.amax(0)
+    safe = torch.where(largest.isfinite(), largest, torch.zeros_like(largest))
+    factors = torch.where(norms > 0, (log_scale - safe).exp(), torch.zeros_like(norms))
+    return (x * factors[..., None]).to(x.dtype), largest

@@ -177,9 +177,11 @@ def top_singular_values(
     start = np.random.default_rng(0).standard_normal(size)
     if not np.any(forward(start, measure=True)):
         return torch.full((count,), -math.inf, dtype=torch.float64)
-    operator: Any = LinearOperator((size, size), matvec=forward, rmatvec=backward, dtype=np.float64)
-    values: Any = svds(
-        operator, k=count, ncv=min(size, max(2 * count + 1, 8)), tol=tolerance, v0=start, return_singular_vectors=False
-    )
+    vectors = min(size - 1, max(2 * count + 1, 8))
+    if vectors <= count:  # too small for a Krylov space: all of it
+        values: Any = np.linalg.svd(np.stack([forward(unit) for unit in np.eye(size)]), compute_uv=False)[:count]
+    else:
+        operator: Any = LinearOperator((size, size), matvec=forward, rmatvec=backward, dtype=np.float64)
+        values = svds(operator, k=count, ncv=vectors, tol=tolerance, v0=start, return_singular_vectors=False)
     with np.errstate(divide="ignore"):  # ln 0 = -inf
         return torch.from_numpy(np.sort(np.log(values))[::-1].copy() + scales.sum())
