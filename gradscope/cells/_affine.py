@@ -141,6 +141,35 @@ class AffineCell(GatedCell):
             self, inputs, state, self.weight_ih, self.recurrent_weight(), self.bias_ih, self.bias_hh, *self._vectors()
         )
 
+    @torch.no_grad()
+    def followed(
+        self,
+        inputs: Float[Tensor, "time batch input"],
+        state: Float[Tensor, "batch state"],
+        hidden: Float[Tensor, "time batch hidden"] | None = None,
+    ) -> tuple[Float[Tensor, "time+1 batch state"], Linearisation, float]:
+        """All states and the linearisation of their steps from one pass; along known h_1 ... h_T where they are given.
+
+        Then no error builds up in h, whatever the cell's dynamics: only what else the state holds is run.
+
+        Returns:
+            states, linearisation, and the greatest departure of a step from the h_t that it should give.
+        """
+        size, departure = self.hidden_size, 0.0
+        if hidden is None:
+            states, u_x, u_h = self._forward_scan(inputs, state, self.recurrent_weight())
+        else:
+            before = torch.cat((state[None, :, :size], hidden[:-1]))
+            u_x, u_h = self.preactivations(inputs, before)
+            whole = [state]
+            departures = []
+            for t, h in enumerate(hidden.unbind(0)):
+                own = self.combine(u_x[t], None if u_h is None else u_h[t], whole[-1])
+                departures.append(torch.linalg.vector_norm(own[:, :size] - h, ord=torch.inf))
+                whole.append(torch.cat((h, own[:, size:]), dim=-1) if len(self.state_blocks) > 1 else h)
+            states, departure = torch.stack(whole), float(torch.stack(departures).max())
+        return states, AffineLinearisation(self, inputs, states[:-1], states[1:], u_x, u_h), departure
+
     def outputs(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
@@ -161,7 +190,7 @@ class AffineCell(GatedCell):
         """As ``Cell.linearise``, from the closed form."""
         if self.weight_ih.dim() > 2:
             return super().linearise(x, s_prev, s)
-        return AffineLinearisation(self, x, s_prev, self.local(*self.preactivations(x, s_prev), s_prev, s))
+        return AffineLinearisation(self, x, s_prev, s, *self.preactivations(x, s_prev))
 
     @torch.no_grad()
     def pullback(
@@ -177,8 +206,8 @@ class AffineCell(GatedCell):
         adjoints, by_inputs = immediate.clone(memory_format=torch.contiguous_format), torch.empty_like(inputs)
         for part in self._stretches(*inputs.shape[:2]):
             before, after = states[part], states[part.start + 1 : part.stop + 1]
-            local = self.local(*self.preactivations(inputs[part], before), before, after)
-            _, d_x = self._reverse(local, adjoints[part.start : part.stop + 1], weight_hh)
+            u_x, u_h = self.preactivations(inputs[part], before)
+            _, d_x = self.descend(u_x, u_h, before, after, adjoints[part.start : part.stop + 1], weight_hh)
             torch.matmul(d_x, self.weight_ih, out=by_inputs[part])
         return adjoints, by_inputs
 
@@ -213,8 +242,17 @@ class AffineCell(GatedCell):
             states.append(self.combine(u, v, states[-1]))
         return torch.stack(states), u_x, u_h
 
-    def _reverse(self, local: Local, adjoints: Tensor, weight_hh: Tensor) -> tuple[Tensor, Tensor]:
+    def descend(
+        self, u_x: Tensor, u_h: Tensor | None, before: Tensor, after: Tensor, adjoints: Tensor, weight_hh: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Turn dl_t/ds_t into a_t, in place; return (d_h, d_x) = (dL/du_h, dL/du_x) for all steps ``(T, B, G * H)``.
+
+        From the diagonal derivatives; a cell whose derivatives have more structure may do with less work.
+        """
+        return self._reverse(self.local(u_x, u_h, before, after), adjoints, weight_hh)
+
+    def _reverse(self, local: Local, adjoints: Tensor, weight_hh: Tensor) -> tuple[Tensor, Tensor]:
+        """``descend`` from the diagonal derivatives.
 
         d_h[g] = sum_n a_t[n] by_recurrent[n g];  a_{t-1}[m] = dl[m] + sum_n a_t[n] by_state[n m] + [m = h] d_h W_hh
         """
@@ -248,15 +286,22 @@ class AffineCell(GatedCell):
 class AffineLinearisation(Linearisation):
     """From the diagonal derivatives: d_h[g] = sum_n a[n] by_recurrent[n g] = dL/du_h[g], and all else from d_h and d_x."""
 
-    def __init__(self, cell: AffineCell, x: Tensor, s_prev: Tensor, local: Local):
-        self.cell, self.x, self.s_prev, self.local = cell, x, s_prev, local
+    def __init__(self, cell: AffineCell, x: Tensor, s_prev: Tensor, s: Tensor, u_x: Tensor, u_h: Tensor | None):
+        self.cell, self.x, self.s_prev, self.s, self.u_x, self.u_h = cell, x, s_prev, s, u_x, u_h
         self.weight_hh = cell.recurrent_weight().detach()
+        self._local: Local | None = None
+
+    @property
+    def local(self) -> Local:
+        """The diagonal derivatives at these steps, made when they are first asked for."""
+        if self._local is None:
+            self._local = self.cell.local(self.u_x, self.u_h, self.s_prev, self.s)
+        return self._local
 
     @property
     def by_vectors(self) -> Tensor:
         """ds[n]/d(vector k) at these steps."""
-        s = self.cell(self.x, self.s_prev)
-        return self.cell.by_vectors(*self.cell.preactivations(self.x, self.s_prev), self.s_prev, s)
+        return self.cell.by_vectors(self.u_x, self.u_h, self.s_prev, self.s)
 
     def _to_gates(self, cotangent: Tensor) -> tuple[Tensor, Tensor]:
         d_h = _to_gates(cotangent, self.local.by_recurrent)
@@ -274,6 +319,15 @@ class AffineLinearisation(Linearisation):
         carried = (parts * by_state).sum(-3)
         carried[..., 0, :] += through_hidden
         return carried.flatten(-2), by_input
+
+    @torch.no_grad()
+    def descend(self, adjoints: Float[Tensor, "time+1 batch state"], by_input: Float[Tensor, "time batch input"]) -> bool:
+        """The adjoint recursion, a stretch at a time; the gates' preactivations are there already."""
+        for part in self.cell._stretches(*self.x.shape[:2]):
+            own, place = self.at(part), slice(part.start, part.stop + 1)
+            _, d_x = self.cell.descend(own.u_x, own.u_h, own.s_prev, own.s, adjoints[place], self.weight_hh)
+            torch.matmul(d_x, self.cell.weight_ih, out=by_input[part])
+        return True
 
     @torch.no_grad()
     def jvp(
@@ -333,8 +387,11 @@ class AffineLinearisation(Linearisation):
 
     def at(self, steps: slice) -> AffineLinearisation:
         """Views of these steps."""
-        local = Local(*(None if part is None else part[steps] for part in self.local))  # type: ignore[arg-type]
-        return AffineLinearisation(self.cell, self.x[steps], self.s_prev[steps], local)
+        u_h = None if self.u_h is None else self.u_h[steps]
+        found = AffineLinearisation(self.cell, self.x[steps], self.s_prev[steps], self.s[steps], self.u_x[steps], u_h)
+        if self._local is not None:
+            found._local = Local(*(None if part is None else part[steps] for part in self._local))  # type: ignore[arg-type]
+        return found
 
 
 class _Scan(torch.autograd.Function):
@@ -387,12 +444,12 @@ def _backward(ctx: Any, adjoints: Tensor) -> tuple[Tensor | None, ...]:
     by_vectors = weight_hh.new_zeros(len(cell.vectors), cell.hidden_size)
     for part in cell._stretches(*inputs.shape[:2]):
         before, after = states[part], states[part.start + 1 : part.stop + 1]
-        local = cell.local(u_x[part], None if u_h is None else u_h[part], before, after)
-        d_h, d_x = cell._reverse(local, adjoints[part.start : part.stop + 1], weight_hh)
+        u = u_x[part], None if u_h is None else u_h[part]
+        d_h, d_x = cell.descend(*u, before, after, adjoints[part.start : part.stop + 1], weight_hh)
         if by_inputs is not None:
             torch.matmul(d_x, weight_ih, out=by_inputs[part])
         if cell.vectors:
-            felt = cell.by_vectors(u_x[part], None if u_h is None else u_h[part], before, after)
+            felt = cell.by_vectors(*u, before, after)
             by_vectors = by_vectors + _onto_vectors(adjoints[part.start + 1 : part.stop + 1], felt)
         d_h, d_x = d_h.flatten(0, 1), d_x.flatten(0, 1)
         by_ih.addmm_(d_x.t(), inputs[part].flatten(0, 1))

@@ -42,6 +42,13 @@ class Linearisation(ABC):
         """
         return {"whole": self.vjp(cotangent)[0]}
 
+    def descend(self, adjoints: Float[Tensor, "time+1 batch state"], by_input: Float[Tensor, "time batch input"]) -> bool:
+        """``Cell.pullback`` over these steps in place: dl_t/ds_t becomes dL/ds_t, and dL/dx_t is put into ``by_input``.
+
+        Where what is at hand makes that cheaper than from the cell; elsewhere nothing is done and the answer is False.
+        """
+        return False
+
     @abstractmethod
     def at(self, steps: slice) -> Linearisation:
         """The same for some of the steps."""

@@ -175,6 +175,29 @@ class LSTM(AffineCell):
         by_gates = torch.stack((onto_h, onto_c), dim=-3)
         return Local(by_gates, by_gates, by_state)
 
+    def descend(
+        self, u_x: Tensor, u_h: Tensor | None, before: Tensor, after: Tensor, adjoints: Tensor, weight_hh: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """dc = a[c] + a[h] o tanh'(c) first; then d_i, d_f, d_g are dc times their slopes, d_o is a[h] tanh(c) o'."""
+        if self.vectors:  # peepholes: gates feel c as well
+            return super().descend(u_x, u_h, before, after, adjoints, weight_hh)
+        parts, size, steps = self._parts(u_x, before), self.hidden_size, len(u_x)
+        by_gate = self._by_gate(parts)
+        if "o" in by_gate:
+            by_gate["o"] = parts.squashed * parts.o * (1 - parts.o)
+        slopes = torch.cat([by_gate[name] for name in self.gate_names], dim=-1).unbind(0)
+        shown = (parts.o if self.linear_output else parts.o * (1 - parts.squashed * parts.squashed)).unbind(0)
+        kept, rows, deltas = parts.f.unbind(0), adjoints.unbind(0), torch.empty_like(u_x)
+        last = self.gate_names[-1] == "o"
+        for t in range(steps - 1, -1, -1):
+            a_h, a_c = rows[t + 1].split(size, dim=-1)
+            d_c = torch.addcmul(a_c, a_h, shown[t])
+            tiled = torch.cat((*(d_c,) * (len(self.gate_names) - last), *(a_h,) * last), dim=-1)
+            delta = torch.mul(tiled, slopes[t], out=deltas[t])
+            rows[t][:, size:].addcmul_(d_c, kept[t])
+            rows[t][:, :size].addmm_(delta, weight_hh)
+        return deltas, deltas
+
     def _by_gate(self, parts: _Parts) -> dict[str, Tensor]:
         """dc/du of each gate."""
         i, f, g = parts.i, parts.f, parts.g

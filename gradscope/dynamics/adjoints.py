@@ -13,6 +13,10 @@ from gradscope.trace import Trace
 
 #: ln of the range that a segment's adjoints may span before it is cut in two, by dtype
 _SPAN = {torch.float32: 60.0, torch.float64: 600.0}
+#: ln of what may go into a segment as it is
+_TAME = 12.0
+#: steps of a segment, at first
+_SEGMENT = 32
 
 
 class Adjoints:
@@ -120,7 +124,7 @@ def adjoints(
     """
     inputs, states = trace.inputs, trace.states.detach()
     if tbptt is None and losses is None and trace.immediate is not None:
-        return trace.memo("adjoints", lambda: _reverse(trace, inputs, states, trace.immediate))
+        return trace.memo("adjoints", lambda: _reverse(trace, inputs, states, trace.immediate, trace.cache.get("linearised")))
     immediate = immediate_gradients(trace, losses)
     if tbptt is None:
         return _reverse(trace, inputs, states, _plain(immediate))
@@ -159,49 +163,53 @@ def _plain(values: Tensor) -> Adjoints:
     return Adjoints(values, torch.zeros(values.shape[:2], dtype=torch.float64, device=values.device))
 
 
-def _reverse(trace: Trace, inputs: Tensor, states: Tensor, immediate: Adjoints) -> Adjoints:
-    """The recursion in segments, each rescaled per sequence so that nothing under- or overflows on the way."""
+def _reverse(trace: Trace, inputs: Tensor, states: Tensor, immediate: Adjoints, linear: Any = None) -> Adjoints:
+    """The recursion in segments, each rescaled per sequence so that nothing under- or overflows on the way.
+
+    Within a segment all steps have one scale. Where the numbers are of order 1 nothing is rescaled.
+    """
     steps = inputs.shape[0]
-    mantissas, scales = [immediate.mantissa[steps : steps + 1]], [immediate.log_scale[steps : steps + 1]]
-    by_inputs: list[Tensor] = []
-    carry, scale = mantissas[0][0], scales[0][0]
-    stop, length = steps, 16
+    values, scale = immediate.mantissa.clone(memory_format=torch.contiguous_format), immediate.log_scale.clone()
+    by_input, by_input_scale = torch.empty_like(inputs), torch.zeros_like(scale[1:])
+    stop, length = steps, _SEGMENT
     while stop > 0:
         start = max(0, stop - length)
-        own, added = _unit(immediate.mantissa[start:stop], immediate.log_scale[start:stop])
-        # one scale for the segment: that of the larger of what comes in and what the segment adds, both made unit first
-        entering, incoming = _unit(carry[None], scale[None])
-        common = torch.maximum(incoming, added)
-        common = torch.where(common.isfinite(), common, torch.zeros_like(common))
-        own = own * (added - common).exp().to(own.dtype)[:, None]
-        last = entering * (incoming - common).exp().to(own.dtype)[:, None]
-        result, by_input = trace.cell.pullback(inputs[start:stop], states[start : stop + 1], torch.cat((own, last)))
-        if stop - start > 1 and _out_of_range(result):
+        rows, entering = slice(start, stop + 1), (values[stop].clone(), scale[stop].clone())
+        _rescale(values[rows], scale[rows])
+        segment = None if linear is None else linear.at(slice(start, stop))
+        if segment is None or not segment.descend(values[rows], by_input[start:stop]):
+            values[rows], by_input[start:stop] = trace.cell.pullback(inputs[start:stop], states[rows], values[rows])
+        by_input_scale[start:stop] = scale[start + 1 : stop + 1]
+        if stop - start > 1 and _out_of_range(values[rows]):
+            values[start:stop], scale[start:stop] = immediate.mantissa[start:stop], immediate.log_scale[start:stop]
+            values[stop], scale[stop] = entering
             length = (stop - start) // 2
             continue
-        mantissas.insert(0, result[:-1])
-        by_inputs.insert(0, by_input)
-        scales.insert(0, common.expand(stop - start, -1))
-        carry, scale, stop, length = result[0], common, start, 16
-    log_scale = torch.cat(scales)
-    return Adjoints(torch.cat(mantissas), log_scale, Adjoints(torch.cat(by_inputs), log_scale[:-1]) if by_inputs else None)
+        stop, length = start, _SEGMENT
+    return Adjoints(values, scale, Adjoints(by_input, by_input_scale))
+
+
+def _rescale(values: Tensor, scale: Tensor) -> None:
+    """Bring a segment's rows to one scale for each sequence, in place: that of the largest."""
+    sizes = torch.linalg.vector_norm(values, ord=torch.inf, dim=-1).double()
+    logs = torch.where(sizes > 0, scale + sizes.log(), -torch.inf)
+    largest = logs.amax(0)
+    if not bool(scale.any()) and bool(((largest.abs() < _TAME) | (largest == -torch.inf)).all()):
+        return
+    common = torch.where(largest.isfinite(), largest, torch.zeros_like(largest))
+    factors = torch.where(sizes > 0, (scale - common).exp(), torch.zeros_like(sizes))[..., None]
+    if bool((factors < 1e30).all()):
+        values.mul_(factors.to(values.dtype))
+    else:  # a factor that float32 does not hold, for numbers as small
+        values.copy_(values.double() * factors)
+    scale.copy_(common.expand_as(scale))
 
 
 def _out_of_range(adjoints: Tensor) -> bool:
     """Whether a segment spans more than its dtype holds well, or has come to a zero that may be an underflow."""
-    norms = torch.linalg.vector_norm(adjoints, dim=-1, dtype=torch.float64)
+    norms = torch.linalg.vector_norm(adjoints, ord=torch.inf, dim=-1).double()
     positive = norms[norms > 0]
     if not bool(norms.isfinite().all()) or not len(positive):
         return len(positive) > 0
     lost = (norms[:-1] == 0) & (norms[1:] > 0)
     return bool(lost.any() | (positive.amax().log() - positive.amin().log() > _SPAN[adjoints.dtype]))
-
-
-def _unit(x: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
-    """(x over its largest norm in each sequence, ln of that norm), from steps with a scale each; zero stays zero, with -inf."""
-    norms = torch.linalg.vector_norm(x, dim=-1, dtype=torch.float64)
-    logs = torch.where(norms > 0, log_scale + norms.log(), -torch.inf)
-    largest = logs.amax(0)
-    safe = torch.where(largest.isfinite(), largest, torch.zeros_like(largest))
-    factors = torch.where(norms > 0, (log_scale - safe).exp(), torch.zeros_like(norms))
-    return (x * factors[..., None]).to(x.dtype), largest

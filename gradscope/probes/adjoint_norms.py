@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+
 from gradscope.dynamics import adjoints
 from gradscope.probes._probe import Columns, Probe
 from gradscope.registry import register
@@ -23,8 +25,9 @@ class AdjointNorms(Probe):
         for tbptt in [None] if trace.tbptt is None else [None, trace.tbptt]:
             found = adjoints(trace, tbptt=tbptt)
             length, stride = tbptt or (0, 0)
-            for block, part in {"state": None, **trace.cell.blocks}.items():
-                values = found.log_norm(part)
+            blocks = {name: found.log_norm(part) for name, part in trace.cell.blocks.items()}
+            whole = 0.5 * torch.logsumexp(2 * torch.stack(list(blocks.values())), dim=0)
+            for block, values in {"state": whole, **blocks}.items():
                 rows["t"] += range(len(values))
                 rows["log_norm"] += values.tolist()
                 for name, value in (("time", trace.time), ("block", block), ("tbptt_length", length), ("tbptt_stride", stride)):

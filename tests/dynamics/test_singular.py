@@ -103,8 +103,8 @@ def test_top_value_of_nothing_and_errors():
 
 @pytest.mark.parametrize("size", [2, 3, 6])
 def test_the_largest_of_a_small_state(size):
-    cell = RNN(2, hidden_size=size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    trace = gradscope.unroll(cell, torch.randn(5, 1, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1)))
+    cell = build("rnn", 2, size)
+    trace = unroll(cell, draw(5, 1, 2))
     for count in range(1, size):
-        exact = gradscope.singular_value_spectrum(trace, 5, 0)[0][:count]
-        torch.testing.assert_close(gradscope.top_singular_values(trace, 5, 0, count), exact, rtol=1e-7, atol=1e-7)
+        exactly = singular_value_spectrum(trace, 5, 0)[0][:count]
+        torch.testing.assert_close(top_singular_values(trace, 5, 0, count), exactly, rtol=1e-7, atol=1e-7)
