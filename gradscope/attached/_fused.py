@@ -28,8 +28,13 @@ from gradscope.trace import Trace
 
 @dataclass
 class _Call:
-    """One forward pass: tensors are time-major, sequences in the order in which torch runs them (packed: longest first)."""
+    """One forward pass: tensors are time-major, sequences in the order in which torch runs them (packed: longest first).
 
+    All but ``batch`` and ``packed_lengths`` are of the sequences that are to be measured.
+    """
+
+    batch: int
+    packed_lengths: Tensor | None
     inputs: Tensor
     lengths: Tensor | None
     order: Tensor | None
@@ -86,8 +91,9 @@ class FusedWatch(Watch):
 
     module: nn.RNNBase
 
-    def __init__(self, name: str, module: nn.RNNBase):
+    def __init__(self, name: str, module: nn.RNNBase, sequences: int | None = None):
         super().__init__(name, module)
+        self.sequences = slice(sequences)
         self.templates = layer_cells(module)
         self.directions = 2 if module.bidirectional else 1
         self.calls: list[_Call] = []
@@ -133,14 +139,17 @@ class FusedWatch(Watch):
         ]
         if order is not None:
             start = [part.index_select(1, order) for part in start]
+        measured = self.sequences
         self.calls.append(
             _Call(
-                inputs=copied(plain),
-                lengths=lengths,
+                batch=plain.shape[1],
+                packed_lengths=lengths,
+                inputs=copied(plain[:, measured]),
+                lengths=None if lengths is None else lengths[measured],
                 order=order,
-                start=start,
+                start=[part[:, measured] for part in start],
                 given=tuple(map(id, hx)),
-                outputs=copied(outputs),
+                outputs=copied(outputs[:, measured]),
                 weights=self._weights_now(),
                 training=module.training,
                 random=self._random,
@@ -251,26 +260,27 @@ class FusedWatch(Watch):
                 torch.cuda.set_rng_state(call.random[1], device)
             drawn = []
             for _ in range(self.module.num_layers - 1):
-                if call.lengths is None:
-                    ones = call.outputs.new_ones(*call.outputs.shape[:2], width)
-                    drawn.append(torch.dropout(ones, self.module.dropout, True))
+                if call.packed_lengths is None:
+                    ones = call.outputs.new_ones(len(call.outputs), call.batch, width)
+                    drawn.append(torch.dropout(ones, self.module.dropout, True)[:, self.sequences])
                 else:
-                    sizes = (call.lengths[None] > torch.arange(call.inputs.shape[0])[:, None]).sum(1)
-                    ones = call.outputs.new_ones(int(sizes.sum()), width)
-                    packed = PackedSequence(torch.dropout(ones, self.module.dropout, True), sizes)
-                    drawn.append(pad_packed_sequence(packed)[0])
+                    ones = call.outputs.new_ones(int(call.packed_lengths.sum()), width)
+                    drawn.append(self._unpacked(call, torch.dropout(ones, self.module.dropout, True)))
         return drawn
+
+    def _unpacked(self, call: _Call, data: Tensor) -> Tensor:
+        """A packed sequence's data as (time, batch, ...), of the sequences that are measured."""
+        assert call.packed_lengths is not None
+        sizes = (call.packed_lengths[None] > torch.arange(int(call.packed_lengths.max()))[:, None]).sum(1)
+        return pad_packed_sequence(PackedSequence(data, sizes))[0][:, self.sequences]
 
     def _immediate(self, call: _Call, traces: list[Trace], turned: list[_Directed], kept: list[Tensor]) -> None:
         """Give every trace its immediate gradient, top layer first."""
         arriving: Adjoints | None = None
         if call.by_output.value is not None:
             plain = call.by_output.value
-            if call.lengths is not None:
-                sizes = (call.lengths[None] > torch.arange(call.inputs.shape[0])[:, None]).sum(1)
-                plain = pad_packed_sequence(PackedSequence(plain, sizes))[0]
-            else:
-                plain = self._time_major(plain)
+            whole = call.packed_lengths is None
+            plain = self._time_major(plain)[:, self.sequences] if whole else self._unpacked(call, plain)
             plain = plain.to(traces[0].states.dtype)
             arriving = Adjoints(plain, torch.zeros(plain.shape[:2], dtype=torch.float64, device=plain.device))
         for layer in range(self.module.num_layers - 1, -1, -1):
@@ -314,13 +324,13 @@ class FusedWatch(Watch):
         for received, tensor in zip(call.by_final, call.final, strict=True):
             value = torch.zeros_like(tensor) if received.value is None else received.value
             value = value.detach() if value.dim() == 3 else value.detach().unsqueeze(1)
-            parts.append((value.index_select(1, call.order) if call.order is not None else value)[place])
+            parts.append((value.index_select(1, call.order) if call.order is not None else value)[place][self.sequences])
         return torch.cat(parts, dim=-1).to(states.dtype)
 
     def _check(self, call: _Call, departure: float) -> None:
         """The layers, run again, give what the module gave."""
         precision = max(torch.finfo(x.dtype).eps for x in (call.outputs, call.inputs, next(iter(call.weights.values()))))
-        if not departure <= 1e4 * precision * max(1.0, float(call.outputs.abs().max())) and bool(call.outputs.isfinite().all()):
+        if not departure <= 1e4 * precision * max(1.0, float(call.outputs.abs().max())) and bool(call.outputs.sum().isfinite()):
             raise GradscopeError(
                 f"{self.label()!r}, run again, departs from what it gave by {departure:.2g}: its step is not the one of torch's "
                 "module; look for a subclass or a hook that changes outputs, or weights changed behind torch's back"

@@ -157,6 +157,7 @@ class Scope:
         watches = [make() for _, make in self._makers.values()]
         hooks, gradients = ExitStack(), _Gradients(self.model)
         self._inside = True
+        self.last = None  # what it holds makes room
         try:
             with hooks:
                 for watch in watches:
@@ -196,8 +197,8 @@ class Scope:
             )
         recording.gradients, recording.updates = gradients.norms(), gradients.ratios()
         for name, trace in recording.traces.items():
-            finite = trace.states.detach().isfinite().flatten(1).all(1)
-            if not bool(finite.all()):
+            states = trace.states.detach()
+            if not bool(states.sum().isfinite()) and not bool((finite := states.isfinite().flatten(1).all(1)).all()):
                 recording.nonfinite[name] = int((~finite).nonzero()[0])
         self.last = recording
         self._names += [name for name in recording.traces if name not in self._names]
@@ -430,6 +431,7 @@ def attach(
     *,
     steps: Sequence[str] | Mapping[str, Step] = (),
     depth: str | Sequence[str] | bool = False,
+    sequences: int | None = None,
     probes: Sequence[Any] = LIGHT,
 ) -> Scope:
     """Find the recurrences of any model, to be recorded while it trains as it is.
@@ -448,6 +450,8 @@ def attach(
         steps: names of modules whose call is one step (x, s) -> s; a mapping to ``Step`` says how to read other calls.
         depth: look along depth too, d x_L / d x_l: the name (or names) of a container of blocks called one after another; True
             takes every Sequential or ModuleList of blocks of one class.
+        sequences: of torch.nn.RNN, LSTM and GRU take the first so many sequences of the batch alone (packed: the longest), at
+            a cost as much smaller; None is all, and only then do contributions add up to the parameters' own gradients.
         probes: what each recording measures: names, or mappings with options (``gradscope list probe``). The default's cost
             grows with the number of steps alone.
 
@@ -458,6 +462,8 @@ def attach(
         GradscopeError: for a compiled or scripted model, a name that it does not have, or a model without a recurrence.
     """
     _refuse(model)
+    if sequences is not None and sequences < 1:
+        raise GradscopeError(f"sequences should be at least 1, or None for all, got {sequences}")
     named = dict(model.named_modules())
     makers: dict[str, tuple[str, Callable[[], Watch]]] = {}
     unattached: list[str] = []
@@ -472,7 +478,7 @@ def attach(
         if problem := _problem(module):
             unattached.append(f"{name or type(module).__name__}: {problem}")
         elif isinstance(module, nn.RNNBase):
-            makers[name] = (type(module).__name__, lambda n=name, m=module: FusedWatch(n, m))
+            makers[name] = (type(module).__name__, lambda n=name, m=module: FusedWatch(n, m, sequences))
         elif isinstance(module, nn.RNNCellBase | Cell):
             makers[name] = (f"{type(module).__name__}, step by step", lambda n=name, m=module: StepWatch(n, m, None))
             inside.append(name)

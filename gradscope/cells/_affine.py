@@ -159,9 +159,13 @@ class AffineCell(GatedCell):
         if hidden is None:
             states, u_x, u_h = self._forward_scan(inputs, state, self.recurrent_weight())
         else:
-            before = torch.cat((state[None, :, :size], hidden[:-1]))
-            u_x, u_h = self.preactivations(inputs, before)
-            whole = [state]
+            before, whole = torch.cat((state[None, :, :size], hidden[:-1])), [state]
+            if self.additive and self.recurrent:  # one buffer, summed in place
+                bias = self.bias_ih if self.bias_ih is None or self.bias_hh is None else self.bias_ih + self.bias_hh
+                u_x, u_h = affine(inputs, self.weight_ih, bias), None
+                u_x.flatten(0, 1).addmm_(before.flatten(0, 1), self.recurrent_weight().t())
+            else:
+                u_x, u_h = self.preactivations(inputs, before)
             departures = []
             for t, h in enumerate(hidden.unbind(0)):
                 own = self.combine(u_x[t], None if u_h is None else u_h[t], whole[-1])

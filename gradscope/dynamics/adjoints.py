@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gradscope.dynamics.scaled import norms
 from gradscope.errors import GradscopeError
 from gradscope.trace import Trace
 
@@ -52,7 +53,7 @@ class Adjoints:
     def log_norms(self, block: slice | None = None) -> Float[Tensor, "time+1 batch"]:
         """ln ||a_t|| of each sequence, or of one block of the state; nats, -inf where exactly zero."""
         part = self.mantissa if block is None else self.mantissa[..., block]
-        return self.log_scale + torch.linalg.vector_norm(part, dim=-1, dtype=torch.float64).log()
+        return self.log_scale + norms(part).log()
 
     def log_norm(self, block: slice | None = None) -> Float[Tensor, " time+1"]:
         """ln ||a_t|| over state and batch together, nats."""
@@ -191,7 +192,7 @@ def _reverse(trace: Trace, inputs: Tensor, states: Tensor, immediate: Adjoints, 
 
 def _rescale(values: Tensor, scale: Tensor) -> None:
     """Bring a segment's rows to one scale for each sequence, in place: that of the largest."""
-    sizes = torch.linalg.vector_norm(values, ord=torch.inf, dim=-1).double()
+    sizes = norms(values)
     logs = torch.where(sizes > 0, scale + sizes.log(), -torch.inf)
     largest = logs.amax(0)
     if not bool(scale.any()) and bool(((largest.abs() < _TAME) | (largest == -torch.inf)).all()):
@@ -207,9 +208,9 @@ def _rescale(values: Tensor, scale: Tensor) -> None:
 
 def _out_of_range(adjoints: Tensor) -> bool:
     """Whether a segment spans more than its dtype holds well, or has come to a zero that may be an underflow."""
-    norms = torch.linalg.vector_norm(adjoints, ord=torch.inf, dim=-1).double()
-    positive = norms[norms > 0]
-    if not bool(norms.isfinite().all()) or not len(positive):
+    sizes = norms(adjoints)
+    positive = sizes[sizes > 0]
+    if not bool(sizes.isfinite().all()) or not len(positive):
         return len(positive) > 0
-    lost = (norms[:-1] == 0) & (norms[1:] > 0)
+    lost = (sizes[:-1] == 0) & (sizes[1:] > 0)
     return bool(lost.any() | (positive.amax().log() - positive.amin().log() > _SPAN[adjoints.dtype]))

@@ -84,3 +84,17 @@ def rescaled(mantissa: Float[Tensor, "*batch rows columns"], log_scale: Float[Te
         mantissa.div_(factor[..., None, None])
         log_scale.add_(factor.double().log())
     return Scaled(mantissa, log_scale)
+
+
+def norms(x: Float[Tensor, "*any vector"]) -> Float[Tensor, "*any"]:
+    """2-norms over the last axis in float64, right where squares would under- or overflow too.
+
+    In x's own precision first, which is many times faster; what lies where squares are lost is done again in float64.
+    """
+    found = torch.linalg.vector_norm(x, dim=-1).double()
+    if x.dtype == torch.float64:
+        return found
+    doubtful = ~((found > 1e-15) & (found < 1e18))
+    if bool(doubtful.any()):
+        found[doubtful] = torch.linalg.vector_norm(x[doubtful].double(), dim=-1)
+    return found

@@ -251,3 +251,21 @@ def test_vanishing_beyond_float32_keeps_its_scale():
         logs = gradscope.adjoints(recording.trace(name)).log_norm()
         assert logs.isfinite().all()
         assert logs[1] < -150
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_some_sequences_are_those_of_the_whole_batch(packed):
+    found = []
+    for sequences in (None, 2):
+        rnn = module_of("projected", 2, True, False, 0.4, {})
+        model = Model(rnn, packed, start_of(rnn))
+        torch.manual_seed(5)
+        x = torch.randn(TIME, BATCH, INPUT, dtype=torch.float64)
+        with gradscope.attach(model, sequences=sequences).record() as recording:
+            model(x).backward()
+        found.append(recording.traces)
+    for name, trace in found[1].items():
+        assert trace.states.shape[1] == 2
+        torch.testing.assert_close(trace.states, found[0][name].states[:, :2], rtol=1e-12, atol=1e-12)
+        ours, theirs = (gradscope.adjoints(each[name]).values()[:, :2] for each in reversed(found))
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
