@@ -63,7 +63,9 @@ def _from_cell(module: nn.RNNCellBase) -> Cell:
     if type(module) not in kinds:
         raise GradscopeError(f"{type(module).__name__} cannot be converted: its step is not known to be torch's")
     cls, options = kinds[type(module)]
-    weights = {name: getattr(module, name) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if module.bias or "w" in name}
+    weights = {
+        name: getattr(module, name) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh") if module.bias or "w" in name
+    }
     return _loaded(cls, module.input_size, {"hidden_size": module.hidden_size, "bias": module.bias, **options}, weights)
 
 
@@ -96,9 +98,7 @@ def _from_ours(cell: Cell) -> nn.RNNBase:
     kind = {RNN: nn.RNN, GRU: nn.GRU, LSTM: nn.LSTM, ProjectedLSTM: nn.LSTM}[type(first)]
     with torch.random.fork_rng(devices=[]):
         made = kind(first.input_size, size, **options)
-    state = {
-        f"{name}_l{index}": value for index, layer in enumerate(layers) for name, value in layer.state_dict().items()
-    }
+    state = {f"{name}_l{index}": value for index, layer in enumerate(layers) for name, value in layer.state_dict().items()}
     made.load_state_dict(state)
     return made.train(cell.training)
 

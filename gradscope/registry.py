@@ -30,6 +30,7 @@ FOLDERS = {
     "optimizer": "optimizers",
     "probe": "probes",
     "plot": "plots",
+    "finding": "findings",
 }
 
 _CLASSES: dict[tuple[str, str], type] = {}

@@ -26,10 +26,13 @@ class Tables(Mapping[str, pd.DataFrame]):
         longest: configuration to its greatest task length, None where its task has none.
         axes: configuration to its labels on the sweep's axes.
         lengths: task lengths, ascending; empty where the task has none.
+        moments: names of the first and the last measurement: before training and end of training, or, of a model that gradscope
+            did not train, whatever its manifest says.
     """
 
     def __init__(self, frames: dict[str, pd.DataFrame], manifest: dict[str, Any], seconds: dict[str, dict[str, float]]):
         self._frames, self.manifest, self.seconds = frames, manifest, seconds
+        self.moments: tuple[str, str] = tuple(manifest.get("moments") or ("before training", "end of training"))
         self.configurations = list(dict.fromkeys(trial["configuration"] for trial in manifest["trials"]))
         self.longest: dict[str, int | None] = {}
         for trial in manifest["trials"]:
@@ -73,9 +76,11 @@ class Tables(Mapping[str, pd.DataFrame]):
     def first_and_last(self, name: str) -> pd.DataFrame:
         """Each trial's first and last measurement in a probe's table, told apart by the column ``when``."""
         frame = self[name]
-        last = frame.groupby("trial")["train_step"].transform("max")
-        early = frame[frame["train_step"] == 0].assign(when="before training")
-        late = frame[(frame["train_step"] == last) & (last > 0)].assign(when="end of training")
+        by_trial = frame.groupby("trial")["train_step"]
+        last = by_trial.transform("max")
+        first, ever = (by_trial.transform("min"), -1) if self.manifest.get("moments") else (0, 0)
+        early = frame[(frame["train_step"] == first) & ((first < last) | (ever == 0))].assign(when=self.moments[0])
+        late = frame[(frame["train_step"] == last) & (last > ever)].assign(when=self.moments[1])
         return pd.concat([early, late])
 
 
@@ -143,7 +148,7 @@ def summary(tables: Tables) -> pd.DataFrame:
         }  # fmt: skip
         if horizons is not None:
             own = horizons[horizons["trial"].isin(group["trial"]) & (horizons["block"] == "state")]
-            for when, suffix in (("end of training", ""), ("before training", "_initial")):
+            for when, suffix in zip(tables.moments, ("_initial", ""), strict=True):
                 at = own[own["when"] == when]
                 row[f"memory_horizon{suffix}"] = at["horizon"].median() if len(at) else np.nan
                 row[f"growth_rate{suffix}"] = median(at["growth_rate"])

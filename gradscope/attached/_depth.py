@@ -162,8 +162,8 @@ class DepthWatch(Watch):
         after = _first(output)
         if after.shape != values[0].shape:
             raise GradscopeError(
-                f"{self.label()!r}: a block turns {tuple(values[0].shape)} into {tuple(after.shape)}; depth as time needs blocks "
-                "that keep the shape: name a container of such blocks"
+                f"{self.label()!r}: a block turns {tuple(values[0].shape)} into {tuple(after.shape)}; depth as time needs "
+                "blocks that keep the shape: name a container of such blocks"
             )
         if not self.passes:
             self.first = Received(values[0], self._hooks)
@@ -192,7 +192,9 @@ class DepthWatch(Watch):
             name = self.label("depth") + (f" ({index + 1})" if len(long) > 1 else "")
             harvest.traces[name] = self._trace(run, first=run[0] is self.passes[0])
             if harvest.traces[name].cell.stochastic:
-                harvest.notes.append(f"{name}: its blocks are random (dropout), so that it has adjoints but no Jacobians; see eval()")
+                harvest.notes.append(
+                    f"{name}: its blocks are random (dropout), so that it has adjoints but no Jacobians; see eval()"
+                )
         return harvest
 
     def _trace(self, run: list[_Pass], *, first: bool) -> Trace:

@@ -332,8 +332,8 @@ class FusedWatch(Watch):
         precision = max(torch.finfo(x.dtype).eps for x in (call.outputs, call.inputs, next(iter(call.weights.values()))))
         if not departure <= 1e4 * precision * max(1.0, float(call.outputs.abs().max())) and bool(call.outputs.sum().isfinite()):
             raise GradscopeError(
-                f"{self.label()!r}, run again, departs from what it gave by {departure:.2g}: its step is not the one of torch's "
-                "module; look for a subclass or a hook that changes outputs, or weights changed behind torch's back"
+                f"{self.label()!r}, run again, departs from what it gave by {departure:.2g}: its step is not the one of "
+                "torch's module; look for a subclass or a hook that changes outputs, or weights changed behind torch's back"
             )
 
 

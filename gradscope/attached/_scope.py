@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,16 @@ if TYPE_CHECKING:
 #: probes whose work grows with the number of steps alone: what every recorded block measures unless told otherwise
 LIGHT = ("adjoint_norms", "input_gradients", "saturation")
 #: what a report adds on the last recording
-FULL = ("jacobian_norms", "memory_horizon", "spectra", "lyapunov", "lag_contributions", "gates", "non_normality", "singular_values")
+FULL = (
+    "jacobian_norms",
+    "memory_horizon",
+    "spectra",
+    "lyapunov",
+    "lag_contributions",
+    "gates",
+    "non_normality",
+    "singular_values",
+)
 #: units of the state above which Jacobians of the full state are not formed unasked
 LARGE = 1100
 
@@ -54,6 +64,7 @@ class Recording:
             NaN where no optimiser stepped within the block.
         updates: parameter to ||change|| / ||value|| of the optimiser's step within the block.
         nonfinite: recurrence to the first step whose state is not finite.
+        modules: recurrence to the module that it is part of.
     """
 
     train_step: int
@@ -63,6 +74,7 @@ class Recording:
     gradients: dict[str, tuple[int, float, float]] = field(default_factory=dict)
     updates: dict[str, float] = field(default_factory=dict)
     nonfinite: dict[str, int] = field(default_factory=dict)
+    modules: dict[str, nn.Module] = field(default_factory=dict, repr=False)
 
     def trace(self, name: str) -> Trace:
         """The trace of one recurrence.
@@ -84,9 +96,9 @@ class Recording:
         """
         layers = [trace for key, trace in self.traces.items() if key.rpartition(".")[0] == name or key == name]
         cells = [trace.cell for trace in layers]
-        whole = cells and all(above.input_size == below.hidden_size for below, above in zip(cells, cells[1:], strict=False))
+        whole = cells and all(above.input_size == below.hidden_size for below, above in pairwise(cells))
         same = whole and all(
-            torch.equal(above.inputs, below.cell.hidden(below.states[1:])) for below, above in zip(layers, layers[1:], strict=False)
+            torch.equal(above.inputs, below.cell.hidden(below.states[1:])) for below, above in pairwise(layers)
         )
         if not same:
             raise GradscopeError(
@@ -118,7 +130,9 @@ class Scope:
         train_step: how many blocks (``record`` and ``every``) have been entered.
     """
 
-    def __init__(self, model: nn.Module, makers: dict[str, tuple[str, Callable[[], Watch]]], unattached: list[str], probes: list[Any]):
+    def __init__(
+        self, model: nn.Module, makers: dict[str, tuple[str, Callable[[], Watch]]], unattached: list[str], probes: list[Any]
+    ):
         self.model, self.unattached, self.probes = model, unattached, probes
         self._makers = makers
         self.places = {name: kind for name, (kind, _) in makers.items()}
@@ -131,7 +145,9 @@ class Scope:
         self._inside = False
 
     def __repr__(self) -> str:
-        lines = [f"Scope of {type(self.model).__name__}: " + ", ".join(f"{n or 'itself'} ({k})" for n, k in self.places.items())]
+        lines = [
+            f"Scope of {type(self.model).__name__}: " + ", ".join(f"{n or 'itself'} ({k})" for n, k in self.places.items())
+        ]
         return "\n".join([*lines, *(f"not attached: {text}" for text in self.unattached)])
 
     # --- recording -----------------------------------------------------------------------------------------------------
@@ -189,6 +205,7 @@ class Scope:
         for watch in watches:
             found = watch.harvest()
             recording.traces |= found.traces
+            recording.modules |= dict.fromkeys(found.traces, watch.module)
             recording.notes += found.notes
             recording.carried |= found.carried
         if not recording.traces:
@@ -264,12 +281,9 @@ class Scope:
         """
         self._recorded()
         frames = {name: pd.concat(parts, ignore_index=True) for name, parts in self._frames.items()}
-        trials = [
-            {"id": name, "configuration": name, "settings": {"task": {}, "seed": 0}, "axes": {}} for name in self._names
-        ]
-        manifest = {
-            "name": type(self.model).__name__, "trials": trials, "figures": None, "moments": ["first recording", "last recording"],
-        }  # fmt: skip
+        trials = [{"id": name, "configuration": name, "settings": {"task": {}, "seed": 0}, "axes": {}} for name in self._names]
+        moments = ["first recording", "last recording"]
+        manifest = {"name": type(self.model).__name__, "trials": trials, "figures": None, "moments": moments}
         return Tables(frames, manifest, {})
 
     def scalars(self) -> dict[str, float]:
@@ -339,7 +353,11 @@ class Scope:
         """
         from gradscope.diagnosis import examine
 
-        return examine(self)
+        history: dict[int, tuple[float, float]] = {}
+        for frame in self._frames.get("grad_norms", []):
+            norms = [float(frame[f"grad_norm_{when}clip"].pow(2).sum(skipna=False) ** 0.5) for when in ("pre", "post")]
+            history[int(frame["train_step"].iloc[0])] = norms[0], norms[1]
+        return examine(self._recorded(), history, self.model)
 
 
 class _Gradients:
@@ -408,6 +426,7 @@ def sink_of(sink: Any) -> Sink:
         GradscopeError: for something that no scalars can be given to.
     """
     if hasattr(sink, "add_scalar"):  # TensorBoard's SummaryWriter
+
         def write(scalars: dict[str, float], step: int) -> None:
             for name, value in scalars.items():
                 sink.add_scalar(f"gradscope/{name}", value, step)
@@ -470,7 +489,8 @@ def attach(
     told = dict(steps) if isinstance(steps, Mapping) else dict.fromkeys([steps] if isinstance(steps, str) else steps)
     for name, step in told.items():
         module = _module(named, name, "steps")
-        makers[name] = (f"{type(module).__name__}, step by step", lambda n=name, m=module, s=step or Step(): StepWatch(n, m, s))
+        chosen = step or Step()
+        makers[name] = (f"{type(module).__name__}, step by step", lambda n=name, m=module, s=chosen: StepWatch(n, m, s))
     inside: list[str] = list(told)
     for name, module in named.items():
         if any(name == outer or name.startswith(f"{outer}.") or not outer for outer in inside):
@@ -486,7 +506,7 @@ def attach(
         chosen = containers(model) if depth is True else [
             (name, _module(named, name, "depth")) for name in ([depth] if isinstance(depth, str) else depth)
         ]  # fmt: skip
-        for name, module in chosen:
+        for name, module in stacks:
             makers[f"{name}.depth".strip(".")] = ("depth", lambda n=name, m=module: DepthWatch(n, m))
     if not makers:
         raise GradscopeError(_nothing(model, unattached, depth))

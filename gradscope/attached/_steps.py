@@ -133,8 +133,8 @@ class StepWatch(Watch):
             self.copy = copy.deepcopy(module)
         except Exception as error:
             raise GradscopeError(
-                f"{self.label()!r} cannot be copied ({error}); a step is run again on a copy of its module, so make it one that "
-                "copy.deepcopy can copy, or attach to a smaller module"
+                f"{self.label()!r} cannot be copied ({error}); a step is run again on a copy of its module, so make it one "
+                "that copy.deepcopy can copy, or attach to a smaller module"
             ) from None
         self.calls: list[_Call] = []
         self._hooks, self._nest = ExitStack(), None
@@ -238,7 +238,8 @@ class StepWatch(Watch):
             )
         if detached:
             harvest.notes.append(
-                f"{self.label()}: the state was detached {detached} time{'s' * (detached > 1)}; a gradient runs within each stretch only"
+                f"{self.label()}: the state was detached {detached} time{'s' * (detached > 1)}; a gradient runs within each "
+                f"stretch only"
             )
         return chains
 
@@ -255,9 +256,9 @@ class StepWatch(Watch):
         if not float(difference.max()) <= 1e4 * torch.finfo(dtype).eps * max(1.0, float(states.abs().max())):
             step = int(difference.flatten(1).amax(1).argmax()) + 1
             raise GradscopeError(
-                f"{self.label()!r}: step {step}, taken again, gives another state (by {float(difference.max()):.2g}): it is not a "
-                "function of x and s alone. Switch dropout off (eval()), keep no state inside the module, and if it makes up "
-                "its own first state, pass that in"
+                f"{self.label()!r}: step {step}, taken again, gives another state (by {float(difference.max()):.2g}): it is "
+                "not a function of x and s alone. Switch dropout off (eval()), keep no state inside the module, and if it "
+                "makes up its own first state, pass that in"
             )
         trace = Trace(cell, inputs, states.requires_grad_())
         return self._with_immediate(trace, chain)
@@ -276,7 +277,10 @@ class StepWatch(Watch):
         states = trace.states.detach()
         totals = torch.zeros_like(states)
         for t, call in enumerate(chain):
-            leaves = [r.value if r.value is not None else torch.zeros_like(leaf) for r, leaf in zip(call.received, call.kept[1], strict=True)]
+            leaves = [
+                r.value if r.value is not None else torch.zeros_like(leaf)
+                for r, leaf in zip(call.received, call.kept[1], strict=True)
+            ]
             totals[t + 1] = _flat([leaf if leaf.dim() > 1 or len(states[0]) > 1 else leaf.unsqueeze(0) for leaf in leaves])
         linear = trace.memo("linearised", lambda: trace.cell.linearise(trace.inputs, states[:-1], states[1:]))
         carried = linear.vjp(totals[1:])[0].detach()
@@ -284,9 +288,7 @@ class StepWatch(Watch):
         immediate[:-1] = without_rounding(totals[:-1] - carried, totals[:-1].abs() + carried.abs())
         immediate[0] = 0
         scale = torch.zeros(states.shape[:2], dtype=torch.float64, device=states.device)
-        return Trace(
-            trace.cell, trace.inputs, trace.states, immediate=Adjoints(immediate, scale), cache={"linearised": linear}
-        )
+        return Trace(trace.cell, trace.inputs, trace.states, immediate=Adjoints(immediate, scale), cache={"linearised": linear})
 
 
 def _leaves(state: Any) -> list[Tensor]:

@@ -47,7 +47,7 @@ class AdjointNorms(Plot):
     def draw(self, tables: Tables) -> Figure:
         """Columns: before and after; rows: full and, where there is one, truncated."""
         frame = self.data(tables)
-        times = [when for when in ("before training", "end of training") if (frame["when"] == when).any()]
+        times = [when for when in tables.moments if (frame["when"] == when).any()]
         finite = frame.loc[np.isfinite(frame["log_norm"]), "log_norm"]
         low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)
         margin = 0.05 * max(high - low, 1.0)

@@ -29,7 +29,7 @@ class FixedPointsPlot(Plot):
     def draw(self, tables: Tables) -> Figure:
         """Two panels on one scale."""
         frame, look = self.data(tables), looks(tables)
-        times = [when for when in ("before training", "end of training") if (frame["when"] == when).any()]
+        times = [when for when in tables.moments if (frame["when"] == when).any()]
         figure, axes = new_figure(1, len(times), height=3.6, sharey=True, sharex=True)
         for ax, when in zip(axes[0], times, strict=True):
             for label, own in frame[frame["when"] == when].groupby("configuration"):

@@ -28,7 +28,7 @@ class GatesPlot(Plot):
     def data(self, tables: Tables) -> pd.DataFrame:
         """The first seed of each configuration at its last measurement."""
         frame = tables.at_longest(tables.first_and_last("gates"))
-        late = frame[frame["when"] == "end of training"]
+        late = frame[frame["when"] == tables.moments[1]]
         frame = late if len(late) else frame
         chosen = frame.sort_values("seed", kind="stable").groupby("configuration", sort=False)["trial"].first()
         return frame[frame["trial"].isin(chosen)][["configuration", "trial", "gate", "unit", "t", "value", "symbol"]]

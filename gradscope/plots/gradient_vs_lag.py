@@ -33,7 +33,7 @@ class GradientVsLag(Plot):
     def draw(self, tables: Tables) -> Figure:
         """Two panels on one scale."""
         frame = self.data(tables)
-        times = [when for when in ("before training", "end of training") if (frame["when"] == when).any()]
+        times = [when for when in tables.moments if (frame["when"] == when).any()]
         figure, axes = new_figure(1, len(times), height=3.9, sharey=True)
         finite = frame.loc[np.isfinite(frame["log_spectral_norm"]), "log_spectral_norm"]
         low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)

@@ -29,7 +29,7 @@ class LagContributionsPlot(Plot):
     def draw(self, tables: Tables) -> Figure:
         """Above before training, below at its end; left the norm, right the share."""
         frame = self.data(tables)
-        times = [when for when in ("before training", "end of training") if (frame["when"] == when).any()]
+        times = [when for when in tables.moments if (frame["when"] == when).any()]
         figure, axes = new_figure(len(times), 2, height=3.0 * len(times) + 0.6, sharex=True)
         finite = frame.loc[np.isfinite(frame["log_norm"]), "log_norm"]
         low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)

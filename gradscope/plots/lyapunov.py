@@ -30,7 +30,7 @@ class LyapunovPlot(Plot):
     def draw(self, tables: Tables) -> Figure:
         """Two panels on one scale; bars at the largest exponent are its standard error."""
         frame, look = self.data(tables), looks(tables)
-        times = [when for when in ("before training", "end of training") if (frame["when"] == when).any()]
+        times = [when for when in tables.moments if (frame["when"] == when).any()]
         figure, axes = new_figure(1, len(times), height=3.9, sharey=True)
         finite = frame.loc[np.isfinite(frame["exponent"]), "exponent"]
         floor = float(finite.min()) - 0.1 * float(np.ptp(finite) or 1.0) if len(finite) else -1.0

@@ -24,7 +24,7 @@ class NonNormalityPlot(Plot):
     def data(self, tables: Tables) -> pd.DataFrame:
         """Mean over seeds and steps by configuration and matrix."""
         frame = tables.at_longest(tables.first_and_last("non_normality"))
-        late = frame[frame["when"] == "end of training"]
+        late = frame[frame["when"] == tables.moments[1]]
         frame = late if len(late) else frame
         columns = ["henrici_relative", "spectral_radius", "numerical_radius", "spectral_norm", "kreiss"]
         return frame.groupby(["configuration", "matrix"], sort=False)[columns].mean().reset_index()

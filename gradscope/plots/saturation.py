@@ -37,7 +37,7 @@ class SaturationPlot(Plot):
             for label in tables.configurations
             for gate in dict.fromkeys(frame.loc[frame["configuration"] == label, "gate"])
         ]
-        times = [when for when in ("before training", "end of training") if (frame["when"] == when).any()]
+        times = [when for when in tables.moments if (frame["when"] == when).any()]
         figure, axes = new_figure(1, len(times), height=0.9 + 0.27 * len(rows), sharey=True)
         for ax, when in zip(axes[0], times, strict=True):
             own = frame[frame["when"] == when].set_index(["configuration", "gate"])

@@ -48,7 +48,7 @@ class TracedTextPlot(Plot):
     def data(self, tables: Tables) -> pd.DataFrame:
         """The first seed's first sequence of each configuration, at the end of training."""
         frame = tables.at_longest(tables.first_and_last("traced_back"))
-        frame = frame[(frame["when"] == "end of training") & (frame["sequence"] == 0) & (frame["symbol"] != "")]
+        frame = frame[(frame["when"] == tables.moments[1]) & (frame["sequence"] == 0) & (frame["symbol"] != "")]
         chosen = frame.sort_values("seed", kind="stable").groupby("configuration", sort=False)["trial"].first()
         frame = frame[frame["trial"].isin(chosen)]
         return frame[["configuration", "trial", "t", "lag", "symbol", "answer", "input"]]

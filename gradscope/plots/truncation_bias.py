@@ -26,7 +26,7 @@ class TruncationBiasPlot(Plot):
         frame = (
             frame[frame["when"] == frame["when"].max()]
             if frame["when"].nunique() == 1
-            else frame[frame["when"] == "end of training"]
+            else frame[frame["when"] == tables.moments[1]]
         )
         keys = ["trial", "configuration", "seed", "when", "train_step", "kind", "tbptt_length"]
         return frame[[*keys, "norm_ratio", "cosine", "sign_agreement"]]

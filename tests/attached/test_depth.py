@@ -20,7 +20,11 @@ class Block(nn.Module):
 class Residual(nn.Module):
     def __init__(self, layers=4, size=6, dropout=0.0):
         super().__init__()
-        self.first, self.blocks, self.out = nn.Linear(3, size), nn.ModuleList([Block(size, dropout) for _ in range(layers)]), nn.Linear(size, 1)
+        self.first, self.blocks, self.out = (
+            nn.Linear(3, size),
+            nn.ModuleList([Block(size, dropout) for _ in range(layers)]),
+            nn.Linear(size, 1),
+        )
 
     def forward(self, x, keep=None):
         x = self.first(x)
@@ -47,9 +51,11 @@ def test_adjoints_and_jacobians_across_layers(depth):
     torch.testing.assert_close(gradscope.adjoints(trace).values()[1:], expected, rtol=1e-10, atol=1e-12)
     J = gradscope.step_jacobians(trace)
     assert J.shape == (4, 3, 6, 6)
-    for l, block in enumerate(model.blocks):
-        s = trace.states.detach()[l, 1]
-        torch.testing.assert_close(J[l, 1], torch.autograd.functional.jacobian(lambda s, b=block: b(s, scale=0.5), s), rtol=1e-10, atol=1e-12)
+    for layer, block in enumerate(model.blocks):
+        s = trace.states.detach()[layer, 1]
+        torch.testing.assert_close(
+            J[layer, 1], torch.autograd.functional.jacobian(lambda s, b=block: b(s, scale=0.5), s), rtol=1e-10, atol=1e-12
+        )
     total = gradscope.gradient(trace)
     for name, value in total.items():
         torch.testing.assert_close(value, model.blocks.get_parameter(name.removeprefix("layers.")).grad, rtol=1e-9, atol=1e-12)
@@ -90,9 +96,8 @@ def test_dropout_leaves_the_adjoints_and_says_why_there_are_no_jacobians():
 
 def test_what_has_no_depth_is_named():
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5))
-    with pytest.raises(GradscopeError, match="blocks that keep the shape"):
-        with gradscope.attach(model, depth=True).record():
-            model(torch.randn(2, 3))
+    with pytest.raises(GradscopeError, match="blocks that keep the shape"), gradscope.attach(model, depth=True).record():
+        model(torch.randn(2, 3))
     with pytest.raises(GradscopeError, match=r"the model has no module 'block'; did you mean 'blocks'"):
         gradscope.attach(Residual(), depth="block")
     with pytest.raises(GradscopeError, match="no recurrence was found in Linear"):

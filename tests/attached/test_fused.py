@@ -110,7 +110,8 @@ def open_unroll(rnn, x, start, lengths):
         below = [[torch.cat(each, 1) for each in sequence] for sequence in above]
     size = below[0][0].shape[1]
     out = torch.stack([
-        torch.cat([sequence[t] if t < len(sequence) else x.new_zeros(1, size) for sequence in below]) for t in range(max(lengths))
+        torch.cat([sequence[t] if t < len(sequence) else x.new_zeros(1, size) for sequence in below]) for t in
+        range(max(lengths))
     ])  # fmt: skip
     lasts = torch.stack(lasts)
     return out, (lasts[..., :shown], lasts[..., shown:]) if isinstance(rnn, nn.LSTM) else lasts, states
@@ -131,9 +132,11 @@ def recorded(rnn, packed, start):
 def test_equal_to_autograd(case, given):
     kind, layers, bidirectional, packed, batch_first, dropout, options = case
     rnn = module_of(kind, layers, bidirectional, batch_first, dropout, options)
-    model, x, recording = recorded(rnn, packed, start_of(rnn) if given else None)
+    _, x, recording = recorded(rnn, packed, start_of(rnn) if given else None)
     name = "rnn" if layers == 1 and not bidirectional else None
-    names = {f"l{layer}{d}": name or f"rnn.l{layer}{d}" for layer in range(layers) for d in ("", "_reverse")[: 1 + bidirectional]}
+    names = {
+        f"l{layer}{d}": name or f"rnn.l{layer}{d}" for layer in range(layers) for d in ("", "_reverse")[: 1 + bidirectional]
+    }
     assert set(recording.traces) == set(names.values())
     # the gradient that torch itself computed is the sum over the lags
     for suffix, own in names.items():
@@ -174,7 +177,7 @@ def test_equal_to_autograd(case, given):
 @pytest.mark.parametrize("kind", ["lstm", "gru", "tanh"])
 def test_a_stack_of_layers_is_one_recurrence(kind):
     rnn = module_of(kind, 3, False, False, 0.0, {})
-    _, x, recording = recorded(rnn, False, start_of(rnn))
+    recording = recorded(rnn, False, start_of(rnn))[-1]
     trace = recording.stack("rnn")
     total = gradscope.gradient(trace)
     for name, value in total.items():

@@ -1,0 +1,141 @@
+"""Diagnosis: the findings of one recording, ranked."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from torch import nn
+
+from gradscope import registry
+from gradscope.cells._held import Held
+from gradscope.diagnosis._remedies import REMEDIES, Remedy
+from gradscope.errors import GradscopeError
+from gradscope.findings import Evidence, Found
+
+#: a finding -> those that it explains at the same place and that are not said again
+_EXPLAINS = {
+    "axes_swapped": ("one_sequence_rules", "vanishing", "unheard_inputs", "read_after_padding"),
+    "detached_steps": ("truncated_early", "cut_off", "unheard_inputs"),
+    "reverse_read_early": ("unheard_inputs", "vanishing"),
+    "exploding": ("transient_growth",),
+    "frozen_state": ("input_gates_shut", "collapsed_states"),
+    "read_after_padding": ("unheard_inputs",),
+}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found, the gravest and surest first.
+
+    Attributes:
+        findings: ranked by severity times confidence.
+        kinds: recurrence to the kind of its cell.
+        looked_at: names of the findings that were looked for.
+    """
+
+    findings: tuple[Found, ...]
+    kinds: dict[str, str]
+    looked_at: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.findings)
+
+    @property
+    def probes(self) -> tuple[str, ...]:
+        """Probes that the findings' figures need."""
+        return tuple(dict.fromkeys(p for f in self.findings if (p := registry.get("finding", f.finding).probe)))
+
+    def remedies(self, found: Found) -> list[Remedy]:
+        """What may help: first what experiments showed to help, the most first; then what they did not try; then the rest."""
+        kind = self.kinds.get(found.where, "")
+        own = [REMEDIES[name] for name in found.remedies if not kind or REMEDIES[name].suits(kind)]
+        return sorted(own, key=lambda remedy: _rank(remedy, kind or "RNN"))
+
+    def named(self, names: Iterable[str]) -> list[Found]:
+        """The findings of these kinds; ``any`` is all.
+
+        Raises:
+            GradscopeError: for a name that does not exist.
+        """
+        chosen, known = set(names), registry.names("finding")
+        for name in chosen - {"any"}:
+            if name not in known:
+                raise GradscopeError(f"there is no finding called {name!r}; {registry.suggest(name, ['any', *known])}")
+        return [found for found in self.findings if "any" in chosen or found.finding in chosen]
+
+    def frame(self) -> pd.DataFrame:
+        """One row for each finding: rank, finding, where, severity, confidence, says, figure, remedies (names, best first)."""
+        rows = [
+            (i, f.finding, f.where, f.severity, f.confidence, f.says, f.figure, ", ".join(r.name for r in self.remedies(f)))
+            for i, f in enumerate(self.findings, 1)
+        ]
+        return pd.DataFrame(
+            rows, columns=["rank", "finding", "where", "severity", "confidence", "says", "figure", "remedies"]
+        )  # fmt: skip
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """For programs: as ``frame``, with the evidence by name."""
+        return [
+            {
+                "finding": f.finding, "where": f.where, "says": f.says, "severity": f.severity, "confidence": f.confidence,
+                "evidence": f.evidence, "figure": f.figure, "remedies": [r.name for r in self.remedies(f)],
+            }
+            for f in self.findings
+        ]  # fmt: skip
+
+    def __str__(self) -> str:
+        if not self.findings:
+            places = ", ".join(self.kinds) or "nothing"
+            return f"Nothing found: {len(self.looked_at)} kinds of illness were looked for in {places}."
+        lines, said = [], {}
+        for rank, found in enumerate(self.findings, 1):
+            head = f"{rank}. {found.finding.replace('_', ' ')} at {found.where}"
+            lines.append(f"{head}  [severity {found.severity:.2f}, confidence {found.confidence:.2f}]")
+            text = found.says[0].upper() + found.says[1:] + "."
+            lines.append(textwrap.fill(text, 100, initial_indent="   ", subsequent_indent="   "))
+            own = self.remedies(found)[:3]
+            key = tuple(remedy.name for remedy in own)
+            if key in said:
+                lines.append(f"   - remedies: as for {said[key]}")
+                continue
+            said[key] = rank
+            for remedy in own:
+                measured = remedy.measured(self.kinds.get(found.where, "RNN"))
+                text = f"- {remedy.what}" + (f" (gradscope's experiments: {measured})" if measured else "")
+                lines.append(textwrap.fill(text, 100, initial_indent="   ", subsequent_indent="     "))
+        return "\n".join(lines)
+
+
+def _rank(remedy: Remedy, kind: str) -> tuple[int, float]:
+    found = remedy.measured(kind)
+    if found is None:
+        return 1, 0.0
+    return (0, found.factor) if found.factor < 0.9 else (2, found.factor)
+
+
+def examine(recording: Any, history: Mapping[int, tuple[float, float]], model: nn.Module) -> Diagnosis:
+    """Look for every registered finding in a recording.
+
+    Args:
+        recording: of ``Scope.record``.
+        history: train_step -> (gradient norm before, after the clip) over all recordings.
+        model: that was recorded.
+    """
+    evidence, found = Evidence(recording, history, model), []
+    names = registry.names("finding")
+    for name in names:
+        found += registry.get("finding", name)().examine(evidence)
+    said = {(f.finding, f.where.split(" (")[0]) for f in found}
+    kept = [
+        f for f in found if not any(f.finding in others and (by, f.where.split(" (")[0]) in said for by, others in _EXPLAINS.items())
+    ]
+    ranked = sorted(kept, key=lambda f: -f.severity * f.confidence)
+    kinds = {}
+    for name, trace in recording.traces.items():
+        cell = trace.cell.cell if isinstance(trace.cell, Held) else trace.cell
+        kinds[name] = type(cell).__name__
+    return Diagnosis(tuple(ranked), kinds, tuple(names))

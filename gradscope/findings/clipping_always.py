@@ -1,0 +1,39 @@
+"""A clip that is always on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from gradscope.findings._finding import Evidence, Finding, Found, laplace
+from gradscope.registry import register
+
+
+@register("finding", "clipping_always")
+class ClippingAlways(Finding):
+    """Norm after the clip over norm before it: under 0.5 in nine of ten recordings.
+
+    The step's size is then the clip's and not the gradient's: a learning rate in disguise. Needs recorded blocks that hold the
+    clip and the optimiser's step.
+    """
+
+    remedies = ("autoclip", "larger_clip", "smaller_lr")
+
+    factor: float = Field(0.5, gt=0, lt=1, description="median factor under which a clip rules")
+    share: float = Field(0.9, gt=0, le=1, description="of the recordings that it changes")
+
+    def examine(self, evidence: Evidence) -> Iterator[Found]:
+        """Over all recordings."""
+        pairs = [(a, b) for a, b in evidence.history.values() if b == b and a > 0]
+        clipped = [b / a for a, b in pairs if b < 0.999 * a]
+        if pairs and len(clipped) >= self.share * len(pairs) and (median := sorted(clipped)[len(clipped) // 2]) < self.factor:
+            yield self.found(
+                "all parameters",
+                f"clipping is on in {len(clipped)} of {len(pairs)} recordings, and leaves {median:.2g} of the gradient "
+                f"(median)",
+                severity=0.3 + 0.4 * (1 - median),
+                confidence=laplace([True] * len(clipped) + [False] * (len(pairs) - len(clipped))),
+                factor=median,
+                recordings=len(pairs),
+            )

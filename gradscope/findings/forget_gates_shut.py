@@ -1,0 +1,45 @@
+"""A cell that forgets at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from gradscope.findings._finding import Evidence, Finding, Found, laplace
+from gradscope.registry import register
+
+
+@register("finding", "forget_gates_shut")
+class ForgetGatesShut(Finding):
+    """mean f < 0.15 (LSTM and its kin), or mean z < 0.1 (GRU, where z keeps): the state is thrown away at every step.
+
+    With W_hh = 0, dc_t/dc_k is the product of the forget gates: 0.15 a step is a factor of a thousand after four.
+
+    Reference: Gers, Schmidhuber and Cummins (2000), Learning to forget.
+    """
+
+    figure = "gates"
+    probe = "gates"
+    remedies = ("forget_bias", "lstm_chrono", "update_bias")
+
+    lstm: float = Field(0.15, gt=0, lt=1, description="mean forget gate under which it is shut")
+    gru: float = Field(0.1, gt=0, lt=1, description="mean update gate under which nothing is kept")
+
+    def examine(self, evidence: Evidence) -> Iterator[Found]:
+        """By the mean over steps, sequences and units."""
+        for name in evidence.in_time:
+            gates = evidence.gates(name)
+            gate, level, word = ("f", self.lstm, "forget") if "f" in gates else ("z", self.gru, "update")
+            if gate not in gates:
+                continue
+            by_step = gates[gate].values.mean(-1)
+            mean = float(by_step.mean())
+            if mean < level:
+                yield self.found(
+                    name,
+                    f"its {word} gates are shut: {mean:.3f} on average, so that the state is gone after a step or two",
+                    severity=0.9,
+                    confidence=laplace((by_step.mean(0) < level).cpu()),
+                    mean=mean,
+                )

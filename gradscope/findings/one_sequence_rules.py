@@ -1,0 +1,39 @@
+"""A batch that one sequence decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from pydantic import Field
+
+from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.registry import register
+
+
+@register("finding", "one_sequence_rules")
+class OneSequenceRules(Finding):
+    """Share of one sequence in sum_t ||dL/ds_t||^2: above 0.9, of four or more that have a loss."""
+
+    figure = "adjoint_norms"
+    probe = "adjoint_norms"
+    remedies = ("clip", "agc", "larger_batch")
+
+    share: float = Field(0.9, gt=0, lt=1, description="of the squared norm")
+
+    def examine(self, evidence: Evidence) -> Iterator[Found]:
+        """Of the whole loss's adjoints."""
+        for name in evidence.in_time:
+            total, heard = evidence.adjoint(name), evidence.heard(name)
+            if total is None or heard is None or int(heard.any(0).sum()) < 4:
+                continue
+            squares = torch.logsumexp(2 * total.log_norms(), dim=0).softmax(0)
+            if float(squares.max()) > self.share:
+                yield self.found(
+                    name,
+                    f"sequence {int(squares.argmax())} alone makes up {float(squares.max()):.0%} of the squared gradient of "
+                    f"{len(squares)}",
+                    severity=0.5,
+                    confidence=0.7,
+                    share=float(squares.max()),
+                )
