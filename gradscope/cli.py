@@ -1,4 +1,4 @@
-"""gradscope: run | report | show | sample | probe | export | list | validate | schema.
+"""gradscope: run | report | show | sample | probe | diagnose | export | list | validate | schema.
 
 torch and the plotting libraries are imported only by the commands that need them.
 """
@@ -14,7 +14,7 @@ import click
 
 from gradscope.errors import GradscopeError
 
-EXIT_FAILED_TRIAL, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED_TRIAL, EXIT_FOUND, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 1, 2, 130
 
 
 class _Group(click.Group):
@@ -250,6 +250,63 @@ def probe(
     network = f"{words}, recurrent weights N(0, g²/H), {steps} steps after {burn_in}, {seeds} seed{'s' * (seeds > 1)}."
     path = write_phase_report(frame, *diagram.theory(), title=words, network=network, folder=folder)
     click.echo(f"report: {path}")
+
+
+@main.command()
+@click.argument("factory", metavar="PACKAGE.MODULE:FACTORY")
+@click.option("--data", "data_spec", metavar="PACKAGE.MODULE:NAME", help="Batches, where the factory gives none.")
+@click.option("--loss", "loss_spec", metavar="PACKAGE.MODULE:NAME", help="A function (model, batch) -> loss.")
+@click.option("--updates", type=click.IntRange(min=1), default=20, show_default=True, help="Updates before the verdict.")
+@click.option("--every", type=click.IntRange(min=1), default=10, show_default=True, help="Updates between recordings.")
+@click.option("--try", "tries", type=click.IntRange(min=1), metavar="N", help="Train anew with each of the first N remedies.")
+@click.option("--try-updates", type=click.IntRange(min=1), default=300, show_default=True, help="Updates of each of these.")
+@click.option("--fail-on", metavar="NAMES", help="Exit with 1 if one of these is found: exploding,vanishing or any.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write a report into this directory.")
+@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+@click.option("--device", default="cpu", show_default=True, help="torch device, such as cuda.")
+@click.option("--seed", type=int, default=0, show_default=True, help="torch's seed, before the factory is called.")
+def diagnose(
+    factory: str, data_spec: str | None, loss_spec: str | None, updates: int, every: int, tries: int | None, try_updates: int,
+    fail_on: str | None, out: Path | None, as_json: bool, device: str, seed: int,
+) -> None:  # fmt: skip
+    """Train a model of yours for a few updates and say what is wrong with its gradients.
+
+    The factory takes no arguments and gives a model (then --data names its batches), (model, data), (model, data, loss) or a
+    gradscope.Training; path/to/file.py:factory does as well. Without a loss, a batch is (x, y): cross-entropy for whole
+    numbers, mean squared error elsewhere. Exit codes: 0 done, 1 a finding of --fail-on, 2 bad input.
+    """
+    import torch
+
+    from gradscope.attached._trial import imported, training_of, try_remedies
+
+    _check_device(device)
+    wanted = [name.strip().replace("-", "_") for name in fail_on.split(",")] if fail_on else []
+    make = imported(factory, "FACTORY")
+    if not callable(make):
+        raise GradscopeError(f"FACTORY {factory!r}: {type(make).__name__} is not a function without arguments")
+    data = imported(data_spec, "--data") if data_spec else None
+    torch.manual_seed(seed)
+    training = training_of(make(), data, imported(loss_spec, "--loss") if loss_spec else None)
+    training.to(device)
+    scope, losses = training.run(training.plan(), updates, every)
+    diagnosis = scope.diagnose()
+    failed = diagnosis.named(wanted) if wanted else []
+    if as_json:
+        click.echo(json.dumps(diagnosis.as_json(), indent=1))
+    else:
+        click.echo(f"{len(losses)} updates, loss {losses[0]:.4g} -> {losses[-1]:.4g}")
+        click.echo(str(scope))
+        click.echo(str(diagnosis))
+    tried = None
+    if tries and diagnosis:
+        tried = try_remedies(training, diagnosis, scope, count=tries, updates=try_updates)
+        if not as_json:
+            click.echo(f"\nRemedies, {try_updates} updates each:\n{tried}")
+    if out is not None:
+        click.echo(f"report: {scope.report(out, tried=tried)}", err=as_json)
+    for found in failed:
+        click.echo(f"found: {found.finding} at {found.where}", err=True)
+    sys.exit(EXIT_FOUND if failed else 0)
 
 
 def _numbers(option: str, text: str, *, low: float) -> list[float]:

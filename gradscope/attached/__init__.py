@@ -1,6 +1,8 @@
 """The same instruments on a model that gradscope did not build."""
 
+from gradscope.attached._callbacks import lightning_callback, transformers_callback
 from gradscope.attached._scope import Recording, Scope, attach
 from gradscope.attached._steps import Step
+from gradscope.attached._trial import Training, Trials, try_remedies
 
-__all__ = ["Recording", "Scope", "Step", "attach"]
+__all__ = ["Recording", "Scope", "Step", "Training", "Trials", "attach", "lightning_callback", "transformers_callback", "try_remedies"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -31,7 +32,6 @@ class _Pass:
     given: int
     kept: Tensor
     received: Received
-    weights: tuple[Any, ...]
 
 
 class DepthCell(Cell):
@@ -57,11 +57,6 @@ class DepthCell(Cell):
                 "depth; adjoints, which autograd gave, are there all the same"
             )
         each = self.passes[index]
-        if versions(each.block) != each.weights:
-            raise GradscopeError(
-                "the blocks' weights have changed since they were recorded: measure before the next update, or keep the "
-                "optimiser's step out of the recorded block"
-            )
         rows = s.reshape(-1, *self.shape).to(each.before.dtype)
         return _first(each.block(rows, *each.args, **each.kwargs)).reshape(*s.shape)
 
@@ -145,6 +140,8 @@ class DepthWatch(Watch):
     def __init__(self, name: str, module: nn.Module):
         super().__init__(name, module)
         self.blocks = list(module.children())
+        self.copies = dict(zip(self.blocks, copy.deepcopy(self.blocks), strict=True))  # as they are before any update
+        self.stamps = {block: versions(block) for block in self.blocks}
         self.passes: list[_Pass] = []
         self.first: Received | None = None
         self._hooks = ExitStack()
@@ -167,11 +164,16 @@ class DepthWatch(Watch):
             )
         if not self.passes:
             self.first = Received(values[0], self._hooks)
+        if versions(block) != self.stamps[block]:
+            raise GradscopeError(
+                f"the weights of {self.label()!r} changed within the recorded block before a block was called: record one "
+                "update at a time, its optimiser step at the end"
+            )
         rest = {name: value for name, value in kwargs.items() if args or value is not values[0]}
         self.passes.append(
             _Pass(
-                block, copied(values[0]), copied(after), args[1:], rest, id(values[0]), after, Received(after, self._hooks),
-                versions(block),
+                self.copies[block], copied(values[0]), copied(after), args[1:], rest, id(values[0]), after,
+                Received(after, self._hooks),
             )
         )  # fmt: skip
 

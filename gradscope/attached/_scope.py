@@ -17,6 +17,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from gradscope.attached._depth import DepthWatch, containers
 from gradscope.attached._fused import FusedWatch
+from gradscope.attached._scans import ADAPTERS, ScanWatch
 from gradscope.attached._steps import Step, StepWatch
 from gradscope.attached._watch import Watch
 from gradscope.cells import Cell, Stack
@@ -43,6 +44,8 @@ FULL = (
     "non_normality",
     "singular_values",
 )
+#: of these, what forms no Jacobian
+_FORMS_NO_JACOBIAN = ("lag_contributions", "gates", "saturation", "adjoint_norms", "input_gradients")
 #: units of the state above which Jacobians of the full state are not formed unasked
 LARGE = 1100
 
@@ -65,6 +68,7 @@ class Recording:
         updates: parameter to ||change|| / ||value|| of the optimiser's step within the block.
         nonfinite: recurrence to the first step whose state is not finite.
         modules: recurrence to the module that it is part of.
+        places: recurrence to that module's name.
     """
 
     train_step: int
@@ -75,6 +79,7 @@ class Recording:
     updates: dict[str, float] = field(default_factory=dict)
     nonfinite: dict[str, int] = field(default_factory=dict)
     modules: dict[str, nn.Module] = field(default_factory=dict, repr=False)
+    places: dict[str, str] = field(default_factory=dict)
 
     def trace(self, name: str) -> Trace:
         """The trace of one recurrence.
@@ -170,13 +175,13 @@ class Scope:
             raise GradscopeError("a recorded block is inside another one of the same scope; leave the first before the next")
         recording = Recording(self.train_step if train_step is None else train_step)
         self.train_step += 1
-        watches = [make() for _, make in self._makers.values()]
+        watches = {place: make() for place, (_, make) in self._makers.items()}
         hooks, gradients = ExitStack(), _Gradients(self.model)
         self._inside = True
         self.last = None  # what it holds makes room
         try:
             with hooks:
-                for watch in watches:
+                for watch in watches.values():
                     watch.install(hooks)
                 gradients.install(hooks)
                 yield recording
@@ -201,11 +206,12 @@ class Scope:
         with self.record(probes=probes) as recording:
             yield recording
 
-    def _finish(self, recording: Recording, watches: list[Watch], gradients: _Gradients, probes: list[Any]) -> None:
-        for watch in watches:
+    def _finish(self, recording: Recording, watches: dict[str, Watch], gradients: _Gradients, probes: list[Any]) -> None:
+        for place, watch in watches.items():
             found = watch.harvest()
             recording.traces |= found.traces
             recording.modules |= dict.fromkeys(found.traces, watch.module)
+            recording.places |= dict.fromkeys(found.traces, place)
             recording.notes += found.notes
             recording.carried |= found.carried
         if not recording.traces:
@@ -326,24 +332,37 @@ class Scope:
         self._sinks.append(sink_of(sink))
         return self
 
-    def report(self, folder: str | Path) -> Path:
+    def report(self, folder: str | Path, *, tried: Any = None) -> Path:
         """Measure the last recording in full and write ``index.html``, the figures and the tables; returns the page's path.
+
+        Args:
+            folder: to write to.
+            tried: remedies that were tried, of ``gradscope.try_remedies``.
 
         Raises:
             GradscopeError: if nothing is recorded, or the folder holds something else.
         """
-        from gradscope.report.attached import write_attached_report
+        from gradscope.report import write_attached_report
 
-        recording = self._recorded()
-        diagnosis = self.diagnose()
+        recording, diagnosis = self._recorded(), self.diagnose()
         names = list(dict.fromkeys([*FULL, *diagnosis.probes]))
         small = all(trace.states.shape[-1] <= LARGE for trace in recording.traces.values())
-        tables = self.measure(*(names if small else ["lag_contributions", "gates"]))
+        tables = self.measure(*(names if small else [name for name in names if name in _FORMS_NO_JACOBIAN]))
         notes = [*recording.notes, *self.unattached, *(f"{key}: {reason}" for key, reason in self.skipped.items())]
         if not small:
             notes.append(f"a state has more than {LARGE} units: Jacobians were not formed; scope.measure(...) does it")
-        places = {name or type(self.model).__name__: kind for name, kind in self.places.items()}
-        return write_attached_report(tables, diagnosis, notes, places, Path(folder))
+        places = [
+            {
+                "place": place or type(self.model).__name__,
+                "kind": kind,
+                "names": [name for name, of in recording.places.items() if of == place],
+            }
+            for place, kind in self.places.items()
+        ]
+        return write_attached_report(
+            tables, diagnosis.as_json(), diagnosis.looked_at, notes, places, Path(folder),
+            None if tried is None else tried.formatted(), "" if tried is None else tried.caption,
+        )  # fmt: skip
 
     def diagnose(self) -> Diagnosis:
         """What is wrong with the gradients of the last recording, ranked, with evidence and remedies.
@@ -462,7 +481,7 @@ def attach(
         scope.diagnose()
 
     Found without being told: torch.nn.RNN, LSTM, GRU (any layers, directions, projection, dropout, batch_first, packed), and
-    torch's *Cell modules and gradscope's cells called in a loop.
+    torch's *Cell modules and gradscope's cells called in a loop; of transformers' models Mamba, RWKV and xLSTM.
 
     Args:
         model: any module; it may be the recurrence itself.
@@ -499,13 +518,16 @@ def attach(
             unattached.append(f"{name or type(module).__name__}: {problem}")
         elif isinstance(module, nn.RNNBase):
             makers[name] = (type(module).__name__, lambda n=name, m=module: FusedWatch(n, m, sequences))
+        elif known := next((adapter for adapter in ADAPTERS if adapter.knows(module)), None):
+            makers[name] = (
+                f"{type(module).__name__}, a diagonal scan", lambda n=name, m=module, a=known: ScanWatch(n, m, a, sequences),
+            )  # fmt: skip
         elif isinstance(module, nn.RNNCellBase | Cell):
             makers[name] = (f"{type(module).__name__}, step by step", lambda n=name, m=module: StepWatch(n, m, None))
             inside.append(name)
     if depth:
-        chosen = containers(model) if depth is True else [
-            (name, _module(named, name, "depth")) for name in ([depth] if isinstance(depth, str) else depth)
-        ]  # fmt: skip
+        names = [depth] if isinstance(depth, str) else [] if depth is True else list(depth)
+        stacks = containers(model) if depth is True else [(name, _module(named, name, "depth")) for name in names]
         for name, module in stacks:
             makers[f"{name}.depth".strip(".")] = ("depth", lambda n=name, m=module: DepthWatch(n, m))
     if not makers:

@@ -86,5 +86,5 @@ def without_rounding(gradient: Tensor, whole: Tensor) -> Tensor:
 
 
 def versions(module: nn.Module) -> tuple[Any, ...]:
-    """Changes whenever a parameter or buffer of the module is replaced or changed in place."""
-    return tuple((id(p), p._version) for p in (*module.parameters(), *module.buffers()))
+    """Changes whenever a parameter of the module is replaced or changed in place."""
+    return tuple((id(p), p._version) for p in module.parameters())

@@ -82,7 +82,10 @@ class Diagnosis:
         return [
             {
                 "finding": f.finding, "where": f.where, "says": f.says, "severity": f.severity, "confidence": f.confidence,
-                "evidence": f.evidence, "figure": f.figure, "remedies": [r.name for r in self.remedies(f)],
+                "evidence": f.evidence, "figure": f.figure, "remedies": [
+                    {"name": r.name, "what": r.what, "measured": str(r.measured(self.kinds.get(f.where, "RNN")) or "")}
+                    for r in self.remedies(f)
+                ],
             }
             for f in self.findings
         ]  # fmt: skip

@@ -179,6 +179,15 @@ def _gate_bias(value: Callable[[int], Tensor] | float, *, also_input: bool = Fal
     return apply
 
 
+def _lstm(start: Callable[[Plan], bool]) -> Callable[[Plan], bool]:
+    """An LSTM so started, in the place of a simple cell if there is none yet."""
+
+    def apply(plan: Plan) -> bool:
+        return start(plan) or (_swap(nn.LSTM)(plan) and start(plan))
+
+    return apply
+
+
 @torch.no_grad()
 def _update_bias(plan: Plan) -> bool:
     found = plan.modules(nn.GRU, nn.GRUCell)
@@ -260,11 +269,11 @@ REMEDIES: dict[str, Remedy] = {
         Remedy("gru", "use a GRU in place of the simple cell", ("RNN",), "GRU", _TANH, _swap(nn.GRU)),
         Remedy(
             "lstm_forget_bias", "use an LSTM whose forget gates start open (bias 1)", ("RNN", "LSTM", "ProjectedLSTM"),
-            "LSTM, forget bias 1", _TANH, _gate_bias(1.0),
+            "LSTM, forget bias 1", _TANH, _lstm(_gate_bias(1.0)),
         ),
         Remedy(
-            "lstm_chrono", "start the forget gates for the longest lag expected (chrono: b_f ~ ln U(1, T - 1), b_i = -b_f)",
-            ("RNN", "LSTM", "ProjectedLSTM"), "LSTM, chrono", _TANH, _gate_bias(_chrono, also_input=True),
+            "lstm_chrono", "use an LSTM whose forget gates start for the longest lag expected (chrono: b_f ~ ln U(1, T - 1), b_i = -b_f)",
+            ("RNN", "LSTM", "ProjectedLSTM"), "LSTM, chrono", _TANH, _lstm(_gate_bias(_chrono, also_input=True)),
         ),
         Remedy("forget_bias", "start the forget gates open: bias 1", ("LSTM", "ProjectedLSTM"), "LSTM, forget bias 1", "LSTM", _gate_bias(1.0)),
         Remedy("smaller_forget_bias", "start the forget gates at bias 0, so that the cell may leak", ("LSTM", "ProjectedLSTM"), apply=_gate_bias(0.0)),

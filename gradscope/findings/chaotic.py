@@ -15,7 +15,7 @@ from gradscope.registry import register
 class Chaotic(Finding):
     """lambda_1 > 0: the largest Lyapunov exponent is positive by more than two standard errors while the states stay bounded.
 
-    A gradient through a chaotic recurrence grows without limit, and points nowhere for long.
+    Over a finite trajectory a small positive value is no chaos: neighbours must have parted by a factor of ten on it. A gradient through a chaotic recurrence grows without limit, and points nowhere for long.
 
     Reference: Engelken, Wolf and Abbott (2023), Lyapunov spectra of chaotic recurrent neural networks.
     """
@@ -24,7 +24,7 @@ class Chaotic(Finding):
     probe = "lyapunov"
     remedies = ("critical_start", "orthogonal_start", "clip", "gru")
 
-    least: float = Field(0.01, ge=0, description="nats per step that it must exceed")
+    growth: float = Field(2.302585092994046, gt=0, description="nats by which neighbours must part within the trajectory")
 
     def examine(self, evidence: Evidence) -> Iterator[Found]:
         """Trajectories of 50 steps or more."""
@@ -35,7 +35,7 @@ class Chaotic(Finding):
             value, error = found
             sizes = trace.states.detach().flatten(1).norm(dim=1)
             bounded = float(sizes[-1]) < 3 * float(sizes[len(sizes) // 2]) + 1e-12
-            if bounded and value > self.least and value - 2 * error > 0:
+            if bounded and value * trace.time > self.growth and value - 2 * error > 0:
                 yield self.found(
                     name,
                     f"is chaotic: largest Lyapunov exponent {value:+.3f} ± {error:.3f} nats per step; two trajectories that "

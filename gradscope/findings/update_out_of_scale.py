@@ -12,25 +12,25 @@ from gradscope.registry import register
 
 @register("finding", "update_out_of_scale")
 class UpdateOutOfScale(Finding):
-    """||change of W|| / ||W|| of one optimiser step, median over the recurrence's weights: above 0.1, or below 1e-7."""
+    """||change of W|| / ||W|| of one optimiser step, median over the recurrence's weights: above 0.1, or below 1e-6."""
 
     remedies = ("smaller_lr",)
 
     largest: float = Field(0.1, gt=0, description="from which on a step is too long")
-    smallest: float = Field(1e-7, gt=0, description="under which it is too short")
+    smallest: float = Field(1e-6, gt=0, description="under which it is too short")
 
     def examine(self, evidence: Evidence) -> Iterator[Found]:
         """Needs recorded blocks that hold the optimiser's step."""
         for name in evidence.traces:
-            ratios = sorted(
+            moved = [
                 evidence.recording.updates[n]
-                for n in evidence.weights(name)
-                if n in evidence.recording.updates and "weight" in n
-            )
-            if not ratios:
+                for n, (_, before, _) in evidence.weights(name).items()
+                if n in evidence.recording.updates and "weight" in n and before > 0
+            ]
+            if not moved:
                 continue
-            median = ratios[len(ratios) // 2]
-            if median > self.largest or 0 < median < self.smallest:
+            median = sorted(moved)[len(moved) // 2]
+            if median > self.largest or median < self.smallest:
                 long = median > self.largest
                 yield self.found(
                     name,

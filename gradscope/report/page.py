@@ -42,8 +42,7 @@ def write_report(run: RunDirectory) -> Path:
         RunDirectoryError: if there is nothing to report.
     """
     loaded = tables.load(run)
-    figures = [_draw(plot, loaded, run.path / "figures") for plot in _plots(loaded)]
-    interactive = explorer(loaded)
+    figures = [draw_figure(plot, loaded, run.path / "figures") for plot in _plots(loaded)]
     summary = tables.summary(loaded)
     page = (
         environment()
@@ -59,16 +58,7 @@ def write_report(run: RunDirectory) -> Path:
             causes=_causes(loaded),
             task=_task(loaded),
             figures=figures,
-            explorer=None
-            if interactive is None
-            else interactive.to_html(
-                full_html=False,
-                include_plotlyjs=True,
-                include_mathjax=False,
-                div_id="explorer",
-                auto_play=False,
-                config={"responsive": True, "displaylogo": False},
-            ),
+            explorer=interactive(explorer(loaded)),
             cost=tables.recording_cost(loaded),
         )
     )
@@ -86,7 +76,7 @@ def _plots(loaded: tables.Tables) -> list[Plot]:
     return sorted((plot for plot in plots if not plot.missing(loaded)), key=lambda plot: plot.order)
 
 
-def _draw(plot: Plot, loaded: tables.Tables, folder: Path) -> Shown:
+def draw_figure(plot: Plot, loaded: tables.Tables, folder: Path) -> Shown:
     """Draw and save one figure; a figure that cannot be drawn says why in its place and takes no other with it."""
     missing = plot.missing(loaded)
     try:
@@ -103,6 +93,16 @@ def _draw(plot: Plot, loaded: tables.Tables, folder: Path) -> Shown:
         return Shown(plot.name, plot.title, "", "", 0, f"This figure could not be drawn: {reason}.")
     write_atomically(folder / f"{plot.name}.csv", data.to_csv(index=False).encode())
     return saved(figure, images, plot.name, plot.title, plot.caption(loaded), folder)
+
+
+def interactive(figure: Any) -> str | None:
+    """A plotly figure as a part of a page, its code inlined; None stays None."""
+    if figure is None:
+        return None
+    config = {"responsive": True, "displaylogo": False}
+    return figure.to_html(
+        full_html=False, include_plotlyjs=True, include_mathjax=False, div_id="explorer", auto_play=False, config=config
+    )
 
 
 def rendered(figure: Figure) -> dict[str, bytes]:

@@ -1,0 +1,433 @@
+"""Models with a planted illness, and healthy ones, each built from a seed: what a diagnosis is measured on.
+
+PLANTED: name of the case -> (the finding that must be made, a function of a seed that gives a scope with a recording).
+HEALTHY: name of the case -> the same function; nothing must be found.
+"""
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import gradscope
+
+TIME, BATCH, INPUT, HIDDEN = 60, 8, 6, 32
+
+
+class Reader(nn.Module):
+    """A recurrent module and a readout; ``read`` chooses what of the outputs is scored."""
+
+    def __init__(self, rnn, read=lambda out: out[-1], embed=None):
+        super().__init__()
+        self.rnn, self.read, self.embed = rnn, read, embed
+        size = rnn.proj_size or rnn.hidden_size
+        self.out = nn.Linear(size * (2 if rnn.bidirectional else 1), 3)
+
+    def forward(self, x, state=None):
+        out, state = self.rnn(x, state)
+        return self.out(self.read(out)), state
+
+
+def lstm(bias=3.5, layers=1, **options):
+    """Forget gates that keep what a gradient needs over the sequence."""
+    module = nn.LSTM(INPUT, HIDDEN, layers, **options)
+    gates(module, f=bias)
+    return module
+
+
+def gru(bias=3.5, **options):
+    module = nn.GRU(INPUT, HIDDEN, **options)
+    gates(module, ("r", "z", "n"), z=bias)
+    return module
+
+
+@torch.no_grad()
+def gates(module, names=("i", "f", "g", "o"), **biases):
+    for parameter, value in module.named_parameters():
+        if "bias" in parameter:
+            for gate, bias in biases.items():
+                place = names.index(gate) * module.hidden_size
+                value[place : place + module.hidden_size] = bias if "_ih" in parameter else 0.0
+
+
+@torch.no_grad()
+def recurrent(module, matrix):
+    """weight_hh of every layer as ``matrix`` makes it, small input weights, no biases."""
+    for name, value in module.named_parameters():
+        if "weight_hh" in name:
+            value.copy_(matrix(module.hidden_size))
+        elif "weight_ih" in name:
+            value.mul_(0.3)
+        elif "bias" in name:
+            value.zero_()
+    return module
+
+
+def orthogonal(size):
+    return torch.linalg.qr(torch.randn(size, size))[0]
+
+
+def gaussian(gain):
+    return lambda size: gain * torch.randn(size, size) / size**0.5
+
+
+def data(seed, time=TIME, batch=BATCH):
+    torch.manual_seed(seed)
+    return torch.randn(time, batch, INPUT), torch.randint(3, (batch,))
+
+
+def loss_of(output, y):
+    if output.dim() == 3:  # a loss at every step
+        y = y.expand(len(output), -1) if output.shape[1] == len(y) else torch.zeros(output.shape[:2], dtype=torch.long)
+    elif len(output) != len(y):
+        y = torch.zeros(len(output), dtype=torch.long)
+    return nn.functional.cross_entropy(output.flatten(0, -2), y.flatten())
+
+
+def recorded(model, x, y, *, blocks=1, lr=1e-3, clip=None, scale=None, **attach):
+    """A scope after ``blocks`` updates, each recorded."""
+    scope = gradscope.attach(model, **attach)
+    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=lr)
+    for block in range(blocks):
+        with scope.record():
+            optimizer.zero_grad()
+            loss = loss_of(model(x)[0], y) * (1.0 if scale is None else scale(block))
+            loss.backward()
+            if clip:
+                nn.utils.clip_grad_norm_(model.parameters(), clip)
+            optimizer.step()
+    return scope
+
+
+def simple(make, read=lambda out: out[-1], inputs=lambda x: x, **options):
+    def build(seed):
+        x, y = data(seed)
+        return recorded(Reader(make(), read), inputs(x), y, **options)
+
+    return build
+
+
+def changed(make, change, **options):
+    def make_changed():
+        module = make()
+        change(module)
+        return module
+
+    return simple(make_changed, **options)
+
+
+# --- illnesses -----------------------------------------------------------------------------------------------------------
+
+
+def windows(time, make, blocks=3):
+    """Truncated backpropagation: the state handed on, detached."""
+
+    def build(seed):
+        x, y = data(seed, time * blocks)
+        model = Reader(make(), read=lambda out: out)
+        scope, state = gradscope.attach(model), None
+        for part in x.split(time):
+            state = state if state is None else tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
+            with scope.record():
+                output, state = model(part, state)
+                loss_of(output, y).backward()
+        return scope
+
+    return build
+
+
+def cells_detached(seed):
+    x, y = data(seed)
+    cell, out, h = nn.GRUCell(INPUT, HIDDEN), nn.Linear(HIDDEN, 3), torch.zeros(BATCH, HIDDEN)
+    model = nn.ModuleDict({"cell": cell, "out": out})
+    scope = gradscope.attach(model)
+    with scope.record():
+        for each in x:
+            h = cell(each, h.detach())
+        loss_of(out(h), y).backward()
+    return scope
+
+
+def cut_off(seed):
+    x, y = data(seed)
+    return recorded(Reader(lstm(), read=lambda out: out[-1].detach()), x, y)
+
+
+def frozen(module):
+    for name, value in module.named_parameters():
+        if "weight_hh" in name:
+            value.requires_grad_(False)
+
+
+def padded(seed):
+    x, y = data(seed)
+    for b, length in enumerate(range(20, 20 + 5 * BATCH, 5)):
+        x[length:, b] = 0
+    return recorded(Reader(lstm(6.0)), x, y)
+
+
+def swapped(seed):
+    """Data with the batch first, a module with the time first, and a loss that reads [:, -1]."""
+    x, y = data(seed)
+    return recorded(Reader(lstm(), read=lambda out: out[:, -1]), x.transpose(0, 1), y)
+
+
+def one_rules(seed):
+    x, y = data(seed)
+    model = Reader(lstm())
+    scope = gradscope.attach(model)
+    weight = torch.ones(BATCH)
+    weight[2] = 1e4
+    with scope.record():
+        (nn.functional.cross_entropy(model(x)[0], y, reduction="none") * weight).sum().backward()
+    return scope
+
+
+class Deep(nn.Module):
+    """Blocks in a row, with or without a residual path."""
+
+    def __init__(self, make, layers=30, size=16):
+        super().__init__()
+        self.blocks = nn.ModuleList([make(size) for _ in range(layers)])
+        self.out = nn.Linear(size, 3)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return self.out(x), None
+
+
+class Plain(nn.Module):
+    def __init__(self, size, gain):
+        super().__init__()
+        self.linear = nn.Linear(size, size, bias=False)
+        nn.init.normal_(self.linear.weight, std=gain / size**0.5)
+
+    def forward(self, x):
+        return torch.tanh(self.linear(x))
+
+
+class Residual(Plain):
+    def forward(self, x):
+        return x + 0.2 * super().forward(x)
+
+
+def deep(make, **options):
+    def build(seed):
+        torch.manual_seed(seed)
+        return recorded(Deep(make, **options), torch.randn(BATCH, 16), torch.randint(3, (BATCH,)), depth="blocks")
+
+    return build
+
+
+@torch.no_grad()
+def dead(module):
+    recurrent(module, lambda size: torch.eye(size))
+    module.bias_ih_l0[: HIDDEN // 2] = -100.0
+
+
+@torch.no_grad()
+def weak_lower_layer(module):
+    """The upper layer hardly reads the lower one."""
+    gates(module, f=3.5)
+    module.weight_ih_l1.mul_(1e-5)
+
+
+@torch.no_grad()
+def shear(module):
+    """A chain of units, each feeding the next: the norm grows before all is shifted out."""
+    recurrent(module, lambda size: torch.diag(torch.full((size - 1,), 1.2), -1))
+    module.weight_ih_l0.mul_(0.03)
+
+
+def poisoned(x):
+    x = x.clone()
+    x[30, 2] = float("inf")
+    return x
+
+
+PLANTED = {
+    "tanh, small matrix": ("vanishing", simple(lambda: recurrent(nn.RNN(INPUT, HIDDEN), gaussian(0.5)))),
+    "LSTM as torch starts it, 60 steps": ("vanishing", simple(lambda: nn.LSTM(INPUT, HIDDEN))),
+    "GRU as torch starts it, two layers": ("vanishing", simple(lambda: nn.GRU(INPUT, HIDDEN, 2))),
+    "ReLU, large matrix": ("exploding", simple(lambda: recurrent(nn.RNN(INPUT, HIDDEN, nonlinearity="relu"), gaussian(2.5)))),
+    "tanh, gain 3": ("chaotic", simple(lambda: recurrent(nn.RNN(INPUT, HIDDEN), gaussian(3.0)), inputs=lambda x: 0.1 * x)),
+    "forget gates at -4": ("forget_gates_shut", changed(lstm, lambda m: gates(m, f=-4.0))),
+    "update gates at -5": ("forget_gates_shut", changed(gru, lambda m: gates(m, ("r", "z", "n"), z=-5.0))),
+    "input gates at -6": ("input_gates_shut", changed(lstm, lambda m: gates(m, i=-6.0))),
+    "output gates at -6": ("output_gates_shut", changed(lstm, lambda m: gates(m, o=-6.0))),
+    "update gates at 25": ("frozen_state", changed(gru, lambda m: gates(m, ("r", "z", "n"), z=25.0))),
+    "tanh, weights 20 times as large": (
+        "saturated_units", changed(lambda: nn.RNN(INPUT, HIDDEN), lambda m: [p.data.mul_(20) for p in m.parameters()]),
+    ),
+    "ReLU, half the biases at -100": ("dead_units", changed(lambda: nn.RNN(INPUT, HIDDEN, nonlinearity="relu"), dead)),
+    "LSTM that only adds": ("cell_runaway", changed(lstm, lambda m: gates(m, i=5.0, f=9.0, g=3.0))),
+    "clip at 0.01": ("clipping_always", simple(lstm, blocks=6, clip=0.01)),
+    "a loss 100 times as large now and then": (
+        "gradient_spikes", simple(lstm, blocks=8, lr=1e-4, scale=lambda block: 100.0 if block == 5 else 1.0),
+    ),
+    "windows of 6 steps": ("truncated_early", windows(6, lstm)),
+    "state detached at every step": ("detached_steps", cells_detached),
+    "loss at the end, early inputs unheard": ("unheard_inputs", simple(lambda: lstm(0.5))),
+    "an infinite input": ("not_finite", simple(lstm, inputs=poisoned)),
+    "output detached": ("cut_off", cut_off),
+    "recurrent weights frozen": ("frozen_weights", changed(lstm, frozen)),
+    "read behind the padding": ("read_after_padding", padded),
+    "inputs in the thousands": ("inputs_out_of_scale", simple(lstm, inputs=lambda x: 1000 * x)),
+    "inputs in the millionths": ("inputs_out_of_scale", simple(lstm, inputs=lambda x: 1e-6 * x)),
+    "learning rate 1000": ("update_out_of_scale", simple(lstm, lr=1000.0)),
+    "learning rate 1e-7": ("update_out_of_scale", simple(lstm, lr=1e-7)),
+    "upper layer deaf to the lower": ("layer_imbalance", changed(lambda: lstm(layers=2), weak_lower_layer)),
+    "one state for all": ("collapsed_states", simple(lstm, inputs=lambda x: x[:, :1] + 1e-7 * x)),
+    "one sequence's loss 10,000 times as large": ("one_sequence_rules", one_rules),
+    "batch taken for time": ("axes_swapped", swapped),
+    "reverse direction read at out[-1]": ("reverse_read_early", simple(lambda: lstm(bidirectional=True))),
+    "beyond float32": ("below_float_range", simple(lambda: recurrent(nn.RNN(INPUT, HIDDEN), gaussian(0.1)))),
+    "a shear of 32 units": ("transient_growth", changed(lambda: nn.RNN(INPUT, HIDDEN), shear)),
+    "depth without a residual path": ("vanishing", deep(lambda size: Plain(size, 0.5))),
+    "depth of large blocks": ("exploding", deep(lambda size: Large(size))),
+}  # fmt: skip
+
+
+class Large(Plain):
+    def __init__(self, size):
+        super().__init__(size, 2.5)
+
+    def forward(self, x):
+        return self.linear(x)
+
+
+# --- health --------------------------------------------------------------------------------------------------------------
+
+
+def packed(seed):
+    x, y = data(seed)
+    lengths = torch.arange(TIME - 5 * BATCH, TIME, 5)
+
+    class Packed(Reader):
+        def forward(self, x):
+            out, _ = self.rnn(pack_padded_sequence(x, lengths, enforce_sorted=False))
+            out, n = pad_packed_sequence(out)
+            return self.out(out[n - 1, torch.arange(BATCH)]), None
+
+    return recorded(Packed(lstm()), x, y)
+
+
+def both_ends(out):
+    half = out.shape[-1] // 2
+    return torch.cat((out[-1, :, :half], out[0, :, half:]), -1)
+
+
+class Loop(nn.Module):
+    def __init__(self, cell):
+        super().__init__()
+        self.cell, self.out = cell, nn.Linear(HIDDEN, 3)
+
+    def forward(self, x):
+        state = None
+        for each in x:
+            state = self.cell(each, state)
+        return self.out(state[0] if isinstance(state, tuple) else state), None
+
+
+def loop(make):
+    def build(seed):
+        x, y = data(seed)
+        return recorded(Loop(make()), x, y)
+
+    return build
+
+
+def kept(cell):
+    with torch.no_grad():
+        for value in (cell.bias_ih, cell.bias_hh):
+            value[HIDDEN : 2 * HIDDEN] = 1.75
+    return cell
+
+
+class Slow(nn.Module):
+    """A user's own step."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(INPUT + HIDDEN, HIDDEN)
+
+    def forward(self, x, h):
+        return h + 0.03 * (torch.tanh(self.inner(torch.cat((x, h), -1))) - h)
+
+
+def own_step(seed):
+    x, y = data(seed)
+    model = nn.ModuleDict({"step": Slow(), "out": nn.Linear(HIDDEN, 3)})
+    scope, h = gradscope.attach(model, steps=["step"]), torch.zeros(BATCH, HIDDEN)
+    with scope.record():
+        for each in x:
+            h = model["step"](each, h)
+        loss_of(model["out"](h), y).backward()
+    return scope
+
+
+def encoder(seed):
+    torch.manual_seed(seed)
+    layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, norm_first=True)
+
+    class Encoder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.out = nn.TransformerEncoder(layer, 6, enable_nested_tensor=False), nn.Linear(16, 3)
+
+        def forward(self, x):
+            return self.out(self.encoder(x)[-1]), None
+
+    return recorded(Encoder(), torch.randn(10, BATCH, 16), torch.randint(3, (BATCH,)), depth=True)
+
+
+def near_identity(size):
+    return orthogonal(size) * 0.99
+
+
+HEALTHY = {
+    "LSTM, forget bias 3.5": simple(lstm),
+    "LSTM, two layers": simple(lambda: lstm(layers=2)),
+    "LSTM, two layers, dropout": simple(lambda: lstm(layers=2, dropout=0.2)),
+    "LSTM, projected": simple(lambda: lstm(proj_size=16)),
+    "LSTM, both directions read at their ends": simple(lambda: lstm(bidirectional=True), read=both_ends),
+    "LSTM, a loss at every step": simple(lstm, read=lambda out: out),
+    "LSTM, five updates": simple(lstm, blocks=5, lr=0.05),
+    "LSTM, a clip for exceptions": simple(lstm, blocks=5, clip=10.0),
+    "LSTM, a clip that is on half-way": simple(lstm, blocks=5, clip=2.0),
+    "LSTM, packed": packed,
+    "LSTM, chrono gates": changed(lstm, lambda m: gates(m, f=3.0, i=-1.0)),
+    "LSTM in float64": changed(lstm, lambda m: None),
+    "LSTM, one-hot inputs": simple(lstm, inputs=lambda x: nn.functional.one_hot(x.argmax(-1), INPUT).float()),
+    "LSTM, inputs of rms 3": simple(lstm, inputs=lambda x: 3 * x),
+    "LSTM as torch starts it, 8 steps": simple(lambda: nn.LSTM(INPUT, HIDDEN), inputs=lambda x: x[:8]),
+    "windows longer than the horizon": windows(40, lambda: lstm(2.2)),
+    "windows, simple cell": windows(12, lambda: nn.GRU(INPUT, HIDDEN)),
+    "GRU, update bias 3.5": simple(gru),
+    "GRU, two layers": simple(lambda: gru(num_layers=2)),
+    "GRU as torch starts it, 10 steps": simple(lambda: nn.GRU(INPUT, HIDDEN), inputs=lambda x: x[:10]),
+    "tanh, nearly orthogonal": simple(
+        lambda: recurrent(nn.RNN(INPUT, HIDDEN), near_identity), inputs=lambda x: 0.05 * x
+    ),
+    "ReLU, identity": simple(
+        lambda: recurrent(nn.RNN(INPUT, HIDDEN, nonlinearity="relu"), torch.eye), inputs=lambda x: 0.3 * x
+    ),
+    "tanh, two layers, 6 steps": simple(lambda: nn.RNN(INPUT, HIDDEN, 2), inputs=lambda x: x[:6]),
+    "LSTMCell in a loop": loop(lambda: kept(nn.LSTMCell(INPUT, HIDDEN))),
+    "GRUCell in a loop": loop(lambda: kept(nn.GRUCell(INPUT, HIDDEN))),
+    "a leaky step of one's own": own_step,
+    "residual depth": deep(lambda size: Residual(size, 1.0)),
+    "depth of six plain blocks": deep(lambda size: Plain(size, 1.1), layers=6),
+    "a transformer encoder's depth": encoder,
+    "a batch of sequences with padding in front": simple(
+        lstm, inputs=lambda x: torch.cat((torch.zeros_like(x[:10]), x[10:]))
+    ),
+    "some sequences repeat a value at the end": simple(lstm, inputs=lambda x: torch.cat((x[:-1], x[-2:-1]))),
+    "frozen readout": changed(lstm, lambda m: None, lr=0.01),
+    "Adam-sized steps": simple(lstm, blocks=3, lr=0.02),
+    "ReLU, some units rarely active": changed(
+        lambda: recurrent(nn.RNN(INPUT, HIDDEN, nonlinearity="relu"), torch.eye),
+        lambda m: m.bias_ih_l0.data[:5].fill_(-0.05), inputs=lambda x: 0.3 * x,
+    ),
+    "output gates half shut": changed(lstm, lambda m: gates(m, f=3.5, o=-1.0)),
+}  # fmt: skip
