@@ -31,7 +31,8 @@ optimizer: {name: sgd, lr: 0.05}
 training: {steps: 6, batch_size: 4}
 evaluation: {every: 3, sequences: 20}
 probes: [grad_norms, adjoint_norms, jacobian_norms, memory_horizon, spectra, saturation, lag_contributions, truncation_bias,
-         lyapunov, path_contributions, singular_values, non_normality, fixed_points, mean_field, traced_back, gates, input_gradients]
+         lyapunov, path_contributions, singular_values, non_normality, fixed_points, mean_field, traced_back, gates,
+         input_gradients]
 sweep:
   network:
     - {label: tanh, cell: {name: rnn, activation: tanh}}

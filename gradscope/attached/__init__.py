@@ -5,4 +5,14 @@ from gradscope.attached._scope import Recording, Scope, attach
 from gradscope.attached._steps import Step
 from gradscope.attached._trial import Training, Trials, try_remedies
 
-__all__ = ["Recording", "Scope", "Step", "Training", "Trials", "attach", "lightning_callback", "transformers_callback", "try_remedies"]
+__all__ = [
+    "Recording",
+    "Scope",
+    "Step",
+    "Training",
+    "Trials",
+    "attach",
+    "lightning_callback",
+    "transformers_callback",
+    "try_remedies",
+]

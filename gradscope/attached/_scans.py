@@ -110,7 +110,9 @@ class Adapter(ABC):
         """The tensors that the module reads, of a call over a whole sequence without a cache; None for any other call."""
         values = [*args, *kwargs.values()]
         single = not isinstance(values[0], Tensor) or values[0].dim() != 3
-        cached = any(v is not None for v in (*args[1:], *(kwargs.get(key) for key in ("cache_params", "state", "past_key_values"))))
+        cached = any(
+            v is not None for v in (*args[1:], *(kwargs.get(key) for key in ("cache_params", "state", "past_key_values")))
+        )
         return None if single or cached else {"x": values[0]}
 
     @abstractmethod
@@ -139,7 +141,7 @@ class Mamba(Adapter):
         sizes = [m.dt_proj.in_features, *[(m.x_proj.out_features - m.dt_proj.in_features) // 2] * 2]
         step, b, c = m.x_proj(x).split(sizes, dim=-1)
         delta = F.softplus(m.dt_proj(step)).unsqueeze(-1)
-        decay = torch.exp(-torch.exp(m.A_log.float()) * delta)
+        decay = torch.exp(-torch.exp(_full(m.A_log)) * delta)
         drive = delta * b.unsqueeze(-2) * x.unsqueeze(-1)
         return decay.flatten(2), drive.flatten(2), {"x": x, "gate": gate, "c": c}
 
@@ -196,8 +198,8 @@ class MLSTM(Adapter):
 
     def scan(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """C and n of all heads side by side."""
-        key, value = read["key"].float(), read["value"].float()
-        forget, write = torch.sigmoid(read["fgate"].float()), torch.exp(read["igate"].float())
+        key, value = _full(read["key"]), _full(read["value"])
+        forget, write = torch.sigmoid(_full(read["fgate"])), torch.exp(_full(read["igate"]))
         memory = write[..., None, None] * key.unsqueeze(-1) * value.unsqueeze(-2)
         drive = torch.cat((memory.flatten(-2), write.unsqueeze(-1) * key), dim=-1)
         decay = forget.unsqueeze(-1).expand_as(drive)
@@ -205,13 +207,18 @@ class MLSTM(Adapter):
 
     def output(self, states: Float[Tensor, "batch time+1 state"], needs: dict[str, Tensor]) -> Tensor:
         """q C / max(|q n|, 1)."""
-        batch, heads, time, size = needs["query"].shape
-        query, width = needs["query"].float() * size**-0.5, needs["value"].shape[-1]
+        _, heads, _, size = needs["query"].shape
+        query, width = _full(needs["query"]) * size**-0.5, needs["value"].shape[-1]
         own = states[:, 1:].unflatten(-1, (heads, -1)).transpose(1, 2)
         memory, norm = own[..., : size * width].unflatten(-1, (size, width)), own[..., size * width :]
         above = (query.unsqueeze(-1) * memory).sum(-2)
         below = (query * norm).sum(-1, keepdim=True).abs().clamp_min(1.0)
         return above / below
+
+
+def _full(x: Tensor) -> Tensor:
+    """In float32 at least, as these modules keep their states."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 ADAPTERS: tuple[type[Adapter], ...] = (Mamba, RWKV, MLSTM)
@@ -245,7 +252,9 @@ class ScanWatch(Watch):
             self.unread += 1
             return
         if versions(module) != self.stamp:
-            raise GradscopeError(f"the weights of {self.label()!r} changed within the recorded block: record one update at a time")
+            raise GradscopeError(
+                f"the weights of {self.label()!r} changed within the recorded block: record one update at a time"
+            )
         seen = output[0] if isinstance(output, tuple) else output
         self.calls.append(_Call({k: copied(v) for k, v in read.items()}, copied(seen), Received(seen, self._hooks)))
 
@@ -259,8 +268,8 @@ class ScanWatch(Watch):
             harvest.traces[name], departure = self._trace(call)
             if departure > 1e-3:
                 harvest.notes.append(
-                    f"{name}: run again in {str(call.output.dtype).removeprefix('torch.')}'s full precision it departs from what it gave by "
-                    f"{departure:.1e} of its size; its own kernel works in less"
+                    f"{name}: run again in {str(call.output.dtype).removeprefix('torch.')}'s full precision it departs from "
+                    f"what it gave by {departure:.1e} of its size; its own kernel works in less"
                 )
         return harvest
 

@@ -39,7 +39,9 @@ def default_loss(model: nn.Module, batch: Any) -> Tensor:
     x, y = batch
     output = model(x)
     if not isinstance(output, Tensor):
-        raise GradscopeError("without a loss of its own the model should give one tensor; give a function (model, batch) -> loss")
+        raise GradscopeError(
+            "without a loss of its own the model should give one tensor; give a function (model, batch) -> loss"
+        )
     if y.is_floating_point():
         if output.shape != y.shape:
             raise GradscopeError(f"the model gives {tuple(output.shape)} for targets {tuple(y.shape)}; give a loss that fits")
@@ -92,7 +94,9 @@ class Training:
                 count += 1
                 yield pytree.tree_map_only(Tensor, lambda x: x.to(self.device), batch)
             if not count:
-                raise GradscopeError("the data hold no batch, or cannot be begun again; give a list, a DataLoader or a function")
+                raise GradscopeError(
+                    "the data hold no batch, or cannot be begun again; give a list, a DataLoader or a function"
+                )
 
     def plan(self) -> Plan:
         """A copy that may be changed."""

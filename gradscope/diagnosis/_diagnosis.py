@@ -134,7 +134,9 @@ def examine(recording: Any, history: Mapping[int, tuple[float, float]], model: n
         found += registry.get("finding", name)().examine(evidence)
     said = {(f.finding, f.where.split(" (")[0]) for f in found}
     kept = [
-        f for f in found if not any(f.finding in others and (by, f.where.split(" (")[0]) in said for by, others in _EXPLAINS.items())
+        f
+        for f in found
+        if not any(f.finding in others and (by, f.where.split(" (")[0]) in said for by, others in _EXPLAINS.items())
     ]
     ranked = sorted(kept, key=lambda f: -f.severity * f.confidence)
     kinds = {}

@@ -89,8 +89,8 @@ class Measured:
 
     def __str__(self) -> str:
         return (
-            f"solved {self.solved[0]}/{self.solved[1]} trials against {self.solved_without[0]}/{self.solved_without[1]} without it, "
-            f"loss × {self.factor:.2g}"
+            f"solved {self.solved[0]}/{self.solved[1]} trials against {self.solved_without[0]}/{self.solved_without[1]} "
+            f"without it, loss × {self.factor:.2g}"
         )
 
 
@@ -268,34 +268,91 @@ REMEDIES: dict[str, Remedy] = {
     for remedy in (
         Remedy("gru", "use a GRU in place of the simple cell", ("RNN",), "GRU", _TANH, _swap(nn.GRU)),
         Remedy(
-            "lstm_forget_bias", "use an LSTM whose forget gates start open (bias 1)", ("RNN", "LSTM", "ProjectedLSTM"),
-            "LSTM, forget bias 1", _TANH, _lstm(_gate_bias(1.0)),
+            "lstm_forget_bias",
+            "use an LSTM whose forget gates start open (bias 1)",
+            ("RNN", "LSTM", "ProjectedLSTM"),
+            "LSTM, forget bias 1",
+            _TANH,
+            _lstm(_gate_bias(1.0)),
         ),
         Remedy(
-            "lstm_chrono", "use an LSTM whose forget gates start for the longest lag expected (chrono: b_f ~ ln U(1, T - 1), b_i = -b_f)",
-            ("RNN", "LSTM", "ProjectedLSTM"), "LSTM, chrono", _TANH, _lstm(_gate_bias(_chrono, also_input=True)),
+            "lstm_chrono",
+            "use an LSTM whose forget gates start for the longest lag expected (chrono: b_f ~ ln U(1, T - 1), b_i = -b_f)",
+            ("RNN", "LSTM", "ProjectedLSTM"),
+            "LSTM, chrono",
+            _TANH,
+            _lstm(_gate_bias(_chrono, also_input=True)),
         ),
-        Remedy("forget_bias", "start the forget gates open: bias 1", ("LSTM", "ProjectedLSTM"), "LSTM, forget bias 1", "LSTM", _gate_bias(1.0)),
-        Remedy("smaller_forget_bias", "start the forget gates at bias 0, so that the cell may leak", ("LSTM", "ProjectedLSTM"), apply=_gate_bias(0.0)),
-        Remedy("update_bias", "start the update gates at keeping: bias 2 (torch's z keeps the old state)", ("GRU",), apply=_update_bias),
-        Remedy("irnn", "use ReLU with the identity as recurrent matrix (IRNN)", ("RNN",), "ReLU, IRNN", _TANH, _start("identity", "relu")),
+        Remedy(
+            "forget_bias",
+            "start the forget gates open: bias 1",
+            ("LSTM", "ProjectedLSTM"),
+            "LSTM, forget bias 1",
+            "LSTM",
+            _gate_bias(1.0),
+        ),
+        Remedy(
+            "smaller_forget_bias",
+            "start the forget gates at bias 0, so that the cell may leak",
+            ("LSTM", "ProjectedLSTM"),
+            apply=_gate_bias(0.0),
+        ),
+        Remedy(
+            "update_bias",
+            "start the update gates at keeping: bias 2 (torch's z keeps the old state)",
+            ("GRU",),
+            apply=_update_bias,
+        ),
+        Remedy(
+            "irnn",
+            "use ReLU with the identity as recurrent matrix (IRNN)",
+            ("RNN",),
+            "ReLU, IRNN",
+            _TANH,
+            _start("identity", "relu"),
+        ),
         Remedy("np_rnn", "use ReLU with the np-RNN start", ("RNN",), "ReLU, np-RNN", _TANH, _start("np_rnn", "relu")),
-        Remedy("orthogonal_start", "draw an orthogonal recurrent matrix", ("RNN",), "tanh, orthogonal start", _TANH, _start("orthogonal")),
-        Remedy("critical_start", "draw the recurrent matrix at mean field's critical gain", ("RNN",), "tanh, critical start", _TANH, _start("critical")),
         Remedy(
-            "orthogonal_for_good", "keep the recurrent matrix orthogonal by parametrization (torch.nn.utils.parametrizations.orthogonal)", ("RNN",),
-            "tanh, orthogonal for good", _TANH,
+            "orthogonal_start",
+            "draw an orthogonal recurrent matrix",
+            ("RNN",),
+            "tanh, orthogonal start",
+            _TANH,
+            _start("orthogonal"),
+        ),
+        Remedy(
+            "critical_start",
+            "draw the recurrent matrix at mean field's critical gain",
+            ("RNN",),
+            "tanh, critical start",
+            _TANH,
+            _start("critical"),
+        ),
+        Remedy(
+            "orthogonal_for_good",
+            "keep the recurrent matrix orthogonal by parametrization (torch.nn.utils.parametrizations.orthogonal)",
+            ("RNN",),
+            "tanh, orthogonal for good",
+            _TANH,
         ),
         Remedy("omega", "add Pascanu's Omega, which holds the adjoint's norm", ("RNN",), "tanh, Omega", _TANH),
         Remedy("clip", "clip the gradient's global norm at 1", (), _TANH, "tanh, nothing", _clip(1.0)),
         Remedy("larger_clip", "clip at ten times the norm: the clip should be for exceptions", (), apply=_clip(10.0)),
         Remedy("autoclip", "clip at a percentile of the norms so far (AutoClip)", (), "tanh, AutoClip", "tanh, nothing"),
         Remedy("agc", "clip each unit's gradient by its weights' norm (AGC)", (), "tanh, AGC", "tanh, nothing"),
-        Remedy("artbp", "truncate at random with weights that keep the gradient unbiased (ARTBP)", (), "LSTM, ARTBP", "LSTM, TBPTT 20"),
+        Remedy(
+            "artbp",
+            "truncate at random with weights that keep the gradient unbiased (ARTBP)",
+            (),
+            "LSTM, ARTBP",
+            "LSTM, TBPTT 20",
+        ),
         Remedy("longer_tbptt", "let backpropagation run over a longer window", (), "LSTM, forget bias 1", "LSTM, TBPTT 20"),
         Remedy("smaller_lr", "take a tenth of the learning rate", (), apply=_rate(0.1)),
         Remedy("larger_lr", "take ten times the learning rate", (), apply=_rate(10.0)),
-        Remedy("smaller_start", "draw the weights anew within 1 / sqrt(hidden_size), torch's default", (), apply=_smaller_start),
+        Remedy(
+            "smaller_start", "draw the weights anew within 1 / sqrt(hidden_size), torch's default", (), apply=_smaller_start
+        ),
         Remedy("reset_biases", "start with zero biases in all gates", (), apply=_reset_biases),
         Remedy("scale_inputs", "bring the inputs to root mean square 1", (), apply=_scale_inputs),
         Remedy("unfreeze", "set requires_grad to True", (), apply=_unfreeze),
@@ -305,9 +362,14 @@ REMEDIES: dict[str, Remedy] = {
         Remedy("residual", "add each layer's input to its output"),
         Remedy("larger_batch", "average over more sequences"),
         Remedy("attach_state", "hand on the state itself, not state.detach()"),
-        Remedy("attach_output", "let the loss see the output itself: look for detach(), .data, torch.no_grad() or an unused output"),
-        Remedy("pack_sequences", "tell the module the lengths (pack_padded_sequence), or read the output at each one's last real step"),
+        Remedy(
+            "attach_output", "let the loss see the output itself: look for detach(), .data, torch.no_grad() or an unused output"
+        ),
+        Remedy(
+            "pack_sequences",
+            "tell the module the lengths (pack_padded_sequence), or read the output at each one's last real step",
+        ),
         Remedy("read_both_ends", "read the reverse direction at out[0] (or h_n), the forward one at out[-1]"),
         Remedy("batch_first", "check batch_first: torch's default is (time, batch, input), and out[-1] is the last step"),
     )
-}  # fmt: skip
+}

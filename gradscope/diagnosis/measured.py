@@ -1,4 +1,6 @@
-"""Writes ``measured.csv``, what experiments/fights.yaml measured of the remedies:  python -m gradscope.diagnosis.measured RUN."""
+"""Writes ``measured.csv``, what experiments/fights.yaml measured of the remedies:  python -m gradscope.diagnosis.measured
+RUN.
+"""
 
 from __future__ import annotations
 

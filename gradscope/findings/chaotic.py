@@ -15,7 +15,8 @@ from gradscope.registry import register
 class Chaotic(Finding):
     """lambda_1 > 0: the largest Lyapunov exponent is positive by more than two standard errors while the states stay bounded.
 
-    Over a finite trajectory a small positive value is no chaos: neighbours must have parted by a factor of ten on it. A gradient through a chaotic recurrence grows without limit, and points nowhere for long.
+    Over a finite trajectory a small positive value is no chaos: neighbours must have parted by a factor of ten on it. A
+    gradient through a chaotic recurrence grows without limit, and points nowhere for long.
 
     Reference: Engelken, Wolf and Abbott (2023), Lyapunov spectra of chaotic recurrent neural networks.
     """

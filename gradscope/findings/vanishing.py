@@ -23,7 +23,16 @@ class Vanishing(Finding):
 
     figure = "gradient_vs_lag"
     probe = "jacobian_norms"
-    remedies = ("gru", "lstm_forget_bias", "lstm_chrono", "update_bias", "irnn", "orthogonal_start", "orthogonal_for_good", "omega")
+    remedies = (
+        "gru",
+        "lstm_forget_bias",
+        "lstm_chrono",
+        "update_bias",
+        "irnn",
+        "orthogonal_start",
+        "orthogonal_for_good",
+        "omega",
+    )
 
     fall: float = Field(STRONG, gt=0, description="nats by which it must fall")
     steps: int = Field(8, ge=2, description="steps that a trajectory must have")

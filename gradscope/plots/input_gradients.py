@@ -47,7 +47,8 @@ class InputGradientsPlot(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "Natural logarithm of the 2-norm, over channels and batch together, of the gradient of the loss with respect to the "
+            "Natural logarithm of the 2-norm, over channels and batch together, of the gradient of the loss with respect to "
+            "the "
             "input at step t: median over seeds, band from the least to the greatest. An input whose gradient is a thousandth "
             "(7 nats) of the others' has no say in what is learned."
         )

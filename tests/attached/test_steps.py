@@ -135,9 +135,8 @@ def test_a_step_that_returns_more_than_its_state_says_how_to_read_it():
 
     torch.manual_seed(0)
     model = Reader(Talkative().double(), start=highway_start())
-    with pytest.raises(GradscopeError, match=r"gradscope\.Step\(state=lambda output: output\[1\]\)"):
-        with gradscope.attach(model, steps=["cell"]).record():
-            model(data()).backward()
+    with pytest.raises(GradscopeError, match=r"Step\(state=lambda"), gradscope.attach(model, steps=["cell"]).record():
+        model(data()).backward()
     with gradscope.attach(model, steps={"cell": gradscope.Step(state=lambda output: output[1])}).record() as recording:
         model(data()).backward()
     trace = recording.trace("cell")
