@@ -272,7 +272,7 @@ def diagnose(
     """Train a model of yours for a few updates and say what is wrong with its gradients.
 
     The factory takes no arguments and gives a model (then --data names its batches), (model, data), (model, data, loss) or a
-    gradscope.Training; path/to/file.py:factory does as well. Without a loss, a batch is (x, y): cross-entropy for whole
+    gradscope.TrainingSetup; path/to/file.py:factory does as well. Without a loss, a batch is (x, y): cross-entropy for whole
     numbers, mean squared error elsewhere. Exit codes: 0 done, 1 a finding of --fail-on, 2 bad input.
     """
     import torch

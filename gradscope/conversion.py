@@ -110,15 +110,16 @@ def layer_cells(module: nn.RNNBase, weights: dict[str, Tensor] | None = None) ->
         module: whose shape and options count.
         weights: by torch's names; None takes the module's.
     """
-    if weights is None:
-        weights = dict(zip(module._flat_weights_names, module._flat_weights, strict=True))  # type: ignore[arg-type]
+    given: Any = weights
+    if given is None:
+        given = dict(zip(module._flat_weights_names, module._flat_weights, strict=True))  # type: ignore[arg-type]
     directions = ("", "_reverse") if module.bidirectional else ("",)
     cls, options = _kind_of(module)
     found, size = [], module.input_size
     for layer in range(module.num_layers):
         for direction in directions:
             suffix = f"l{layer}{direction}"
-            own = {name.removesuffix(f"_{suffix}"): value for name, value in weights.items() if name.endswith(f"_{suffix}")}
+            own = {name.removesuffix(f"_{suffix}"): value for name, value in given.items() if name.endswith(f"_{suffix}")}
             found.append((suffix, _loaded(cls, size, options, own)))
         size = len(directions) * (module.proj_size or module.hidden_size)
     return found
@@ -135,7 +136,7 @@ def _kind_of(module: nn.RNNBase) -> tuple[type[Cell], dict[str, Any]]:
     raise GradscopeError(f"{type(module).__name__} cannot be converted: it is none of torch.nn.RNN, LSTM and GRU")
 
 
-def _loaded(cls: type[Cell], input_size: int, options: dict[str, Any], weights: dict[str, Tensor]) -> Cell:
+def _loaded(cls: Any, input_size: int, options: dict[str, Any], weights: dict[str, Tensor]) -> Cell:
     """A cell with copies of these weights; nothing is drawn from torch's global generator."""
     reference = weights["weight_ih"]
     cell: Any = cls(input_size, **options, generator=torch.Generator(), dtype=reference.dtype, device=reference.device)

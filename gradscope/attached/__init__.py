@@ -3,13 +3,13 @@
 from gradscope.attached._callbacks import lightning_callback, transformers_callback
 from gradscope.attached._scope import Recording, Scope, attach
 from gradscope.attached._steps import Step
-from gradscope.attached._trial import Training, Trials, try_remedies
+from gradscope.attached._trial import TrainingSetup, Trials, try_remedies
 
 __all__ = [
     "Recording",
     "Scope",
     "Step",
-    "Training",
+    "TrainingSetup",
     "Trials",
     "attach",
     "lightning_callback",

@@ -60,8 +60,9 @@ def lightning_callback(every: int = 100, *, log_to: tuple[Any, ...] = (), **opti
         except ImportError:
             raise GradscopeError("Lightning is not installed; 'pip install lightning' brings it") from None
     periodic = _Periodic(every, log_to, options)
+    base: Any = Callback
 
-    class GradscopeCallback(Callback):
+    class GradscopeCallback(base):
         """Records what the training step does, from the batch's start to after the optimiser's step."""
 
         @property

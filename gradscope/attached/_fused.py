@@ -112,7 +112,7 @@ class FusedWatch(Watch):
         if not (module.dropout and module.training and module.num_layers > 1):
             self._random = None
             return
-        weight = module._flat_weights[0]
+        weight: Any = module._flat_weights[0]
         if weight.is_cuda and torch.backends.cudnn.enabled:
             raise GradscopeError(
                 f"{self.label()!r}: the dropout that cuDNN draws between layers cannot be drawn again; run the recorded block "
@@ -209,7 +209,7 @@ class FusedWatch(Watch):
     def _layers(self, call: _Call) -> list[Trace]:
         """Of one call: bottom up the states, top down the immediate gradients."""
         turned = [
-            _Directed(*call.inputs.shape[:2], call.lengths, bool(place % self.directions), call.inputs.device)
+            _Directed(len(call.inputs), call.inputs.shape[1], call.lengths, bool(place % self.directions), call.inputs.device)
             for place in range(len(self.templates))
         ]
         kept = self._dropout(call)

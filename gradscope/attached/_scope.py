@@ -374,7 +374,7 @@ class Scope:
 
         history: dict[int, tuple[float, float]] = {}
         for frame in self._frames.get("grad_norms", []):
-            norms = [float(frame[f"grad_norm_{when}clip"].pow(2).sum(skipna=False) ** 0.5) for when in ("pre", "post")]
+            norms = [math.sqrt((frame[f"grad_norm_{when}clip"].to_numpy() ** 2).sum()) for when in ("pre", "post")]
             history[int(frame["train_step"].iloc[0])] = norms[0], norms[1]
         return examine(self._recorded(), history, self.model)
 
@@ -451,13 +451,16 @@ def sink_of(sink: Any) -> Sink:
                 sink.add_scalar(f"gradscope/{name}", value, step)
 
         return write
-    prefixed: Callable[[dict[str, float]], dict[str, float]] = lambda scalars: {f"gradscope/{k}": v for k, v in scalars.items()}  # noqa: E731
+
+    def prefixed(scalars: dict[str, float]) -> dict[str, float]:
+        return {f"gradscope/{name}": value for name, value in scalars.items()}
+
     if hasattr(sink, "log_metrics"):  # Lightning's loggers (metrics, step); mlflow (metrics, step=)
         return lambda scalars, step: sink.log_metrics(prefixed(scalars), step=step)
     if hasattr(sink, "log"):  # a Weights & Biases run; its own step counter is left alone
         return lambda scalars, step: sink.log({**prefixed(scalars), "gradscope/train_step": step})
     if callable(sink):
-        return sink
+        return sink  # type: ignore[return-value]
     raise GradscopeError(
         f"cannot log to a {type(sink).__name__}: it should be a SummaryWriter, a wandb run, mlflow, a Lightning logger, or a "
         "function of (scalars, train_step)"

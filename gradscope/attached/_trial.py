@@ -52,7 +52,7 @@ def default_loss(model: nn.Module, batch: Any) -> Tensor:
 
 
 @dataclass
-class Training:
+class TrainingSetup:
     """A training that can be begun again: what ``gradscope diagnose`` and ``try_remedies`` run.
 
     Attributes:
@@ -76,7 +76,7 @@ class Training:
     depth: Any = False
     device: torch.device | str = "cpu"
 
-    def to(self, device: torch.device | str) -> Training:
+    def to(self, device: torch.device | str) -> TrainingSetup:
         """Itself, with the model and from now on every batch on that device."""
         self.device = device
         self.model.to(device)
@@ -168,7 +168,7 @@ class Trials:
         return "\n".join(lines)
 
 
-def try_remedies(training: Training, diagnosis: Diagnosis, scope: Scope, *, count: int = 3, updates: int = 300) -> Trials:
+def try_remedies(training: TrainingSetup, diagnosis: Diagnosis, scope: Scope, *, count: int = 3, updates: int = 300) -> Trials:
     """Train as it is, and with each of the first remedies, from the same start on the same data; what changes?
 
     Args:
@@ -208,7 +208,7 @@ def try_remedies(training: Training, diagnosis: Diagnosis, scope: Scope, *, coun
     return Trials(diagnosis, scope, pd.DataFrame(rows), updates, caption)
 
 
-def _applicable(training: Training, diagnosis: Diagnosis, count: int) -> list[Remedy]:
+def _applicable(training: TrainingSetup, diagnosis: Diagnosis, count: int) -> list[Remedy]:
     """The first remedies, finding by finding, that change something and with which the model still runs."""
     found: list[Remedy] = []
     for finding in diagnosis.findings:
@@ -218,7 +218,7 @@ def _applicable(training: Training, diagnosis: Diagnosis, count: int) -> list[Re
     return found
 
 
-def _runs(training: Training, remedy: Remedy) -> bool:
+def _runs(training: TrainingSetup, remedy: Remedy) -> bool:
     plan = training.plan()
     if remedy.apply is None or not remedy.apply(plan):
         return False
@@ -268,24 +268,24 @@ def imported(spec: str, option: str) -> Any:
     return getattr(found, name)
 
 
-def training_of(made: Any, data: Any = None, loss: Loss | None = None) -> Training:
-    """What a factory gave as a ``Training``: one as it is, or (model, data), (model, data, loss), or a model with ``data``.
+def training_of(made: Any, data: Any = None, loss: Loss | None = None) -> TrainingSetup:
+    """What a factory gave as a ``TrainingSetup``: one as it is, or (model, data), (model, data, loss), or a model with ``data``.
 
     Raises:
         GradscopeError: for anything else, or without data.
     """
-    if isinstance(made, Training):
+    if isinstance(made, TrainingSetup):
         training = made
     elif isinstance(made, nn.Module):
         if data is None:
             raise GradscopeError("the factory gives a model alone: name its batches with --data package.module:name")
-        training = Training(made, data)
+        training = TrainingSetup(made, data)
     elif isinstance(made, Sequence) and len(made) in (2, 3) and isinstance(made[0], nn.Module):
-        training = Training(*made)
+        training = TrainingSetup(*made)
     else:
         raise GradscopeError(
             f"the factory gives a {type(made).__name__}; it should give a model, (model, data), (model, data, loss) or a "
-            "gradscope.Training"
+            "gradscope.TrainingSetup"
         )
     if data is not None:
         training.data = data

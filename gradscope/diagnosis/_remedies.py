@@ -117,13 +117,13 @@ def compared(entrant: str, against: str) -> Measured | None:
 
 def _swap(kind: type[nn.RNNBase]) -> Callable[[Plan], bool]:
     def apply(plan: Plan) -> bool:
-        found = [(name, m) for name, m in plan.modules(nn.RNN) if type(m) is not kind]
+        found: list[tuple[str, Any]] = [(name, m) for name, m in plan.modules(nn.RNN) if type(m) is not kind]
         for name, old in found:
-            weight = old._flat_weights[0]  # type: ignore[union-attr,index]
+            weight = old._flat_weights[0]
             new = kind(
                 old.input_size, old.hidden_size, old.num_layers, bias=old.bias, batch_first=old.batch_first,
                 dropout=old.dropout, bidirectional=old.bidirectional, dtype=weight.dtype, device=weight.device,
-            )  # type: ignore[arg-type,misc]  # fmt: skip
+            )  # fmt: skip
             plan.replace(name, new)
         return bool(found)
 
@@ -168,7 +168,7 @@ def _gate_bias(value: Callable[[int], Tensor] | float, *, also_input: bool = Fal
             for name, parameter, size in _blocks(module):
                 if "bias" not in name:
                     continue
-                own = value if isinstance(value, float) else value(size).to(parameter)
+                own = value(size).to(parameter) if callable(value) else value
                 whole = name.startswith("bias_ih")
                 parameter[size : 2 * size] = own if whole else 0.0
                 if also_input:
