@@ -25,6 +25,8 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/recording_cost.py
 	$(BIN)/python benchmarks/dynamics.py
 	$(BIN)/python benchmarks/referee.py
+	$(BIN)/python benchmarks/attaching.py
+	$(BIN)/python benchmarks/diagnosis.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,6 +1,6 @@
 """How often a diagnosis is right: planted illnesses and healthy models, over seeds that no threshold was set on.
 
-    python -m benchmarks.diagnosis [--seeds 10]
+    python benchmarks/diagnosis.py [--seeds 10]
 
 Sensitivity of a finding: the share of the models with that illness planted in which it is found. Specificity: the share of the
 healthy models in which it is not. The last row is of any finding at all. Seeds start at 100; thresholds were set looking at
@@ -10,14 +10,18 @@ seeds 0 and 1.
 from __future__ import annotations
 
 import argparse
+import sys
 import warnings
 from collections import Counter
+from pathlib import Path
 
 import torch
 
 from gradscope import registry
 from gradscope.tables import wilson
-from tests.findings.planted import HEALTHY, PLANTED
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from tests.findings.planted import HEALTHY, PLANTED  # noqa: E402
 
 
 def main() -> None:

@@ -9,8 +9,11 @@ In the order in which data flows:
     train       the BPTT / TBPTT loop of one trial       sweep     trials over an executor
     records     a run directory on disk                  tables    run directories -> DataFrames
     plots       DataFrames -> figures                    report    one self-contained HTML page
+    attached    the same probes on any torch model       findings  one illness of gradients per file
+    diagnosis   findings, ranked, and their remedies     conversion  torch's modules to our cells, and back
 
-The mathematics is at the top level too: ``gradscope.unroll``, ``gradscope.step_jacobians``, ``gradscope.adjoints``, ...
+On a model of your own: ``gradscope.attach(model)``. The mathematics is at the top level too: ``gradscope.unroll``,
+``gradscope.step_jacobians``, ``gradscope.adjoints``, ...
 """
 
 from __future__ import annotations
