@@ -21,7 +21,7 @@ from gradscope import registry
 from gradscope.tables import wilson
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from tests.findings.planted import HEALTHY, PLANTED  # noqa: E402
+from tests.findings.planted import HEALTHY, PLANTED
 
 
 def main() -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 from torch import nn
 
-from gradscope.attached._scope import Scope, attach, sink_of
+from gradscope.attached._attach import attach
+from gradscope.attached._scope import Scope
+from gradscope.attached._sinks import sink_of
 from gradscope.errors import GradscopeError
 
 

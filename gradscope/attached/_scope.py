@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+from torch import nn
 
-from gradscope.attached._depth import DepthWatch, containers
-from gradscope.attached._fused import FusedWatch
-from gradscope.attached._scans import ADAPTERS, ScanWatch
-from gradscope.attached._steps import Step, StepWatch
+from gradscope.attached._recording import Gradients, Recording
+from gradscope.attached._sinks import Sink, sink_of
 from gradscope.attached._watch import Watch
-from gradscope.cells import Cell, Stack
-from gradscope.dynamics import Adjoints
 from gradscope.errors import GradscopeError
 from gradscope.options import component
-from gradscope.registry import suggest
 from gradscope.tables import Tables
-from gradscope.trace import Trace
 
 if TYPE_CHECKING:
     from gradscope.diagnosis import Diagnosis
 
 #: probes whose work grows with the number of steps alone: what every recorded block measures unless told otherwise
-LIGHT = ("adjoint_norms", "input_gradients", "saturation")
+LIGHT: tuple[Any, ...] = ("adjoint_norms", "input_gradients", {"name": "saturation", "sequences": 4})
 #: what a report adds on the last recording
 FULL = (
     "jacobian_norms",
@@ -48,80 +39,6 @@ FULL = (
 _FORMS_NO_JACOBIAN = ("lag_contributions", "gates", "saturation", "adjoint_norms", "input_gradients")
 #: units of the state above which Jacobians of the full state are not formed unasked
 LARGE = 1100
-
-#: (scalars by name, train step): what a logger is given after each recording
-Sink = Callable[[dict[str, float], int], None]
-
-
-@dataclass
-class Recording:
-    """What one recorded block left.
-
-    Attributes:
-        train_step: number of the block among all that the scope went through, or the caller's own.
-        traces: name of the recurrence to its ``Trace``; every function of ``gradscope.dynamics`` takes one. Names are the
-            module's, then the layer and direction as torch has them: ``encoder.lstm.l1_reverse``.
-        notes: what the reader should know, such as a state that was cut off between two calls.
-        carried: names of the traces that begin in a state which came, detached, from an earlier step.
-        gradients: parameter to (number of elements, gradient norm after backward, norm at the optimiser's step); the last is
-            NaN where no optimiser stepped within the block.
-        updates: parameter to ||change|| / ||value|| of the optimiser's step within the block.
-        nonfinite: recurrence to the first step whose state is not finite.
-        modules: recurrence to the module that it is part of.
-        places: recurrence to that module's name.
-    """
-
-    train_step: int
-    traces: dict[str, Trace] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    carried: set[str] = field(default_factory=set)
-    gradients: dict[str, tuple[int, float, float]] = field(default_factory=dict)
-    updates: dict[str, float] = field(default_factory=dict)
-    nonfinite: dict[str, int] = field(default_factory=dict)
-    modules: dict[str, nn.Module] = field(default_factory=dict, repr=False)
-    places: dict[str, str] = field(default_factory=dict)
-
-    def trace(self, name: str) -> Trace:
-        """The trace of one recurrence.
-
-        Raises:
-            GradscopeError: for a name that was not recorded; the message lists those that were.
-        """
-        if name not in self.traces:
-            raise GradscopeError(f"nothing was recorded as {name!r}; {suggest(name, list(self.traces))}")
-        return self.traces[name]
-
-    def stack(self, name: str) -> Trace:
-        """All layers of a module as one recurrence, whose state is all layers' states: d(every layer)/d(every layer).
-
-        For a unidirectional module without dropout between its layers, or sequences of several lengths.
-
-        Raises:
-            GradscopeError: if there is no such module.
-        """
-        layers = [trace for key, trace in self.traces.items() if key.rpartition(".")[0] == name or key == name]
-        cells = [trace.cell for trace in layers]
-        whole = cells and all(above.input_size == below.hidden_size for below, above in pairwise(cells))
-        same = whole and all(
-            torch.equal(above.inputs, below.cell.hidden(below.states[1:])) for below, above in pairwise(layers)
-        )
-        if not same:
-            raise GradscopeError(
-                f"{name!r} is not one recurrence of stacked layers (bidirectional, with dropout between layers, with sequences "
-                f"of several lengths, or unknown); its parts are there: {', '.join(self.traces)}"
-            )
-        states = torch.cat([trace.states.detach() for trace in layers], dim=-1).requires_grad_()
-        if any(trace.immediate is None for trace in layers):
-            return Trace(Stack(cells), layers[0].inputs, states)
-        values = [trace.immediate.values().to(states.dtype) for trace in layers]
-        for index, above in enumerate(layers[1:]):  # what came down from the layer above is a path within the stack
-            from_above = above.cache["adjoints"].by_input.values().to(states.dtype)
-            part = layers[index].cell.hidden(values[index])[1:]
-            part -= from_above
-            part[part.abs() <= 32 * torch.finfo(part.dtype).eps * from_above.abs()] = 0
-        immediate = torch.cat(values, dim=-1)
-        scale = torch.zeros(immediate.shape[:2], dtype=torch.float64, device=immediate.device)
-        return Trace(Stack(cells), layers[0].inputs, states, immediate=Adjoints(immediate, scale))
 
 
 class Scope:
@@ -176,7 +93,7 @@ class Scope:
         recording = Recording(self.train_step if train_step is None else train_step)
         self.train_step += 1
         watches = {place: make() for place, (_, make) in self._makers.items()}
-        hooks, gradients = ExitStack(), _Gradients(self.model)
+        hooks, gradients = ExitStack(), Gradients(self.model)
         self._inside = True
         self.last = None  # what it holds makes room
         try:
@@ -206,7 +123,7 @@ class Scope:
         with self.record(probes=probes) as recording:
             yield recording
 
-    def _finish(self, recording: Recording, watches: dict[str, Watch], gradients: _Gradients, probes: list[Any]) -> None:
+    def _finish(self, recording: Recording, watches: dict[str, Watch], gradients: Gradients, probes: list[Any]) -> None:
         for place, watch in watches.items():
             found = watch.harvest()
             recording.traces |= found.traces
@@ -379,202 +296,5 @@ class Scope:
         return examine(self._recorded(), history, self.model)
 
 
-class _Gradients:
-    """The parameters' gradient norms: after backward, and when an optimiser steps; and how far it steps."""
-
-    def __init__(self, model: nn.Module):
-        self.named = {name: p for name, p in model.named_parameters() if p.requires_grad}
-        self.of = {id(p): name for name, p in self.named.items()}
-        self.before: dict[str, Tensor] = {}
-        self.after: dict[str, Tensor] = {}
-        self.values: dict[str, Tensor] = {}
-        self.changes: dict[str, Tensor] = {}
-
-    def install(self, hooks: ExitStack) -> None:
-        for name, parameter in self.named.items():
-            if parameter.is_leaf:
-                handle = parameter.register_post_accumulate_grad_hook(lambda p, name=name: self._arrived(name, p))
-                hooks.callback(handle.remove)
-        hooks.callback(register_optimizer_step_pre_hook(self._stepping).remove)
-        hooks.callback(register_optimizer_step_post_hook(self._stepped).remove)
-
-    def _arrived(self, name: str, parameter: Tensor) -> None:
-        assert parameter.grad is not None
-        self.before[name] = _norm(parameter.grad)
-
-    def _mine(self, optimizer: Any) -> dict[str, Tensor]:
-        parameters = (p for group in optimizer.param_groups for p in group["params"])
-        return {self.of[id(p)]: p for p in parameters if id(p) in self.of}
-
-    def _stepping(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        for name, parameter in self._mine(optimizer).items():
-            if parameter.grad is not None and name not in self.after:
-                self.after[name] = _norm(parameter.grad)
-                self.values[name] = parameter.detach().clone()
-
-    def _stepped(self, optimizer: Any, args: Any, kwargs: Any) -> None:
-        for name, parameter in self._mine(optimizer).items():
-            if (value := self.values.pop(name, None)) is not None:
-                size = _norm(value)
-                self.changes[name] = torch.where(size > 0, _norm(parameter.detach() - value) / size, torch.zeros_like(size))
-
-    def norms(self) -> dict[str, tuple[int, float, float]]:
-        nan = float("nan")
-        return {
-            name: (self.named[name].numel(), float(value), float(self.after[name]) if name in self.after else nan)
-            for name, value in self.before.items()
-        }
-
-    def ratios(self) -> dict[str, float]:
-        return {name: float(value) for name, value in self.changes.items()}
-
-
-def _norm(x: Tensor) -> Tensor:
-    x = x.detach()
-    return torch.linalg.vector_norm(x.coalesce().values() if x.is_sparse else x)
-
-
 def _probes(given: Sequence[Any]) -> list[Any]:
     return [component("probe", each) for each in given]
-
-
-def sink_of(sink: Any) -> Sink:
-    """A logger as a function of (scalars, train_step), told by the methods it has.
-
-    Raises:
-        GradscopeError: for something that no scalars can be given to.
-    """
-    if hasattr(sink, "add_scalar"):  # TensorBoard's SummaryWriter
-
-        def write(scalars: dict[str, float], step: int) -> None:
-            for name, value in scalars.items():
-                sink.add_scalar(f"gradscope/{name}", value, step)
-
-        return write
-
-    def prefixed(scalars: dict[str, float]) -> dict[str, float]:
-        return {f"gradscope/{name}": value for name, value in scalars.items()}
-
-    if hasattr(sink, "log_metrics"):  # Lightning's loggers (metrics, step); mlflow (metrics, step=)
-        return lambda scalars, step: sink.log_metrics(prefixed(scalars), step=step)
-    if hasattr(sink, "log"):  # a Weights & Biases run; its own step counter is left alone
-        return lambda scalars, step: sink.log({**prefixed(scalars), "gradscope/train_step": step})
-    if callable(sink):
-        return sink  # type: ignore[return-value]
-    raise GradscopeError(
-        f"cannot log to a {type(sink).__name__}: it should be a SummaryWriter, a wandb run, mlflow, a Lightning logger, or a "
-        "function of (scalars, train_step)"
-    )
-
-
-def attach(
-    model: nn.Module,
-    *,
-    steps: Sequence[str] | Mapping[str, Step] = (),
-    depth: str | Sequence[str] | bool = False,
-    sequences: int | None = None,
-    probes: Sequence[Any] = LIGHT,
-) -> Scope:
-    """Find the recurrences of any model, to be recorded while it trains as it is.
-
-        scope = gradscope.attach(model)
-        with scope.record():
-            loss = criterion(model(x), y)
-            loss.backward()
-        scope.diagnose()
-
-    Found without being told: torch.nn.RNN, LSTM, GRU (any layers, directions, projection, dropout, batch_first, packed), and
-    torch's *Cell modules and gradscope's cells called in a loop; of transformers' models Mamba, RWKV and xLSTM.
-
-    Args:
-        model: any module; it may be the recurrence itself.
-        steps: names of modules whose call is one step (x, s) -> s; a mapping to ``Step`` says how to read other calls.
-        depth: look along depth too, d x_L / d x_l: the name (or names) of a container of blocks called one after another; True
-            takes every Sequential or ModuleList of blocks of one class.
-        sequences: of torch.nn.RNN, LSTM and GRU take the first so many sequences of the batch alone (packed: the longest), at
-            a cost as much smaller; None is all, and only then do contributions add up to the parameters' own gradients.
-        probes: what each recording measures: names, or mappings with options (``gradscope list probe``). The default's cost
-            grows with the number of steps alone.
-
-    Returns:
-        A ``Scope``. The model is untouched.
-
-    Raises:
-        GradscopeError: for a compiled or scripted model, a name that it does not have, or a model without a recurrence.
-    """
-    _refuse(model)
-    if sequences is not None and sequences < 1:
-        raise GradscopeError(f"sequences should be at least 1, or None for all, got {sequences}")
-    named = dict(model.named_modules())
-    makers: dict[str, tuple[str, Callable[[], Watch]]] = {}
-    unattached: list[str] = []
-    told = dict(steps) if isinstance(steps, Mapping) else dict.fromkeys([steps] if isinstance(steps, str) else steps)
-    for name, step in told.items():
-        module = _module(named, name, "steps")
-        chosen = step or Step()
-        makers[name] = (f"{type(module).__name__}, step by step", lambda n=name, m=module, s=chosen: StepWatch(n, m, s))
-    inside: list[str] = list(told)
-    for name, module in named.items():
-        if any(name == outer or name.startswith(f"{outer}.") or not outer for outer in inside):
-            continue
-        if problem := _problem(module):
-            unattached.append(f"{name or type(module).__name__}: {problem}")
-        elif isinstance(module, nn.RNNBase):
-            makers[name] = (type(module).__name__, lambda n=name, m=module: FusedWatch(n, m, sequences))
-        elif known := next((adapter for adapter in ADAPTERS if adapter.knows(module)), None):
-            makers[name] = (
-                f"{type(module).__name__}, a diagonal scan", lambda n=name, m=module, a=known: ScanWatch(n, m, a, sequences),
-            )  # fmt: skip
-        elif isinstance(module, nn.RNNCellBase | Cell):
-            makers[name] = (f"{type(module).__name__}, step by step", lambda n=name, m=module: StepWatch(n, m, None))
-            inside.append(name)
-    if depth:
-        names = [depth] if isinstance(depth, str) else [] if depth is True else list(depth)
-        stacks = containers(model) if depth is True else [(name, _module(named, name, "depth")) for name in names]
-        for name, module in stacks:
-            makers[f"{name}.depth".strip(".")] = ("depth", lambda n=name, m=module: DepthWatch(n, m))
-    if not makers:
-        raise GradscopeError(_nothing(model, unattached, depth))
-    return Scope(model, makers, unattached, _probes(probes))
-
-
-def _refuse(model: Any) -> None:
-    if not isinstance(model, nn.Module):
-        raise GradscopeError(f"attach() takes a torch.nn.Module, got {type(model).__name__}")
-    if hasattr(model, "_orig_mod"):
-        raise GradscopeError(
-            "this model is compiled: its graph does not show the modules inside. Attach to the module before torch.compile "
-            "(model._orig_mod) and run that within the recorded block; its weights are the same"
-        )
-    if isinstance(model, torch.jit.ScriptModule):
-        raise GradscopeError(
-            "this model is a torch.jit module: what it computes cannot be seen from Python. Attach to the nn.Module that it "
-            "was scripted or traced from"
-        )
-
-
-def _problem(module: nn.Module) -> str:
-    """Why a module that looks like a recurrence cannot be attached; empty if it can, or is none."""
-    if isinstance(module, torch.jit.ScriptModule):
-        return "a torch.jit module, which Python cannot see into; use the nn.Module that it was made from"
-    if hasattr(module, "_orig_mod"):
-        return "compiled; record with the module before torch.compile"
-    if isinstance(module, nn.RNNBase) and type(module).forward not in (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward):
-        return f"{type(module).__name__} has a forward of its own; name it in steps=, or attach to the module that it wraps"
-    return ""
-
-
-def _module(named: dict[str, nn.Module], name: str, option: str) -> nn.Module:
-    if name not in named:
-        raise GradscopeError(f"{option}: the model has no module {name!r}; {suggest(name, [n for n in named if n])}")
-    return named[name]
-
-
-def _nothing(model: nn.Module, unattached: list[str], depth: Any) -> str:
-    names = ", ".join(f"{name} ({type(m).__name__})" for name, m in list(model.named_modules())[1:13]) or "no submodules"
-    text = (
-        f"no recurrence was found in {type(model).__name__}: no torch RNN, LSTM, GRU, *Cell or gradscope cell. "
-        "Name the modules whose call is one step with steps=[...], or look along depth with depth=True or a container's "
-        f"name. It has: {names}"
-    )
-    return text + ("".join(f"; {reason}" for reason in unattached))

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from gradscope.attached._scope import Scope, attach
+from gradscope.attached._attach import attach
+from gradscope.attached._scope import Scope
 from gradscope.diagnosis import Diagnosis, Plan, Remedy
 from gradscope.errors import GradscopeError
 from gradscope.registry import suggest
@@ -269,7 +270,7 @@ def imported(spec: str, option: str) -> Any:
 
 
 def training_of(made: Any, data: Any = None, loss: Loss | None = None) -> TrainingSetup:
-    """What a factory gave as a ``TrainingSetup``: one as it is, or (model, data), (model, data, loss), or a model with ``data``.
+    """What a factory gave as a ``TrainingSetup``: one as it is, (model, data), (model, data, loss), or a model with ``data``.
 
     Raises:
         GradscopeError: for anything else, or without data.
