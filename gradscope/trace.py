@@ -63,6 +63,10 @@ class Trace:
     text: tuple[tuple[str, ...], ...] | None = None
     cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        steps, batch, size = self.states.shape
+        return f"Trace({type(self.cell).__name__}, {steps - 1} steps, {batch} sequences, a state of {size})"
+
     @property
     def time(self) -> int:
         """Number of steps."""
@@ -73,6 +77,10 @@ class Trace:
         if key not in self.cache:
             self.cache[key] = make()
         return self.cache[key]
+
+    def running(self) -> Tensor | None:
+        """Which states of each sequence are its own, ``(time + 1, batch)``, where short ones are held at their beginning."""
+        return self.cell.running(self.inputs) if hasattr(self.cell, "running") else None
 
     def first(self, sequences: int) -> Trace:
         """The trace of the batch's first sequences, without losses; the same object each time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from gradscope.attached._watch import Harvest, Received, Watch, copied, hook, versions, without_rounding
+from gradscope.attached._watch import Harvest, Received, Watch, bare_copy, copied, hook, versions, without_rounding
 from gradscope.cells import Cell
 from gradscope.cells._linearisation import Linearisation
 from gradscope.dynamics import Adjoints
@@ -39,6 +38,8 @@ class DepthCell(Cell):
 
     Samples of a batch must not meet within a block (no batch statistics).
     """
+
+    along_depth = True
 
     def __init__(self, passes: list[_Pass], shape: torch.Size, *, stochastic: bool):
         super().__init__(1, shape.numel())
@@ -140,17 +141,24 @@ class DepthWatch(Watch):
     def __init__(self, name: str, module: nn.Module):
         super().__init__(name, module)
         self.blocks = list(module.children())
-        self.copies = dict(zip(self.blocks, copy.deepcopy(self.blocks), strict=True))  # as they are before any update
+        self.copies = dict(
+            zip(self.blocks, [bare_copy(block) for block in self.blocks], strict=True)
+        )  # as they are before any update
         self.stamps = {block: versions(block) for block in self.blocks}
         self.passes: list[_Pass] = []
         self.first: Received | None = None
+        self._entering: Any = None
         self._hooks = ExitStack()
 
     def install(self, hooks: ExitStack) -> None:
         """What enters and leaves every block is kept."""
         self._hooks = hooks
         for block in self.blocks:
-            hook(hooks, block, self._after)
+            hook(hooks, block, self._after, self._before)
+
+    def _before(self, block: nn.Module, args: Any, kwargs: Any) -> None:
+        values = [*args, *kwargs.values()]
+        self._entering = copied(values[0]) if values and isinstance(values[0], Tensor) else None
 
     def _after(self, block: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         values = [*args, *kwargs.values()]
@@ -172,7 +180,7 @@ class DepthWatch(Watch):
         rest = {name: value for name, value in kwargs.items() if args or value is not values[0]}
         self.passes.append(
             _Pass(
-                self.copies[block], copied(values[0]), copied(after), args[1:], rest, id(values[0]), after,
+                self.copies[block], self._entering, copied(after), args[1:], rest, id(values[0]), after,
                 Received(after, self._hooks),
             )
         )  # fmt: skip

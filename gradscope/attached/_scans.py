@@ -8,7 +8,6 @@ the recurrence and is left out.
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from collections.abc import Collection
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from gradscope.attached._watch import Harvest, Received, Watch, copied, hook, versions
+from gradscope.attached._watch import Harvest, Received, Watch, bare_copy, copied, hook, versions
 from gradscope.cells import Cell
 from gradscope.cells._linearisation import Linearisation
 from gradscope.dynamics import Adjoints
@@ -236,7 +235,7 @@ class ScanWatch(Watch):
 
     def __init__(self, name: str, module: nn.Module, adapter: type[Adapter], sequences: int | None = None):
         super().__init__(name, module)
-        self.adapter, self.stamp, self.sequences = adapter(copy.deepcopy(module)), versions(module), sequences
+        self.adapter, self.stamp, self.sequences = adapter(bare_copy(module)), versions(module), sequences
         self.calls: list[_Call] = []
         self.unread = 0
         self._hooks = ExitStack()

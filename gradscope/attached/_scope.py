@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LIGHT: tuple[Any, ...] = ("adjoint_norms", "input_gradients", {"name": "saturation", "sequences": 4})
 #: what a report adds on the last recording
 FULL = (
+    "traced_back",
     "jacobian_norms",
     "memory_horizon",
     "spectra",
@@ -36,7 +37,7 @@ FULL = (
     "singular_values",
 )
 #: of these, what forms no Jacobian
-_FORMS_NO_JACOBIAN = ("lag_contributions", "gates", "saturation", "adjoint_norms", "input_gradients")
+_FORMS_NO_JACOBIAN = ("traced_back", "lag_contributions", "gates", "saturation", "adjoint_norms", "input_gradients")
 #: units of the state above which Jacobians of the full state are not formed unasked
 LARGE = 1100
 
@@ -114,8 +115,8 @@ class Scope:
         Raises:
             GradscopeError: for steps below 1, or as ``record``.
         """
-        if steps < 1:
-            raise GradscopeError(f"every({steps}): should be at least 1, the number of blocks from one recording to the next")
+        if not isinstance(steps, int) or steps < 1:
+            raise GradscopeError(f"every({steps!r}): should be at least 1, the number of blocks from one recording to the next")
         if self.train_step % steps:
             self.train_step += 1
             yield None
@@ -140,6 +141,7 @@ class Scope:
             states = trace.states.detach()
             if not bool(states.sum().isfinite()) and not bool((finite := states.isfinite().flatten(1).all(1)).all()):
                 recording.nonfinite[name] = int((~finite).nonzero()[0])
+        recording.notes += _remarks(recording)
         self.last = recording
         self._names += [name for name in recording.traces if name not in self._names]
         if recording.gradients:
@@ -298,3 +300,18 @@ class Scope:
 
 def _probes(given: Sequence[Any]) -> list[Any]:
     return [component("probe", each) for each in given]
+
+
+def _remarks(recording: Recording) -> list[str]:
+    """What a reader of any recording should know."""
+    found = []
+    if all(trace.immediate is None for trace in recording.traces.values()):
+        found.append(
+            "no gradient arrived in the recorded block, so that there are no adjoints: is loss.backward() inside it, and does "
+            "any parameter require a gradient?"
+        )
+    if all(trace.time < 2 for trace in recording.traces.values()):
+        found.append("every recurrence took a single step: there is no way back to look along")
+    if (chains := sum(" (" in name for name in recording.traces)) > 1:
+        found.append(f"a number behind a name, such as (2), is one of {chains} stretches whose states are not connected")
+    return found

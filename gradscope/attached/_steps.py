@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,7 +12,18 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from torch.utils import _pytree as pytree
 
-from gradscope.attached._watch import Harvest, Received, Watch, copied, hook, versions, without_rounding
+from gradscope.attached._watch import (
+    Harvest,
+    Received,
+    Watch,
+    bare_copy,
+    copied,
+    full_precision,
+    hook,
+    several_passes,
+    versions,
+    without_rounding,
+)
 from gradscope.cells import Cell
 from gradscope.conversion import convert
 from gradscope.dynamics import Adjoints
@@ -22,7 +32,12 @@ from gradscope.trace import Trace
 
 
 def _read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
-    values = [*args, *kwargs.values()]
+    rest, values = dict(kwargs), list(args)
+    for place, names in enumerate((("input", "x", "inputs"), ("hx", "s", "state", "h", "hidden"))):
+        named = [rest.pop(name) for name in names if name in rest]
+        if len(values) <= place and named:
+            values.append(named[0])
+    values += rest.values()
     return values[0], values[1] if len(values) > 1 else None
 
 
@@ -120,6 +135,7 @@ class _Call:
     storage: frozenset[int]
     given_storage: frozenset[int]
     needs_grad: bool
+    linked: bool  # whether the state that came in has a gradient to pass on
 
 
 class StepWatch(Watch):
@@ -129,8 +145,9 @@ class StepWatch(Watch):
         super().__init__(name, module)
         self.own_step = step
         self.step = step or Step()
+        self.copy: Any = None
         try:
-            self.copy = copy.deepcopy(module)
+            bare_copy(module)
         except Exception as error:
             raise GradscopeError(
                 f"{self.label()!r} cannot be copied ({error}); a step is run again on a copy of its module, so make it one "
@@ -158,11 +175,14 @@ class StepWatch(Watch):
             raise GradscopeError(
                 f"{self.label()!r}: the state goes in as {[tuple(v.shape) for v in given]} and comes out as "
                 f"{[tuple(v.shape) for v in made]}; if the call returns more than the state, say which part it is, such as "
-                "gradscope.Step(state=lambda output: output[1])"
+                "gradscope.Step(state=lambda output: output[1]); if the state is not its second argument, say how to read and "
+                "repeat a call with Step(read=..., call=...)"
             )
         single = x.dim() == 1 and isinstance(module, nn.RNNCellBase)
         rows = [leaf.unsqueeze(0) if single else leaf for leaf in made]
         self._nest = pytree.tree_unflatten(rows, pytree.tree_structure(after))
+        if self.copy is None:  # with the weights that the first call has
+            self.copy = full_precision(bare_copy(module))
         self.calls.append(
             _Call(
                 x=copied(x.unsqueeze(0) if single else x),
@@ -176,18 +196,19 @@ class StepWatch(Watch):
                 storage=frozenset(leaf.data_ptr() for leaf in made),
                 given_storage=frozenset(leaf.data_ptr() for leaf in given),
                 needs_grad=any(leaf.requires_grad for leaf in made),
+                linked=any(leaf.grad_fn is not None for leaf in given),
             )
         )
         return output
 
     def _seen_from_outside(self, output: Any) -> Any:
-        """The output with views in the place of its state's tensors.
+        """The output with copies in the place of its state's tensors.
 
-        A module may use one of them to make another, as an LSTM makes h of c: what arrives at a view is what comes from
-        outside alone. A view is no new number, and since autograd adds up what arrives in the order of creation, latest first,
-        no sum is taken in another order: the training keeps every bit.
+        A module may use one of them to make another, as an LSTM makes h of c: what arrives at a copy is what comes from
+        outside alone. Its numbers are the same, and since autograd adds up what arrives in the order of creation, latest
+        first, no sum is taken in another order: the training keeps every bit.
         """
-        views = {id(leaf): leaf.view_as(leaf) for leaf in _leaves(self.step.state(output)) if leaf.requires_grad}
+        views = {id(leaf): leaf.clone() for leaf in _leaves(self.step.state(output)) if leaf.requires_grad}
         seen = pytree.tree_map(lambda leaf: views.get(id(leaf), leaf), output)
         if len(views) and not {id(view) for view in views.values()} <= {id(leaf) for leaf in _leaves(self.step.state(seen))}:
             raise GradscopeError(
@@ -197,12 +218,12 @@ class StepWatch(Watch):
 
     def harvest(self) -> Harvest:
         """A trace for every unbroken chain of calls."""
-        harvest = Harvest()
+        harvest = Harvest(notes=several_passes(self.label(), [r for call in self.calls for r in call.received]))
         chains = self._chains(harvest)
         for index, chain in enumerate(chains):
             name = self.label() + (f" ({index + 1})" if len(chains) > 1 else "")
             harvest.traces[name] = self._trace(chain)
-            if chain[0].before is not None and bool(chain[0].before.ne(0).any()):
+            if chain[0].before is not None and not chain[0].linked and bool(chain[0].before.ne(0).any()):
                 harvest.carried.add(name)
         return harvest
 
@@ -215,26 +236,27 @@ class StepWatch(Watch):
         chains: list[list[_Call]] = []
         changed = detached = 0
         for call in self.calls:
-            before = chains[-1][-1] if chains else None
-            if before is not None and call.given == before.made and call.x.shape == before.x.shape:
-                chains[-1].append(call)
+            own = next((c for c in chains if call.given and call.given == c[-1].made and call.x.shape == c[-1].x.shape), None)
+            if own is not None:
+                own.append(call)
                 continue
-            if before is not None and call.given:
-                same = [a[0] for a in call.given] == [b[0] for b in before.made]
-                if same:
+            if chains and call.given:
+                given = [identity for identity, _ in call.given]
+                if any(given == [identity for identity, _ in c[-1].made] and call.given != c[-1].made for c in chains):
                     raise GradscopeError(
                         f"the state of {self.label()!r} was changed in place between two calls; make a new tensor of it (such "
                         "as h = h * mask) or let the step do it, so that it can be seen"
                     )
-                if call.given_storage & before.storage:
-                    detached += 1
-                elif call.needs_grad and any(leaf.grad_fn is not None for leaf in call.kept[0]):
+                if call.needs_grad and call.linked:
                     changed += 1
+                elif any(call.given_storage & c[-1].storage for c in chains):
+                    detached += 1
             chains.append([call])
         if changed:
             harvest.notes.append(
                 f"{self.label()}: {changed} time{'s' * (changed > 1)} the state that came in was not the one that had gone out "
-                "but made of it: those steps stand apart. To see one chain, attach to a module whose call includes the change"
+                "but made of it: those steps stand apart, and how a gradient goes from one to the next is not seen. Put the "
+                "change into a module whose call is the whole step, and name it in steps="
             )
         if detached:
             harvest.notes.append(
@@ -246,14 +268,22 @@ class StepWatch(Watch):
     def _trace(self, chain: list[_Call]) -> Trace:
         first = chain[0]
         cell = self._cell(first)
-        dtype = first.after.dtype
+        dtype = torch.promote_types(first.after.dtype, torch.float32)
         inputs = torch.stack([call.x.flatten(1) if call.x.dim() > 1 else call.x[:, None] for call in chain]).to(dtype)
         start = torch.zeros_like(first.after) if first.before is None else first.before
-        states = torch.stack([start, *(call.after for call in chain)])
-        with torch.no_grad():
-            again = cell(inputs, states[:-1])
-        difference = (again - states[1:]).abs()
-        if not float(difference.max()) <= 1e4 * torch.finfo(dtype).eps * max(1.0, float(states.abs().max())):
+        states = torch.stack([start, *(call.after for call in chain)]).to(dtype)
+        try:
+            with torch.no_grad():
+                again = cell(inputs, states[:-1])
+        except GradscopeError:
+            raise
+        except Exception as error:
+            raise GradscopeError(
+                f"{self.label()!r} cannot be called again as (x, s) -> s: {type(error).__name__}: {error}. Is it a step? If it "
+                "is called otherwise, say how with gradscope.Step(read=..., call=..., state=...)"
+            ) from error
+        difference = (again - states[1:]).abs().nan_to_num(0.0 if not bool(states.sum().isfinite()) else float("inf"))
+        if not float(difference.max()) <= 1e4 * torch.finfo(first.after.dtype).eps * max(1.0, float(states.abs().max())):
             step = int(difference.flatten(1).amax(1).argmax()) + 1
             raise GradscopeError(
                 f"{self.label()!r}: step {step}, taken again, gives another state (by {float(difference.max()):.2g}): it is "
@@ -264,7 +294,7 @@ class StepWatch(Watch):
         return self._with_immediate(trace, chain)
 
     def _cell(self, call: _Call) -> Cell:
-        if self.own_step is None and isinstance(self.copy, nn.RNNCellBase):
+        if self.own_step is None and type(self.copy) in (nn.RNNCell, nn.LSTMCell, nn.GRUCell):
             return convert(self.copy)
         if self.own_step is None and isinstance(self.copy, Cell):
             return self.copy

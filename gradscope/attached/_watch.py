@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from gradscope.trace import Trace
+
+_M = TypeVar("_M", bound=nn.Module)
 
 
 @dataclass
@@ -54,11 +57,15 @@ class Received:
 
     def __init__(self, tensor: Tensor, hooks: ExitStack):
         self.value: Tensor | None = None
+        self.passes = 0
         if tensor.requires_grad:
             handle = tensor.register_hook(self._add)
             hooks.callback(handle.remove)
 
-    def _add(self, gradient: Tensor) -> None:
+    def _add(self, gradient: Tensor | None) -> None:
+        if gradient is None:  # one output of an operation that gives several, and not the one that the loss hears
+            return
+        self.passes += 1
         # a copy: autograd may go on adding to the tensor that it hands out
         self.value = gradient.detach().clone() if self.value is None else self.value + gradient.detach()
 
@@ -70,9 +77,29 @@ def hook(hooks: ExitStack, module: nn.Module, after: Callable[..., None], before
     hooks.callback(module.register_forward_hook(after, with_kwargs=True).remove)
 
 
+def bare_copy(module: _M) -> _M:
+    """A copy without the hooks that are on it, so that running it again runs nobody else's code."""
+    names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    hooks = [getattr(each, name) for each in module.modules() for name in names]
+    return copy.deepcopy(module, {id(each): type(each)() for each in hooks})
+
+
+def several_passes(label: str, received: Iterable[Received]) -> list[str]:
+    """A note where gradients of more than one backward pass were added up."""
+    most = max((each.passes for each in received), default=0)
+    if most < 2:
+        return []
+    return [f"{label}: gradients of {most} backward passes arrived and were added up, those of torch.autograd.grad among them"]
+
+
 def copied(tensor: Tensor) -> Tensor:
     """Its values as they are now, whatever is done to it in place later."""
     return tensor.detach().clone()
+
+
+def full_precision(module: _M) -> _M:
+    """In float32 at least: what a half-precision module does is looked at in numbers that hold a gradient."""
+    return module.float() if next(module.parameters()).dtype in (torch.float16, torch.bfloat16) else module
 
 
 def without_rounding(gradient: Tensor, whole: Tensor) -> Tensor:

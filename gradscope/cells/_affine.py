@@ -147,15 +147,15 @@ class AffineCell(GatedCell):
         inputs: Float[Tensor, "time batch input"],
         state: Float[Tensor, "batch state"],
         hidden: Float[Tensor, "time batch hidden"] | None = None,
-    ) -> tuple[Float[Tensor, "time+1 batch state"], Linearisation, float]:
+    ) -> tuple[Float[Tensor, "time+1 batch state"], Linearisation, Float[Tensor, " time"]]:
         """All states and the linearisation of their steps from one pass; along known h_1 ... h_T where they are given.
 
         Then no error builds up in h, whatever the cell's dynamics: only what else the state holds is run.
 
         Returns:
-            states, linearisation, and the greatest departure of a step from the h_t that it should give.
+            states, linearisation, and by how much each step departs from the h_t that it should give, 0 where none is known.
         """
-        size, departure = self.hidden_size, 0.0
+        size, departure = self.hidden_size, inputs.new_zeros(len(inputs))
         if hidden is None:
             states, u_x, u_h = self._forward_scan(inputs, state, self.recurrent_weight())
         else:
@@ -171,7 +171,7 @@ class AffineCell(GatedCell):
                 own = self.combine(u_x[t], None if u_h is None else u_h[t], whole[-1])
                 departures.append(torch.linalg.vector_norm(own[:, :size] - h, ord=torch.inf))
                 whole.append(torch.cat((h, own[:, size:]), dim=-1) if len(self.state_blocks) > 1 else h)
-            states, departure = torch.stack(whole), float(torch.stack(departures).max())
+            states, departure = torch.stack(whole), torch.stack(departures)
         return states, AffineLinearisation(self, inputs, states[:-1], states[1:], u_x, u_h), departure
 
     def outputs(

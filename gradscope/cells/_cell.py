@@ -33,6 +33,8 @@ class Cell(nn.Module, ABC):
 
     #: names of the parts of the state, each of hidden_size
     state_blocks: ClassVar[tuple[str, ...]] = ("h",)
+    #: whether its steps are layers and not time
+    along_depth: ClassVar[bool] = False
 
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__()

@@ -38,6 +38,11 @@ class Held(Cell):
         """The cell's."""
         return self.cell.hidden(s)
 
+    def running(self, inputs: Float[Tensor, "time batch input"]) -> Tensor:
+        """The states from which a sequence runs on, its initial one first: (time + 1, batch)."""
+        taken = inputs[..., -1] > 0
+        return torch.cat((taken, torch.ones_like(taken[:1])))
+
     def reset_parameters(self, generator: Generator | None = None) -> None:
         """The cell's."""
         self.cell.reset_parameters(generator)

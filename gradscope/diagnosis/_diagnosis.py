@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _EXPLAINS = {
     "detached_steps": ("truncated_early", "cut_off", "unheard_inputs"),
     "reverse_read_early": ("unheard_inputs", "vanishing"),
     "exploding": ("transient_growth",),
+    "cut_off": ("vanishing", "exploding", "transient_growth"),
     "frozen_state": ("input_gates_shut", "collapsed_states"),
     "read_after_padding": ("unheard_inputs",),
 }
@@ -35,11 +37,16 @@ class Diagnosis:
         findings: ranked by severity times confidence.
         kinds: recurrence to the kind of its cell.
         looked_at: names of the findings that were looked for.
+        notes: what the reader should know of the recording.
     """
 
     findings: tuple[Found, ...]
     kinds: dict[str, str]
     looked_at: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.findings)
 
     def __bool__(self) -> bool:
         return bool(self.findings)
@@ -93,7 +100,8 @@ class Diagnosis:
     def __str__(self) -> str:
         if not self.findings:
             places = ", ".join(self.kinds) or "nothing"
-            return f"Nothing found: {len(self.looked_at)} kinds of illness were looked for in {places}."
+            text = f"Nothing found: {len(self.looked_at)} kinds of illness were looked for in {places}."
+            return "\n".join([textwrap.fill(text, 100), *self._noted()])
         lines, said = [], {}
         for rank, found in enumerate(self.findings, 1):
             head = f"{rank}. {found.finding.replace('_', ' ')} at {found.where}"
@@ -102,7 +110,7 @@ class Diagnosis:
             lines.append(textwrap.fill(text, 100, initial_indent="   ", subsequent_indent="   "))
             own = self.remedies(found)[:3]
             key = tuple(remedy.name for remedy in own)
-            if key in said:
+            if own and key in said:
                 lines.append(f"   - remedies: as for {said[key]}")
                 continue
             said[key] = rank
@@ -110,7 +118,10 @@ class Diagnosis:
                 measured = remedy.measured(self.kinds.get(found.where, "RNN"))
                 text = f"- {remedy.what}" + (f" (gradscope's experiments: {measured})" if measured else "")
                 lines.append(textwrap.fill(text, 100, initial_indent="   ", subsequent_indent="     "))
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._noted()])
+
+    def _noted(self) -> list[str]:
+        return [textwrap.fill(f"note: {note}", 100, subsequent_indent="      ") for note in self.notes]
 
 
 def _rank(remedy: Remedy, kind: str) -> tuple[int, float]:
@@ -138,9 +149,27 @@ def examine(recording: Any, history: Mapping[int, tuple[float, float]], model: n
         for f in found
         if not any(f.finding in others and (by, f.where.split(" (")[0]) in said for by, others in _EXPLAINS.items())
     ]
-    ranked = sorted(kept, key=lambda f: -f.severity * f.confidence)
+    ranked = _gathered(sorted(kept, key=lambda f: -f.severity * f.confidence))
     kinds = {}
     for name, trace in recording.traces.items():
         cell = trace.cell.cell if isinstance(trace.cell, Held) else trace.cell
         kinds[name] = type(cell).__name__
-    return Diagnosis(tuple(ranked), kinds, tuple(names))
+    return Diagnosis(tuple(ranked), kinds, tuple(names), tuple(recording.notes))
+
+
+def _gathered(ranked: list[Found]) -> list[Found]:
+    """Of several stretches of one recurrence, ``rnn (1)``, ``rnn (2)``, ..., the gravest, with how many more there are."""
+    first: dict[tuple[str, str], int] = {}
+    more: dict[int, int] = {}
+    gathered: list[Found] = []
+    for found in ranked:
+        key = found.finding, found.where.split(" (")[0]
+        if " (" in found.where and key in first:
+            more[first[key]] = more.get(first[key], 0) + 1
+            continue
+        first.setdefault(key, len(gathered))
+        gathered.append(found)
+    for place, count in more.items():
+        says = f"{gathered[place].says} (and in {count} more of its stretches)"
+        gathered[place] = dataclasses.replace(gathered[place], says=says)
+    return gathered

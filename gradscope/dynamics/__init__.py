@@ -1,6 +1,6 @@
 """Gradient dynamics: pure mathematics on tensors and traces. It knows no task, no file and no plot."""
 
-from gradscope.dynamics.adjoints import Adjoints, adjoints, immediate_gradients, input_gradients, windows
+from gradscope.dynamics.adjoints import Adjoints, adjoints, immediate_gradients, input_gradients, last_loss_alone, windows
 from gradscope.dynamics.fixed_points import FixedPoints, fixed_points
 from gradscope.dynamics.horizon import MemoryHorizon, memory_horizon
 from gradscope.dynamics.jacobians import (
@@ -53,6 +53,7 @@ __all__ = [
     "jacobian_product",
     "jacobian_products",
     "lag_contributions",
+    "last_loss_alone",
     "log_norm",
     "lyapunov_spectrum",
     "mean_field",

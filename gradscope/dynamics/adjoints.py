@@ -43,10 +43,10 @@ class Adjoints:
 
     def __add__(self, other: Adjoints) -> Adjoints:
         """The sum, on the larger of the two scales at each step of each sequence."""
-        joint = torch.maximum(self.log_scale, other.log_scale)
+        joint = torch.maximum(self.log_norms(), other.log_norms())
         joint = torch.where(joint.isfinite(), joint, torch.zeros_like(joint))
         ours, theirs = (
-            part.mantissa * (part.log_scale - joint).exp()[..., None].to(part.mantissa.dtype) for part in (self, other)
+            (part.mantissa * (part.log_scale - joint).exp()[..., None]).to(part.mantissa.dtype) for part in (self, other)
         )
         return Adjoints(ours + theirs, joint)
 
@@ -105,6 +105,32 @@ def input_gradients(trace: Trace, losses: Float[Tensor, "scored batch"] | None =
     found = adjoints(trace, losses).by_input
     assert found is not None
     return found
+
+
+def last_loss_alone(trace: Trace) -> tuple[Trace, int] | None:
+    """The trace up to the last step that is scored, with the gradient of its loss alone, and that step.
+
+    None where nothing is scored.
+
+    Raises:
+        GradscopeError: as ``immediate_gradients``.
+    """
+    states = trace.states.detach()
+    if trace.immediate is None:
+        if trace.losses is None or trace.loss_steps is None:
+            return None
+        last = int(trace.loss_steps[-1])
+        immediate = _plain(immediate_gradients(trace, trace.losses[-1:] * trace.losses.numel()))
+    else:
+        heard = trace.immediate.mantissa.ne(0).flatten(1).any(1)
+        if not bool(heard.any()):
+            return None
+        last, immediate = int(heard.nonzero().max()), trace.immediate
+    mantissa = torch.zeros_like(states[: last + 1])
+    scale = torch.zeros(mantissa.shape[:2], dtype=torch.float64, device=states.device)
+    mantissa[-1], scale[-1] = immediate.mantissa[last], immediate.log_scale[last]
+    alone = Adjoints(mantissa, scale)
+    return Trace(trace.cell, trace.inputs[:last], states[: last + 1], immediate=alone, train_step=trace.train_step), last
 
 
 def adjoints(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from gradscope.activations import Activation
 from gradscope.cells._held import Held
-from gradscope.dynamics import Adjoints, adjoints, lyapunov_spectrum
+from gradscope.dynamics import Adjoints, adjoints, last_loss_alone, lyapunov_spectrum
 from gradscope.errors import GradscopeError
 from gradscope.registry import Component
 from gradscope.trace import Trace
@@ -72,7 +73,9 @@ class Evidence:
     def __init__(self, recording: Any, history: Mapping[int, tuple[float, float]], model: nn.Module):
         self.recording, self.history, self.model = recording, dict(history), model
         self.modules: dict[str, nn.Module] = recording.modules
-        self.traces: dict[str, Trace] = {n: t for n, t in recording.traces.items() if n not in recording.nonfinite}
+        self.traces: dict[str, Trace] = {
+            n: t for n, t in recording.traces.items() if n not in recording.nonfinite and _finite(t)
+        }
         self._memo: dict[Any, Any] = {}
 
     def _once(self, key: Any, make: Callable[[], Any]) -> Any:
@@ -87,12 +90,17 @@ class Evidence:
 
     def is_depth(self, name: str) -> bool:
         """Whether the recurrence runs along layers."""
-        return name.split(" ")[0].split(".")[-1] == "depth"
+        return self.traces[name].cell.along_depth
+
+    def layer(self, name: str) -> str:
+        """torch's suffix of the layer and direction, such as ``l1_reverse``; empty for what has none."""
+        base, place = name.split(" (")[0], self.recording.places.get(name, "")
+        rest = base.removeprefix(place).removeprefix(".")
+        return rest if re.fullmatch(r"l\d+(_reverse)?", rest) else ""
 
     def bottom(self, name: str) -> bool:
         """Whether a recurrence reads the module's own inputs and not another layer."""
-        last = name.split(" ")[0].split(".")[-1]
-        return not last.startswith("l") or last in ("l0", "l0_reverse") or not last[1:2].isdigit()
+        return self.layer(name) in ("", "l0", "l0_reverse")
 
     def detached(self, name: str) -> bool:
         """Whether the recurrence was recorded as three or more stretches of a step or two, each begun where another ended."""
@@ -126,32 +134,26 @@ class Evidence:
         return self._once(("reach", name), lambda: self._reach(name))
 
     def _reach(self, name: str) -> np.ndarray | None:
-        trace, heard = self.traces[name], self.heard(name)
-        last = trace.time if heard is None else int(heard.any(1).nonzero().max()) if bool(heard.any()) else 0
-        if last < 2:
+        trace = self.traces[name]
+        found = last_loss_alone(trace) if trace.immediate is not None else (_drawn(trace), trace.time)
+        if found is None or found[1] < 2:
             return None
-        states = trace.states.detach()
-        if heard is None:
-            drawn = torch.randn(states.shape[-1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-            start, chosen = drawn.to(states).expand(states.shape[1:]), slice(None)
-            scale = torch.zeros(states.shape[1], dtype=torch.float64, device=states.device)
-        else:
-            chosen = heard[last].nonzero().flatten()[:_SEQUENCES]
-            start, scale = trace.immediate.mantissa[last][chosen], trace.immediate.log_scale[last][chosen]
-        if isinstance(chosen, slice):
-            start, scale, chosen = start[:_SEQUENCES], scale[:_SEQUENCES], torch.arange(min(_SEQUENCES, states.shape[1]))
-        mantissa = torch.zeros_like(states[: last + 1, chosen])
-        mantissa[-1] = start
-        scales = torch.zeros(mantissa.shape[:2], dtype=torch.float64, device=states.device)
-        scales[-1] = scale
-        alone = Trace(trace.cell, trace.inputs[:last, chosen], states[: last + 1, chosen], immediate=Adjoints(mantissa, scales))
+        alone, last = found
+        assert alone.immediate is not None
+        sent = alone.immediate.mantissa[-1].ne(0).any(-1).nonzero().flatten()[:_SEQUENCES]
+        states = alone.states[:, sent]
+        part = Adjoints(alone.immediate.mantissa[:, sent], alone.immediate.log_scale[:, sent])
         try:
-            logs = adjoints(alone).log_norms().flip(0).cpu().numpy()
+            logs = adjoints(Trace(alone.cell, alone.inputs[:, sent], states, immediate=part)).log_norms().flip(0).cpu().numpy()
         except GradscopeError:  # a step that cannot be linearised, such as a block with dropout
             return None
         logs = logs - logs[0]
-        beyond = np.arange(last + 1)[:, None] > self.lengths(name)[chosen.cpu()].cpu().numpy()[None] - (trace.time - last)
+        beyond = np.arange(last + 1)[:, None] > self.lengths(name)[sent.cpu()].cpu().numpy()[None] - (trace.time - last)
         return np.where(beyond, np.nan, logs)
+
+    def sent(self, name: str) -> str:
+        """What ``reach`` is of, in words."""
+        return "what a loss sends back" if self.traces[name].immediate is not None else "a gradient of random direction"
 
     def exponent(self, name: str) -> tuple[float, float] | None:
         """(largest Lyapunov exponent, standard error), nats per step; None for a trajectory or state unfit for it."""
@@ -184,9 +186,8 @@ class Evidence:
         if module is None:
             return {}
         mine = {id(p) for p in module.parameters()}
-        suffix = name.split(" ")[0].split(".")[-1]
-        layered = suffix.startswith("l") and suffix[1:2].isdigit()
-        named = {n for n, p in self.model.named_parameters() if id(p) in mine and (not layered or n.endswith(f"_{suffix}"))}
+        suffix = self.layer(name)
+        named = {n for n, p in self.model.named_parameters() if id(p) in mine and n.endswith(f"_{suffix}" if suffix else "")}
         return {n: value for n, value in self.recording.gradients.items() if n in named}
 
 
@@ -215,8 +216,22 @@ class Finding(Component):
     ) -> Found:
         """A finding of this kind."""
         chosen = self.remedies if remedies is None else remedies
-        clipped = min(1.0, max(0.0, severity)), min(0.99, max(0.0, confidence))
+        clipped = round(min(1.0, max(0.0, severity)), 3), round(min(0.99, max(0.0, confidence)), 3)
         return Found(self.name, where, says, *clipped, {k: float(v) for k, v in numbers.items()}, self.figure, chosen)
+
+
+def _finite(trace: Trace) -> bool:
+    return trace.immediate is None or bool(trace.immediate.mantissa.sum().isfinite())
+
+
+def _drawn(trace: Trace) -> Trace:
+    """The trace with a random gradient at its end, where no backward pass was recorded."""
+    states = trace.states.detach()
+    drawn = torch.randn(states.shape[-1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mantissa = torch.zeros_like(states)
+    mantissa[-1] = drawn.to(states)
+    scale = torch.zeros(states.shape[:2], dtype=torch.float64, device=states.device)
+    return Trace(trace.cell, trace.inputs, states, immediate=Adjoints(mantissa, scale))
 
 
 def laplace(shown: Any) -> float:

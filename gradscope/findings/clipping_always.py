@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from pydantic import Field
@@ -26,7 +27,8 @@ class ClippingAlways(Finding):
     def examine(self, evidence: Evidence) -> Iterator[Found]:
         """Over all recordings."""
         pairs = [(a, b) for a, b in evidence.history.values() if b == b and a > 0]
-        clipped = [b / a for a, b in pairs if b < 0.999 * a]
+        # a power of two is a loss scaler's, which has divided its scale out before the step
+        clipped = [b / a for a, b in pairs if b < 0.999 * a and not _scaled(b / a)]
         if pairs and len(clipped) >= self.share * len(pairs) and (median := sorted(clipped)[len(clipped) // 2]) < self.factor:
             yield self.found(
                 "all parameters",
@@ -37,3 +39,8 @@ class ClippingAlways(Finding):
                 factor=median,
                 recordings=len(pairs),
             )
+
+
+def _scaled(factor: float) -> bool:
+    exponent = math.log2(factor) if factor > 0 else 0.5
+    return exponent <= -7 and abs(exponent - round(exponent)) < 1e-4

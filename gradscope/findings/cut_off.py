@@ -24,13 +24,22 @@ class CutOff(Finding):
             module = evidence.modules.get(name)
             if module is None or not any(p.requires_grad for p in module.parameters()):
                 continue
-            heard = evidence.heard(name)
-            if heard is None or not bool(heard.any()):
+            mine = [each for each, other in evidence.modules.items() if other is module and each in evidence.traces]
+            if any(self._reached(evidence, each) for each in mine if each.split(" (")[0] == name.split(" (")[0]):
+                continue  # this pass was beside one that learns, such as a validation
+            if not self._reached(evidence, name):
+                zero = evidence.traces[name].immediate is not None
                 yield self.found(
                     name,
-                    "no gradient reaches it, though other parameters have one: its output is detached on its way to the loss, "
-                    "or not used",
+                    "the gradient that reaches it is exactly zero, though other parameters have one"
+                    if zero
+                    else "no gradient reaches it, though other parameters have one: its output is detached on its way to the "
+                    "loss, made under torch.no_grad(), or not used",
                     severity=1.0,
                     confidence=0.95,
                     steps=trace.time,
                 )
+
+    def _reached(self, evidence: Evidence, name: str) -> bool:
+        heard = evidence.heard(name)
+        return heard is not None and bool(heard.any())

@@ -25,10 +25,10 @@ class DetachedSteps(Finding):
             if not evidence.detached(names[-1]):
                 continue
             longest = max(evidence.traces[name].time for name in names)
+            pace = "at every step" if longest == 1 else f"every {longest} steps"
             yield self.found(
                 base,
-                f"its state is detached every {longest} step{'s' * (longest > 1)}: {len(names)} stretches, and no gradient "
-                f"from one to another",
+                f"its state is detached {pace}: {len(names)} stretches, and no gradient from one to another",
                 severity=1.0,
                 confidence=0.95,
                 stretches=len(names),

@@ -20,8 +20,8 @@ class Exploding(Finding):
     Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks.
     """
 
-    figure = "gradient_vs_lag"
-    probe = "jacobian_norms"
+    figure = "traced_back"
+    probe = "traced_back"
     remedies = ("clip", "autoclip", "agc", "orthogonal_start", "critical_start", "orthogonal_for_good", "gru")
 
     growth: float = Field(STRONG, gt=0, description="nats by which it must grow")
@@ -39,7 +39,7 @@ class Exploding(Finding):
             unit = "layers" if evidence.is_depth(name) else "steps"
             yield self.found(
                 name,
-                f"explodes: what a loss sends back has grown by {times(curve[lag])} {lag} {unit} back "
+                f"explodes: {evidence.sent(name)} has grown by {times(curve[lag])} {lag} {unit} back "
                 f"({curve[lag] / max(lag, 1):+.2f} nats a step)",
                 severity=min(1.0, 0.5 + curve[lag] / 60),
                 confidence=laplace([np.nanmax(one) >= 0.9 * self.growth for one in reach.T]),

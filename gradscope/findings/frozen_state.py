@@ -27,7 +27,8 @@ class FrozenState(Finding):
         for name, trace in evidence.in_time.items():
             if trace.time < 4 or not bool((trace.inputs[1:] != trace.inputs[:-1]).any()):
                 continue
-            states = trace.states.detach()[trace.time // 4 :].double()
+            whole = evidence.lengths(name).to(trace.states.device) == trace.time
+            states = trace.states.detach()[trace.time // 4 :, whole].double()
             moved = (states[1:] - states[:-1]).norm(dim=-1) / states[1:].norm(dim=-1).clamp_min(1e-12)
             each = moved.median(0).values
             if (change := float(each.median())) < self.level:

@@ -27,7 +27,7 @@ class InputsOutOfScale(Finding):
         for name, trace in evidence.in_time.items():
             if not evidence.bottom(name):
                 continue
-            x = trace.inputs[..., :-1] if isinstance(trace.cell, Held) else trace.inputs
+            x = trace.inputs[..., :-1][trace.inputs[..., -1] > 0] if isinstance(trace.cell, Held) else trace.inputs
             size = float(x.double().square().mean().sqrt())
             if size > self.largest or 0 < size < self.smallest:
                 yield self.found(

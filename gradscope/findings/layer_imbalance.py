@@ -24,10 +24,12 @@ class LayerImbalance(Finding):
     def examine(self, evidence: Evidence) -> Iterator[Found]:
         """Of modules with several layers."""
         for name in evidence.in_time:
-            head, _, suffix = name.rpartition(".")
-            if not (suffix.startswith("l") and suffix[1:].isdigit() and int(suffix[1:]) > 0):
+            suffix = evidence.layer(name)
+            if not suffix[1:].isdigit() or int(suffix[1:]) == 0:
                 continue
-            below = f"{head}.l{int(suffix[1:]) - 1}".strip(".")
+            below = f"{name.removesuffix(suffix)}l{int(suffix[1:]) - 1}"
+            if below not in evidence.in_time:
+                continue
             norms = [
                 math.sqrt(sum(v[1] ** 2 for n, v in evidence.weights(each).items() if "_hh" in n)) for each in (below, name)
             ]

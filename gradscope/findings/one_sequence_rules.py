@@ -32,7 +32,7 @@ class OneSequenceRules(Finding):
                 yield self.found(
                     name,
                     f"sequence {int(squares.argmax())} alone makes up {float(squares.max()):.0%} of the squared gradient of "
-                    f"{len(squares)}",
+                    f"all {len(squares)} sequences",
                     severity=0.5,
                     confidence=0.7,
                     share=float(squares.max()),

@@ -31,7 +31,7 @@ class ReadAfterPadding(Finding):
             heard = evidence.heard(name)
             if heard is None or not evidence.bottom(name) or trace.time < 2 * self.steps or isinstance(trace.cell, Held):
                 continue
-            if int(heard.any(1).sum()) > 1 or not bool(heard[-1].any()) or name.split(" ")[0].endswith("_reverse"):
+            if int(heard.any(1).sum()) > 1 or not bool(heard[-1].any()) or evidence.layer(name).endswith("_reverse"):
                 continue
             same = (trace.inputs[1:] == trace.inputs[-1]).all(-1).flip(0).int().cumprod(0).sum(0)
             tails = (same >= self.steps) & (same < trace.time - 1)

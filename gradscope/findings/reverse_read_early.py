@@ -24,7 +24,7 @@ class ReverseReadEarly(Finding):
         """By where the reverse direction's immediate gradient is."""
         for name, trace in evidence.in_time.items():
             heard = evidence.heard(name)
-            if not name.split(" ")[0].endswith("_reverse") or heard is None or trace.time < 4:
+            if not evidence.layer(name).endswith("_reverse") or heard is None or trace.time < 4:
                 continue
             lengths = evidence.lengths(name)
             last = torch.where(heard.any(0), (heard * torch.arange(len(heard), device=heard.device)[:, None]).amax(0), 0).cpu()

@@ -19,8 +19,8 @@ class TransientGrowth(Finding):
     Reference: Kerg et al. (2019), Non-normal recurrent neural network; Trefethen and Embree (2005), Spectra and pseudospectra.
     """
 
-    figure = "non_normality"
-    probe = "non_normality"
+    figure = "traced_back"
+    probe = "traced_back"
     remedies = ("orthogonal_start", "clip")
 
     growth: float = Field(2.302585092994046, gt=0, description="nats by which it must rise")
@@ -36,7 +36,7 @@ class TransientGrowth(Finding):
             if self.growth <= curve[lag] < STRONG and last < 0:
                 yield self.found(
                     name,
-                    f"what a loss sends back grows by {times(curve[lag])} up to lag {lag} and then falls to "
+                    f"{evidence.sent(name)} grows by {times(curve[lag])} up to lag {lag} and then falls to "
                     f"{np.exp(max(last, -700)):.1e} of itself",
                     severity=0.3,
                     confidence=laplace([np.nanmax(one) >= 0.9 * self.growth for one in reach.T]),

@@ -17,8 +17,8 @@ class TruncatedEarly(Finding):
     than the horizon.
     """
 
-    figure = "gradient_vs_lag"
-    probe = "jacobian_norms"
+    figure = "traced_back"
+    probe = "traced_back"
     remedies = ("longer_tbptt", "artbp")
 
     left: float = Field(0.2, gt=0, lt=1, description="share of the gradient that the cut must find alive")

@@ -27,7 +27,7 @@ class UpdateOutOfScale(Finding):
                 for n, (_, before, _) in evidence.weights(name).items()
                 if n in evidence.recording.updates and "weight" in n and before > 0
             ]
-            if not moved:
+            if not any(moved):  # no step, as in a warm-up that begins at 0
                 continue
             median = sorted(moved)[len(moved) // 2]
             if median > self.largest or median < self.smallest:

@@ -21,8 +21,8 @@ class Vanishing(Finding):
     Reference: Bengio, Simard and Frasconi (1994), Learning long-term dependencies with gradient descent is difficult.
     """
 
-    figure = "gradient_vs_lag"
-    probe = "jacobian_norms"
+    figure = "traced_back"
+    probe = "traced_back"
     remedies = (
         "gru",
         "lstm_forget_bias",
@@ -44,16 +44,17 @@ class Vanishing(Finding):
             if reach is None or len(reach) <= (2 if evidence.is_depth(name) else self.steps):
                 continue
             curve = middle(reach)
+            curve = curve[~np.isnan(curve)]
             lag = below_for_good(curve, -self.fall)
             if lag is None:
                 continue
-            known = curve[~np.isnan(curve)]
+            known = curve
             unit = "layers" if evidence.is_depth(name) else "steps"
             finite = np.flatnonzero(np.isfinite(known))
             slope = float(np.polyfit(finite, known[finite], 1)[0]) if len(finite) > 2 else float("-inf")
             yield self.found(
                 name,
-                f"vanishes: what a loss sends back has lost {times(-known[-1])} after {len(known) - 1} {unit}, and a factor "
+                f"vanishes: {evidence.sent(name)} has lost {times(-known[-1])} after {len(known) - 1} {unit}, and a factor "
                 f"of a thousand beyond lag {lag} ({slope:+.2f} nats a step)",
                 severity=0.3 + 0.7 * (1 - lag / (len(known) - 1)),
                 confidence=laplace([np.nanmin(one[lag:]) < -0.9 * self.fall for one in reach.T if not np.isnan(one[lag])]),

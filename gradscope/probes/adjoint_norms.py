@@ -25,7 +25,10 @@ class AdjointNorms(Probe):
         for tbptt in [None] if trace.tbptt is None else [None, trace.tbptt]:
             found = adjoints(trace, tbptt=tbptt)
             length, stride = tbptt or (0, 0)
-            blocks = {name: found.log_norm(part) for name, part in trace.cell.blocks.items()}
+            logs = {name: found.log_norms(part) for name, part in trace.cell.blocks.items()}
+            if (running := trace.running()) is not None:
+                logs = {name: values.masked_fill(~running, -torch.inf) for name, values in logs.items()}
+            blocks = {name: 0.5 * torch.logsumexp(2 * values, dim=-1) for name, values in logs.items()}
             whole = 0.5 * torch.logsumexp(2 * torch.stack(list(blocks.values())), dim=0)
             for block, values in {"state": whole, **blocks}.items():
                 rows["t"] += range(len(values))

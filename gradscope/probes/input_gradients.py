@@ -20,5 +20,8 @@ class InputGradients(Probe):
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each t."""
-        log_norm = 0.5 * torch.logsumexp(2 * input_gradients(trace).log_norms(), dim=-1)
+        logs = input_gradients(trace).log_norms()
+        if (running := trace.running()) is not None:
+            logs = logs.masked_fill(~running[:-1], -torch.inf)
+        log_norm = 0.5 * torch.logsumexp(2 * logs, dim=-1)
         return {"t": list(range(1, trace.time + 1)), "time": [trace.time] * trace.time, "log_norm": log_norm.tolist()}

@@ -6,7 +6,7 @@ import math
 
 from pydantic import Field
 
-from gradscope.dynamics import adjoints, input_gradients
+from gradscope.dynamics import adjoints, input_gradients, last_loss_alone
 from gradscope.probes._probe import Columns, Probe
 from gradscope.registry import register
 from gradscope.trace import Trace
@@ -25,20 +25,23 @@ class TracedBack(Probe):
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each sequence and step."""
-        if trace.losses is None or trace.loss_steps is None:
+        found = last_loss_alone(trace)
+        if found is None:
             return {}
-        last, loss = int(trace.loss_steps[-1]), trace.losses[-1:] * trace.losses.numel()
-        states = adjoints(trace, loss).log_norms()[1:]
-        inputs = input_gradients(trace, loss).log_norms()
+        alone, last = found
+        states, inputs = adjoints(alone).log_norms()[1:], input_gradients(alone).log_norms()
         count = min(self.sequences, states.shape[1])
         columns: Columns = {name: [] for name in ("sequence", "t", "lag", "symbol", "answer", "state", "input")}
+        running = trace.running()
         for b in range(count):
+            first = 0 if running is None else int(running[1:, b].int().argmax())
             text = trace.text[b] if trace.text is not None else ("",) * (trace.time + 1)
-            columns["sequence"] += [b] * last
-            columns["t"] += range(1, last + 1)
-            columns["lag"] += range(last - 1, -1, -1)
-            columns["symbol"] += text[:last]
-            columns["answer"] += [text[-1]] * last
+            columns["sequence"] += [b] * (last - first)
+            columns["t"] += range(first + 1, last + 1)
+            columns["lag"] += range(last - 1 - first, -1, -1)
+            columns["symbol"] += text[first:last]
+            columns["answer"] += [text[-1]] * (last - first)
             for name, values in (("state", states), ("input", inputs)):
-                columns[name] += [value if not math.isnan(value) else -math.inf for value in values[:last, b].tolist()]
+                own = values[first:last, b].tolist()
+                columns[name] += [value if not math.isnan(value) else -math.inf for value in own]
         return columns

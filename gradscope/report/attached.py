@@ -64,9 +64,10 @@ def write_attached_report(
     Raises:
         GradscopeError: if the folder holds something else.
     """
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "findings.json").exists())):
-        raise GradscopeError(f"{folder}: exists and holds something else; give another directory")
-    plots = [registry.get("plot", name)() for name in registry.names("plot")]
+    check_folder(folder)
+    plots = [
+        registry.get("plot", name)(**({"of": "state"} if name == "traced_back" else {})) for name in registry.names("plot")
+    ]
     plots = sorted((p for p in plots if p.name not in _OF_TRAINING and not p.missing(tables)), key=lambda plot: plot.order)
     figures = [_worded(draw_figure(plot, tables, folder / "figures")) for plot in plots]
     drawn = {figure.name for figure in figures if not figure.problem}
@@ -98,6 +99,20 @@ def write_attached_report(
 
 #: figures of a whole training, which an attached model's tables do not hold as they need
 _OF_TRAINING = frozenset({"clipping", "learning_curves", "success_vs_length", "other_lengths", "language", "league"})
+
+
+def check_folder(folder: Path) -> None:
+    """Whether a report may be written there; the folder is made.
+
+    Raises:
+        GradscopeError: if it holds something else, or cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "findings.json").exists())):
+        raise GradscopeError(f"{folder}: exists and holds something else; give another directory")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GradscopeError(f"{folder}: cannot be written: {error.strerror or error}; give another directory") from None
 
 
 def _shown(findings: Sequence[Mapping[str, Any]], drawn: set[str]) -> list[dict[str, Any]]:
