@@ -256,6 +256,8 @@ def probe(
 @click.argument("factory", metavar="PACKAGE.MODULE:FACTORY")
 @click.option("--data", "data_spec", metavar="PACKAGE.MODULE:NAME", help="Batches, where the factory gives none.")
 @click.option("--loss", "loss_spec", metavar="PACKAGE.MODULE:NAME", help="A function (model, batch) -> loss.")
+@click.option("--steps", "steps", metavar="NAME", multiple=True, help="A module whose call is one step (x, s) -> s.")
+@click.option("--depth", metavar="NAME", help="Look along the depth of this container of blocks.")
 @click.option("--updates", type=click.IntRange(min=1), default=20, show_default=True, help="Updates before the verdict.")
 @click.option("--every", type=click.IntRange(min=1), default=10, show_default=True, help="Updates between recordings.")
 @click.option("--try", "tries", type=click.IntRange(min=1), metavar="N", help="Train anew with each of the first N remedies.")
@@ -266,8 +268,9 @@ def probe(
 @click.option("--device", default="cpu", show_default=True, help="torch device, such as cuda.")
 @click.option("--seed", type=int, default=0, show_default=True, help="torch's seed, before the factory is called.")
 def diagnose(
-    factory: str, data_spec: str | None, loss_spec: str | None, updates: int, every: int, tries: int | None, try_updates: int,
-    fail_on: str | None, out: Path | None, as_json: bool, device: str, seed: int,
+    factory: str, data_spec: str | None, loss_spec: str | None, steps: tuple[str, ...], depth: str | None, updates: int,
+    every: int, tries: int | None, try_updates: int, fail_on: str | None, out: Path | None, as_json: bool, device: str, seed:
+    int,
 ) -> None:  # fmt: skip
     """Train a model of yours for a few updates and say what is wrong with its gradients.
 
@@ -278,35 +281,51 @@ def diagnose(
     import torch
 
     from gradscope.attached._trial import imported, training_of, try_remedies
+    from gradscope.diagnosis import check_names
+    from gradscope.report.attached import check_folder
 
     _check_device(device)
-    wanted = [name.strip().replace("-", "_") for name in fail_on.split(",")] if fail_on else []
+    wanted = [name.strip().replace("-", "_") for name in fail_on.split(",")] if fail_on is not None else []
+    check_names(wanted)
+    if out is not None:
+        check_folder(out)
     make = imported(factory, "FACTORY")
     if not callable(make):
         raise GradscopeError(f"FACTORY {factory!r}: {type(make).__name__} is not a function without arguments")
     data = imported(data_spec, "--data") if data_spec else None
     torch.manual_seed(seed)
-    training = training_of(make(), data, imported(loss_spec, "--loss") if loss_spec else None)
-    training.to(device)
-    scope, losses = training.run(training.plan(), updates, every)
-    diagnosis = scope.diagnose()
-    failed = diagnosis.named(wanted) if wanted else []
-    if as_json:
-        click.echo(json.dumps(diagnosis.as_json(), indent=1))
-    else:
-        click.echo(f"{len(losses)} updates, loss {losses[0]:.4g} -> {losses[-1]:.4g}")
-        click.echo(str(scope))
-        click.echo(str(diagnosis))
-    tried = None
+    training = training_of(_made(make, factory), data, imported(loss_spec, "--loss") if loss_spec else None).to(device)
+    training.steps, training.depth = steps or training.steps, depth or training.depth
+    scope, losses = training.guarded(lambda: training.run(training.plan(), updates, every))
+    diagnosis, tried = scope.diagnose(), None
+    if not as_json:
+        click.echo(f"{len(losses)} updates, loss {losses[0]:.4g} -> {losses[-1]:.4g}\n{scope}\n{diagnosis}")
     if tries and diagnosis:
-        tried = try_remedies(training, diagnosis, scope, count=tries, updates=try_updates)
+        tried = training.guarded(lambda: try_remedies(training, diagnosis, scope, count=tries, updates=try_updates))
         if not as_json:
             click.echo(f"\nRemedies, {try_updates} updates each:\n{tried}")
+    if as_json:
+        click.echo(json.dumps({
+            "updates": len(losses), "loss_first": losses[0], "loss_last": losses[-1], "recurrences": list(diagnosis.kinds),
+            "notes": list(diagnosis.notes), "findings": diagnosis.as_json(),
+            "tried": [] if tried is None else tried.frame.to_dict("records"),
+        }, indent=1))  # fmt: skip
     if out is not None:
         click.echo(f"report: {scope.report(out, tried=tried)}", err=as_json)
+    failed = diagnosis.named(wanted) if wanted else []
     for found in failed:
         click.echo(f"found: {found.finding} at {found.where}", err=True)
     sys.exit(EXIT_FOUND if failed else 0)
+
+
+def _made(make: Any, factory: str) -> Any:
+    """What the factory gives; its own error as one message."""
+    try:
+        return make()
+    except GradscopeError:
+        raise
+    except Exception as error:
+        raise GradscopeError(f"FACTORY {factory!r} raised {type(error).__name__}: {error}") from error
 
 
 def _numbers(option: str, text: str, *, low: float) -> list[float]:

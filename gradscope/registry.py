@@ -123,7 +123,14 @@ _RUNTIME = frozenset({"generator", "dtype", "device"})
 
 
 def suggest(name: str, known: list[str]) -> str:
-    """'did you mean ...?' where a name is near, then the names that exist."""
+    """'did you mean ...?' where a name is near, then the names that exist, the nearest of them where they are many."""
     near = get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
+    if len(known) > _MANY:
+        nearest = get_close_matches(str(name), known, n=10, cutoff=0.0)
+        return f"{hint}among {len(known)} known: {', '.join(nearest)}, ..."
     return f"{hint}known: {', '.join(known)}" if known else "it has no options"
+
+
+#: names beyond which not all are listed
+_MANY = 40

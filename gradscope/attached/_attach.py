@@ -61,6 +61,9 @@ def attach(
     named = dict(model.named_modules())
     makers: dict[str, tuple[str, Callable[[], Watch]]] = {}
     unattached: list[str] = []
+    for name in [steps] if isinstance(steps, str) else steps:
+        if not isinstance(name, str):
+            raise GradscopeError(f"steps: names, as in model.named_modules(), are wanted, not a {type(name).__name__}")
     told = dict(steps) if isinstance(steps, Mapping) else dict.fromkeys([steps] if isinstance(steps, str) else steps)
     for name, step in told.items():
         module = _module(named, name, "steps")
@@ -82,8 +85,7 @@ def attach(
             makers[name] = (f"{type(module).__name__}, step by step", lambda n=name, m=module: StepWatch(n, m, None))
             inside.append(name)
     if depth:
-        names = [depth] if isinstance(depth, str) else [] if depth is True else list(depth)
-        stacks = containers(model) if depth is True else [(name, _module(named, name, "depth")) for name in names]
+        stacks = containers(model) if depth is True else [(name, _stack(named, name)) for name in _names(depth)]
         for name, module in stacks:
             makers[f"{name}.depth".strip(".")] = ("depth", lambda n=name, m=module: DepthWatch(n, m))
     if not makers:
@@ -123,11 +125,32 @@ def _module(named: dict[str, nn.Module], name: str, option: str) -> nn.Module:
     return named[name]
 
 
+def _names(depth: Any) -> list[str]:
+    names: list[Any] = [depth] if isinstance(depth, str) else list(depth) if isinstance(depth, Sequence) else [None]
+    for name in names:
+        if not isinstance(name, str):
+            raise GradscopeError(f"depth: the name of a container of blocks, several, or True is wanted, got {depth!r}")
+    return names
+
+
+def _stack(named: dict[str, nn.Module], name: str) -> nn.Module:
+    """The container of that name, of blocks that are called one after another."""
+    module = _module(named, name, "depth")
+    if not isinstance(module, nn.Sequential | nn.ModuleList) or len(module) < 2:
+        known = [inner for inner, _ in containers(module)]
+        better = [f"{name}.{inner}" for inner in known if inner] or [other for other, _ in containers(named[""]) if other]
+        hint = f"; did you mean {better[0]!r}?" if better else ""
+        raise GradscopeError(
+            f"depth: {name!r} is a {type(module).__name__}, not a Sequential or ModuleList of two blocks or more{hint}"
+        )
+    return module
+
+
 def _nothing(model: nn.Module, unattached: list[str], depth: Any) -> str:
     names = ", ".join(f"{name} ({type(m).__name__})" for name, m in list(model.named_modules())[1:13]) or "no submodules"
     text = (
         f"no recurrence was found in {type(model).__name__}: no torch RNN, LSTM, GRU, *Cell or gradscope cell. "
         "Name the modules whose call is one step with steps=[...], or look along depth with depth=True or a container's "
-        f"name. It has: {names}"
+        f"name (gradscope diagnose: --steps, --depth). It has: {names}"
     )
     return text + ("".join(f"; {reason}" for reason in unattached))

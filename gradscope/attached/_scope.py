@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -112,8 +113,10 @@ class Scope:
     def every(self, steps: int, *, probes: Sequence[Any] | None = None) -> Iterator[Recording | None]:
         """``record`` in the first block and every ``steps`` blocks from then on; None, and no cost, in the others.
 
+        Made for loops: what cannot be recorded is a warning, and the training goes on.
+
         Raises:
-            GradscopeError: for steps below 1, or as ``record``.
+            GradscopeError: for steps below 1.
         """
         if not isinstance(steps, int) or steps < 1:
             raise GradscopeError(f"every({steps!r}): should be at least 1, the number of blocks from one recording to the next")
@@ -121,17 +124,33 @@ class Scope:
             self.train_step += 1
             yield None
             return
-        with self.record(probes=probes) as recording:
-            yield recording
+        block, inside = self.record(probes=probes), False
+        try:
+            with block as recording:
+                inside = True
+                yield recording
+                inside = False
+        except GradscopeError as error:
+            if inside:  # the caller's own
+                raise
+            warnings.warn(f"nothing was recorded at block {self.train_step - 1}: {error}", stacklevel=3)
 
     def _finish(self, recording: Recording, watches: dict[str, Watch], gradients: Gradients, probes: list[Any]) -> None:
+        failed: list[GradscopeError] = []
         for place, watch in watches.items():
-            found = watch.harvest()
+            try:
+                found = watch.harvest()
+            except GradscopeError as error:  # the other places have their say
+                failed.append(error)
+                recording.notes.append(f"not recorded: {error}")
+                continue
             recording.traces |= found.traces
             recording.modules |= dict.fromkeys(found.traces, watch.module)
             recording.places |= dict.fromkeys(found.traces, place)
             recording.notes += found.notes
             recording.carried |= found.carried
+        if failed and not recording.traces:
+            raise failed[0]
         if not recording.traces:
             raise GradscopeError(
                 f"nothing was called within the recorded block: it should hold the forward pass of {', '.join(self.places)}"

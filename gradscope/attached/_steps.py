@@ -127,8 +127,10 @@ class _Call:
     x: Tensor
     before: Tensor | None
     after: Tensor
-    given: tuple[tuple[int, int], ...]  # (identity, version) of the state's tensors as they came in
-    made: tuple[tuple[int, int], ...]
+    given: tuple[
+        tuple[Any, ...], ...
+    ]  # identity, version and whether it has a gradient, of the state's tensors as they came in
+    made: tuple[tuple[Any, ...], ...]
     weights: tuple[Any, ...]
     received: list[Received]
     kept: Any  # the state tensors themselves, so that identities stay unique
@@ -188,8 +190,8 @@ class StepWatch(Watch):
                 x=copied(x.unsqueeze(0) if single else x),
                 before=_flat([leaf.unsqueeze(0) if single else leaf for leaf in given]) if given else None,
                 after=_flat(rows),
-                given=tuple((id(leaf), leaf._version) for leaf in given),
-                made=tuple((id(leaf), leaf._version) for leaf in made),
+                given=_marks(given),
+                made=_marks(made),
                 weights=versions(module),
                 received=[Received(leaf, self._hooks) for leaf in made],
                 kept=(given, made),
@@ -241,8 +243,9 @@ class StepWatch(Watch):
                 own.append(call)
                 continue
             if chains and call.given:
-                given = [identity for identity, _ in call.given]
-                if any(given == [identity for identity, _ in c[-1].made] and call.given != c[-1].made for c in chains):
+                given = [mark[:2] for mark in call.given]
+                same = [c for c in chains if [mark[0] for mark in c[-1].made] == [mark[0] for mark in given]]
+                if any([mark[:2] for mark in c[-1].made] != given for c in same):
                     raise GradscopeError(
                         f"the state of {self.label()!r} was changed in place between two calls; make a new tensor of it (such "
                         "as h = h * mask) or let the step do it, so that it can be seen"
@@ -319,6 +322,10 @@ class StepWatch(Watch):
         immediate[0] = 0
         scale = torch.zeros(states.shape[:2], dtype=torch.float64, device=states.device)
         return Trace(trace.cell, trace.inputs, trace.states, immediate=Adjoints(immediate, scale), cache={"linearised": linear})
+
+
+def _marks(leaves: list[Tensor]) -> tuple[tuple[Any, ...], ...]:
+    return tuple((id(leaf), leaf._version, leaf.requires_grad) for leaf in leaves)
 
 
 def _leaves(state: Any) -> list[Tensor]:

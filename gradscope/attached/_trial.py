@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import functools
 import importlib
 import importlib.util
+import inspect
 import math
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
@@ -25,6 +28,7 @@ from gradscope.errors import GradscopeError
 from gradscope.registry import suggest
 from gradscope.tables import number
 
+_T = TypeVar("_T")
 #: (model, batch) -> a scalar loss
 Loss = Callable[[nn.Module, Any], Tensor]
 
@@ -83,6 +87,22 @@ class TrainingSetup:
         self.model.to(device)
         return self
 
+    def guarded(self, work: Callable[[], _T]) -> _T:
+        """``work()``; an error of the user's own code becomes one message that says where it came from.
+
+        Raises:
+            GradscopeError: in the place of any other exception.
+        """
+        try:
+            return work()
+        except GradscopeError:
+            raise
+        except Exception as error:
+            frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
+            where = [f for f in frames if "gradscope" not in Path(f.filename).parts] or frames
+            place = f" ({Path(where[-1].filename).name}, line {where[-1].lineno}: {where[-1].line})" if where else ""
+            raise GradscopeError(f"the model, its data or its loss raised {type(error).__name__}: {error}{place}") from error
+
     def batches(self) -> Iterator[Any]:
         """The data from its beginning, again and again.
 
@@ -108,12 +128,21 @@ class TrainingSetup:
         """Train the plan's model from the data's beginning, recording every so often and at the last update."""
         scope = attach(plan.model, steps=self.steps, depth=self.depth)
         parameters = [p for p in plan.model.parameters() if p.requires_grad]
+        if not parameters:
+            raise GradscopeError("no parameter of the model may learn: requires_grad is off everywhere")
         optimizer = self.optimizer(parameters, lr=plan.learning_rate)
         losses: list[float] = []
 
         def update(batch: Any) -> None:
             optimizer.zero_grad()
             loss = self.loss(plan.model, batch)
+            if not isinstance(loss, Tensor) or loss.numel() != 1 or not loss.requires_grad:
+                what = f"a {type(loss).__name__}"
+                if isinstance(loss, Tensor):
+                    what = f"a tensor {tuple(loss.shape)} {'with' if loss.requires_grad else 'without'} gradient"
+                raise GradscopeError(
+                    f"the loss gives {what}; it should be a scalar tensor that the model's parameters have made"
+                )
             loss.backward()
             if plan.max_norm is not None:
                 nn.utils.clip_grad_norm_(parameters, plan.max_norm)
@@ -264,7 +293,7 @@ def imported(spec: str, option: str) -> Any:
     except Exception as error:
         raise GradscopeError(f"{option} {spec!r}: importing {module} failed: {type(error).__name__}: {error}") from error
     if not hasattr(found, name):
-        names = [n for n in vars(found) if not n.startswith("_")]
+        names = [n for n, v in vars(found).items() if not n.startswith("_") and not inspect.ismodule(v)]
         raise GradscopeError(f"{option} {spec!r}: {module} has no {name!r}; {suggest(name, names)}")
     return getattr(found, name)
 
@@ -292,4 +321,13 @@ def training_of(made: Any, data: Any = None, loss: Loss | None = None) -> Traini
         training.data = data
     if loss is not None:
         training.loss = loss
+    if isinstance(training.loss, nn.Module):  # a criterion of (output, target)
+        training.loss = functools.partial(_by_criterion, training.loss)
+    if not callable(training.loss):
+        raise GradscopeError(f"the loss is a {type(training.loss).__name__}; it should be a function (model, batch) -> loss")
     return training
+
+
+def _by_criterion(criterion: nn.Module, model: nn.Module, batch: Any) -> Tensor:
+    x, y = batch
+    return criterion(model(x), y)

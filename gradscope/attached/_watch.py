@@ -99,7 +99,8 @@ def copied(tensor: Tensor) -> Tensor:
 
 def full_precision(module: _M) -> _M:
     """In float32 at least: what a half-precision module does is looked at in numbers that hold a gradient."""
-    return module.float() if next(module.parameters()).dtype in (torch.float16, torch.bfloat16) else module
+    half = any(p.dtype in (torch.float16, torch.bfloat16) for p in module.parameters())
+    return module.float() if half else module
 
 
 def without_rounding(gradient: Tensor, whole: Tensor) -> Tensor:

@@ -68,10 +68,8 @@ class Diagnosis:
         Raises:
             GradscopeError: for a name that does not exist.
         """
-        chosen, known = set(names), registry.names("finding")
-        for name in chosen - {"any"}:
-            if name not in known:
-                raise GradscopeError(f"there is no finding called {name!r}; {registry.suggest(name, ['any', *known])}")
+        chosen = set(names)
+        check_names(chosen)
         return [found for found in self.findings if "any" in chosen or found.finding in chosen]
 
     def frame(self) -> pd.DataFrame:
@@ -122,6 +120,18 @@ class Diagnosis:
 
     def _noted(self) -> list[str]:
         return [textwrap.fill(f"note: {note}", 100, subsequent_indent="      ") for note in self.notes]
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Every name is a finding's, or ``any``.
+
+    Raises:
+        GradscopeError: if not.
+    """
+    known = registry.names("finding")
+    for name in names:
+        if name != "any" and name not in known:
+            raise GradscopeError(f"there is no finding called {name!r}; {registry.suggest(name, ['any', *known])}")
 
 
 def _rank(remedy: Remedy, kind: str) -> tuple[int, float]:

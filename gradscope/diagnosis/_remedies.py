@@ -277,7 +277,8 @@ REMEDIES: dict[str, Remedy] = {
         ),
         Remedy(
             "lstm_chrono",
-            "use an LSTM whose forget gates start for the longest lag expected (chrono: b_f ~ ln U(1, T - 1), b_i = -b_f)",
+            "use an LSTM whose forget gates start for the longest lag expected (chrono: b_f ~ ln U(1, T - 1), b_i = -b_f, so "
+            "that its input gates start nearly shut)",
             ("RNN", "LSTM", "ProjectedLSTM"),
             "LSTM, chrono",
             _TANH,
@@ -361,6 +362,7 @@ REMEDIES: dict[str, Remedy] = {
         Remedy("layer_norm", "normalise what goes into the layer (nn.LayerNorm)"),
         Remedy("residual", "add each layer's input to its output"),
         Remedy("larger_batch", "average over more sequences"),
+        Remedy("keep_state", "let more of the state through a step: s + f(x, s), or a gate that starts near 1", ("StepCell",)),
         Remedy("attach_state", "hand on the state itself, not state.detach()"),
         Remedy(
             "attach_output", "let the loss see the output itself: look for detach(), .data, torch.no_grad() or an unused output"

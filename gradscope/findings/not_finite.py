@@ -23,7 +23,7 @@ class NotFinite(Finding):
         ]
         if bad:
             yield self.found(
-                bad[0],
+                "all parameters",
                 f"the gradient of {len(bad)} of {len(evidence.recording.gradients)} parameters is not finite "
                 f"({', '.join(bad[:4])})",
                 severity=1.0,

@@ -20,7 +20,7 @@ class UnheardInputs(Finding):
 
     figure = "input_gradients"
     probe = "input_gradients"
-    remedies = ("gru", "lstm_forget_bias", "lstm_chrono", "update_bias", "irnn")
+    remedies = ("gru", "lstm_forget_bias", "lstm_chrono", "update_bias", "keep_state", "irnn")
 
     fall: float = Field(STRONG, gt=0, description="nats under the largest")
     share: float = Field(0.25, gt=0, lt=1, description="of the steps that must be unheard")

@@ -28,6 +28,7 @@ class Vanishing(Finding):
         "lstm_forget_bias",
         "lstm_chrono",
         "update_bias",
+        "keep_state",
         "irnn",
         "orthogonal_start",
         "orthogonal_for_good",

@@ -272,3 +272,93 @@ def test_some_sequences_are_those_of_the_whole_batch(packed):
         torch.testing.assert_close(trace.states, found[0][name].states[:, :2], rtol=1e-12, atol=1e-12)
         ours, theirs = (gradscope.adjoints(each[name]).values()[:, :2] for each in reversed(found))
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_an_output_that_no_loss_hears():
+    """oneDNN's LSTM in float32 is one operation with several outputs; a hook on one that is not used gets None."""
+    rnn = nn.LSTM(INPUT, HIDDEN, 2)
+    with gradscope.attach(rnn).record() as recording:
+        rnn(torch.randn(TIME, BATCH, INPUT))[1][0][-1].sum().backward()
+    for suffix in ("l0", "l1"):
+        for parameter, value in gradscope.gradient(recording.trace(suffix)).items():
+            torch.testing.assert_close(value, getattr(rnn, f"{parameter}_{suffix}").grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("change", [lambda h: h.mul_(0.5), lambda h: h.detach_()], ids=["scaled", "detached"])
+def test_a_state_changed_in_place_between_calls_is_no_chain(change):
+    rnn = module_of("gru", 1, False, False, 0.0, {})
+    x = torch.randn(6, 2, INPUT, dtype=torch.float64)
+    with gradscope.attach(rnn).record() as recording:
+        out, h = rnn(x[:3])
+        first = out.sum()
+        change(h)
+        (first + rnn(x[3:], h)[0].square().sum()).backward()
+    assert [trace.time for trace in recording.traces.values()] == [3, 3]
+    total = sum(gradscope.gradient(trace)["weight_hh"] for trace in recording.traces.values())
+    torch.testing.assert_close(total, rnn.weight_hh_l0.grad, rtol=1e-9, atol=1e-11)
+    assert bool(recording.carried) == (not h.requires_grad)
+
+
+def test_a_later_call_that_no_loss_hears():
+    rnn = module_of("gru", 1, False, False, 0.0, {})
+    x = torch.randn(6, 2, INPUT, dtype=torch.float64)
+    with gradscope.attach(rnn).record() as recording:
+        out, h = rnn(x[:3])
+        rnn(x[3:], h)
+        out.sum().backward()
+    trace = recording.trace("gru")
+    assert trace.time == 6
+    torch.testing.assert_close(gradscope.gradient(trace)["weight_hh"], rnn.weight_hh_l0.grad, rtol=1e-9, atol=1e-11)
+    assert not trace.immediate.mantissa[4:].any()
+
+
+def test_chaos_parts_the_layers_below_and_is_said_so():
+    torch.manual_seed(0)
+    rnn = nn.RNN(INPUT, 64, 2)
+    with torch.no_grad():
+        for name, value in rnn.named_parameters():
+            value.normal_(0, 3 / 8 if "hh" in name else 0.1)
+    with gradscope.attach(rnn).record() as recording:
+        rnn(torch.randn(500, 2, INPUT))[0].sum().backward()
+    assert any("rounding is amplified on the way (chaos)" in note for note in recording.notes)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_looked_at_in_full(dtype):
+    rnn = nn.LSTM(INPUT, HIDDEN, dtype=dtype)
+    with gradscope.attach(rnn).record() as recording:
+        rnn(torch.randn(TIME, BATCH, INPUT, dtype=dtype))[0].square().sum().backward()
+    assert recording.trace("lstm").states.dtype == torch.float32
+    found = gradscope.gradient(recording.trace("lstm"))["weight_hh"]
+    torch.testing.assert_close(found, rnn.weight_hh_l0.grad.float(), rtol=0.1, atol=0.02)
+
+
+def test_several_backward_passes_are_said():
+    rnn = nn.GRU(INPUT, HIDDEN)
+    with gradscope.attach(rnn).record() as recording:
+        out = rnn(torch.randn(TIME, BATCH, INPUT))[0]
+        out.sum().backward(retain_graph=True)
+        out.square().sum().backward()
+    assert "2 backward passes" in recording.notes[0]
+    torch.testing.assert_close(
+        gradscope.gradient(recording.trace("gru"))["weight_hh"], rnn.weight_hh_l0.grad, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_two_directions_keep_the_scale_of_one():
+    """The reverse direction of the upper layer hears the loss at one step: its zeros must not cost the other its range."""
+    logs = []
+    for dtype in (torch.float32, torch.float64):
+        torch.manual_seed(0)
+        rnn = nn.RNN(INPUT, HIDDEN, 2, bidirectional=True)
+        with torch.no_grad():
+            for name, value in rnn.named_parameters():
+                if "hh" in name:
+                    value.mul_(0.3)
+        rnn.to(dtype)
+        x = torch.randn(200, 2, INPUT, generator=torch.Generator().manual_seed(1)).to(dtype)
+        with gradscope.attach(rnn).record() as recording:
+            rnn(x)[0][-1, :, :HIDDEN].sum().backward()
+        logs.append(gradscope.adjoints(recording.trace("l0_reverse")).log_norm())
+    assert logs[1][200] < -200
+    torch.testing.assert_close(logs[0][1:], logs[1][1:], rtol=1e-3, atol=1e-3)

@@ -282,3 +282,100 @@ def test_report(tmp_path):
     (tmp_path / "other" / "file").write_text("mine")
     with pytest.raises(GradscopeError, match="holds something else"):
         scope.report(tmp_path / "other")
+
+
+def test_a_loop_goes_on_where_nothing_can_be_recorded():
+    class Noisy(nn.Module):
+        def forward(self, x, h):
+            return torch.tanh(x + h) + torch.rand_like(h)
+
+    model = nn.ModuleDict({"noisy": Noisy()})
+    scope = gradscope.attach(model, steps=["noisy"])
+
+    def loop():
+        done = 0
+        for _ in range(2):
+            with scope.every(1):
+                model["noisy"](torch.randn(2, 3), torch.zeros(2, 3))
+                done += 1
+        return done
+
+    with pytest.warns(UserWarning, match="not a function of x and s alone"):
+        assert loop() == 2
+    with pytest.raises(GradscopeError, match="raised by the caller"), scope.every(1):
+        raise GradscopeError("raised by the caller")
+
+
+def test_one_place_that_fails_does_not_silence_the_others():
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn = nn.GRU(INPUT, HIDDEN)
+
+        def forward(self, x):
+            return self.rnn(x)[0]
+
+    model = nn.ModuleDict({"both": Both(), "bad": nn.Linear(HIDDEN, HIDDEN)})
+    with gradscope.attach(model, steps=["bad"]).record() as recording:
+        model["bad"](model["both"](torch.randn(5, 2, INPUT))[-1]).sum().backward()
+    assert list(recording.traces) == ["both.rnn"]
+    assert any(note.startswith("not recorded: 'bad'") for note in recording.notes)
+
+
+def test_without_a_backward_pass_the_diagnosis_says_so():
+    scope = gradscope.attach(MODELS["RNN"]())
+    with scope.record(), torch.no_grad():
+        scope.model(torch.randn(60, BATCH, INPUT))
+    text = " ".join(str(scope.diagnose()).split())
+    assert "no gradient arrived in the recorded block" in text
+    assert "a loss sends back" not in text
+
+
+def test_a_loss_that_is_no_number_is_a_finding():
+    model = MODELS["GRU"]()
+    scope = gradscope.attach(model)
+    with scope.record():
+        (model(torch.randn(TIME, BATCH, INPUT)).sum() * float("nan")).backward()
+    assert [found.finding for found in scope.diagnose().findings] == ["not_finite"]
+
+
+def test_a_validation_beside_a_training_step_is_not_cut_off():
+    model = Tagger(nn.LSTM(INPUT, HIDDEN))
+    scope = gradscope.attach(model)
+    with scope.record():
+        model(torch.randn(8, BATCH, INPUT)).sum().backward()
+        with torch.no_grad():
+            model(torch.randn(8, BATCH, INPUT))
+    assert "cut_off" not in [found.finding for found in scope.diagnose().findings]
+
+
+def test_modules_may_have_any_name():
+    model = nn.ModuleDict({"l1": nn.GRU(INPUT, HIDDEN), "depth": nn.GRU(HIDDEN, HIDDEN)})
+    scope = gradscope.attach(model)
+    with scope.record():
+        model["depth"](model["l1"](1000 * torch.randn(30, BATCH, INPUT))[0])[0][-1].sum().backward()
+    found = {(each.finding, each.where) for each in scope.diagnose().findings}
+    assert ("inputs_out_of_scale", "l1") in found
+    assert not any("layers" in each.says for each in scope.diagnose().findings)
+
+
+def test_padding_does_not_look_like_a_gradient_that_is_kept():
+    from torch.nn.utils.rnn import pack_padded_sequence
+
+    rnn = nn.LSTM(INPUT, HIDDEN)
+    scope = gradscope.attach(rnn)
+    with scope.record():
+        _, (h, _) = rnn(pack_padded_sequence(torch.randn(40, 3, INPUT), torch.tensor([40, 20, 10])))
+        h[-1].square().sum().backward()
+    norms = scope.tables()["adjoint_norms"].query("block == 'state'").set_index("t")["log_norm"]
+    assert norms[5] < norms[20] - 3
+
+
+def test_stacks_that_are_none_are_named():
+    encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16), 2, enable_nested_tensor=False)
+    with pytest.raises(GradscopeError, match=r"not a Sequential or ModuleList .* did you mean 'encoder.layers'"):
+        gradscope.attach(nn.ModuleDict({"encoder": encoder}), depth="encoder")
+    with pytest.raises(GradscopeError, match="depth: the name of a container"):
+        gradscope.attach(encoder, depth=3)
+    with pytest.raises(GradscopeError, match="steps: names"):
+        gradscope.attach(encoder, steps=[encoder.layers])

@@ -232,3 +232,92 @@ def test_weights_that_change_within_the_block_are_named():
 
     with pytest.raises(GradscopeError, match="record one update at a time"), gradscope.attach(cell).record():
         [update() for _ in range(2)]
+
+
+def test_two_chains_of_one_cell_at_a_time():
+    cell, x = nn.GRUCell(INPUT, HIDDEN), torch.randn(6, 2, 2, INPUT)
+    with gradscope.attach(cell).record() as recording:
+        a = b = None
+        for each in x:
+            a, b = cell(each[0], a), cell(each[1], b)
+        (a - b).square().sum().backward()
+    assert [trace.time for trace in recording.traces.values()] == [6, 6]
+    total = sum(gradscope.gradient(trace)["weight_hh"] for trace in recording.traces.values())
+    torch.testing.assert_close(total, cell.weight_hh.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_a_masked_state_is_not_called_detached():
+    cell, h = nn.GRUCell(INPUT, HIDDEN), torch.zeros(4, HIDDEN)
+    scope = gradscope.attach(cell)
+    with scope.record() as recording:
+        for each in torch.randn(9, 4, INPUT):
+            h = cell(each, h) * 0.9
+        h.sum().backward()
+    assert recording.carried == set()
+    diagnosis = scope.diagnose()
+    assert "detached_steps" not in [found.finding for found in diagnosis.findings]
+    assert "name it in steps=" in " ".join(str(diagnosis).split())
+
+
+def test_detaching_in_place_works_as_without():
+    cell, h = nn.GRUCell(INPUT, HIDDEN), None
+    with gradscope.attach(cell).record() as recording:
+        for t, each in enumerate(torch.randn(6, 2, INPUT)):
+            h = cell(each, h)
+            if t == 2:
+                h.detach_()
+        h.sum().backward()
+    assert [trace.time for trace in recording.traces.values()] == [3, 3]
+
+
+def test_weights_changed_before_the_first_call_are_the_ones_looked_at():
+    cell = nn.GRUCell(INPUT, HIDDEN).double()
+    with gradscope.attach(cell).record() as recording:
+        with torch.no_grad():
+            cell.weight_hh.mul_(1.5)
+        h = None
+        for each in data():
+            h = cell(each, h)
+        h.sum().backward()
+    trace = recording.trace("grucell")
+    torch.testing.assert_close(gradscope.gradient(trace)["weight_hh"], cell.weight_hh.grad, rtol=1e-9, atol=1e-11)
+    assert not trace.immediate.mantissa[:-1].any()
+
+
+def test_other_hooks_run_as_often_as_without():
+    class Counted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.GRUCell(INPUT, HIDDEN)
+
+        def forward(self, x, h):
+            return self.inner(x, h)
+
+    model, calls = nn.ModuleDict({"step": Counted()}), []
+    model["step"].inner.register_forward_hook(lambda *_: calls.append(1))
+    scope, h = gradscope.attach(model, steps=["step"]), torch.zeros(2, HIDDEN)
+    with scope.record():
+        for each in torch.randn(5, 2, INPUT):
+            h = model["step"](each, h)
+        h.sum().backward()
+    scope.diagnose()
+    assert len(calls) == 5
+
+
+def test_states_that_overflow_are_a_finding():
+    cell, h = nn.RNNCell(INPUT, HIDDEN, nonlinearity="relu"), torch.ones(2, HIDDEN)
+    with torch.no_grad():
+        cell.weight_hh.copy_(2 * torch.eye(HIDDEN))
+    scope = gradscope.attach(cell)
+    with scope.record():
+        for each in torch.randn(140, 2, INPUT):
+            h = cell(each, h)
+        h.sum().backward()
+    assert "not_finite" in [found.finding for found in scope.diagnose().findings]
+
+
+@pytest.mark.parametrize("name", ["out", "cell.a"])
+def test_a_module_that_is_no_step_is_named(name):
+    model = Loop(Highway().double(), start=highway_start())
+    with pytest.raises(GradscopeError, match=r"gradscope\.Step\("), gradscope.attach(model, steps=[name]).record():
+        model(data()).backward()

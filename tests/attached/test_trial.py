@@ -39,6 +39,16 @@ def model_alone():
 def nothing():
     return 3
 
+def broken():
+    return 1 / 0
+
+def linear():
+    return nn.Linear(2, 2), batches
+
+wrong_loss = lambda model, batch: (model(batch[0]) - batch[1]).abs()
+float_loss = lambda model, batch: 3.0
+broken_loss = lambda model, batch: (model(batch[0]) - batch[1][:3]).mean()
+criterion = nn.L1Loss()
 loss = lambda model, batch: (model(batch[0]) - batch[1]).abs().mean()
 """
 
@@ -67,7 +77,11 @@ def test_diagnose_says_what_is_wrong_and_fails_on_it(file, tmp_path):
 
 def test_diagnose_as_json(file):
     result = run(f"{file}:make", "--updates", 1, "--json")
-    found = json.loads(result.stdout)
+    said = json.loads(result.stdout)
+    assert said["updates"] == 1
+    assert said["tried"] == []
+    assert said["recurrences"] == ["rnn"]
+    found = said["findings"]
     assert found[0]["finding"] == "vanishing"
     assert found[0]["evidence"]["lag"] > 0
     assert {"name", "what", "measured"} == set(found[0]["remedies"][0])
@@ -77,6 +91,12 @@ def test_data_and_loss_by_name(file):
     result = run(f"{file}:model_alone", "--data", f"{file}:batches", "--loss", f"{file}:loss", "--updates", 2)
     assert result.exit_code == 0, result.output
     assert "rnn (GRU)" in result.output
+
+
+def test_a_criterion_is_a_loss_too(file):
+    one = run(f"{file}:make", "--loss", f"{file}:criterion", "--updates", 2).output
+    assert one == run(f"{file}:make", "--loss", f"{file}:loss", "--updates", 2).output
+    assert "vanishing" in one
 
 
 def test_remedies_are_tried(file):
@@ -96,6 +116,14 @@ def test_remedies_are_tried(file):
         (["{file}:model_alone"], "name its batches with --data"),
         (["{file}:make", "--fail-on", "explodin"], "there is no finding called 'explodin'; did you mean 'exploding'"),
         (["no_such_package.module:make"], "importing no_such_package.module failed"),
+        (["{file}:make", "--fail-on", ""], "there is no finding called ''"),
+        (["{file}:make", "--out", "{file}"], "exists and holds something else"),
+        (["{file}:make", "--loss", "{file}:wrong_loss"], "gives a tensor (8,) with gradient; it should be a scalar"),
+        (["{file}:make", "--loss", "{file}:float_loss"], "the loss gives a float"),
+        (["{file}:make", "--loss", "{file}:broken_loss"], "raised RuntimeError: The size of tensor a"),
+        (["{file}:broken"], "raised ZeroDivisionError"),
+        (["{file}:linear"], "no recurrence was found in Linear"),
+        (["{file}:make", "--depth", "rnn"], "'rnn' is a RNN, not a Sequential or ModuleList"),
     ],
 )
 def test_bad_input_is_named(file, arguments, message):
