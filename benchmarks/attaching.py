@@ -89,9 +89,7 @@ def main() -> None:
     for _ in range(blocks // 50):  # in turn, so that a machine that slows down does so for both
         plain += sum(once(step, options.device) for _ in range(50))
         spaced += sum(once(every, options.device) for _ in range(50))
-    print(
-        f"| gradscope, every 100th step | {1e3 * plain / blocks:.0f} | {1e3 * spaced / blocks:.0f} | {spaced / plain:.3f} |"
-    )
+    print(f"| gradscope, every 100th step | {1e3 * plain / blocks:.0f} | {1e3 * spaced / blocks:.0f} | {spaced / plain:.3f} |")
 
 
 def _torchlens(model: nn.Module, x: torch.Tensor, y: torch.Tensor, optimizer: torch.optim.Optimizer):

@@ -15,6 +15,7 @@ from gradscope.attached._scope import LIGHT, Scope
 from gradscope.attached._steps import Step, StepWatch
 from gradscope.attached._watch import Watch
 from gradscope.cells import Cell
+from gradscope.conversion import layer_cells
 from gradscope.errors import GradscopeError
 from gradscope.options import component
 from gradscope.registry import suggest
@@ -76,7 +77,8 @@ def attach(
         if problem := _problem(module):
             unattached.append(f"{name or type(module).__name__}: {problem}")
         elif isinstance(module, nn.RNNBase):
-            makers[name] = (type(module).__name__, lambda n=name, m=module: FusedWatch(n, m, sequences))
+            cells = layer_cells(module)
+            makers[name] = (type(module).__name__, lambda n=name, m=module, c=cells: FusedWatch(n, m, sequences, c))
         elif known := next((adapter for adapter in ADAPTERS if adapter.knows(module)), None):
             makers[name] = (
                 f"{type(module).__name__}, a diagonal scan", lambda n=name, m=module, a=known: ScanWatch(n, m, a, sequences),

@@ -20,7 +20,6 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from gradscope.attached._watch import Harvest, Received, Watch, copied, full_precision, hook, several_passes, without_rounding
 from gradscope.cells import AffineCell, Cell
 from gradscope.cells._held import Held
-from gradscope.conversion import layer_cells
 from gradscope.dynamics import Adjoints, adjoints
 from gradscope.errors import GradscopeError
 from gradscope.trace import Trace
@@ -92,14 +91,14 @@ def _gathered(x: Tensor, index: Tensor, valid: Tensor) -> Tensor:
 
 
 class FusedWatch(Watch):
-    """Of one nn.RNN, nn.LSTM or nn.GRU."""
+    """Of one nn.RNN, nn.LSTM or nn.GRU; ``templates`` are cells of the shapes of its layers and directions."""
 
     module: nn.RNNBase
 
-    def __init__(self, name: str, module: nn.RNNBase, sequences: int | None = None):
+    def __init__(self, name: str, module: nn.RNNBase, sequences: int | None, templates: list[tuple[str, Cell]]):
         super().__init__(name, module)
         self.sequences = slice(sequences)
-        self.templates = layer_cells(module)
+        self.templates = templates
         self.directions = 2 if module.bidirectional else 1
         self.calls: list[_Call] = []
         self._notes: list[str] = []
@@ -253,10 +252,9 @@ class FusedWatch(Watch):
 
     def _trace(self, call: _Call, place: int, turn: _Directed, inputs: Tensor, seen: Tensor | None) -> Trace:
         suffix, template = self.templates[place]
-        cell: Cell = full_precision(copy.deepcopy(template))
+        recorded = {id(p): nn.Parameter(call.weights[f"{name}_{suffix}"]) for name, p in template.named_parameters()}
+        cell: Cell = full_precision(copy.deepcopy(template, recorded))  # the same cell with the weights of that time
         with torch.no_grad():
-            for name, parameter in cell.named_parameters():
-                parameter.copy_(call.weights[f"{name}_{suffix}"])
             x = turn.forth(inputs).to(next(cell.parameters()).dtype)
             start = torch.cat([part[place] for part in call.start], dim=-1).to(x.dtype)
             cache: dict[Any, Any] = {}
@@ -356,8 +354,11 @@ class FusedWatch(Watch):
         """The layers, run again, give what the module gave; in a chaotic network for a while."""
         kinds = [x.dtype for x in (call.outputs, call.inputs, next(iter(call.weights.values())))]
         precision = torch.finfo(torch.bfloat16).eps if call.autocast else max(torch.finfo(kind).eps for kind in kinds)
-        allowed = 1e4 * precision * max(1.0, float(call.outputs.abs().max()))
-        if not bool(call.outputs.sum().isfinite()) or bool((departure <= allowed).all()):
+        allowed = 1e4 * precision
+        if bool((departure <= allowed).all()) or not bool(call.outputs.isfinite().all()):
+            return
+        allowed *= max(1.0, float(call.outputs.abs().max()))
+        if bool((departure <= allowed).all()):
             return
         first = int((~(departure <= allowed)).nonzero()[0]) + 1
         if first > _SETTLED:

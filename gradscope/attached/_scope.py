@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,7 @@ class Scope:
         self.last: Recording | None = None
         self.train_step = 0
         self.skipped: dict[str, str] = {}
-        self._frames: dict[str, list[pd.DataFrame]] = {}
+        self._measured: dict[str, list[tuple[str, int, Mapping[str, Any]]]] = {}  # table: (recurrence, train_step, columns)
         self._names: list[str] = []
         self._sinks: list[Sink] = []
         self._inside = False
@@ -164,11 +164,10 @@ class Scope:
         self.last = recording
         self._names += [name for name in recording.traces if name not in self._names]
         if recording.gradients:
-            frame = pd.DataFrame(
-                [(name, *values) for name, values in recording.gradients.items()],
-                columns=["parameter", "size", "grad_norm_preclip", "grad_norm_postclip"],
-            )
-            self._keep("grad_norms", "", recording.train_step, frame)
+            sizes, before, after = zip(*recording.gradients.values(), strict=True)
+            columns = {"parameter": list(recording.gradients), "size": list(sizes)}
+            columns |= {"grad_norm_preclip": list(before), "grad_norm_postclip": list(after)}
+            self._keep("grad_norms", "", recording.train_step, columns)
         self._measure(recording, probes)
         scalars = self.scalars()
         for sink in self._sinks:
@@ -187,13 +186,10 @@ class Scope:
                     self.skipped[f"{probe.name} of {name}"] = str(error)
                     continue
                 if columns:
-                    self._keep(probe.name, name, recording.train_step, pd.DataFrame(columns))
+                    self._keep(probe.name, name, recording.train_step, columns)
 
-    def _keep(self, table: str, name: str, train_step: int, frame: pd.DataFrame) -> None:
-        about = {"trial": name, "configuration": name, "length": -1, "seed": 0, "task": "", "train_step": train_step}
-        for place, (key, value) in enumerate(about.items()):
-            frame.insert(place, key, value)
-        self._frames.setdefault(table, []).append(frame)
+    def _keep(self, table: str, name: str, train_step: int, columns: Mapping[str, Any]) -> None:
+        self._measured.setdefault(table, []).append((name, train_step, columns))
 
     # --- what was recorded -----------------------------------------------------------------------------------------------
 
@@ -214,7 +210,7 @@ class Scope:
         return self.tables()
 
     def _has(self, table: str, train_step: int) -> bool:
-        return any(int(frame["train_step"].iloc[0]) == train_step for frame in self._frames.get(table, ()))
+        return any(of == train_step for _, of, _ in self._measured.get(table, ()))
 
     def tables(self) -> Tables:
         """What the probes measured, a DataFrame for each: ``scope.tables()["adjoint_norms"]``. Columns ``configuration`` (the
@@ -224,7 +220,9 @@ class Scope:
             GradscopeError: if nothing is recorded.
         """
         self._recorded()
-        frames = {name: pd.concat(parts, ignore_index=True) for name, parts in self._frames.items()}
+        frames = {
+            table: pd.concat([_frame(*part) for part in parts], ignore_index=True) for table, parts in self._measured.items()
+        }
         trials = [{"id": name, "configuration": name, "settings": {"task": {}, "seed": 0}, "axes": {}} for name in self._names]
         moments = ["first recording", "last recording"]
         manifest = {"name": type(self.model).__name__, "trials": trials, "figures": None, "moments": moments}
@@ -246,11 +244,10 @@ class Scope:
                     if len(reached):
                         found[f"{name}/adjoint_log_ratio"] = float(logs[1] - logs.max())
                         found[f"{name}/log_adjoint_last"] = float(reached[-1])
-        for frame in self._frames.get("saturation", []):
-            if int(frame["train_step"].iloc[0]) == recording.train_step:
-                for row in frame.itertuples():
-                    found[f"{row.configuration}/saturated/{row.gate}"] = float(row.low + row.high)  # type: ignore[operator]
-                    found[f"{row.configuration}/mean/{row.gate}"] = float(row.mean)  # type: ignore[arg-type]
+        for name, of, columns in self._measured.get("saturation", []):
+            if of == recording.train_step:
+                for gate, low, high, mean in zip(*(columns[key] for key in ("gate", "low", "high", "mean")), strict=True):
+                    found[f"{name}/saturated/{gate}"], found[f"{name}/mean/{gate}"] = low + high, mean
         for index, key in ((1, "grad_norm_preclip"), (2, "grad_norm_postclip")):
             values = [value[index] for value in recording.gradients.values()]
             if values:
@@ -311,14 +308,19 @@ class Scope:
         from gradscope.diagnosis import examine
 
         history: dict[int, tuple[float, float]] = {}
-        for frame in self._frames.get("grad_norms", []):
-            norms = [math.sqrt((frame[f"grad_norm_{when}clip"].to_numpy() ** 2).sum()) for when in ("pre", "post")]
-            history[int(frame["train_step"].iloc[0])] = norms[0], norms[1]
+        for _, train_step, columns in self._measured.get("grad_norms", []):
+            before, after = (math.hypot(*columns[f"grad_norm_{when}clip"]) for when in ("pre", "post"))
+            history[train_step] = before, after
         return examine(self._recorded(), history, self.model)
 
 
 def _probes(given: Sequence[Any]) -> list[Any]:
     return [component("probe", each) for each in given]
+
+
+def _frame(name: str, train_step: int, columns: Mapping[str, Any]) -> pd.DataFrame:
+    about = {"trial": name, "configuration": name, "length": -1, "seed": 0, "task": "", "train_step": train_step}
+    return pd.DataFrame({**about, **columns})
 
 
 def _remarks(recording: Recording) -> list[str]:

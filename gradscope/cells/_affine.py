@@ -147,7 +147,7 @@ class AffineCell(GatedCell):
         inputs: Float[Tensor, "time batch input"],
         state: Float[Tensor, "batch state"],
         hidden: Float[Tensor, "time batch hidden"] | None = None,
-    ) -> tuple[Float[Tensor, "time+1 batch state"], Linearisation, Float[Tensor, " time"]]:
+    ) -> tuple[Float[Tensor, "time+1 batch state"], AffineLinearisation, Float[Tensor, " time"]]:
         """All states and the linearisation of their steps from one pass; along known h_1 ... h_T where they are given.
 
         Then no error builds up in h, whatever the cell's dynamics: only what else the state holds is run.
@@ -161,8 +161,7 @@ class AffineCell(GatedCell):
         else:
             before, whole = torch.cat((state[None, :, :size], hidden[:-1])), [state]
             if self.additive and self.recurrent:  # one buffer, summed in place
-                bias = self.bias_ih if self.bias_ih is None or self.bias_hh is None else self.bias_ih + self.bias_hh
-                u_x, u_h = affine(inputs, self.weight_ih, bias), None
+                u_x, u_h = self.by_inputs(inputs), None
                 u_x.flatten(0, 1).addmm_(before.flatten(0, 1), self.recurrent_weight().t())
             else:
                 u_x, u_h = self.preactivations(inputs, before)
@@ -172,7 +171,7 @@ class AffineCell(GatedCell):
                 departures.append(torch.linalg.vector_norm(own[:, :size] - h, ord=torch.inf))
                 whole.append(torch.cat((h, own[:, size:]), dim=-1) if len(self.state_blocks) > 1 else h)
             states, departure = torch.stack(whole), torch.stack(departures)
-        return states, AffineLinearisation(self, inputs, states[:-1], states[1:], u_x, u_h), departure
+        return states, AffineLinearisation(self, inputs, states[:-1], states[1:], (u_x, u_h)), departure
 
     def outputs(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
@@ -194,7 +193,7 @@ class AffineCell(GatedCell):
         """As ``Cell.linearise``, from the closed form."""
         if self.weight_ih.dim() > 2:
             return super().linearise(x, s_prev, s)
-        return AffineLinearisation(self, x, s_prev, s, *self.preactivations(x, s_prev))
+        return AffineLinearisation(self, x, s_prev, s, self.preactivations(x, s_prev))
 
     @torch.no_grad()
     def pullback(
@@ -208,7 +207,7 @@ class AffineCell(GatedCell):
             return super().pullback(inputs, states, immediate)
         weight_hh = self.recurrent_weight()
         adjoints, by_inputs = immediate.clone(memory_format=torch.contiguous_format), torch.empty_like(inputs)
-        for part in self._stretches(*inputs.shape[:2]):
+        for part in self.stretches(*inputs.shape[:2]):
             before, after = states[part], states[part.start + 1 : part.stop + 1]
             u_x, u_h = self.preactivations(inputs[part], before)
             _, d_x = self.descend(u_x, u_h, before, after, adjoints[part.start : part.stop + 1], weight_hh)
@@ -218,7 +217,12 @@ class AffineCell(GatedCell):
     def _vectors(self) -> list[Tensor]:
         return [getattr(self, name) for name in self.vectors]
 
-    def _stretches(self, steps: int, batch: int) -> list[slice]:
+    def by_inputs(self, inputs: Float[Tensor, "time batch input"]) -> Float[Tensor, "time batch gates"]:
+        """What of an additive cell's preactivations is known before the first step: W_ih x_t and both biases."""
+        bias = self.bias_ih if self.bias_ih is None or self.bias_hh is None else self.bias_ih + self.bias_hh
+        return affine(inputs, self.weight_ih, bias)
+
+    def stretches(self, steps: int, batch: int) -> list[slice]:
         """The steps in stretches, latest first, short enough that a stretch's derivatives stay in the processor's cache."""
         length = max(1, _STRETCH // (batch * len(self.gate_names) * self.hidden_size))
         return [slice(max(0, stop - length), stop) for stop in range(steps, 0, -length)]
@@ -227,8 +231,7 @@ class AffineCell(GatedCell):
         """(states, u_x, u_h) over all steps; in an additive cell the first product's buffer takes the sum in place."""
         weight, size = weight_hh.t(), self.hidden_size
         if self.additive:
-            bias = self.bias_ih if self.bias_ih is None or self.bias_hh is None else self.bias_ih + self.bias_hh
-            u_x = affine(inputs, self.weight_ih, bias)
+            u_x = self.by_inputs(inputs)
             states = [state]
             for u in u_x.unbind(0):
                 if self.recurrent:
@@ -290,22 +293,31 @@ class AffineCell(GatedCell):
 class AffineLinearisation(Linearisation):
     """From the diagonal derivatives: d_h[g] = sum_n a[n] by_recurrent[n g] = dL/du_h[g], and all else from d_h and d_x."""
 
-    def __init__(self, cell: AffineCell, x: Tensor, s_prev: Tensor, s: Tensor, u_x: Tensor, u_h: Tensor | None):
-        self.cell, self.x, self.s_prev, self.s, self.u_x, self.u_h = cell, x, s_prev, s, u_x, u_h
+    def __init__(self, cell: AffineCell, x: Tensor, s_prev: Tensor, s: Tensor, u: tuple[Tensor, Tensor | None] | None = None):
+        self.cell, self.x, self.s_prev, self.s = cell, x, s_prev, s
         self.weight_hh = cell.recurrent_weight().detach()
-        self._local: Local | None = None
+        self._u, self._local = u, None
+
+    @property
+    def u(self) -> tuple[Tensor, Tensor | None]:
+        """The preactivations at these steps, made when they are first asked for."""
+        if self._u is None:
+            with torch.no_grad():
+                self._u = self.cell.preactivations(self.x, self.s_prev)
+        return self._u
 
     @property
     def local(self) -> Local:
         """The diagonal derivatives at these steps, made when they are first asked for."""
         if self._local is None:
-            self._local = self.cell.local(self.u_x, self.u_h, self.s_prev, self.s)
+            with torch.no_grad():
+                self._local = self.cell.local(*self.u, self.s_prev, self.s)
         return self._local
 
     @property
     def by_vectors(self) -> Tensor:
         """ds[n]/d(vector k) at these steps."""
-        return self.cell.by_vectors(self.u_x, self.u_h, self.s_prev, self.s)
+        return self.cell.by_vectors(*self.u, self.s_prev, self.s)
 
     def _to_gates(self, cotangent: Tensor) -> tuple[Tensor, Tensor]:
         d_h = _to_gates(cotangent, self.local.by_recurrent)
@@ -327,11 +339,14 @@ class AffineLinearisation(Linearisation):
     @torch.no_grad()
     def descend(self, adjoints: Float[Tensor, "time+1 batch state"], by_input: Float[Tensor, "time batch input"]) -> bool:
         """The adjoint recursion, a stretch at a time; the gates' preactivations are there already."""
-        for part in self.cell._stretches(*self.x.shape[:2]):
-            own, place = self.at(part), slice(part.start, part.stop + 1)
-            _, d_x = self.cell.descend(own.u_x, own.u_h, own.s_prev, own.s, adjoints[place], self.weight_hh)
+        for part in self.cell.stretches(*self.x.shape[:2]):
+            d_x = self.at(part).back(adjoints[part.start : part.stop + 1])
             torch.matmul(d_x, self.cell.weight_ih, out=by_input[part])
         return True
+
+    def back(self, adjoints: Float[Tensor, "time+1 batch state"]) -> Float[Tensor, "time batch gates"]:
+        """The adjoint recursion through these steps, in place; dL/du_x."""
+        return self.cell.descend(*self.u, self.s_prev, self.s, adjoints, self.weight_hh)[1]
 
     @torch.no_grad()
     def jvp(
@@ -391,11 +406,16 @@ class AffineLinearisation(Linearisation):
 
     def at(self, steps: slice) -> AffineLinearisation:
         """Views of these steps."""
-        u_h = None if self.u_h is None else self.u_h[steps]
-        found = AffineLinearisation(self.cell, self.x[steps], self.s_prev[steps], self.s[steps], self.u_x[steps], u_h)
+        found = self.views(steps)
+        if self._u is not None:
+            found._u = self._u[0][steps], None if self._u[1] is None else self._u[1][steps]
         if self._local is not None:
             found._local = Local(*(None if part is None else part[steps] for part in self._local))  # type: ignore[arg-type]
         return found
+
+    def views(self, steps: slice) -> AffineLinearisation:
+        """These steps, with nothing that is made on demand."""
+        return AffineLinearisation(self.cell, self.x[steps], self.s_prev[steps], self.s[steps])
 
 
 class _Scan(torch.autograd.Function):
@@ -446,7 +466,7 @@ def _backward(ctx: Any, adjoints: Tensor) -> tuple[Tensor | None, ...]:
     by_ih, by_hh = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
     by_bias_ih, by_bias_hh = weight_hh.new_zeros(len(weight_hh)), weight_hh.new_zeros(len(weight_hh))
     by_vectors = weight_hh.new_zeros(len(cell.vectors), cell.hidden_size)
-    for part in cell._stretches(*inputs.shape[:2]):
+    for part in cell.stretches(*inputs.shape[:2]):
         before, after = states[part], states[part.start + 1 : part.stop + 1]
         u = u_x[part], None if u_h is None else u_h[part]
         d_h, d_x = cell.descend(*u, before, after, adjoints[part.start : part.stop + 1], weight_hh)

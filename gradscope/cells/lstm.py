@@ -10,9 +10,10 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from gradscope.activations import ACTIVATIONS
-from gradscope.cells._affine import AffineCell, Local
+from gradscope.cells._affine import AffineCell, AffineLinearisation, Local
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import vector
+from gradscope.cells._lstm_passes import Gates, LSTMLinearisation, backward, forward
 from gradscope.errors import GradscopeError
 from gradscope.options import Named
 from gradscope.registry import register
@@ -128,10 +129,13 @@ class LSTM(AffineCell):
     def _peephole(self, name: str) -> Tensor | None:
         return vector(getattr(self, f"peephole_{name}")) if f"peephole_{name}" in self.vectors else None
 
+    def _by_name(self, u_x: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.gate_names, u_x.chunk(len(self.gate_names), dim=-1), strict=True))
+
     def _parts(self, u_x: Tensor, s_prev: Tensor) -> _Parts:
         """The gates, c_t and what the gates are functions of; a gate that is left out is 1."""
         c_prev = s_prev[..., self.hidden_size :]
-        u = dict(zip(self.gate_names, u_x.chunk(len(self.gate_names), dim=-1), strict=True))
+        u = self._by_name(u_x)
         for name in ("i", "f"):
             if name in u and (p := self._peephole(name)) is not None:
                 u[name] = u[name] + p * c_prev
@@ -181,22 +185,26 @@ class LSTM(AffineCell):
         """dc = a[c] + a[h] o tanh'(c) first; then d_i, d_f, d_g are dc times their slopes, d_o is a[h] tanh(c) o'."""
         if self.vectors:  # peepholes: gates feel c as well
             return super().descend(u_x, u_h, before, after, adjoints, weight_hh)
-        parts, size, steps = self._parts(u_x, before), self.hidden_size, len(u_x)
-        by_gate = self._by_gate(parts)
-        if "o" in by_gate:
-            by_gate["o"] = parts.squashed * parts.o * (1 - parts.o)
-        slopes = torch.cat([by_gate[name] for name in self.gate_names], dim=-1).unbind(0)
-        shown = (parts.o if self.linear_output else parts.o * (1 - parts.squashed * parts.squashed)).unbind(0)
-        kept, rows, deltas = parts.f.unbind(0), adjoints.unbind(0), torch.empty_like(u_x)
-        last = self.gate_names[-1] == "o"
-        for t in range(steps - 1, -1, -1):
-            a_h, a_c = rows[t + 1].split(size, dim=-1)
-            d_c = torch.addcmul(a_c, a_h, shown[t])
-            tiled = torch.cat((*(d_c,) * (len(self.gate_names) - last), *(a_h,) * last), dim=-1)
-            delta = torch.mul(tiled, slopes[t], out=deltas[t])
-            rows[t][:, size:].addcmul_(d_c, kept[t])
-            rows[t][:, :size].addmm_(delta, weight_hh)
+        gates, size = Gates.of(self, u_x, after[..., self.hidden_size :]), self.hidden_size
+        deltas = backward(gates, before[..., size:], adjoints, weight_hh)
         return deltas, deltas
+
+    @torch.no_grad()
+    def followed(
+        self,
+        inputs: Float[Tensor, "time batch input"],
+        state: Float[Tensor, "batch state"],
+        hidden: Float[Tensor, "time batch hidden"] | None = None,
+    ) -> tuple[Float[Tensor, "time+1 batch state"], AffineLinearisation, Float[Tensor, " time"]]:
+        """As ``AffineCell.followed``; the gates that are found on the way serve the way back."""
+        if self.vectors:
+            return super().followed(inputs, state, hidden)
+        states, gates = forward(self, inputs, state, hidden)
+        departure = inputs.new_zeros(len(inputs))
+        if hidden is not None:
+            own = (gates["o"] * gates.squashed).sub_(hidden)
+            departure = torch.linalg.vector_norm(own.flatten(1), ord=torch.inf, dim=1)
+        return states, LSTMLinearisation(gates, inputs, states[:-1], states[1:]), departure
 
     def _by_gate(self, parts: _Parts) -> dict[str, Tensor]:
         """dc/du of each gate."""
@@ -222,7 +230,8 @@ class LSTM(AffineCell):
 
     def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
         """input, forget, candidate and output gate, as many as there are."""
-        u = self._parts(self.preactivations(x, s_prev)[0], s_prev).u
+        u_x = self.preactivations(x, s_prev)[0]
+        u = self._parts(u_x, s_prev).u if self.vectors else self._by_name(u_x)
         sigmoid, candidate = ACTIVATIONS["sigmoid"], ACTIVATIONS["identity" if self.linear_input else "tanh"]
         return {name: Gate(candidate if name == "g" else sigmoid, u[name]) for name in self.gate_names}
 

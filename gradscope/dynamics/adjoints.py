@@ -34,8 +34,10 @@ class Adjoints:
         mantissa: Float[Tensor, "time+1 batch state"],
         log_scale: Float[Tensor, "time+1 batch"],
         by_input: Adjoints | None = None,
+        log_norms: Float[Tensor, "time+1 batch"] | None = None,
     ):
         self.mantissa, self.log_scale, self.by_input = mantissa, log_scale, by_input
+        self._log_norms = log_norms
 
     def values(self) -> Float[Tensor, "time+1 batch state"]:
         """The plain tensor, in float64; it may underflow where the scale does not."""
@@ -52,8 +54,11 @@ class Adjoints:
 
     def log_norms(self, block: slice | None = None) -> Float[Tensor, "time+1 batch"]:
         """ln ||a_t|| of each sequence, or of one block of the state; nats, -inf where exactly zero."""
-        part = self.mantissa if block is None else self.mantissa[..., block]
-        return self.log_scale + norms(part).log()
+        if block is not None:
+            return self.log_scale + norms(self.mantissa[..., block]).log()
+        if self._log_norms is None:
+            self._log_norms = self.log_scale + norms(self.mantissa).log()
+        return self._log_norms
 
     def log_norm(self, block: slice | None = None) -> Float[Tensor, " time+1"]:
         """ln ||a_t|| over state and batch together, nats."""
@@ -197,28 +202,31 @@ def _reverse(trace: Trace, inputs: Tensor, states: Tensor, immediate: Adjoints, 
     """
     steps = inputs.shape[0]
     values, scale = immediate.mantissa.clone(memory_format=torch.contiguous_format), immediate.log_scale.clone()
+    given = norms(values)  # of dl_t/ds_t, and of a_t at the step that a segment begins with
+    found = given.clone()
     by_input, by_input_scale = torch.empty_like(inputs), torch.zeros_like(scale[1:])
     stop, length = steps, _SEGMENT
     while stop > 0:
         start = max(0, stop - length)
         rows, entering = slice(start, stop + 1), (values[stop].clone(), scale[stop].clone())
-        _rescale(values[rows], scale[rows])
+        _rescale(values[rows], scale[rows], given[rows])
         segment = None if linear is None else linear.at(slice(start, stop))
         if segment is None or not segment.descend(values[rows], by_input[start:stop]):
             values[rows], by_input[start:stop] = trace.cell.pullback(inputs[start:stop], states[rows], values[rows])
         by_input_scale[start:stop] = scale[start + 1 : stop + 1]
-        if stop - start > 1 and _out_of_range(values[rows]):
+        found[rows] = norms(values[rows])
+        if stop - start > 1 and _out_of_range(found[rows], values.dtype):
             values[start:stop], scale[start:stop] = immediate.mantissa[start:stop], immediate.log_scale[start:stop]
             values[stop], scale[stop] = entering
             length = (stop - start) // 2
             continue
+        given[start] = found[start]
         stop, length = start, _SEGMENT
-    return Adjoints(values, scale, Adjoints(by_input, by_input_scale))
+    return Adjoints(values, scale, Adjoints(by_input, by_input_scale), found.log_().add_(scale))
 
 
-def _rescale(values: Tensor, scale: Tensor) -> None:
-    """Bring a segment's rows to one scale for each sequence, in place: that of the largest."""
-    sizes = norms(values)
+def _rescale(values: Tensor, scale: Tensor, sizes: Tensor) -> None:
+    """Bring a segment's rows, of norms ``sizes``, to one scale for each sequence, in place: that of the largest."""
     logs = torch.where(sizes > 0, scale + sizes.log(), -torch.inf)
     largest = logs.amax(0)
     if not bool(scale.any()) and bool(((largest.abs() < _TAME) | (largest == -torch.inf)).all()):
@@ -232,11 +240,10 @@ def _rescale(values: Tensor, scale: Tensor) -> None:
     scale.copy_(common.expand_as(scale))
 
 
-def _out_of_range(adjoints: Tensor) -> bool:
-    """Whether a segment spans more than its dtype holds well, or has come to a zero that may be an underflow."""
-    sizes = norms(adjoints)
+def _out_of_range(sizes: Tensor, dtype: torch.dtype) -> bool:
+    """Whether adjoints of these norms span more than their dtype holds well, or came to a zero that may be an underflow."""
     positive = sizes[sizes > 0]
     if not bool(sizes.isfinite().all()) or not len(positive):
         return len(positive) > 0
     lost = (sizes[:-1] == 0) & (sizes[1:] > 0)
-    return bool(lost.any() | (positive.amax().log() - positive.amin().log() > _SPAN[adjoints.dtype]))
+    return bool(lost.any() | (positive.amax().log() - positive.amin().log() > _SPAN[dtype]))

@@ -31,9 +31,10 @@ class Saturation(Probe):
         if not gates:
             return {}
         for name, gate in gates.items():
-            low, high = saturated(gate.activation, gate.preactivation, self.threshold)
+            value = gate.activation(gate.preactivation)
+            low, high = saturated(gate.activation, gate.preactivation, self.threshold, value)
             columns["gate"].append(name)
-            columns["low"].append(float(low.double().mean()))
-            columns["high"].append(float(high.double().mean()))
-            columns["mean"].append(float(gate.activation(gate.preactivation).double().mean()))
+            columns["low"].append(int(low.count_nonzero()) / low.numel())
+            columns["high"].append(int(high.count_nonzero()) / high.numel())
+            columns["mean"].append(float(value.mean(dtype=torch.float64)))
         return columns
