@@ -27,6 +27,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/referee.py
 	$(BIN)/python benchmarks/attaching.py
 	$(BIN)/python benchmarks/diagnosis.py
+	$(BIN)/python benchmarks/borderline.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -16,6 +16,7 @@ from gradscope.dynamics.lyapunov import (
     LyapunovSpectrum,
     adjoint_lyapunov_spectrum,
     covariant_lyapunov_vectors,
+    largest_lyapunov_exponent,
     lyapunov_spectrum,
 )
 from gradscope.dynamics.mean_field import MeanField, critical_gain, mean_field
@@ -55,6 +56,7 @@ __all__ = [
     "lag_contributions",
     "last_loss_alone",
     "log_norm",
+    "largest_lyapunov_exponent",
     "lyapunov_spectrum",
     "mean_field",
     "memory_horizon",

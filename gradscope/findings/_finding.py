@@ -16,13 +16,15 @@ from torch import Tensor, nn
 
 from gradscope.activations import Activation
 from gradscope.cells._held import Held
-from gradscope.dynamics import Adjoints, adjoints, last_loss_alone, lyapunov_spectrum
+from gradscope.dynamics import Adjoints, adjoints, largest_lyapunov_exponent, last_loss_alone
 from gradscope.errors import GradscopeError
 from gradscope.registry import Component
 from gradscope.trace import Trace
 
 #: ln of a thousand: the factor at which a gradient is said to have vanished or exploded
 STRONG = math.log(1e3)
+#: steps of a trajectory on which the largest exponent is taken: an asymptotic rate needs more than most sequences have
+_LONG = 1000
 #: sequences that are looked at one by one
 _SEQUENCES = 16
 
@@ -161,10 +163,13 @@ class Evidence:
 
         def make() -> tuple[float, float] | None:
             full = (self.lengths(name) == trace.time).nonzero().flatten()[:4].to(trace.states.device)
-            if trace.time < 50 or trace.states.shape[-1] > 1100 or not len(full):
+            if trace.time < 50 or not len(full):
                 return None
-            part = Trace(trace.cell, trace.inputs[:, full], trace.states.detach()[:, full])
-            found = lyapunov_spectrum(part, k=1, burn_in=trace.time // 5, blocks=5)
+            part = _driven_on(Trace(trace.cell, trace.inputs[:, full], trace.states.detach()[:, full]), _LONG)
+            try:
+                found = largest_lyapunov_exponent(part, burn_in=part.time // 5, blocks=5)
+            except GradscopeError:  # a step that cannot be linearised
+                return None
             return float(found.exponents[0]), float(found.standard_errors[0])
 
         return self._once(("exponent", name), make)
@@ -238,6 +243,26 @@ def laplace(shown: Any) -> float:
     """(k + 1) / (n + 2) for k of n sequences that show it."""
     values = np.asarray(shown, dtype=bool).ravel()
     return (int(values.sum()) + 1) / (len(values) + 2)
+
+
+@torch.no_grad()
+def _driven_on(trace: Trace, steps: int) -> Trace:
+    """The trace made longer: each sequence goes on from its last state with the inputs of the others, in turn.
+
+    As it is where the cell cannot be run on, or leaves all bounds.
+    """
+    rounds = math.ceil(steps / trace.time) - 1
+    more = [trace.inputs.roll(-turn, dims=1) for turn in range(1, rounds + 1)]
+    if not more:
+        return trace
+    inputs = torch.cat(more)
+    try:
+        states = trace.cell.scan(inputs, trace.states[-1])
+    except (GradscopeError, RuntimeError):
+        return trace
+    if not bool(states.isfinite().all()):
+        return trace
+    return Trace(trace.cell, torch.cat((trace.inputs, inputs)), torch.cat((trace.states, states[1:])))
 
 
 def middle(logs: np.ndarray) -> np.ndarray:

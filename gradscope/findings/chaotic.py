@@ -15,8 +15,9 @@ from gradscope.registry import register
 class Chaotic(Finding):
     """lambda_1 > 0: the largest Lyapunov exponent is positive by more than two standard errors while the states stay bounded.
 
-    Over a finite trajectory a small positive value is no chaos: neighbours must have parted by a factor of ten on it. A
-    gradient through a chaotic recurrence grows without limit, and points nowhere for long.
+    An exponent is a rate in the long run: the trajectories are driven on by one another's inputs, to a thousand steps. A small
+    positive value is no chaos: neighbours must part by a factor of ten on a sequence. A gradient through a chaotic recurrence
+    grows without limit, and points nowhere for long.
 
     Reference: Engelken, Wolf and Abbott (2023), Lyapunov spectra of chaotic recurrent neural networks.
     """

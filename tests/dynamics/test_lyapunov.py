@@ -10,6 +10,7 @@ from gradscope import (
     GradscopeError,
     adjoint_lyapunov_spectrum,
     covariant_lyapunov_vectors,
+    largest_lyapunov_exponent,
     lyapunov_spectrum,
     registry,
     step_jacobians,
@@ -101,6 +102,28 @@ def test_first_exponents_are_those_of_the_whole(k):
     torch.testing.assert_close(
         lyapunov_spectrum(trace, k=k).exponents, lyapunov_spectrum(trace).exponents[:k], rtol=0, atol=0.03
     )
+
+
+@pytest.mark.parametrize("name", registry.names("cell"))
+def test_one_tangent_gives_the_first_exponent_of_every_cell(name):
+    trace = unroll(build(name), draw(150, 3, 3))
+    expected = lyapunov_spectrum(trace, k=1, burn_in=20, interval=1)
+    found = largest_lyapunov_exponent(trace, burn_in=20)
+    torch.testing.assert_close(found.finite_time, expected.finite_time, rtol=0, atol=1e-10)
+    torch.testing.assert_close(found.standard_errors, expected.standard_errors, rtol=0, atol=1e-10, equal_nan=True)
+    assert bool(expected.exponents.isfinite().all()) == (name != "indrnn")  # whose relus are all dead at some step: J = 0
+    if name != "indrnn":
+        torch.testing.assert_close(found.series, expected.series, rtol=0, atol=1e-10)
+    assert found.times == expected.times
+
+
+def test_one_tangent_of_a_shift_is_minus_infinity():
+    cell = build("rnn", 1, 4, activation="identity", bias=False)
+    cell.weight_hh.data = torch.diag(torch.ones(3, dtype=torch.float64), -1)
+    found = largest_lyapunov_exponent(unroll(cell, draw(60, 2, 1)), burn_in=0)
+    assert found.exponents.tolist() == [-math.inf]
+    assert not found.series.isnan().any()
+    assert found.series[0].isfinite()
 
 
 def test_interval_does_not_matter_while_it_is_safe():
