@@ -160,13 +160,13 @@ def applied(root: Mapping, dotted: str, value: Any, *, model: type[BaseModel], p
         if kind is not None and part not in node and isinstance(current.model_fields[part].default, str):
             node.put(part, current.model_fields[part].default, place)
         if depth == len(parts) - 1:
-            node.put(part, _merged(kind, node.get(part), value, path), place)
+            node.put(part, _merged(kind, node.get(part), value, path, place), place)
             return root
         if kind is None and inner is None:
             raise ConfigError(f"{path} has no options of its own", where=place, key=dotted)
         child = _normal(node.get(part), path, node.places.get(part), kind)
         if kind is not None and parts[depth + 1 :] == ["name"]:
-            node.put(part, _merged(kind, child, value, path), place)
+            node.put(part, _merged(kind, child, value, path, place), place)
             return root
         if kind is not None and "name" not in child:
             raise ConfigError(
@@ -198,8 +198,8 @@ def _normal(value: Any, path: str, place: Place | None, kind: str | None) -> Map
     return mapping
 
 
-def _merged(kind: str | None, old: Any, new: Any, path: str) -> Any:
-    """``new`` over ``old``: component options and section keys merge, everything else is replaced."""
+def _merged(kind: str | None, old: Any, new: Any, path: str, place: Place | None) -> Any:
+    """``new``, which stands at ``place``, over ``old``: options of components and keys of sections merge, all else is new."""
     if kind is None:
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             merged = old.duplicate()
@@ -209,7 +209,7 @@ def _merged(kind: str | None, old: Any, new: Any, path: str) -> Any:
         return new
     if not isinstance(new, str | Mapping):
         return new
-    old_map, new_map = _normal(old, path, None, kind), _normal(new, path, None, kind)
+    old_map, new_map = _normal(old, path, None, kind), _normal(new, path, place, kind)
     name = new_map.get("name", old_map.get("name"))
     if name not in registry.names(kind):
         return new_map
@@ -222,5 +222,6 @@ def _merged(kind: str | None, old: Any, new: Any, path: str) -> Any:
     for key, value in new_map.items():
         if key != "name":
             nested = _kind(registry.options(registry.get(kind, name)), key) if key in allowed else None
-            merged.put(key, _merged(nested, merged.get(key), value, f"{path}.{key}"), new_map.places.get(key))
+            at = new_map.places.get(key)
+            merged.put(key, _merged(nested, merged.get(key), value, f"{path}.{key}", at), at)
     return merged

@@ -54,6 +54,10 @@ class RunDirectory:
             manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             what = "holds no manifest.json" if self.path.is_dir() else "does not exist"
+            if (self.path / "findings.json").exists():
+                raise RunDirectoryError(
+                    f"{self.path}: is the report of an attached model, no run; open its index.html"
+                ) from None
             raise RunDirectoryError(f"{self.path}: {what}; name a directory that 'gradscope run' has written") from None
         except (OSError, ValueError) as error:
             raise RunDirectoryError(f"{self.manifest_path}: cannot be read: {error}") from None

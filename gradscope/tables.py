@@ -10,11 +10,18 @@ import pandas as pd
 from scipy import stats
 
 from gradscope.config import MEASURES
-from gradscope.errors import RunDirectoryError
+from gradscope.errors import GradscopeError, RunDirectoryError
 from gradscope.records import RunDirectory
+from gradscope.registry import suggest
 
 #: ln ||ds_T/ds_0|| beyond which a gradient is said to vanish (below -) or to explode (above +): a factor of a thousand
 STRONG = float(np.log(1e3))
+
+
+class UnknownTableError(GradscopeError, KeyError):
+    """A table that was not measured."""
+
+    __str__ = Exception.__str__
 
 
 class Tables(Mapping[str, pd.DataFrame]):
@@ -47,7 +54,12 @@ class Tables(Mapping[str, pd.DataFrame]):
         self.lengths = sorted(length for length in found if length is not None)
 
     def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in self._frames:
+            raise UnknownTableError(f"there is no table {name!r}; {suggest(name, list(self._frames))}")
         return self._frames[name]
+
+    def __repr__(self) -> str:
+        return "Tables: " + (", ".join(f"{name} ({len(frame)} rows)" for name, frame in self._frames.items()) or "none")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._frames)
@@ -223,10 +235,10 @@ def number(value: float) -> str:
 
 
 def fate(log_factor: float) -> str:
-    """vanishes, explodes or holds: what ||ds_T/ds_0|| does over the sequence, a factor of a thousand being the border."""
+    """vanishes, explodes or stays in range: what ||ds_T/ds_0|| does over a sequence; the border is a factor of a thousand."""
     if np.isnan(log_factor):
         return "is not measured"
-    return "vanishes" if log_factor <= -STRONG else "explodes" if log_factor >= STRONG else "holds"
+    return "vanishes" if log_factor <= -STRONG else "explodes" if log_factor >= STRONG else "stays in range"
 
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
@@ -281,7 +293,7 @@ def _fates(frame: pd.DataFrame) -> list[str]:
         for row in frame.to_dict("records"):
             if not pd.isna(row[column]):
                 fates.setdefault(fate(row[column]), []).append(f"{row['configuration']} (×{factor(row[column])})")
-        said = [f"{how} for {_listed(fates[how])}" for how in ("vanishes", "holds", "explodes") if how in fates]
+        said = [f"{how} for {_listed(fates[how])}" for how in ("vanishes", "stays in range", "explodes") if how in fates]
         if said:
             sentences.append(
                 f"{when}, over {over}, the gradient of the last state with respect to the "
@@ -291,7 +303,9 @@ def _fates(frame: pd.DataFrame) -> list[str]:
 
 
 def held_against(tables: Tables) -> pd.DataFrame:
-    """The experiment's predictions beside what was measured: claim, measured, bound, held (True, False or None: unknown)."""
+    """The experiment's predictions beside what was measured: claim, measured, predicted, held (True, False or None: unknown),
+    and every: whether it holds for every seed against every seed, and not of medians or rates alone.
+    """
     frame, rows = summary(tables), []
     for expected in tables.manifest.get("expect", []):
         measured = _measure(frame, tables, expected["configuration"], expected)
@@ -307,8 +321,29 @@ def held_against(tables: Tables) -> pd.DataFrame:
             "predicted": ("above " if expected["above"] is not None else "below ")
             + (f"{bound}: {number(against)}" if isinstance(bound, str) else number(against)),
             "held": held,
+            "every": bool(held) and _apart(tables, expected, bound),
         })  # fmt: skip
-    return pd.DataFrame(rows, columns=["claim", "measured", "predicted", "held"])
+    return pd.DataFrame(rows, columns=["claim", "measured", "predicted", "held", "every"])
+
+
+def _apart(tables: Tables, expected: dict[str, Any], bound: str | float) -> bool:
+    """Whether each seed by itself lies on the predicted side of the bound, and of each seed of a configuration it names."""
+    own = _by_seed(tables, expected["configuration"], expected)
+    against = _by_seed(tables, bound, expected) if isinstance(bound, str) else [float(bound)]
+    if any(np.isnan([*own, *against])):
+        return False
+    return min(own) > max(against) if expected["above"] is not None else max(own) < min(against)
+
+
+def _by_seed(tables: Tables, label: str, expected: dict[str, Any]) -> list[float]:
+    trials = tables["trials"][tables["trials"]["configuration"] == label]
+    length = expected["length"] if expected["length"] is not None else tables.longest[label]
+    chosen = trials if length is None else trials[trials["length"] == length]
+    found = []
+    for trial in chosen["trial"]:
+        alone = Tables({name: frame[frame["trial"] == trial] for name, frame in tables.items()}, tables.manifest, {})
+        found.append(_measure(summary(alone), tables, label, expected))
+    return found
 
 
 def _measure(frame: pd.DataFrame, tables: Tables, label: str, expected: dict[str, Any]) -> float:

@@ -69,6 +69,17 @@ CASES = {
         "4:27",
         ["cell.hiden_size", "did you mean 'hidden_size'?"],
     ),
+    "sweep of an unknown component's name": (
+        GOOD + "sweep:\n  cell.name: [rnn, lsmt]",
+        "5:20",
+        ["no cell called 'lsmt'", "'lstm'?"],
+    ),
+    "sweep of an unknown component": (GOOD + "sweep:\n  cell: [rnn, lsmt]", "5:15", ["no cell called 'lsmt'", "'lstm'?"]),
+    "sweep of an unknown inner component": (
+        GOOD + "sweep:\n  cell.recurrent_init: [orthogonal, ortho]",
+        "5:37",
+        ["no init called 'ortho'", "'orthogonal'?"],
+    ),
     "sweep value of a wrong type": (
         GOOD + "sweep:\n  training.steps: [100, few]",
         "5:25",

@@ -104,6 +104,12 @@ def test_reading_what_is_no_run(tmp_path):
         RunDirectory(tmp_path).manifest()
 
 
+def test_the_report_of_an_attached_model_is_no_run(tmp_path):
+    (tmp_path / "findings.json").write_text("[]")
+    with pytest.raises(RunDirectoryError, match="is the report of an attached model, no run"):
+        RunDirectory(tmp_path).manifest()
+
+
 def test_a_damaged_shard_is_named(tmp_path):
     run = run_at(tmp_path / "run")
     run.write_trial("aaa", {"trials": {"outcome": ["solved"]}}, {})

@@ -50,6 +50,49 @@ def test_predictions_are_held_against_the_data(tiny_run):
     assert frame["measured"][0] == "success rate of tanh · none at length 12: 0"
 
 
+def _of_seeds(first: list[float], second: list[float]) -> tables.Tables:
+    """Final losses of two configurations by seed; a loss below 0.1 is a solution."""
+    rows = [(label, seed, loss) for label, losses in (("a", first), ("b", second)) for seed, loss in enumerate(losses)]
+    trials = [
+        {"id": f"{label}{seed}", "configuration": label, "axes": {"x": label, "seed": str(seed)}, "settings": {"task": {}}}
+        for label, seed, _ in rows
+    ]
+    frame = pd.DataFrame({
+        "trial": [trial["id"] for trial in trials], "configuration": [label for label, _, _ in rows], "length": -1,
+        "outcome": ["solved" if loss < 0.1 else "unsolved" for _, _, loss in rows], "final_loss": [loss for _, _, loss in rows],
+        "baseline": 1.0, "steps_to_solve": float("nan"), "wrong_fraction": 0.0,
+    })  # fmt: skip
+    claims = [
+        {"claim": "rate", "measure": "success_rate", "configuration": "a", "above": "b", "below": None, "length": None},
+        {"claim": "loss", "measure": "final_loss", "configuration": "a", "above": None, "below": "b", "length": None},
+        {"claim": "bound", "measure": "final_loss", "configuration": "a", "above": None, "below": 0.5, "length": None},
+    ]
+    return tables.Tables({"trials": frame}, {"trials": trials, "expect": claims}, {})
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "held", "every"),
+    [
+        ([0.01, 0.02, 0.03], [0.8, 0.9, 0.9], [True, True, True], [True, True, True]),
+        ([0.01, 0.02, 0.9], [0.05, 0.8, 0.9], [True, True, True], [False, False, False]),  # two seeds of three against one
+        ([0.01, 0.02, 0.3], [0.2, 0.8, 0.9], [True, True, True], [False, False, True]),
+        ([0.8, 0.8, 0.8], [0.01, 0.01, 0.01], [False, False, False], [False, False, False]),
+    ],
+)
+def test_a_prediction_that_seeds_do_not_decide_is_told_from_one_that_they_do(first, second, held, every):
+    frame = tables.held_against(_of_seeds(first, second))
+    assert frame["held"].tolist() == held
+    assert frame["every"].tolist() == every
+
+
+def test_an_unknown_table_is_named_with_those_that_are_there():
+    loaded = _of_seeds([0.1], [0.1])
+    with pytest.raises(KeyError, match=r"no table 'trails'; did you mean 'trials'\?"):
+        loaded["trails"]
+    assert "trails" not in loaded
+    assert repr(loaded) == "Tables: trials (2 rows)"
+
+
 def test_verdict_names_every_configuration_once_per_question(tiny_run):
     loaded = tables.load(RunDirectory(tiny_run))
     sentences = tables.verdict(loaded)
@@ -81,9 +124,9 @@ def test_numbers_in_print(value, text):
 def test_fates_and_factors():
     assert [tables.fate(x) for x in (-7, -6.8, 0, 6.8, 7, -math.inf)] == [
         "vanishes",
-        "holds",
-        "holds",
-        "holds",
+        "stays in range",
+        "stays in range",
+        "stays in range",
         "explodes",
         "vanishes",
     ]

@@ -18,6 +18,9 @@ from gradscope.dynamics import Adjoints
 from gradscope.errors import GradscopeError
 from gradscope.trace import Trace
 
+#: ways through the blocks in one recorded block that are all kept; of more, as of a stack inside a loop over time, the last
+_PASSES = 4
+
 
 @dataclass
 class _Pass:
@@ -198,6 +201,9 @@ class DepthWatch(Watch):
                 f"{self.label()}: no block's output was the next one's input, so there is no depth to look along; name the "
                 "container whose modules are called one after another"
             )
+        if len(long) > _PASSES:
+            harvest.notes.append(f"{self.label()}: went through {len(long)} times; the last time is shown")
+            long = long[-1:]
         for index, run in enumerate(long):
             name = self.label("depth") + (f" ({index + 1})" if len(long) > 1 else "")
             harvest.traces[name] = self._trace(run, first=run[0] is self.passes[0])

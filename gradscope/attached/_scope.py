@@ -19,6 +19,7 @@ from gradscope.attached._watch import Watch
 from gradscope.errors import GradscopeError
 from gradscope.options import component
 from gradscope.tables import Tables
+from gradscope.trace import Trace
 
 if TYPE_CHECKING:
     from gradscope.diagnosis import Diagnosis
@@ -193,10 +194,26 @@ class Scope:
 
     # --- what was recorded -----------------------------------------------------------------------------------------------
 
+    def _left_out(self) -> list[str]:
+        """What could not be measured, and why, each reason once."""
+        reasons: dict[str, list[str]] = {}
+        for what, reason in self.skipped.items():
+            reasons.setdefault(reason, []).append(what)
+        return [f"not measured: {', '.join(what)}: {reason}" for reason, what in reasons.items()]
+
     def _recorded(self) -> Recording:
         if self.last is None:
             raise GradscopeError("nothing is recorded yet: run 'with scope.record(): loss = ...; loss.backward()' first")
         return self.last
+
+    def trace(self, name: str) -> Trace:
+        """The last recording's trace of one recurrence, such as ``encoder.lstm.l1_reverse``; every function of
+        ``gradscope.dynamics`` takes it.
+
+        Raises:
+            GradscopeError: if nothing is recorded, or for an unknown name; the message lists those that are known.
+        """
+        return self._recorded().trace(name)
 
     def measure(self, *probes: Any) -> Tables:
         """Measure the last recording with more probes (names, or mappings with options); all tables.
@@ -214,7 +231,8 @@ class Scope:
 
     def tables(self) -> Tables:
         """What the probes measured, a DataFrame for each: ``scope.tables()["adjoint_norms"]``. Columns ``configuration`` (the
-        recurrence) and ``train_step``, then the probe's own (``gradscope list probe``).
+        recurrence) and ``train_step``, then the probe's own (``gradscope list probe``). There are those of the scope's own
+        probes; ``measure`` and ``report`` add more.
 
         Raises:
             GradscopeError: if nothing is recorded.
@@ -283,7 +301,7 @@ class Scope:
         names = list(dict.fromkeys([*FULL, *diagnosis.probes]))
         small = all(trace.states.shape[-1] <= LARGE for trace in recording.traces.values())
         tables = self.measure(*(names if small else [name for name in names if name in _FORMS_NO_JACOBIAN]))
-        notes = [*recording.notes, *self.unattached, *(f"{key}: {reason}" for key, reason in self.skipped.items())]
+        notes = [*recording.notes, *self.unattached, *self._left_out()]
         if not small:
             notes.append(f"a state has more than {LARGE} units: Jacobians were not formed; scope.measure(...) does it")
         places = [
@@ -333,6 +351,8 @@ def _remarks(recording: Recording) -> list[str]:
         )
     if all(trace.time < 2 for trace in recording.traces.values()):
         found.append("every recurrence took a single step: there is no way back to look along")
-    if (chains := sum(" (" in name for name in recording.traces)) > 1:
+    if (chains := sum(" (" in name and not trace.cell.along_depth for name, trace in recording.traces.items())) > 1:
         found.append(f"a number behind a name, such as (2), is one of {chains} stretches whose states are not connected")
+    if reverse := [name for name in recording.traces if name.split(" (")[0].endswith("_reverse")]:
+        found.append(f"{', '.join(reverse)}: t is in the order of reading, so that T is the sequence's first element")
     return found

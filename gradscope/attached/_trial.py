@@ -101,7 +101,10 @@ class TrainingSetup:
             frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
             where = [f for f in frames if "gradscope" not in Path(f.filename).parts] or frames
             place = f" ({Path(where[-1].filename).name}, line {where[-1].lineno}: {where[-1].line})" if where else ""
-            raise GradscopeError(f"the model, its data or its loss raised {type(error).__name__}: {error}{place}") from error
+            told = "" if self.loss is default_loss else "; a loss is called as loss(model, batch)"
+            raise GradscopeError(
+                f"the model, its data or its loss raised {type(error).__name__}: {error}{place}{told}"
+            ) from error
 
     def batches(self) -> Iterator[Any]:
         """The data from its beginning, again and again.
@@ -184,6 +187,7 @@ class Trials:
             "remedy": self.frame["what"],
             "loss at first": [number(v) for v in self.frame["loss_first"]],
             "loss at last": [number(v) for v in self.frame["loss_last"]],
+            "against as it is": ["", *map(self._verdict, self.frame["loss_last"].iloc[1:])],
             "findings gone": self.frame["findings_gone"],
             "findings new": self.frame["findings_new"],
         })  # fmt: skip
@@ -193,9 +197,18 @@ class Trials:
         for row in self.frame.to_dict("records"):
             text = f"- {row['what']}: loss {number(row['loss_first'])} -> {number(row['loss_last'])}"
             if row["remedy"]:
+                text += f" (against as it is {self._verdict(row['loss_last'])})"
                 text += f"; gone: {row['findings_gone']}; new: {row['findings_new']}"
             lines.append(textwrap.fill(text, 100, subsequent_indent="  "))
-        return "\n".join(lines)
+        return "\n".join([*lines, textwrap.fill(self.caption, 100)])
+
+    def _verdict(self, loss: float) -> str:
+        """A last loss beside that of the training as it is."""
+        reference = float(self.frame["loss_last"].iloc[0])
+        if not (loss > 0 and reference > 0 and math.isfinite(loss) and math.isfinite(reference)):
+            return "lower" if loss < reference else "not lower"
+        word = "about the same" if 0.9 < loss / reference < 1.1 else "better" if loss < reference else "worse"
+        return f"× {loss / reference:.2g}: {word}"
 
 
 def try_remedies(training: TrainingSetup, diagnosis: Diagnosis, scope: Scope, *, count: int = 3, updates: int = 300) -> Trials:

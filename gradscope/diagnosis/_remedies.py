@@ -79,19 +79,20 @@ class Measured:
     """A remedy against its reference, over the experiment's tasks.
 
     Attributes:
+        tasks: which, in words.
         factor: geometric mean over tasks of loss with the remedy over loss without it; below 1 it helps.
         solved: (trials solved with it, trials), without it the same.
     """
 
+    tasks: str
     factor: float
     solved: tuple[int, int]
     solved_without: tuple[int, int]
 
     def __str__(self) -> str:
-        return (
-            f"solved {self.solved[0]}/{self.solved[1]} trials against {self.solved_without[0]}/{self.solved_without[1]} "
-            f"without it, loss × {self.factor:.2g}"
-        )
+        without = "/".join(map(str, self.solved_without))
+        compared = "as without it" if self.solved == self.solved_without else f"against {without} without it"
+        return f"{self.tasks}: solved {self.solved[0]}/{self.solved[1]} trials, {compared}; loss × {self.factor:.2g}"
 
 
 @cache
@@ -109,7 +110,11 @@ def compared(entrant: str, against: str) -> Measured | None:
         return None
     logs = [sum(math.log(float(row["ratio"])) for row in part) / len(part) for part in parts if part]
     solved = [(sum(int(r["solved"]) for r in part), sum(int(r["trials"]) for r in part)) for part in parts if part]
-    return Measured(math.exp(logs[0] - logs[1]), *solved)
+    tasks = " and ".join(f"{row['task'].replace('_', ' ')} at length {row['length']}" for row in parts[0])
+    lengths = {row["length"] for row in parts[0]}
+    if len(lengths) == 1:
+        tasks = " and ".join(row["task"].replace("_", " ") for row in parts[0]) + f" at length {lengths.pop()}"
+    return Measured(tasks, math.exp(logs[0] - logs[1]), *solved)
 
 
 # --- how to try them -----------------------------------------------------------------------------------------------------

@@ -155,7 +155,11 @@ class Evidence:
 
     def sent(self, name: str) -> str:
         """What ``reach`` is of, in words."""
-        return "what a loss sends back" if self.traces[name].immediate is not None else "a gradient of random direction"
+        return (
+            "what the last loss sends back along it"
+            if self.traces[name].immediate is not None
+            else "a gradient of random direction"
+        )
 
     def exponent(self, name: str) -> tuple[float, float] | None:
         """(largest Lyapunov exponent, standard error), nats per step; None for a trajectory or state unfit for it."""

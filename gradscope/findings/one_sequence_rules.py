@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
 from gradscope.findings._finding import Evidence, Finding, Found
 from gradscope.registry import register
@@ -23,14 +24,20 @@ class OneSequenceRules(Finding):
 
     def examine(self, evidence: Evidence) -> Iterator[Found]:
         """Of the whole loss's adjoints."""
-        for name in evidence.in_time:
+        stretches: dict[tuple[str, int], list[tuple[str, Tensor, Tensor]]] = {}
+        for name, trace in evidence.in_time.items():
             total, heard = evidence.adjoint(name), evidence.heard(name)
-            if total is None or heard is None or int(heard.any(0).sum()) < 4:
+            if total is not None and heard is not None:
+                key = name.split(" (")[0], trace.states.shape[1]
+                stretches.setdefault(key, []).append((name, total.log_norms(), heard))
+        for found in stretches.values():  # those of one module together: a step or two alone may well be one sequence's
+            names, logs, heard = zip(*found, strict=True)
+            if int(torch.cat(heard).any(0).sum()) < 4:
                 continue
-            squares = torch.logsumexp(2 * total.log_norms(), dim=0).softmax(0)
+            squares = torch.logsumexp(2 * torch.cat(logs), dim=0).softmax(0)
             if float(squares.max()) > self.share:
                 yield self.found(
-                    name,
+                    names[0],
                     f"sequence {int(squares.argmax())} alone makes up {float(squares.max()):.0%} of the squared gradient of "
                     f"all {len(squares)} sequences",
                     severity=0.5,

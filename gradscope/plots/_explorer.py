@@ -10,7 +10,7 @@ from gradscope.tables import Tables, median
 
 
 def explorer(tables: Tables) -> go.Figure | None:
-    """ln ||ds_T/ds_{T-lag}|| against lag by configuration, with a slider over the measured train steps; None without data.
+    """ln ||ds_T/ds_{T-lag}|| against lag by configuration, with a slider over measured train steps; None with less than two.
 
     A configuration that ended early stays at its last measurement, so that every position shows all of them.
     """
@@ -21,6 +21,8 @@ def explorer(tables: Tables) -> go.Figure | None:
     keys = ["configuration", "trial", "train_step", "lag"]
     curves = frame.groupby(keys)["log_spectral_norm"].apply(median).reset_index()
     steps = sorted(curves["train_step"].unique())
+    if len(steps) < 2:  # nothing to slide over; the figure of norms against lag shows it
+        return None
     look = looks(tables)
     frames = [
         [_curve(curves[curves["configuration"] == label], step, label, look[label]) for label in tables.configurations]

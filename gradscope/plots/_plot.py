@@ -13,6 +13,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from gradscope.registry import Component
 from gradscope.tables import Tables, median
@@ -140,6 +141,8 @@ def lines(axes: Axes, frame: pd.DataFrame, tables: Tables, *, x: str, y: str, fl
         middle = middle.replace(-np.inf, np.nan)
         axes.plot(middle.index, middle, color=look.colour, linestyle=look.dash, linewidth=1.7)
         axes.fill_between(middle.index, low, high, color=look.colour, alpha=0.13, linewidth=0)
+    if pd.api.types.is_integer_dtype(frame[x]) and axes.get_xscale() == "linear":
+        axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
 
 
 def panels(count: int, columns: int = 4) -> tuple[int, int]:

@@ -19,6 +19,13 @@ from gradscope.tables import Tables, number
 
 #: what captions say of many trials, and what it is for one model
 _WORDS = (
+    (
+        "How strongly the loss of the last answer alone depends on the state so many steps before it, as the natural "
+        "logarithm of the gradient's norm",
+        "What arrives from the loss at the last step of a recurrence that hears it, followed back along that recurrence alone "
+        "(other ways, by the layer above, attention or losses at earlier steps, are left out), as the natural logarithm of the "
+        "gradient's norm",
+    ),
     (": median over seeds, band from the least to the greatest", ""),
     ("median over seeds, band from the least to the greatest", "one line a recurrence"),
     (" A trial that diverged is shown at its last measurement.", ""),
@@ -28,6 +35,7 @@ _WORDS = (
     ("over trials", "over recurrences"),
     ("mean over seeds and", "mean over"),
     ("mean over seeds", "as measured"),
+    ("median over seeds and measured sequences", "median over the measured sequences"),
     ("over seeds and sequences", "over sequences"),
     ("over seeds", "over recordings"),
     ("at the end of training", "at the last recording"),

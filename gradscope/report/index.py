@@ -50,6 +50,7 @@ def _entry(run: RunDirectory, folder: Path) -> dict[str, Any]:
         "answer": loaded.manifest.get("answer", ""),
         "verdict": tables.verdict(loaded)[:3],
         "held": int((predictions["held"] == True).sum()),  # noqa: E712 - None is neither
+        "on_average": int((predictions["held"] == True).sum() - predictions["every"].sum()),  # noqa: E712
         "predictions": len(predictions),
         "link": (link / PAGE).as_posix(),
         "figure": (link / "figures" / f"{face}.png").as_posix() if face else "",

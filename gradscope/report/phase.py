@@ -54,16 +54,20 @@ def _shown(figure: Figure, name: str, title: str, folder: Path, caption: str) ->
 def _verdict(frame: pd.DataFrame) -> list[str]:
     """Where the measured largest exponent crosses 0, for each input variance, and how far mean field is off."""
     sentences = []
-    first = (
-        frame[frame["index"] == 0].groupby(["input_variance", "gain"])[["exponent", "mean_field_exponent"]].mean().reset_index()
-    )
+    largest = frame[frame["index"] == 0]
+    first = largest.groupby(["input_variance", "gain"])[["exponent", "mean_field_exponent"]].mean().reset_index()
     for variance, own in first.groupby("input_variance"):
         gains, values = own["gain"].to_numpy(), own["exponent"].to_numpy()
-        crossing = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
-        if len(crossing):
-            i = crossing[0]
-            at = gains[i] + (gains[i + 1] - gains[i]) * -values[i] / (values[i + 1] - values[i])
-            what = f"the gradient turns from vanishing to exploding at g = {at:.3g}"
+        if (at := _crossing(gains, values)) is not None:
+            by_seed = [
+                _crossing(one["gain"].to_numpy(), one["exponent"].to_numpy())
+                for _, one in largest[largest["input_variance"] == variance].sort_values("gain").groupby("seed")
+            ]
+            known = [value for value in by_seed if value is not None]
+            spread = f" ({min(known):.3g} to {max(known):.3g} by seed)" if len(known) > 1 else ""
+            theory = _crossing(gains, own["mean_field_exponent"].to_numpy())
+            beside = "" if theory is None else f"; mean field, of infinitely many units, puts it at {theory:.3g}"
+            what = f"the gradient turns from vanishing to exploding at g = {at:.3g}{spread}{beside}"
         else:
             what = f"the gradient {'vanishes' if values.max() < 0 else 'explodes'} at every gain measured"
         sentences.append(f"With inputs of variance {variance:g}, {what}.")
@@ -76,3 +80,12 @@ def _verdict(frame: pd.DataFrame) -> list[str]:
             f"{where['input_variance']:g})."
         )
     return sentences
+
+
+def _crossing(gains: np.ndarray, values: np.ndarray) -> float | None:
+    """The first gain at which the exponent comes up through 0, on straight lines between the measured gains."""
+    found = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
+    if not len(found):
+        return None
+    i = found[0]
+    return float(gains[i] + (gains[i + 1] - gains[i]) * -values[i] / (values[i + 1] - values[i]))

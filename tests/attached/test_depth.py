@@ -64,6 +64,20 @@ def test_adjoints_and_jacobians_across_layers(depth):
     torch.testing.assert_close(top, exact, rtol=1e-6, atol=1e-6)
 
 
+def test_of_a_stack_in_a_loop_the_last_time_is_shown():
+    torch.manual_seed(0)
+    model = Residual(3)
+    scope = gradscope.attach(model, depth="blocks")
+    for times, names in ((2, ["blocks.depth (1)", "blocks.depth (2)"]), (6, ["blocks.depth"])):
+        inputs = torch.randn(times, 5, 3)
+        with scope.record() as recording:
+            sum(model(x) for x in inputs).backward()
+        assert list(recording.traces) == names
+        torch.testing.assert_close(recording.trace(names[-1]).states[0], model.first(inputs[-1]), rtol=0, atol=0)
+        assert ("blocks: went through 6 times; the last time is shown" in recording.notes) == (times == 6)
+        assert not any("not connected" in note for note in recording.notes)
+
+
 def test_a_transformer_encoder():
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True, dtype=torch.float64)

@@ -238,6 +238,20 @@ def test_misuse_is_named():
         pass
 
 
+def test_the_last_recording_by_name():
+    lstm = nn.LSTM(INPUT, 4)
+    scope = gradscope.attach(nn.ModuleDict({"lstm": lstm}))
+    with pytest.raises(GradscopeError, match="nothing is recorded yet"):
+        scope.trace("lstm")
+    with scope.record() as recording:
+        lstm(torch.randn(TIME, BATCH, INPUT))[0].sum().backward()
+    assert scope.trace("lstm") is recording.traces["lstm"]
+    with pytest.raises(GradscopeError, match=r"nothing was recorded as 'lstn'; did you mean 'lstm'"):
+        scope.trace("lstn")
+    with pytest.raises(KeyError, match=r"no table 'jacobian_norms'"):
+        scope.tables()["jacobian_norms"]
+
+
 def test_every_counts_blocks():
     model, recorded = MODELS["GRU"](), []
     scope = gradscope.attach(model)

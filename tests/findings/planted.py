@@ -250,8 +250,9 @@ PLANTED = {
     "LSTM as torch starts it, 60 steps": ("vanishing", simple(lambda: nn.LSTM(INPUT, HIDDEN))),
     "GRU as torch starts it, two layers": ("vanishing", simple(lambda: nn.GRU(INPUT, HIDDEN, 2))),
     "ReLU, large matrix": ("exploding", simple(lambda: recurrent(nn.RNN(INPUT, HIDDEN, nonlinearity="relu"), gaussian(2.5)))),
-    # 32 units are too few to be sure: some such matrices settle on a cycle in the long run
-    "tanh, 128 units, gain 3": ("chaotic", simple(lambda: recurrent(nn.RNN(INPUT, 128), gaussian(3.0)), inputs=lambda x: 0.1 * x)),
+    "tanh, 128 units, gain 3": (  # of matrices of 32 units some settle on a cycle in the long run
+        "chaotic", simple(lambda: recurrent(nn.RNN(INPUT, 128), gaussian(3.0)), inputs=lambda x: 0.1 * x),
+    ),
     "forget gates at -4": ("forget_gates_shut", changed(lstm, lambda m: gates(m, f=-4.0))),
     "update gates at -5": ("forget_gates_shut", changed(gru, lambda m: gates(m, ("r", "z", "n"), z=-5.0))),
     "input gates at -6": ("input_gates_shut", changed(lstm, lambda m: gates(m, i=-6.0))),
@@ -338,6 +339,21 @@ def loop(make):
     return build
 
 
+class Masked(Loop):
+    """Padding held by a mask between two calls of the cell: every call is a stretch of its own."""
+
+    def forward(self, x):
+        state, lengths = torch.zeros(x.shape[1], HIDDEN), torch.arange(x.shape[1]) * 5 + TIME // 4
+        for t, each in enumerate(x):
+            state = torch.where((t < lengths)[:, None], self.cell(each, state), state)
+        return self.out(state), None
+
+
+def masked(seed):
+    x, y = data(seed)
+    return recorded(Masked(kept(nn.GRUCell(INPUT, HIDDEN))), x, y)
+
+
 def kept(cell):
     with torch.no_grad():
         for value in (cell.bias_ih, cell.bias_hh):
@@ -416,6 +432,7 @@ HEALTHY = {
     "tanh, two layers, 6 steps": simple(lambda: nn.RNN(INPUT, HIDDEN, 2), inputs=lambda x: x[:6]),
     "LSTMCell in a loop": loop(lambda: kept(nn.LSTMCell(INPUT, HIDDEN))),
     "GRUCell in a loop": loop(lambda: kept(nn.GRUCell(INPUT, HIDDEN))),
+    "GRUCell in a loop, masked": masked,
     "a leaky step of one's own": own_step,
     "residual depth": deep(lambda size: Residual(size, 1.0)),
     "depth of six plain blocks": deep(lambda size: Plain(size, 1.1), layers=6),

@@ -1,10 +1,11 @@
 """Every planted illness is found, and nothing is found in a healthy model."""
 
 import pytest
+from torch import nn
 
 from gradscope import registry
 from gradscope.diagnosis._remedies import REMEDIES
-from tests.findings.planted import HEALTHY, PLANTED
+from tests.findings.planted import HEALTHY, HIDDEN, INPUT, PLANTED, simple
 
 
 def test_the_suite_is_large_enough():
@@ -27,6 +28,16 @@ def test_a_planted_illness_is_found(case):
         assert found.figure == "" or found.figure in registry.names("plot")
     assert str(diagnosis)
     assert list(diagnosis.frame()["rank"]) == list(range(1, len(diagnosis.findings) + 1))
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_a_loss_at_every_step_makes_vanishing_milder(every):
+    """What the last loss sends back vanishes either way; with losses of their own the early states are moved all the same."""
+    build = simple(lambda: nn.LSTM(INPUT, HIDDEN), read=(lambda out: out) if every else (lambda out: out[-1]))
+    (found,) = [each for each in build(7).diagnose().findings if each.finding == "vanishing"]
+    assert ("early states are moved by other ways" in found.says) == every
+    lag, steps = found.evidence["lag"], 60
+    assert found.severity == pytest.approx((0.3 + 0.7 * (1 - lag / steps)) * (0.5 if every else 1.0))
 
 
 @pytest.mark.parametrize("case", HEALTHY)
