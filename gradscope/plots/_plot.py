@@ -139,7 +139,8 @@ def lines(axes: Axes, frame: pd.DataFrame, tables: Tables, *, x: str, y: str, fl
             axes.plot([gone[0]], [floor], marker="v", color=look.colour, clip_on=False, linestyle="")
         low, high = (edge.replace(-np.inf, np.nan if floor is None else floor) for edge in (low, high))
         middle = middle.replace(-np.inf, np.nan)
-        axes.plot(middle.index, middle, color=look.colour, linestyle=look.dash, linewidth=1.7)
+        point = "o" if int(middle.notna().sum()) == 1 else None  # a line of one point would not be seen
+        axes.plot(middle.index, middle, color=look.colour, linestyle=look.dash, linewidth=1.7, marker=point, markersize=4)
         axes.fill_between(middle.index, low, high, color=look.colour, alpha=0.13, linewidth=0)
     if pd.api.types.is_integer_dtype(frame[x]) and axes.get_xscale() == "linear":
         axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
