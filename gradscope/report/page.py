@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import io
 import re
 from dataclasses import dataclass
@@ -134,6 +135,7 @@ def _task(loaded: tables.Tables) -> dict[str, str]:
         "names": ", ".join(tasks),
         "about": " ".join(task["about"] for task in tasks.values()),
         "criteria": "; ".join(task["criterion"] for task in tasks.values()),
+        "wrong": " ".join(dict.fromkeys(inspect.getdoc(registry.get("task", name).wrong) or "" for name in tasks)),
     }
 
 
