@@ -207,7 +207,7 @@ HEADINGS = {
 
 
 def formatted(frame: pd.DataFrame) -> pd.DataFrame:
-    """The summary in print: rounded strings under headings."""
+    """The summary in print: rounded strings under headings; without lengths or divergence where there are none."""
     columns: dict[str, list[str]] = {}
     for key, (heading, unit) in HEADINGS.items():
         title = f"{heading} ({unit})" if unit else heading
@@ -215,6 +215,8 @@ def formatted(frame: pd.DataFrame) -> pd.DataFrame:
             columns[title] = [
                 f"{row.solved}/{row.trials} ({row.success_low:.0%}–{row.success_high:.0%})" for row in frame.itertuples()
             ]
+        elif key == "diverged_fraction" and not frame[key].any():
+            continue
         elif key in ("clipped_fraction", "diverged_fraction", "wrong_fraction") and key in frame:
             columns[title] = ["–" if pd.isna(value) else f"{value:.0%}" for value in frame[key]]
         elif key == "length" and (frame["length"] < 0).all():
