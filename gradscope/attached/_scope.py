@@ -38,6 +38,8 @@ FULL = (
     "non_normality",
     "singular_values",
 )
+#: options of these that differ from their defaults: as many sequences as the findings look at
+_REPORTED: dict[str, dict[str, Any]] = {"traced_back": {"sequences": 16}}
 #: of these, what forms no Jacobian
 _FORMS_NO_JACOBIAN = ("traced_back", "lag_contributions", "gates", "saturation", "adjoint_norms", "input_gradients")
 #: units of the state above which Jacobians of the full state are not formed unasked
@@ -300,7 +302,8 @@ class Scope:
         recording, diagnosis = self._recorded(), self.diagnose()
         names = list(dict.fromkeys([*FULL, *diagnosis.probes]))
         small = all(trace.states.shape[-1] <= LARGE for trace in recording.traces.values())
-        tables = self.measure(*(names if small else [name for name in names if name in _FORMS_NO_JACOBIAN]))
+        names = names if small else [name for name in names if name in _FORMS_NO_JACOBIAN]
+        tables = self.measure(*({"name": name, **_REPORTED.get(name, {})} for name in names))
         notes = [*recording.notes, *self.unattached, *self._left_out()]
         if not small:
             notes.append(f"a state has more than {LARGE} units: Jacobians were not formed; scope.measure(...) does it")

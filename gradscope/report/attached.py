@@ -26,6 +26,12 @@ _WORDS = (
         "(other ways, by the layer above, attention or losses at earlier steps, are left out), as the natural logarithm of the "
         "gradient's norm",
     ),
+    (
+        "earlier, median over seeds and measured sequences, band from the least to the greatest.",
+        "earlier, in the batch's first sequence (of a packed batch the longest).",
+    ),
+    ("first seed, median over measured sequences", "of the batch's first sequence"),
+    (" Median over seeds, band from the least to the greatest.", ""),
     (": median over seeds, band from the least to the greatest", ""),
     ("median over seeds, band from the least to the greatest", "one line a recurrence"),
     (" A trial that diverged is shown at its last measurement.", ""),
