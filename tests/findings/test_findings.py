@@ -1,11 +1,16 @@
 """Every planted illness is found, and nothing is found in a healthy model."""
 
+import copy
+import math
+
 import pytest
+import torch
 from torch import nn
 
+import gradscope
 from gradscope import registry
 from gradscope.diagnosis._remedies import REMEDIES
-from tests.findings.planted import HEALTHY, HIDDEN, INPUT, PLANTED, simple
+from tests.findings.planted import HEALTHY, HIDDEN, INPUT, PLANTED, gaussian, recurrent, simple
 
 
 def test_the_suite_is_large_enough():
@@ -28,6 +33,48 @@ def test_a_planted_illness_is_found(case):
         assert found.figure == "" or found.figure in registry.names("plot")
     assert str(diagnosis)
     assert list(diagnosis.frame()["rank"]) == list(range(1, len(diagnosis.findings) + 1))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_stretches_of_one_step_are_judged_together(seed):
+    """A state held by a mask between two calls of a cell: each call is a stretch, which few sequences may own."""
+    torch.manual_seed(seed)
+    cell, x = nn.GRUCell(4, 16), torch.randn(40, 8, 4)
+    running = torch.arange(40)[:, None] < torch.randint(20, 41, (8,))
+    scope, state = gradscope.attach(cell), torch.zeros(8, 16)
+    kept = []
+    with scope.record():
+        for each, mask in zip(x, running, strict=True):
+            state = torch.where(mask[:, None], cell(each, state), state)
+            state.retain_grad()
+            kept.append(state)
+        nn.functional.linear(state, torch.randn(1, 16)).square().mean().backward()
+    squares = torch.stack([each.grad for each in kept]).square().sum((0, 2))
+    assert float(squares.max() / squares.sum()) < 0.9
+    assert "one_sequence_rules" not in [found.finding for found in scope.diagnose().findings]
+
+
+@pytest.mark.parametrize("seed", [14, 23])
+def test_growth_on_a_short_trajectory_is_no_chaos(seed):
+    """Neighbours part on 60 steps and come together again in the long run, as two trajectories over 3000 steps show."""
+    scope = simple(lambda: recurrent(nn.RNN(INPUT, HIDDEN), gaussian(3.0)), inputs=lambda x: 0.1 * x)(seed)
+    trace = next(iter(scope.last.traces.values()))
+    assert float(gradscope.largest_lyapunov_exponent(trace, burn_in=12).exponents[0]) * trace.time > math.log(10)
+    cell, x = copy.deepcopy(trace.cell).double(), trace.inputs.double().flatten(0, 1)
+    with torch.no_grad():
+        state, near, growth = (
+            torch.zeros(1, HIDDEN, dtype=torch.float64),
+            torch.full((1, HIDDEN), 1e-9, dtype=torch.float64),
+            0.0,
+        )
+        for t in range(3000):
+            one = x[(37 * t) % len(x)][None]
+            size, after = near.norm(), cell(one, state)
+            near = cell(one, state + near) - after
+            growth += math.log(float(near.norm() / size)) if t >= 300 else 0.0
+            state, near = after, near * (1e-9 / near.norm())
+    assert growth < 0
+    assert "chaotic" not in [found.finding for found in scope.diagnose().findings]
 
 
 @pytest.mark.parametrize("every", [False, True])
