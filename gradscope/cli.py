@@ -311,6 +311,7 @@ def diagnose(
             "tried": [] if tried is None else tried.frame.to_dict("records"),
         }, indent=1))  # fmt: skip
     if out is not None:
+        click.echo("measuring the last update in full and drawing the report ...", err=True)
         click.echo(f"report: {scope.report(out, tried=tried)}", err=as_json)
     failed = diagnosis.named(wanted) if wanted else []
     for found in failed:

@@ -6,9 +6,11 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -240,9 +242,7 @@ class Scope:
             GradscopeError: if nothing is recorded.
         """
         self._recorded()
-        frames = {
-            table: pd.concat([_frame(*part) for part in parts], ignore_index=True) for table, parts in self._measured.items()
-        }
+        frames = {table: _frame(parts) for table, parts in self._measured.items()}
         trials = [{"id": name, "configuration": name, "settings": {"task": {}, "seed": 0}, "axes": {}} for name in self._names]
         moments = ["first recording", "last recording"]
         manifest = {"name": type(self.model).__name__, "trials": trials, "figures": None, "moments": moments}
@@ -339,9 +339,18 @@ def _probes(given: Sequence[Any]) -> list[Any]:
     return [component("probe", each) for each in given]
 
 
-def _frame(name: str, train_step: int, columns: Mapping[str, Any]) -> pd.DataFrame:
-    about = {"trial": name, "configuration": name, "length": -1, "seed": 0, "task": "", "train_step": train_step}
-    return pd.DataFrame({**about, **columns})
+def _frame(parts: Sequence[tuple[str, int, Mapping[str, Any]]]) -> pd.DataFrame:
+    """One table of (recurrence, train_step, columns); a column that only some have is empty in the others."""
+    sizes = [len(next(iter(columns.values()))) for _, _, columns in parts]
+    names = [name for (name, _, _), size in zip(parts, sizes, strict=True) for _ in range(size)]
+    steps = np.repeat([train_step for _, train_step, _ in parts], sizes)
+    known = dict.fromkeys(key for _, _, columns in parts for key in columns)
+    found = {
+        key: list(chain.from_iterable(c.get(key, repeat(None, n)) for (_, _, c), n in zip(parts, sizes, strict=True)))
+        for key in known
+    }
+    about = {"trial": names, "configuration": names, "length": -1, "seed": 0, "task": "", "train_step": steps}
+    return pd.DataFrame({**about, **found})
 
 
 def _remarks(recording: Recording) -> list[str]:
