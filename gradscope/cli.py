@@ -73,10 +73,7 @@ def run(
     from gradscope import config
 
     given = dict(_override(text) for text in overrides)
-    files = sorted(experiment.glob("*.y*ml")) if experiment.is_dir() else [experiment]
-    if not files:
-        raise GradscopeError(f"{experiment}: holds no YAML file; name an experiment, or a folder of them")
-    loaded = [config.load(path, given) for path in files]
+    loaded = [config.load(path, given) for path in _files(experiment)]
     _check_device(device)
     folder = (out or Path("reports") / experiment.resolve().name) if experiment.is_dir() else None
     runs, failed = [], False
@@ -90,6 +87,14 @@ def run(
     if folder and report:
         click.echo(f"index: {index}")
     sys.exit(EXIT_FAILED_TRIAL if failed else 0)
+
+
+def _files(experiment: Path) -> list[Path]:
+    """An experiment's file, or every one in a folder."""
+    files = sorted(experiment.glob("*.y*ml")) if experiment.is_dir() else [experiment]
+    if not files:
+        raise GradscopeError(f"{experiment}: holds no YAML file; name an experiment, or a folder of them")
+    return files
 
 
 def _run_one(loaded: Any, path: Path, *, workers: int, scheduler: str | None, device: str, report: bool) -> bool:
@@ -350,11 +355,11 @@ def _numbers(option: str, text: str, *, low: float) -> list[float]:
 @main.command()
 @click.argument("experiments", type=click.Path(path_type=Path), nargs=-1, required=True)
 def validate(experiments: tuple[Path, ...]) -> None:
-    """Check EXPERIMENTS without running them, and say which trials they hold."""
+    """Check EXPERIMENTS (YAML files, or folders of them) without running them, and say which trials they hold."""
     from gradscope import config
 
     bad = False
-    for path in experiments:
+    for path in [file for experiment in experiments for file in _files(experiment)]:
         try:
             loaded = config.load(path)
         except GradscopeError as error:

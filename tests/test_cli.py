@@ -158,6 +158,17 @@ def test_validate(experiment, tmp_path):
     assert "needs 'cell'" in result.output
 
 
+def test_validate_a_folder(experiment, tmp_path):
+    folder = tmp_path / "several"
+    folder.mkdir()
+    assert "holds no YAML file" in invoke("validate", folder).output
+    for name in ("a", "b"):
+        (folder / f"{name}.yaml").write_text(experiment.read_text())
+    result = invoke("validate", folder)
+    assert result.exit_code == 0, result.output
+    assert [line.split(": ok")[0] for line in result.output.splitlines()] == [str(folder / "a.yaml"), str(folder / "b.yaml")]
+
+
 def test_list_names_everything_once():
     text = invoke("list").output
     for kind in registry.FOLDERS:
