@@ -89,3 +89,8 @@ class Trace:
             ("first", count),
             lambda: Trace(self.cell, self.inputs[:, :count], self.states.detach()[:, :count], train_step=self.train_step),
         )
+
+
+def recurrence(name: str) -> str:
+    """The name of a recurrence without the number of its stretch: ``decoder.cell`` of ``decoder.cell (2)``."""
+    return name.split(" (")[0]

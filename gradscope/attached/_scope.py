@@ -21,7 +21,7 @@ from gradscope.attached._watch import Watch
 from gradscope.errors import GradscopeError
 from gradscope.options import component
 from gradscope.tables import Tables
-from gradscope.trace import Trace
+from gradscope.trace import Trace, recurrence
 
 if TYPE_CHECKING:
     from gradscope.diagnosis import Diagnosis
@@ -72,6 +72,7 @@ class Scope:
         self._names: list[str] = []
         self._sinks: list[Sink] = []
         self._inside = False
+        self._diagnosed: tuple[Recording, Diagnosis] | None = None
 
     def __repr__(self) -> str:
         lines = [
@@ -102,7 +103,7 @@ class Scope:
         watches = {place: make() for place, (_, make) in self._makers.items()}
         hooks, gradients = ExitStack(), Gradients(self.model)
         self._inside = True
-        self.last = None  # what it holds makes room
+        self.last = self._diagnosed = None  # what they hold makes room
         try:
             with hooks:
                 for watch in watches.values():
@@ -328,11 +329,15 @@ class Scope:
         """
         from gradscope.diagnosis import examine
 
+        recording = self._recorded()
+        if self._diagnosed is not None and self._diagnosed[0] is recording:
+            return self._diagnosed[1]
         history: dict[int, tuple[float, float]] = {}
         for _, train_step, columns in self._measured.get("grad_norms", []):
             before, after = (math.hypot(*columns[f"grad_norm_{when}clip"]) for when in ("pre", "post"))
             history[train_step] = before, after
-        return examine(self._recorded(), history, self.model)
+        self._diagnosed = recording, examine(recording, history, self.model)
+        return self._diagnosed[1]
 
 
 def _probes(given: Sequence[Any]) -> list[Any]:
@@ -365,6 +370,6 @@ def _remarks(recording: Recording) -> list[str]:
         found.append("every recurrence took a single step: there is no way back to look along")
     if (chains := sum(" (" in name and not trace.cell.along_depth for name, trace in recording.traces.items())) > 1:
         found.append(f"a number behind a name, such as (2), is one of {chains} stretches whose states are not connected")
-    if reverse := [name for name in recording.traces if name.split(" (")[0].endswith("_reverse")]:
+    if reverse := [name for name in recording.traces if recurrence(name).endswith("_reverse")]:
         found.append(f"{', '.join(reverse)}: t is in the order of reading, so that T is the sequence's first element")
     return found

@@ -16,6 +16,7 @@ from gradscope.cells._held import Held
 from gradscope.diagnosis._remedies import REMEDIES, Remedy
 from gradscope.errors import GradscopeError
 from gradscope.findings import Evidence, Found
+from gradscope.trace import recurrence
 
 #: a finding -> those that it explains at the same place and that are not said again
 _EXPLAINS = {
@@ -153,11 +154,11 @@ def examine(recording: Any, history: Mapping[int, tuple[float, float]], model: n
     names = registry.names("finding")
     for name in names:
         found += registry.get("finding", name)().examine(evidence)
-    said = {(f.finding, f.where.split(" (")[0]) for f in found}
+    said = {(f.finding, recurrence(f.where)) for f in found}
     kept = [
         f
         for f in found
-        if not any(f.finding in others and (by, f.where.split(" (")[0]) in said for by, others in _EXPLAINS.items())
+        if not any(f.finding in others and (by, recurrence(f.where)) in said for by, others in _EXPLAINS.items())
     ]
     ranked = _gathered(sorted(kept, key=lambda f: -f.severity * f.confidence))
     kinds = {}
@@ -173,7 +174,7 @@ def _gathered(ranked: list[Found]) -> list[Found]:
     more: dict[int, int] = {}
     gathered: list[Found] = []
     for found in ranked:
-        key = found.finding, found.where.split(" (")[0]
+        key = found.finding, recurrence(found.where)
         if " (" in found.where and key in first:
             more[first[key]] = more.get(first[key], 0) + 1
             continue

@@ -19,7 +19,7 @@ from gradscope.cells._held import Held
 from gradscope.dynamics import Adjoints, adjoints, largest_lyapunov_exponent, last_loss_alone
 from gradscope.errors import GradscopeError
 from gradscope.registry import Component
-from gradscope.trace import Trace
+from gradscope.trace import Trace, recurrence
 
 #: ln of a thousand: the factor at which a gradient is said to have vanished or exploded
 STRONG = math.log(1e3)
@@ -96,7 +96,7 @@ class Evidence:
 
     def layer(self, name: str) -> str:
         """torch's suffix of the layer and direction, such as ``l1_reverse``; empty for what has none."""
-        base, place = name.split(" (")[0], self.recording.places.get(name, "")
+        base, place = recurrence(name), self.recording.places.get(name, "")
         rest = base.removeprefix(place).removeprefix(".")
         return rest if re.fullmatch(r"l\d+(_reverse)?", rest) else ""
 
@@ -106,8 +106,8 @@ class Evidence:
 
     def detached(self, name: str) -> bool:
         """Whether the recurrence was recorded as three or more stretches of a step or two, each begun where another ended."""
-        base = name.split(" (")[0]
-        stretches = [each for each in self.traces if each.split(" (")[0] == base]
+        base = recurrence(name)
+        stretches = [each for each in self.traces if recurrence(each) == base]
         short = all(self.traces[each].time <= 2 for each in stretches)
         return len(stretches) >= 3 and short and sum(each in self.recording.carried for each in stretches) >= len(stretches) - 1
 
@@ -188,6 +188,14 @@ class Evidence:
                 return {k: GateValues(g.activation, g.activation(g.preactivation), g.preactivation) for k, g in found.items()}
 
         return self._once(("gates", name), make)
+
+    def shut(self, name: str, gate: str, level: float) -> tuple[float, float] | None:
+        """(mean, confidence) of a gate whose mean over steps, sequences and units is under the level; None of any other."""
+        if gate not in (gates := self.gates(name)):
+            return None
+        by_step = gates[gate].values.mean(-1)
+        mean = float(by_step.mean())
+        return (mean, laplace((by_step.mean(0) < level).cpu())) if mean < level else None
 
     def weights(self, name: str) -> dict[str, Any]:
         """Recorded (size, norm before, norm after) of the parameters that belong to the recurrence, by their own names."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gradscope.findings._finding import Evidence, Finding, Found
 from gradscope.registry import register
+from gradscope.trace import recurrence
 
 
 @register("finding", "cut_off")
@@ -25,7 +26,7 @@ class CutOff(Finding):
             if module is None or not any(p.requires_grad for p in module.parameters()):
                 continue
             mine = [each for each, other in evidence.modules.items() if other is module and each in evidence.traces]
-            if any(self._reached(evidence, each) for each in mine if each.split(" (")[0] == name.split(" (")[0]):
+            if any(self._reached(evidence, each) for each in mine if recurrence(each) == recurrence(name)):
                 continue  # this pass was beside one that learns, such as a validation
             if not self._reached(evidence, name):
                 zero = evidence.traces[name].immediate is not None

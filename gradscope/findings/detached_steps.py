@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gradscope.findings._finding import Evidence, Finding, Found
 from gradscope.registry import register
+from gradscope.trace import recurrence
 
 
 @register("finding", "detached_steps")
@@ -20,7 +21,7 @@ class DetachedSteps(Finding):
         """By the chains that were recorded."""
         chains: dict[str, list[str]] = {}
         for name in evidence.in_time:
-            chains.setdefault(name.split(" (")[0], []).append(name)
+            chains.setdefault(recurrence(name), []).append(name)
         for base, names in chains.items():
             if not evidence.detached(names[-1]):
                 continue

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.findings._finding import Evidence, Finding, Found, laplace
+from gradscope.findings._finding import Evidence, Finding, Found
 from gradscope.registry import register
 
 
@@ -29,17 +29,14 @@ class ForgetGatesShut(Finding):
     def examine(self, evidence: Evidence) -> Iterator[Found]:
         """By the mean over steps, sequences and units."""
         for name in evidence.in_time:
-            gates = evidence.gates(name)
-            gate, level, word = ("f", self.lstm, "forget") if "f" in gates else ("z", self.gru, "update")
-            if gate not in gates:
-                continue
-            by_step = gates[gate].values.mean(-1)
-            mean = float(by_step.mean())
-            if mean < level:
+            forgets = "f" in evidence.gates(name)
+            gate, level, word = ("f", self.lstm, "forget") if forgets else ("z", self.gru, "update")
+            if found := evidence.shut(name, gate, level):
+                mean, confidence = found
                 yield self.found(
                     name,
                     f"its {word} gates are shut: {mean:.3f} on average, so that the state is gone after a step or two",
                     severity=0.9,
-                    confidence=laplace((by_step.mean(0) < level).cpu()),
+                    confidence=confidence,
                     mean=mean,
                 )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gradscope.findings._finding import Evidence, Finding, Found
 from gradscope.registry import register
+from gradscope.trace import recurrence
 
 
 @register("finding", "one_sequence_rules")
@@ -28,7 +29,7 @@ class OneSequenceRules(Finding):
         for name, trace in evidence.in_time.items():
             total, heard = evidence.adjoint(name), evidence.heard(name)
             if total is not None and heard is not None:
-                key = name.split(" (")[0], trace.states.shape[1]
+                key = recurrence(name), trace.states.shape[1]
                 stretches.setdefault(key, []).append((name, total.log_norms(), heard))
         for found in stretches.values():  # those of one module together: a step or two alone may well be one sequence's
             names, logs, heard = zip(*found, strict=True)

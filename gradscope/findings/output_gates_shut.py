@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.findings._finding import Evidence, Finding, Found, laplace
+from gradscope.findings._finding import Evidence, Finding, Found
 from gradscope.registry import register
 
 
@@ -23,14 +23,12 @@ class OutputGatesShut(Finding):
     def examine(self, evidence: Evidence) -> Iterator[Found]:
         """By the mean over steps, sequences and units."""
         for name in evidence.in_time:
-            if "o" not in (gates := evidence.gates(name)):
-                continue
-            by_step = gates["o"].values.mean(-1)
-            if (mean := float(by_step.mean())) < self.level:
+            if found := evidence.shut(name, "o", self.level):
+                mean, confidence = found
                 yield self.found(
                     name,
                     f"its output gates are shut: {mean:.4f} on average, so that nothing of c is shown",
                     severity=0.8,
-                    confidence=laplace((by_step.mean(0) < self.level).cpu()),
+                    confidence=confidence,
                     mean=mean,
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import plotly.graph_objects as go
 
-from gradscope.plots._plot import Look, looks
+from gradscope.plots._plot import Look, limits, looks
 from gradscope.tables import Tables, median
 
 
@@ -31,9 +31,7 @@ def explorer(tables: Tables) -> go.Figure | None:
     figure = go.Figure(
         data=frames[-1], frames=[go.Frame(data=data, name=str(step)) for step, data in zip(steps, frames, strict=True)]
     )
-    finite = curves.loc[np.isfinite(curves["log_spectral_norm"]), "log_spectral_norm"]
-    low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)
-    margin = 0.05 * max(high - low, 1.0)
+    low, high, margin = limits(curves["log_spectral_norm"])
     at_once = {"mode": "immediate", "frame": {"duration": 0, "redraw": True}, "transition": {"duration": 0}}
     figure.update_layout(
         template="plotly_white", height=460, margin={"l": 60, "r": 20, "t": 20, "b": 40}, hovermode="closest",

@@ -146,6 +146,18 @@ def lines(axes: Axes, frame: pd.DataFrame, tables: Tables, *, x: str, y: str, fl
         axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
 
 
+def limits(values: pd.Series) -> tuple[float, float, float]:
+    """(least, greatest, margin) of the finite values, for an axis that shows them; -1 and 1 where there are none."""
+    finite = values[np.isfinite(values)]
+    low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)
+    return low, high, 0.05 * max(high - low, 1.0)
+
+
+def time_axis(frame: pd.DataFrame, tables: Tables) -> tuple[str, str]:
+    """(column, label): t, or t - T where sequences of several lengths have their ends in common."""
+    return ("t", "t (steps)") if tables.same_time(frame) else ("to_end", "t − T (steps before the end)")
+
+
 def panels(count: int, columns: int = 4) -> tuple[int, int]:
     """Rows and columns for so many small panels."""
     columns = min(count, columns)

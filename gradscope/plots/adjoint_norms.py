@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.plots._plot import Plot, legend, lines, new_figure
+from gradscope.plots._plot import Plot, legend, limits, lines, new_figure, time_axis
 from gradscope.registry import register
 from gradscope.tables import Tables
 
@@ -48,11 +48,8 @@ class AdjointNorms(Plot):
         """Columns: before and after; rows: full and, where there is one, truncated."""
         frame = self.data(tables)
         times = [when for when in tables.moments if (frame["when"] == when).any()]
-        finite = frame.loc[np.isfinite(frame["log_norm"]), "log_norm"]
-        low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)
-        margin = 0.05 * max(high - low, 1.0)
-        # sequences of several lengths have their ends in common, where the loss is
-        x, name = ("t", "t (steps)") if tables.same_time(frame) else ("to_end", "t − T (steps before the end)")
+        low, high, margin = limits(frame["log_norm"])
+        x, name = time_axis(frame, tables)
         kinds = [kind for kind in ("full", "truncated") if (frame["gradient"] == kind).any()]
         figure, axes = new_figure(len(kinds), len(times), height=3.2 * len(kinds) + 0.6, sharey=True, sharex=True)
         for row, kind in enumerate(kinds):

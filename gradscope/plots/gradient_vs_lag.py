@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure
+from gradscope.plots._plot import FAINT, Plot, legend, limits, lines, new_figure
 from gradscope.registry import register
 from gradscope.tables import Tables
 
@@ -35,9 +34,7 @@ class GradientVsLag(Plot):
         frame = self.data(tables)
         times = [when for when in tables.moments if (frame["when"] == when).any()]
         figure, axes = new_figure(1, len(times), height=3.9, sharey=True)
-        finite = frame.loc[np.isfinite(frame["log_spectral_norm"]), "log_spectral_norm"]
-        low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)
-        margin = 0.05 * max(high - low, 1.0)
+        low, high, margin = limits(frame["log_spectral_norm"])
         for ax, when in zip(axes[0], times, strict=True):
             own = frame[frame["when"] == when]
             lines(ax, own, tables, x="lag", y="log_spectral_norm", floor=low - 2 * margin)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.plots._plot import Plot, legend, lines, new_figure
+from gradscope.plots._plot import Plot, legend, limits, lines, new_figure, time_axis
 from gradscope.registry import register
 from gradscope.tables import Tables
 
@@ -31,10 +30,8 @@ class InputGradientsPlot(Plot):
         """A column for each moment."""
         frame = self.data(tables)
         times = [when for when in tables.moments if (frame["when"] == when).any()]
-        finite = frame.loc[np.isfinite(frame["log_norm"]), "log_norm"]
-        low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)
-        margin = 0.05 * max(high - low, 1.0)
-        x, name = ("t", "t (steps)") if tables.same_time(frame) else ("to_end", "t − T (steps before the end)")
+        low, high, margin = limits(frame["log_norm"])
+        x, name = time_axis(frame, tables)
         figure, axes = new_figure(1, len(times), height=3.8, sharey=True, sharex=True)
         for column, when in enumerate(times):
             ax = axes[0, column]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure
+from gradscope.plots._plot import FAINT, Plot, legend, limits, lines, new_figure
 from gradscope.registry import register
 from gradscope.tables import Tables
 
@@ -31,9 +30,7 @@ class LagContributionsPlot(Plot):
         frame = self.data(tables)
         times = [when for when in tables.moments if (frame["when"] == when).any()]
         figure, axes = new_figure(len(times), 2, height=3.0 * len(times) + 0.6, sharex=True)
-        finite = frame.loc[np.isfinite(frame["log_norm"]), "log_norm"]
-        low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)
-        margin = 0.05 * max(high - low, 1.0)
+        low, high, margin = limits(frame["log_norm"])
         for row, when in enumerate(times):
             own = frame[frame["when"] == when]
             lines(axes[row, 0], own, tables, x="lag", y="log_norm", floor=low - 2 * margin)

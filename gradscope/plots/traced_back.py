@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure
+from gradscope.plots._plot import FAINT, Plot, legend, limits, lines, new_figure
 from gradscope.registry import register
 from gradscope.tables import Tables
 
@@ -33,9 +32,7 @@ class TracedBackPlot(Plot):
         frame = self.data(tables)
         times = [when for when in tables.moments if (frame["when"] == when).any()]
         figure, axes = new_figure(1, len(times), height=3.9, sharey=True)
-        finite = frame.loc[np.isfinite(frame[self.of]), self.of]
-        low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)
-        margin = 0.05 * max(high - low, 1.0)
+        low, high, margin = limits(frame[self.of])
         for ax, when in zip(axes[0], times, strict=True):
             lines(ax, frame[frame["when"] == when], tables, x="lag", y=self.of, floor=low - 2 * margin)
             ax.axhline(0, color=FAINT, linewidth=1, linestyle="--")
