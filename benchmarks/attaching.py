@@ -1,10 +1,12 @@
-"""What attaching costs: a training step recorded, against the step alone, beside torchlens and plain hooks.
+"""What attaching costs: a training step recorded, against the step alone, beside torchlens and
+plain hooks.
 
     python benchmarks/attaching.py [--device cuda] [--repeats 15]
 
-The model: nn.LSTM of two layers, 256 units, time 200, batch 32, 64 inputs, a loss at every step. Each row is a training step
-(forward, backward, Adam) with something recorded in it, over the same step alone, called in turn. Plain hooks keep the output
-and its gradient, by register_forward_hook and register_hook: nothing within the module. torchlens records its own way.
+The model: nn.LSTM of two layers, 256 units, time 200, batch 32, 64 inputs, a loss at every step.
+Each row is a training step (forward, backward, Adam) with something recorded in it, over the same
+step alone, called in turn. Plain hooks keep the output and its gradient, by register_forward_hook
+and register_hook: nothing within the module. torchlens records its own way.
 """
 
 from __future__ import annotations
@@ -31,14 +33,19 @@ class Model(nn.Module):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = Model().to(options.device)
-    x, y = torch.randn(TIME, BATCH, INPUT).to(options.device), torch.randint(10, (TIME * BATCH,)).to(options.device)
+    x, y = (
+        torch.randn(TIME, BATCH, INPUT).to(options.device),
+        torch.randint(10, (TIME * BATCH,)).to(options.device),
+    )
     optimizer = torch.optim.Adam(model.parameters(), 1e-4)
 
     def step() -> None:
@@ -74,7 +81,9 @@ def main() -> None:
     if lens := _torchlens(model, x, y, optimizer):
         rows["torchlens"] = lens
     print(f"{machine(options.device)}\n")
-    print("| recorded | step alone (ms) | recorded step (ms) | ratio |\n| --- | ---: | ---: | ---: |")
+    print(
+        "| recorded | step alone (ms) | recorded step (ms) | ratio |\n| --- | ---: | ---: | ---: |"
+    )
     for name, run in rows.items():
         found = compare(run, step, options.repeats, options.device)
         print(f"| {name} | {found['b_ms']:.0f} | {found['a_ms']:.0f} | {found['ratio']:.2f} |")
@@ -89,11 +98,18 @@ def main() -> None:
     for _ in range(blocks // 50):  # in turn, so that a machine that slows down does so for both
         plain += sum(once(step, options.device) for _ in range(50))
         spaced += sum(once(every, options.device) for _ in range(50))
-    print(f"| gradscope, every 100th step | {1e3 * plain / blocks:.0f} | {1e3 * spaced / blocks:.0f} | {spaced / plain:.3f} |")
+    print(
+        f"| gradscope, every 100th step | {1e3 * plain / blocks:.0f} | {1e3 * spaced / blocks:.0f}"
+        f" | {spaced / plain:.3f} |"
+    )
 
 
-def _torchlens(model: nn.Module, x: torch.Tensor, y: torch.Tensor, optimizer: torch.optim.Optimizer):
-    """A step within torchlens' trace of the forward and backward pass; None where it is not installed."""
+def _torchlens(
+    model: nn.Module, x: torch.Tensor, y: torch.Tensor, optimizer: torch.optim.Optimizer
+):
+    """A step within torchlens' trace of the forward and backward pass; None where it is not
+    installed.
+    """
     try:
         import torchlens
     except ImportError:

@@ -1,10 +1,11 @@
-"""Where a diagnosis turns: illnesses planted from weak to strong, against what plain torch finds of the same model.
+"""Where a diagnosis turns: illnesses planted from weak to strong, against what plain torch finds of
+the same model.
 
     python benchmarks/borderline.py [--seeds 10]
 
-A series strengthens one cause step by step. At each step stands in how many of the seeds the finding is made, and in how many
-it is true by its own definition, computed with torch alone: states kept in a loop in float64, torch.autograd for gradients,
-two neighbouring trajectories for chaos.
+A series strengthens one cause step by step. At each step stands in how many of the seeds the
+finding is made, and in how many it is true by its own definition, computed with torch alone: states
+kept in a loop in float64, torch.autograd for gradients, two neighbouring trajectories for chaos.
 """
 
 from __future__ import annotations
@@ -23,7 +24,18 @@ import torch
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from tests.findings.planted import HIDDEN, INPUT, Reader, data, gates, gaussian, loss_of, lstm, recorded, recurrent
+from tests.findings.planted import (
+    HIDDEN,
+    INPUT,
+    Reader,
+    data,
+    gates,
+    gaussian,
+    loss_of,
+    lstm,
+    recorded,
+    recurrent,
+)
 
 Truth = Callable[[Reader, Tensor, Tensor], bool]
 
@@ -51,13 +63,16 @@ class Series:
     recorded: Callable[[float], dict[str, Any]] = lambda dose: {}
 
 
-# --- the truth, by torch alone ---------------------------------------------------------------------------------------------
+# --- the truth, by torch alone --------------------------------------------------------------------
 
 
 def walked(model: Reader, x: Tensor) -> list[tuple[Tensor, ...]]:
     """The states (h, c) or (h,) from s_0 on, one call of the module for each step."""
     rnn: Any = model.rnn
-    shape, kinds = (rnn.num_layers, x.shape[1], rnn.hidden_size), 2 if isinstance(rnn, nn.LSTM) else 1
+    shape, kinds = (
+        (rnn.num_layers, x.shape[1], rnn.hidden_size),
+        2 if isinstance(rnn, nn.LSTM) else 1,
+    )
     state = tuple(torch.zeros(shape, dtype=x.dtype, requires_grad=True) for _ in range(kinds))
     states = [state]
     for each in x:
@@ -70,13 +85,21 @@ def walked(model: Reader, x: Tensor) -> list[tuple[Tensor, ...]]:
 def fall(model: Reader, x: Tensor, y: Tensor) -> Tensor:
     """ln ||dL/ds_{T-lag}|| - ln ||dL/ds_T|| at lag 0, 1, ..., T, median over the sequences."""
     states = walked(model, x)
-    loss, every = loss_of(model.out(states[-1][0][0]), y), [part for state in states for part in state]
+    loss, every = (
+        loss_of(model.out(states[-1][0][0]), y),
+        [part for state in states for part in state],
+    )
     found = torch.autograd.grad(loss, every, materialize_grads=True, allow_unused=True)
     parts = len(states[0])
     norms = torch.stack(
-        [torch.cat(found[t * parts : (t + 1) * parts], -1)[0].norm(dim=-1) for t in range(len(states) - 1, -1, -1)]
+        [
+            torch.cat(found[t * parts : (t + 1) * parts], -1)[0].norm(dim=-1)
+            for t in range(len(states) - 1, -1, -1)
+        ]
     )
-    return (norms / norms[0]).log().nanmedian(dim=1).values  # a sequence that is right already sends nothing: 0 / 0
+    return (
+        (norms / norms[0]).log().nanmedian(dim=1).values
+    )  # a sequence that is right already sends nothing: 0 / 0
 
 
 def vanishes(model: Reader, x: Tensor, y: Tensor) -> bool:
@@ -89,10 +112,14 @@ def explodes(model: Reader, x: Tensor, y: Tensor) -> bool:
 
 
 def parts(model: Reader, x: Tensor, y: Tensor, steps: int = 4000, small: float = 1e-8) -> bool:
-    """lambda_1 > 0 over a long run on inputs like these, and large enough for neighbours to part tenfold on such a sequence;
-    by two trajectories, pulled together again after every step."""
+    """lambda_1 > 0 over a long run on inputs like these, and large enough for neighbours to part
+    tenfold on such a sequence; by two trajectories, pulled together again after every step."""
     with torch.no_grad():
-        long = x.flatten(0, 1)[torch.randint(x.shape[0] * x.shape[1], (steps,), generator=torch.Generator().manual_seed(0))]
+        long = x.flatten(0, 1)[
+            torch.randint(
+                x.shape[0] * x.shape[1], (steps,), generator=torch.Generator().manual_seed(0)
+            )
+        ]
         h = torch.zeros(1, 1, model.rnn.hidden_size, dtype=x.dtype)
         near, grown = torch.full_like(h, small / model.rnn.hidden_size**0.5), 0.0
         for t, each in enumerate(long):
@@ -134,7 +161,7 @@ def dead(model: Reader, x: Tensor, y: Tensor) -> bool:
     return float((h <= 0).flatten(0, 1).all(0).double().mean()) >= 0.3
 
 
-# --- the series ------------------------------------------------------------------------------------------------------------
+# --- the series -----------------------------------------------------------------------------------
 
 
 def biased(bias: float) -> nn.RNNBase:
@@ -169,28 +196,66 @@ def dying(share: float) -> nn.RNNBase:
 
 
 SERIES = [
-    Series("vanishing", "LSTM, forget bias", (3.5, 3, 2.5, 2.25, 2, 1.75, 1.5, 1, 0), biased, vanishes),
-    Series("vanishing", "tanh, gain of W_hh", (1.6, 1.4, 1.3, 1.2, 1.1, 1.0, 0.9, 0.7), tanh, vanishes, lambda x: 0.1 * x),
-    Series("exploding", "ReLU, gain of W_hh", (1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 2, 2.5), relu, explodes),
-    Series("chaotic", "tanh, gain of W_hh", (0.8, 1.0, 1.1, 1.2, 1.3, 1.5, 2, 3), tanh, parts, lambda x: 0.1 * x),
-    Series("unheard_inputs", "LSTM, forget bias", (3.5, 2.5, 2, 1.75, 1.5, 1.25, 1, 0.5), biased, unheard),
-    Series("forget_gates_shut", "LSTM, forget bias", (0, -1, -1.5, -1.75, -2, -2.5, -4), shutting, shut),
+    Series(
+        "vanishing", "LSTM, forget bias", (3.5, 3, 2.5, 2.25, 2, 1.75, 1.5, 1, 0), biased, vanishes
+    ),
+    Series(
+        "vanishing",
+        "tanh, gain of W_hh",
+        (1.6, 1.4, 1.3, 1.2, 1.1, 1.0, 0.9, 0.7),
+        tanh,
+        vanishes,
+        lambda x: 0.1 * x,
+    ),
+    Series(
+        "exploding",
+        "ReLU, gain of W_hh",
+        (1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 1.8, 2, 2.5),
+        relu,
+        explodes,
+    ),
+    Series(
+        "chaotic",
+        "tanh, gain of W_hh",
+        (0.8, 1.0, 1.1, 1.2, 1.3, 1.5, 2, 3),
+        tanh,
+        parts,
+        lambda x: 0.1 * x,
+    ),
+    Series(
+        "unheard_inputs",
+        "LSTM, forget bias",
+        (3.5, 2.5, 2, 1.75, 1.5, 1.25, 1, 0.5),
+        biased,
+        unheard,
+    ),
+    Series(
+        "forget_gates_shut", "LSTM, forget bias", (0, -1, -1.5, -1.75, -2, -2.5, -4), shutting, shut
+    ),
     Series("saturated_units", "tanh, weights times", (1, 3, 5, 6, 7, 8, 10, 20), larger, flat),
-    Series("dead_units", "ReLU, share with bias -100", (0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.5), dying, dead),
+    Series(
+        "dead_units", "ReLU, share with bias -100", (0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.5), dying, dead
+    ),
 ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=10)
     seeds = range(200, 200 + parser.parse_args().seeds)
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     print(f"{len(seeds)} seeds; in each field: found / true\n")
-    both: dict[tuple[bool, bool], int] = dict.fromkeys(((True, True), (True, False), (False, True), (False, False)), 0)
+    both: dict[tuple[bool, bool], int] = dict.fromkeys(
+        ((True, True), (True, False), (False, True), (False, False)), 0
+    )
     for series in SERIES:
         print(
-            f"| {series.finding.replace('_', ' ')}: {series.cause} | " + " | ".join(f"{dose:g}" for dose in series.doses) + " |"
+            f"| {series.finding.replace('_', ' ')}: {series.cause} | "
+            + " | ".join(f"{dose:g}" for dose in series.doses)
+            + " |"
         )
         print("| --- |" + " ---: |" * len(series.doses))
         fields = []
@@ -198,11 +263,14 @@ def main() -> None:
             counts = [_pair(series, dose, seed) for seed in seeds]
             for pair in counts:
                 both[pair] += 1
-            fields.append(f"{sum(found for found, _ in counts)} / {sum(true for _, true in counts)}")
+            fields.append(
+                f"{sum(found for found, _ in counts)} / {sum(true for _, true in counts)}"
+            )
         print("| found / true | " + " | ".join(fields) + " |\n", flush=True)
     true, false = both[True, True] + both[False, True], both[True, False] + both[False, False]
     print(
-        f"found in {both[True, True]} of {true} models where it is true, and in {both[True, False]} of {false} where it is not"
+        f"found in {both[True, True]} of {true} models where it is true, and in {both[True, False]}"
+        f" of {false} where it is not"
     )
 
 

@@ -1,10 +1,11 @@
-"""How often a diagnosis is right: planted illnesses and healthy models, over seeds that no threshold was set on.
+"""How often a diagnosis is right: planted illnesses and healthy models, over seeds that no
+threshold was set on.
 
     python benchmarks/diagnosis.py [--seeds 10]
 
-Sensitivity of a finding: the share of the models with that illness planted in which it is found. Specificity: the share of the
-healthy models in which it is not. The last row is of any finding at all. Seeds start at 100; thresholds were set looking at
-seeds 0 and 1.
+Sensitivity of a finding: the share of the models with that illness planted in which it is found.
+Specificity: the share of the healthy models in which it is not. The last row is of any finding at
+all. Seeds start at 100; thresholds were set looking at seeds 0 and 1.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ from pathlib import Path
 
 import torch
 
-from gradscope import registry
-from gradscope.tables import wilson
+from gradscope.components import registry
+from gradscope.results.tables import wilson
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.findings.planted import HEALTHY, PLANTED
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seeds", type=int, default=10)
     seeds = range(100, 100 + parser.parse_args().seeds)
     torch.set_num_threads(1)
@@ -43,10 +46,13 @@ def main() -> None:
             found = {each.finding for each in build(seed).diagnose().findings}
             healthy, wrong = healthy + 1, wrong + bool(found)
             false.update(found)
-    print(f"{len(PLANTED)} planted models of {len(planted)} kinds and {len(HEALTHY)} healthy ones, {len(seeds)} seeds each\n")
     print(
-        "| finding | planted | found | sensitivity (95%) | healthy | wrongly found | specificity (95%) | beside another "
-        "illness |"
+        f"{len(PLANTED)} planted models of {len(planted)} kinds and {len(HEALTHY)} healthy ones,"
+        f" {len(seeds)} seeds each\n"
+    )
+    print(
+        "| finding | planted | found | sensitivity (95%) | healthy | wrongly found | specificity"
+        " (95%) | beside another illness |"
     )
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     for kind in registry.names("finding"):
@@ -60,7 +66,10 @@ def _row(kind: str, planted: int, hit: int, healthy: int, false: int, beside: in
         for k, n in ((hit, planted), (healthy - false, healthy))
         for low, high in [wilson(k, n)]
     ]
-    return f"| {kind.replace('_', ' ')} | {planted} | {hit} | {ranges[0]} | {healthy} | {false} | {ranges[1]} | {beside} |"
+    return (
+        f"| {kind.replace('_', ' ')} | {planted} | {hit} | {ranges[0]} | {healthy} | {false} |"
+        f" {ranges[1]} | {beside} |"
+    )
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""What the default probes cost: the quickstart's trials with and without them, the share of their time that probes take.
+"""What the default probes cost: the quickstart's trials with and without them, the share of their
+time that probes take.
 
     python benchmarks/recording_cost.py
 
-Each configuration's first seed is trained as in experiments/quickstart.yaml; the share is the seconds spent in probes
-over all seconds.
+Each configuration's first seed is trained as in experiments/quickstart.yaml; the share is the
+seconds spent in probes over all seconds.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from pathlib import Path
 import torch
 from timing import machine
 
-from gradscope import config
-from gradscope.train import run_trial
+from gradscope.experiment import schema as config
+from gradscope.experiment.train import run_trial
 
 
 def main() -> None:

@@ -1,11 +1,13 @@
-"""JAX as an independent referee: the same weights and inputs in float64, every step written by hand from its equations.
+"""JAX as an independent referee: the same weights and inputs in float64, every step written by hand
+from its equations.
 
     python benchmarks/referee.py
 
-States, Jacobians, products, adjoints, gradients, lag contributions and Lyapunov exponents by jax.jacfwd, jax.grad and
-jax.lax.scan against gradscope's. The table gives the largest absolute difference over the largest entry of the quantity (of
-log norms the difference itself); the exit status is 1 where one is above 1e-10. JAX is no dependency of gradscope: without
-it nothing is compared.
+States, Jacobians, products, adjoints, gradients, lag contributions and Lyapunov exponents by
+jax.jacfwd, jax.grad and jax.lax.scan against gradscope's. The table gives the largest absolute
+difference over the largest entry of the quantity (of log norms the difference itself); the exit
+status is 1 where one is above 1e-10. JAX is no dependency of gradscope: without it nothing is
+compared.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+)
 
 import sys
 from collections.abc import Callable
@@ -41,7 +45,7 @@ EVERY = 8
 TOLERANCE = 1e-10
 
 
-# --- one step of one sequence, from the equations, in torch's gate order ----------------------------------------------
+# --- one step of one sequence, from the equations, in torch's gate order --------------------------
 
 
 def rnn(w: dict, x: Any, s: Any) -> Any:
@@ -69,7 +73,9 @@ STEPS: dict[str, Callable] = {"rnn": rnn, "lstm": lstm, "gru": gru}
 
 
 def unrolled(step: Callable, w: dict, inputs: Any, s: Any, shifts: Any | None = None) -> Any:
-    """All states of one sequence from s_0 on; ``shifts`` are added to them, each before the next step."""
+    """All states of one sequence from s_0 on; ``shifts`` are added to them, each before the next
+    step.
+    """
     shifts = jnp.zeros((len(inputs) + 1, *s.shape), s.dtype) if shifts is None else shifts
 
     def one(state: Any, each: Any) -> Any:
@@ -80,7 +86,7 @@ def unrolled(step: Callable, w: dict, inputs: Any, s: Any, shifts: Any | None = 
     return jnp.concatenate((first[None], jax.lax.scan(one, first, (inputs, shifts[1:]))[1]))
 
 
-# --- both sides -------------------------------------------------------------------------------------------------------
+# --- both sides -----------------------------------------------------------------------------------
 
 
 def compared(name: str, ours_class: type) -> dict[str, float]:
@@ -125,13 +131,17 @@ def compared(name: str, ours_class: type) -> dict[str, float]:
     for k in range(0, TIME, EVERY):
         by_k = derivative(states[k], xs[k:].swapaxes(0, 1))
         if k == 0:
-            found["J_{T:0}"] = _difference(gradscope.jacobian_product(trace, TIME, 0).matrix(), by_k[:, -1])
+            found["J_{T:0}"] = _difference(
+                gradscope.jacobian_product(trace, TIME, 0).matrix(), by_k[:, -1]
+            )
         norms = jnp.log(jnp.linalg.svd(by_k, compute_uv=False)[..., 0]).T
         worst = max(worst, float(np.abs(log_norms[k:, k].numpy() - np.asarray(norms)).max()))
     found[f"ln ||J_{{t:k}}||, k = 0, {EVERY}, .."] = worst
 
     zero = jnp.zeros_like(states)
-    found["dL/ds_t"] = _difference(gradscope.adjoints(trace, losses).values(), jax.grad(loss, argnums=1)(w, zero))
+    found["dL/ds_t"] = _difference(
+        gradscope.adjoints(trace, losses).values(), jax.grad(loss, argnums=1)(w, zero)
+    )
     by_weights = jax.grad(loss)(w, zero)
     ours = gradscope.gradient(trace, losses)
     found["dL/dW"] = max(_difference(ours[key], by_weights[key]) for key in w)
@@ -142,12 +152,16 @@ def compared(name: str, ours_class: type) -> dict[str, float]:
     found["lag contributions"] = max(_difference(contributions[key], theirs[key]) for key in w)
 
     spectrum = gradscope.lyapunov_spectrum(trace)
-    found["Lyapunov exponents"] = _difference(spectrum.finite_time, _exponents(jacobians, spectrum.burn_in))
+    found["Lyapunov exponents"] = _difference(
+        spectrum.finite_time, _exponents(jacobians, spectrum.burn_in)
+    )
     return found
 
 
 def _by_lag(step: Callable, w: dict, xs: Any, s0: Any, y: Any, scores: Callable) -> dict[str, Any]:
-    """Every step has its own copy of the weights; the derivative of loss t by copy k belongs to lag t - k."""
+    """Every step has its own copy of the weights; the derivative of loss t by copy k belongs to lag
+    t - k.
+    """
 
     def losses(copies: dict, x: Any, s: Any, y: Any) -> Any:
         def one(state: Any, each: Any) -> Any:
@@ -159,7 +173,9 @@ def _by_lag(step: Callable, w: dict, xs: Any, s0: Any, y: Any, scores: Callable)
     copies = {key: jnp.broadcast_to(value, (TIME, *value.shape)) for key, value in w.items()}
     by_copies, total = jax.jit(jax.jacrev(losses)), {}
     for b in range(BATCH):
-        for key, value in by_copies(copies, xs[:, b], s0[b], y[:, b]).items():  # (loss t, copy k, ...)
+        for key, value in by_copies(
+            copies, xs[:, b], s0[b], y[:, b]
+        ).items():  # (loss t, copy k, ...)
             by_pair = np.asarray(value)
             lags = [sum(by_pair[t, t - lag] for t in range(lag, TIME)) for lag in range(TIME)]
             total[key] = total.get(key, 0) + np.stack(lags)
@@ -167,9 +183,13 @@ def _by_lag(step: Callable, w: dict, xs: Any, s0: Any, y: Any, scores: Callable)
 
 
 def _exponents(jacobians: Any, burn_in: int) -> Any:
-    """QR at every step, from the start that gradscope draws (an exponent over a finite time depends on it)."""
+    """QR at every step, from the start that gradscope draws (an exponent over a finite time depends
+    on it).
+    """
     time, batch, size = jacobians.shape[:3]
-    drawn = torch.randn(batch, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    drawn = torch.randn(
+        batch, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
 
     def one(q: Any, jacobian: Any) -> Any:
         q, r = jnp.linalg.qr(jacobian @ q)
@@ -190,11 +210,16 @@ def main() -> int:
     if jax is None:
         print("JAX is not installed: nothing to compare with (pip install jax)")
         return 0
-    print(f"jax {jax.__version__}, torch {torch.__version__}, float64; time {TIME}, batch {BATCH}, hidden {HIDDEN}")
+    print(
+        f"jax {jax.__version__}, torch {torch.__version__}, float64; time {TIME}, batch {BATCH},"
+        f" hidden {HIDDEN}"
+    )
     columns = {name: compared(name, ours) for name, ours in CELLS.items()}
     print(f"{'largest relative difference':<30}" + "".join(f"{name:>12}" for name in columns))
     for quantity in next(iter(columns.values())):
-        print(f"{quantity:<30}" + "".join(f"{column[quantity]:>12.1e}" for column in columns.values()))
+        print(
+            f"{quantity:<30}" + "".join(f"{column[quantity]:>12.1e}" for column in columns.values())
+        )
     # a NaN is not below the tolerance either
     agree = all(value <= TOLERANCE for column in columns.values() for value in column.values())
     print(f"all within {TOLERANCE:g}" if agree else f"NOT all within {TOLERANCE:g}")

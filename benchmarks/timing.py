@@ -10,8 +10,12 @@ from time import perf_counter
 import torch
 
 
-def compare(a: Callable[[], object], b: Callable[[], object], repeats: int, device: str = "cpu") -> dict[str, float]:
-    """Medians of a and b in milliseconds, called in turn, and the median of a / b over the pairs; three rounds warm up."""
+def compare(
+    a: Callable[[], object], b: Callable[[], object], repeats: int, device: str = "cpu"
+) -> dict[str, float]:
+    """Medians of a and b in milliseconds, called in turn, and the median of a / b over the pairs;
+    three rounds warm up.
+    """
     times: list[tuple[float, float]] = []
     for round_ in range(repeats + 3):
         pair = (once(a, device), once(b, device))
@@ -40,10 +44,21 @@ def _wait(device: str) -> None:
 
 def machine(device: str = "cpu") -> str:
     """The machine in a line."""
-    name = torch.cuda.get_device_name() if device.startswith("cuda") else platform.processor() or platform.machine()
+    name = (
+        torch.cuda.get_device_name()
+        if device.startswith("cuda")
+        else platform.processor() or platform.machine()
+    )
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            name = name if device != "cpu" else next(x.split(":")[1].strip() for x in lines if x.startswith("model name"))
+            name = (
+                name
+                if device != "cpu"
+                else next(x.split(":")[1].strip() for x in lines if x.startswith("model name"))
+            )
     except (OSError, StopIteration):
         pass
-    return f"{name}, {torch.get_num_threads()} thread, torch {torch.__version__}, Python {platform.python_version()}"
+    return (
+        f"{name}, {torch.get_num_threads()} thread, torch {torch.__version__}, Python"
+        f" {platform.python_version()}"
+    )

@@ -2,8 +2,9 @@
 
     python benchmarks/training_step.py
 
-A step is a forward pass over the sequence, the mean square of the last hidden state as loss, and backward to every weight. The
-two are timed in turn, A B A B ..., so that a drift of the machine touches both; the ratio is the median of the pairs' ratios.
+A step is a forward pass over the sequence, the mean square of the last hidden state as loss, and
+backward to every weight. The two are timed in turn, A B A B ..., so that a drift of the machine
+touches both; the ratio is the median of the pairs' ratios.
 """
 
 from __future__ import annotations
@@ -19,11 +20,17 @@ from gradscope.cells.lstm import LSTM
 from gradscope.cells.rnn import RNN
 
 SIZES = [(200, 32, 128), (100, 20, 50)]
-CELLS = {"rnn (tanh)": (RNN, torch.nn.RNN), "lstm": (LSTM, torch.nn.LSTM), "gru": (GRU, torch.nn.GRU)}
+CELLS = {
+    "rnn (tanh)": (RNN, torch.nn.RNN),
+    "lstm": (LSTM, torch.nn.LSTM),
+    "gru": (GRU, torch.nn.GRU),
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--repeats", type=int, default=21)
     parser.add_argument("--json", action="store_true")
@@ -54,7 +61,10 @@ def main() -> None:
     print(f"{'cell':<12}{'(time, batch, hidden)':<24}{'gradscope':>12}{'torch.nn':>12}{'ratio':>8}")
     for row in rows:
         size = f"({row['time']}, {row['batch']}, {row['hidden']})"
-        print(f"{row['cell']:<12}{size:<24}{row['a_ms']:>9.2f} ms{row['b_ms']:>9.2f} ms{row['ratio']:>8.2f}")
+        print(
+            f"{row['cell']:<12}{size:<24}{row['a_ms']:>9.2f} ms{row['b_ms']:>9.2f}"
+            f" ms{row['ratio']:>8.2f}"
+        )
 
 
 if __name__ == "__main__":

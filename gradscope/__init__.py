@@ -12,8 +12,8 @@ In the order in which data flows:
     attached    the same probes on any torch model       findings  one illness of gradients per file
     diagnosis   findings, ranked, and their remedies     conversion  torch's modules to our cells, and back
 
-On a model of your own: ``gradscope.attach(model)``. The mathematics is at the top level too: ``gradscope.unroll``,
-``gradscope.step_jacobians``, ``gradscope.adjoints``, ...
+On a model of your own: ``gradscope.attach(model)``. The mathematics is at the top level too:
+``gradscope.unroll``, ``gradscope.step_jacobians``, ``gradscope.adjoints``, ...
 """
 
 from __future__ import annotations
@@ -24,20 +24,36 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-#: where the top level's names come from; imported when first asked for, so that ``import gradscope`` is quick
-_SOURCES = ("dynamics", "cells", "trace", "errors", "config", "conversion", "attached")
+#: where the top level's names come from; imported when first asked for, so that ``import
+#: gradscope`` is quick
+_SOURCES = (
+    "dynamics",
+    "cells",
+    "dynamics.trace",
+    "errors",
+    "experiment.schema",
+    "cells._conversion",
+    "scope",
+)
 
 
 def _names(source: str) -> list[str]:
     module = importlib.import_module(f"gradscope.{source}")
-    own = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
+    own = [
+        name
+        for name, value in vars(module).items()
+        if getattr(value, "__module__", "") == module.__name__
+    ]
     return [name for name in getattr(module, "__all__", own) if not name.startswith("_")]
 
 
 def __getattr__(name: str) -> Any:
     if name == "__all__":
-        return sorted({"__version__", *(public for source in _SOURCES for public in _names(source))})
-    # a submodule on its way to being imported is asked for here first: it must not bring the others along
+        return sorted(
+            {"__version__", *(public for source in _SOURCES for public in _names(source))}
+        )
+    # a submodule on its way to being imported is asked for here first: it must not bring the others
+    # along
     if not name.startswith("_") and importlib.util.find_spec(f"gradscope.{name}") is None:
         for source in _SOURCES:
             if name in _names(source):

@@ -1,4 +1,6 @@
-"""The errors a user can put right, each with one message that says what is wrong and what would be right."""
+"""The errors a user can put right, each with one message that says what is wrong and what would be
+right.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ class GradscopeError(Exception):
 class ConfigError(GradscopeError):
     """An experiment file, or an option, that cannot be used.
 
-    The message reads ``file:line:column: key: what is wrong; what would be right``, as far as these are known.
+    The message reads ``file:line:column: key: what is wrong; what would be right``, as far as these
+    are known.
     """
 
     def __init__(self, message: str, *, where: object = "", key: str = ""):

@@ -12,13 +12,17 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from gradscope import config
-from gradscope.records import RunDirectory
-from gradscope.sweep import run_sweep
+from gradscope.experiment import schema as config
+from gradscope.experiment.run import run_sweep
+from gradscope.results.records import RunDirectory
 
 torch.set_num_threads(1)
 settings.register_profile(
-    "gradscope", deadline=None, derandomize=True, max_examples=15, suppress_health_check=[HealthCheck.too_slow]
+    "gradscope",
+    deadline=None,
+    derandomize=True,
+    max_examples=15,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("gradscope")
 
@@ -71,15 +75,21 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def build(name: str, input_size: int = 3, hidden_size: int = 4, seed: int = 0, **options: object) -> torch.nn.Module:
+def build(
+    name: str, input_size: int = 3, hidden_size: int = 4, seed: int = 0, **options: object
+) -> torch.nn.Module:
     """A cell in float64 with every parameter drawn, biases too."""
-    from gradscope import registry
+    from gradscope.components import registry
 
     generator = torch.Generator().manual_seed(seed)
-    cell = registry.get("cell", name)(input_size, hidden_size=hidden_size, generator=generator, dtype=torch.float64, **options)
+    cell = registry.get("cell", name)(
+        input_size, hidden_size=hidden_size, generator=generator, dtype=torch.float64, **options
+    )
     with torch.no_grad():
         for parameter in cell.parameters():
-            parameter.copy_(0.6 * torch.randn(parameter.shape, dtype=torch.float64, generator=generator))
+            parameter.copy_(
+                0.6 * torch.randn(parameter.shape, dtype=torch.float64, generator=generator)
+            )
     return cell
 
 

@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from gradscope import registry
+from gradscope.components import registry
 
 ROOT = Path(__file__).parent.parent
 
 
 def test_layers_hold():
-    result = subprocess.run([str(Path(sys.executable).with_name("lint-imports"))], cwd=ROOT, capture_output=True, text=True)
+    result = subprocess.run(
+        [str(Path(sys.executable).with_name("lint-imports"))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -32,15 +37,19 @@ NEEDED = {"task": {"length": 12}, "influence_balancing": {"length": 20, "lag": 5
 def test_every_component_is_documented_and_survives_yaml(kind, name):
     import yaml
 
-    from gradscope import marks
-    from gradscope.options import component, dump
+    from gradscope.components import marks
+    from gradscope.components.options import component, dump
 
     cls = registry.get(kind, name)
     assert len((cls.__doc__ or "").split("\n\n")[0]) > 20
     fields = registry.options(cls).model_fields
-    assert not [key for key, field in fields.items() if not field.description and not field.metadata], "options without a word"
+    assert not [
+        key for key, field in fields.items() if not field.description and not field.metadata
+    ], "options without a word"
     given = NEEDED.get(name, NEEDED.get(kind, {}))
-    one = component(kind, {"name": name, **{key: value for key, value in given.items() if key in fields}})
+    one = component(
+        kind, {"name": name, **{key: value for key, value in given.items() if key in fields}}
+    )
     written = yaml.safe_dump({"it": dump(one)})
     again = component(kind, marks.read(written, "it.yaml")["it"])
     assert again == one
@@ -58,7 +67,7 @@ def test_a_wrong_name_is_refused():
 
 def test_a_users_own_component_is_known_by_name():
     from gradscope.clips.none import NoClip
-    from gradscope.options import component
+    from gradscope.components.options import component
 
     @registry.register("clip", "test_only")
     class Mine(NoClip):
@@ -86,5 +95,9 @@ def test_nothing_calls_backward_but_trainings():
     allowed = {"train.py", "_trial.py"}
     for path in (ROOT / "gradscope").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr == "backward"
+            ):
                 assert path.name in allowed, path

@@ -9,13 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from gradscope.activations import Activation
-from gradscope.cells._linearisation import AutogradLinearisation, Linearisation
+from gradscope.dynamics.activations import Activation
+from gradscope.dynamics.linearisation import AutogradLinearisation, Linearisation
 from gradscope.errors import GradscopeError
 
 
 class Gate(NamedTuple):
-    """A nonlinearity inside a cell at recorded steps: its activation and what goes into it, ``(time, batch, hidden)``."""
+    """A nonlinearity inside a cell at recorded steps: its activation and what goes into it,
+    ``(time, batch, hidden)``.
+    """
 
     activation: Activation
     preactivation: Tensor
@@ -24,11 +26,13 @@ class Gate(NamedTuple):
 class Cell(nn.Module, ABC):
     """A recurrent cell: s_t = F(x_t, s_{t-1}).
 
-    The state is one tensor that holds everything the cell carries forward, in blocks of ``hidden_size`` named by
-    ``state_blocks``; the first block is the output h. A subclass gives ``forward``; whatever it does not give in closed
-    form is derived here from ``forward`` by automatic differentiation.
+    The state is one tensor that holds everything the cell carries forward, in blocks of
+    ``hidden_size`` named by ``state_blocks``; the first block is the output h. A subclass gives
+    ``forward``; whatever it does not give in closed form is derived here from ``forward`` by
+    automatic differentiation.
 
-    Options are keyword-only parameters of the subclass's ``__init__``; ``input_size`` comes from what the cell reads.
+    Options are keyword-only parameters of the subclass's ``__init__``; ``input_size`` comes from
+    what the cell reads.
     """
 
     #: names of the parts of the state, each of hidden_size
@@ -39,7 +43,10 @@ class Cell(nn.Module, ABC):
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__()
         if input_size < 1 or hidden_size < 1:
-            raise GradscopeError(f"a cell needs input_size and hidden_size of at least 1, got {input_size}, {hidden_size}")
+            raise GradscopeError(
+                f"a cell needs input_size and hidden_size of at least 1, got {input_size},"
+                f" {hidden_size}"
+            )
         self.input_size, self.hidden_size = input_size, hidden_size
         self.register_load_state_dict_pre_hook(_strip_layer_suffix)
 
@@ -55,7 +62,9 @@ class Cell(nn.Module, ABC):
         return {name: slice(i * size, (i + 1) * size) for i, name in enumerate(self.state_blocks)}
 
     @abstractmethod
-    def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+    def forward(
+        self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
         """One step: s_t from x_t and s_{t-1}."""
 
     @abstractmethod
@@ -71,7 +80,9 @@ class Cell(nn.Module, ABC):
         reference = next(self.parameters())
         return reference.new_zeros(batch_size, self.state_size)
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """The cell's nonlinearities by name, at the given steps. None unless the cell says so."""
         return {}
 
@@ -79,16 +90,24 @@ class Cell(nn.Module, ABC):
         """The recurrent weight matrices by gate. None unless the cell says so."""
         return {}
 
-    # --- what follows from forward alone -------------------------------------------------------------------------
+    # --- what follows from forward alone ----------------------------------------------------------
 
     def jacobian(
-        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+        self,
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """J_t = ds_t/ds_{t-1} of the full state, axes (..., out, in). Here by torch.func; closed form where a cell has it."""
+        """J_t = ds_t/ds_{t-1} of the full state, axes (..., out, in). Here by torch.func; closed
+        form where a cell has it.
+        """
         return self._by_func(1, x, s_prev)
 
     def input_jacobian(
-        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+        self,
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state input"]:
         """ds_t/dx_t, axes (..., out, in)."""
         return self._by_func(0, x, s_prev)
@@ -116,7 +135,9 @@ class Cell(nn.Module, ABC):
         s_prev: Float[Tensor, "time batch state"],
         s: Float[Tensor, "time batch state"],
     ) -> Linearisation:
-        """The derivative of these steps, to be applied many times; here by autograd, closed form where a cell has it."""
+        """The derivative of these steps, to be applied many times; here by autograd, closed form
+        where a cell has it.
+        """
         return AutogradLinearisation(self, x, s_prev)
 
     def unroll(
@@ -137,7 +158,9 @@ class Cell(nn.Module, ABC):
     def outputs(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
-        """h_t for t = 1..time and the last state, by the fastest way there is; no other state is kept."""
+        """h_t for t = 1..time and the last state, by the fastest way there is; no other state is
+        kept.
+        """
         states = self.scan(inputs, state)
         return self.hidden(states[1:]), states[-1]
 
@@ -166,6 +189,8 @@ class Cell(nn.Module, ABC):
 
 
 def _strip_layer_suffix(module: nn.Module, state_dict: dict, prefix: str, *rest: object) -> None:
-    """Let the state dict of a one-layer torch.nn.RNN/LSTM/GRU load: ``weight_ih_l0`` is our ``weight_ih``."""
+    """Let the state dict of a one-layer torch.nn.RNN/LSTM/GRU load: ``weight_ih_l0`` is our
+    ``weight_ih``.
+    """
     for key in [key for key in state_dict if key.startswith(prefix) and key.endswith("_l0")]:
         state_dict[key.removesuffix("_l0")] = state_dict.pop(key)

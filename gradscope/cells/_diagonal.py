@@ -1,8 +1,8 @@
 """Linear recurrences with a complex diagonal: z_t = lambda z_{t-1} + B x_t, packed as real numbers.
 
-The state is s = [h, re, im]: z = re + i im, and the output h = psi(Re(C z) + D x_t) of it, which no later step reads. For the
-state, multiplication by lambda = a + i b is the real matrix [[a, -b], [b, a]] for each unit, whose singular values are both
-|lambda|.
+The state is s = [h, re, im]: z = re + i im, and the output h = psi(Re(C z) + D x_t) of it, which no
+later step reads. For the state, multiplication by lambda = a + i b is the real matrix [[a, -b], [b,
+a]] for each unit, whose singular values are both |lambda|.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from gradscope.activations import ACTIVATIONS
 from gradscope.cells._cell import Cell
 from gradscope.cells._gated import affine, rows, vector
+from gradscope.dynamics.activations import ACTIVATIONS
 
 
 class ComplexDiagonal(Cell):
-    """Base: input weights B ``(2 H, input)`` (real above imaginary), output weights C ``(H, 2 H)``, D ``(H, input)``."""
+    """Base: input weights B ``(2 H, input)`` (real above imaginary), output weights C ``(H, 2 H)``,
+    D ``(H, input)``.
+    """
 
     state_blocks = ("h", "re", "im")
     #: psi
@@ -48,7 +50,9 @@ class ComplexDiagonal(Cell):
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """B and C complex normal, of variance 1 / (2 input) and 1 / H; D normal; lambda as the subclass has it."""
+        """B and C complex normal, of variance 1 / (2 input) and 1 / H; D normal; lambda as the
+        subclass has it.
+        """
         for weight, variance in (
             (self.weight_b, 0.5 / self.input_size),
             (self.weight_c, 1 / self.hidden_size),
@@ -65,15 +69,23 @@ class ComplexDiagonal(Cell):
     @abstractmethod
     def eigenvalues(
         self,
-    ) -> tuple[Float[Tensor, "*trial hidden"], Float[Tensor, "*trial hidden"], Float[Tensor, "*trial hidden"]]:
+    ) -> tuple[
+        Float[Tensor, "*trial hidden"],
+        Float[Tensor, "*trial hidden"],
+        Float[Tensor, "*trial hidden"],
+    ]:
         """(Re lambda, Im lambda, the factor of B x_t)."""
 
-    def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+    def forward(
+        self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
         """One step."""
         _, re, im = s.chunk(3, dim=-1)
         a, b, scale = (vector(part) for part in self.eigenvalues())
         by_re, by_im = affine(x, self.weight_b).chunk(2, dim=-1)
-        after = torch.cat((a * re - b * im + scale * by_re, b * re + a * im + scale * by_im), dim=-1)
+        after = torch.cat(
+            (a * re - b * im + scale * by_re, b * re + a * im + scale * by_im), dim=-1
+        )
         return torch.cat((self.phi(self._output(x, after)), after), dim=-1)
 
     def _output(self, x: Tensor, z: Tensor) -> Tensor:
@@ -82,12 +94,19 @@ class ComplexDiagonal(Cell):
 
     @torch.no_grad()
     def jacobian(
-        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+        self,
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
         """[[0, diag(psi') C R], [0, R]] with R = [[a, -b], [b, a]]: constant but for psi'."""
         a, b, _ = self.eigenvalues()
         rotation = torch.cat(
-            (torch.cat((a.diag_embed(), -b.diag_embed()), -1), torch.cat((b.diag_embed(), a.diag_embed()), -1)), -2
+            (
+                torch.cat((a.diag_embed(), -b.diag_embed()), -1),
+                torch.cat((b.diag_embed(), a.diag_embed()), -1),
+            ),
+            -2,
         )
         u = self._output(x, s[..., self.hidden_size :])
         top = rows(self.phi.derivative(u, self.phi(u)), self.weight_c @ rotation)

@@ -1,4 +1,6 @@
-"""Cells whose new state is phi of an affine map, whatever makes the recurrent matrix: h_t = phi(W_ih x_t + W h_{t-1} + b)."""
+"""Cells whose new state is phi of an affine map, whatever makes the recurrent matrix: h_t =
+phi(W_ih x_t + W h_{t-1} + b).
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,11 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from gradscope.activations import ACTIVATIONS, MODRELU, Activation, ActivationName, modrelu
 from gradscope.cells._affine import AffineCell, Local
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import vector
-from gradscope.options import Named
+from gradscope.components.options import Named
+from gradscope.dynamics.activations import ACTIVATIONS, MODRELU, Activation, ActivationName, modrelu
 
 
 class ElmanCell(AffineCell):
@@ -27,7 +29,9 @@ class ElmanCell(AffineCell):
         input_size: int,
         *,
         hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        activation: Annotated[ActivationName | Literal["modrelu"], Field(description="phi")] = "tanh",  # type: ignore
+        activation: Annotated[
+            ActivationName | Literal["modrelu"], Field(description="phi")
+        ] = "tanh",  # type: ignore
         bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
         recurrent_init: Annotated[Any, Named("init")] = "uniform",
         generator: Generator | None = None,
@@ -57,13 +61,20 @@ class ElmanCell(AffineCell):
         return modrelu(vector(self.modrelu_bias)) if self.vectors else ACTIVATIONS[self.activation]
 
     def by_vectors(
-        self, u_x: Tensor, u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+        self,
+        u_x: Tensor,
+        u_h: Tensor | None,
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch blocks vectors hidden"]:
         """dh/d(modReLU's bias) = sign(u) phi'(u)."""
         return (torch.sign(u_x) * self.phi.derivative(u_x, s)).unsqueeze(-2).unsqueeze(-2)
 
     def combine(
-        self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
+        self,
+        u_x: Float[Tensor, "*batch gates"],
+        u_h: Tensor | None,
+        s_prev: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state"]:
         """h_t = phi(u)."""
         return self.phi.function(u_x)
@@ -73,6 +84,8 @@ class ElmanCell(AffineCell):
         slope = self.phi.derivative(u_x, s).unsqueeze(-2).unsqueeze(-2)
         return Local(slope, slope, None)
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """The hidden units."""
         return {"h": Gate(self.phi, self.preactivations(x, s_prev)[0])}

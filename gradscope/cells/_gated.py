@@ -1,4 +1,6 @@
-"""GatedCell: the parameters that gated cells share, and the small algebra of their equations and Jacobians."""
+"""GatedCell: the parameters that gated cells share, and the small algebra of their equations and
+Jacobians.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +13,16 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from gradscope.cells._cell import Cell
-from gradscope.options import Named, component
+from gradscope.components.options import Named, component
 
 
 class GatedCell(Cell):
     """Base of cells with a block of weights for each gate.
 
-    weight_ih ``(G * H, input)``, weight_hh ``(G * H, H)``, bias_ih and bias_hh ``(G * H)``; the equations leave leading axes
-    free, so weights may carry a ``trial`` axis in front (inputs and states then carry it too, before ``batch``). A cell with
-    options of its own writes ``__init__`` and passes these on.
+    weight_ih ``(G * H, input)``, weight_hh ``(G * H, H)``, bias_ih and bias_hh ``(G * H)``; the
+    equations leave leading axes free, so weights may carry a ``trial`` axis in front (inputs and
+    states then carry it too, before ``batch``). A cell with options of its own writes ``__init__``
+    and passes these on.
     """
 
     #: names of the gates, in the order of their blocks
@@ -45,7 +48,9 @@ class GatedCell(Cell):
         rows = len(self.gate_names) * hidden_size
         kind: dict[str, Any] = {"dtype": dtype, "device": device}
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size, **kind))
-        self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size, **kind)) if self.recurrent else None
+        self.weight_hh = (
+            nn.Parameter(torch.empty(rows, hidden_size, **kind)) if self.recurrent else None
+        )
         self.bias_ih = nn.Parameter(torch.empty(rows, **kind)) if bias else None
         self.bias_hh = nn.Parameter(torch.empty(rows, **kind)) if bias and self.two_biases else None
         self.add_parameters(kind)
@@ -56,7 +61,9 @@ class GatedCell(Cell):
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw the weights as ``recurrent_init`` says, in float64 on the CPU, so that dtype and device do not matter."""
+        """Draw the weights as ``recurrent_init`` says, in float64 on the CPU, so that dtype and
+        device do not matter.
+        """
         size = self.hidden_size
         for block in self.weight_ih.split(size):
             block.copy_(self.init.dense(size, self.input_size, 1 / math.sqrt(size), generator))
@@ -72,11 +79,19 @@ class GatedCell(Cell):
         """The blocks of weight_hh by gate."""
         if self.weight_hh is None:
             return {}
-        return dict(zip(self.gate_names, self.weight_hh.detach().split(self.hidden_size, dim=-2), strict=True))
+        return dict(
+            zip(
+                self.gate_names,
+                self.weight_hh.detach().split(self.hidden_size, dim=-2),
+                strict=True,
+            )
+        )
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x W^T + b with leading axes free: a weight ``(trial, out, in)`` meets an x ``(..., trial, batch, in)``."""
+    """x W^T + b with leading axes free: a weight ``(trial, out, in)`` meets an x ``(..., trial,
+    batch, in)``.
+    """
     if weight.dim() == 2:
         return nn.functional.linear(x, weight, bias)
     product = x @ weight.mT

@@ -1,4 +1,5 @@
-"""Both passes of an LSTM without peepholes, in place: the gates overwrite their preactivations, the deltas their slopes.
+"""Both passes of an LSTM without peepholes, in place: the gates overwrite their preactivations, the
+deltas their slopes.
 
     forward      c_t = f c_{t-1} + i g          h_t = o tanh(c_t)
     backward     dc = a_t[c] + a_t[h] o tanh'(c_t)
@@ -27,9 +28,13 @@ _tanh_slope = torch.ops.aten.tanh_backward.grad_input
 
 
 class Gates:
-    """What the forward pass leaves: the gates side by side ``(T, B, G * H)``, and tanh(c) ``(T, B, H)``."""
+    """What the forward pass leaves: the gates side by side ``(T, B, G * H)``, and tanh(c) ``(T, B,
+    H)``.
+    """
 
-    def __init__(self, cell: LSTM, values: Tensor, squashed: Tensor, parts: tuple[Tensor, ...] | None = None):
+    def __init__(
+        self, cell: LSTM, values: Tensor, squashed: Tensor, parts: tuple[Tensor, ...] | None = None
+    ):
         self.cell, self.values, self.squashed = cell, values, squashed
         found = values.split(cell.hidden_size, dim=-1) if parts is None else parts
         self._by_name = dict(zip(cell.gate_names, found, strict=True))
@@ -63,15 +68,23 @@ class Gates:
         """A gate; 1 for one that is left out."""
         if name in self._by_name:
             return self._by_name[name]
-        return 1 - self._by_name["i"] if self.cell.variant == "cifg" else torch.ones_like(self.squashed)
+        return (
+            1 - self._by_name["i"]
+            if self.cell.variant == "cifg"
+            else torch.ones_like(self.squashed)
+        )
 
     def slopes(self, c_prev: Tensor) -> tuple[Tensor, Tensor]:
         """(dc/du of i, f and g and dh/du of o side by side, dh/dc)."""
         i, f, g, o = (self[name] for name in "ifgo")
         found = torch.empty_like(self.values)
-        for name, slope in zip(self.cell.gate_names, found.split(self.cell.hidden_size, dim=-1), strict=True):
+        for name, slope in zip(
+            self.cell.gate_names, found.split(self.cell.hidden_size, dim=-1), strict=True
+        ):
             if name == "i":
-                _sigmoid_slope(g - c_prev if self.cell.variant == "cifg" else g, i, grad_input=slope)
+                _sigmoid_slope(
+                    g - c_prev if self.cell.variant == "cifg" else g, i, grad_input=slope
+                )
             elif name == "f":
                 _sigmoid_slope(c_prev, f, grad_input=slope)
             elif name == "o":
@@ -80,7 +93,9 @@ class Gates:
                 slope.copy_(i)
             else:
                 _tanh_slope(i, g, grad_input=slope)
-        return found, o if self.cell.linear_output else torch.ops.aten.tanh_backward(o, self.squashed)
+        return found, (
+            o if self.cell.linear_output else torch.ops.aten.tanh_backward(o, self.squashed)
+        )
 
 
 @torch.no_grad()
@@ -123,7 +138,9 @@ def _along(gates: Gates, states: Tensor) -> None:
     gates.values.flatten(0, 1).addmm_(h[:-1].flatten(0, 1), gates.cell.recurrent_weight().t())
     gates.activate()
     torch.mul(gates["i"], gates["g"], out=c[1:])
-    for f, before, after in zip(gates["f"].unbind(0), c[:-1].unbind(0), c[1:].unbind(0), strict=True):
+    for f, before, after in zip(
+        gates["f"].unbind(0), c[:-1].unbind(0), c[1:].unbind(0), strict=True
+    ):
         after.addcmul_(f, before)
     _squash(gates.cell, c[1:], gates.squashed)
 
@@ -134,7 +151,10 @@ def _squash(cell: LSTM, c: Tensor, out: Tensor) -> None:
 
 @torch.no_grad()
 def backward(
-    gates: Gates, c_prev: Float[Tensor, "time batch hidden"], adjoints: Float[Tensor, "time+1 batch state"], weight_hh: Tensor
+    gates: Gates,
+    c_prev: Float[Tensor, "time batch hidden"],
+    adjoints: Float[Tensor, "time+1 batch state"],
+    weight_hh: Tensor,
 ) -> Float[Tensor, "time batch gates"]:
     """Turn dl_t/ds_t into a_t, in place; the deltas dL/du."""
     size = gates.cell.hidden_size
@@ -155,16 +175,24 @@ def backward(
 
 
 class LSTMLinearisation(AffineLinearisation):
-    """Goes back by the gates that the forward pass left; all else from the preactivations, made when they are asked for."""
+    """Goes back by the gates that the forward pass left; all else from the preactivations, made
+    when they are asked for.
+    """
 
     def __init__(self, gates: Gates, x: Tensor, s_prev: Tensor, s: Tensor):
         super().__init__(gates.cell, x, s_prev, s)
         self.gates = gates
 
-    def back(self, adjoints: Float[Tensor, "time+1 batch state"]) -> Float[Tensor, "time batch gates"]:
+    def back(
+        self, adjoints: Float[Tensor, "time+1 batch state"]
+    ) -> Float[Tensor, "time batch gates"]:
         """As ``AffineLinearisation.back``."""
-        return backward(self.gates, self.s_prev[..., self.gates.cell.hidden_size :], adjoints, self.weight_hh)
+        return backward(
+            self.gates, self.s_prev[..., self.gates.cell.hidden_size :], adjoints, self.weight_hh
+        )
 
     def views(self, steps: slice) -> LSTMLinearisation:
         """As ``AffineLinearisation.views``."""
-        return LSTMLinearisation(self.gates.at(steps), self.x[steps], self.s_prev[steps], self.s[steps])
+        return LSTMLinearisation(
+            self.gates.at(steps), self.x[steps], self.s_prev[steps], self.s[steps]
+        )

@@ -1,10 +1,11 @@
-"""Cells whose candidate sees the state through a reset gate before the recurrent matrix: W_n (r h_{t-1}).
+"""Cells whose candidate sees the state through a reset gate before the recurrent matrix: W_n (r
+h_{t-1}).
 
     r = sigmoid(.), z = sigmoid(.), n = tanh(u_n + W_n (r h_{t-1})), h_t = k h_{t-1} + (1 - k) n, with k = z or 1 - z
 
-What z sees of the state and what u_n is made of differ from cell to cell. Two recurrent matrices stand one after the other in
-n, so the derivatives of a step are not diagonal; the Jacobian is written out once, all else follows from the equation by
-autograd.
+What z sees of the state and what u_n is made of differ from cell to cell. Two recurrent matrices
+stand one after the other in n, so the derivatives of a step are not diagonal; the Jacobian is
+written out once, all else follows from the equation by autograd.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.activations import ACTIVATIONS
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import GatedCell, affine, rows
+from gradscope.dynamics.activations import ACTIVATIONS
 
 
 class ResetBefore(GatedCell):
@@ -47,7 +48,9 @@ class ResetBefore(GatedCell):
         u_n = torch.tanh(u_n) if self.squashed_input else u_n
         return u_r, u_z, u_n + affine(torch.sigmoid(u_r) * s, weight_n)
 
-    def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+    def forward(
+        self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
         """One step."""
         _, u_z, u_n = self._preactivations(x, s)
         keep = torch.sigmoid(u_z if self.keeps else -u_z)
@@ -55,15 +58,22 @@ class ResetBefore(GatedCell):
 
     @torch.no_grad()
     def jacobian(
-        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+        self,
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """diag(k) + diag((h - n) k') W_z diag(psi') + diag((1 - k) n') W_n (diag(r) + diag(h r') W_r), psi what z sees."""
+        """diag(k) + diag((h - n) k') W_z diag(psi') + diag((1 - k) n') W_n (diag(r) + diag(h r')
+        W_r), psi what z sees.
+        """
         weight_r, weight_z, weight_n = self._weights()
         u_r, u_z, u_n = self._preactivations(x, s_prev)
         r, n, keep = torch.sigmoid(u_r), torch.tanh(u_n), torch.sigmoid(u_z if self.keeps else -u_z)
         inner = rows(s_prev * r * (1 - r), weight_r) + torch.diag_embed(r)
         weight_n = weight_n if weight_n.dim() == 2 else weight_n.unsqueeze(-3)
-        found = rows((1 - keep) * (1 - n * n), torch.eye(self.hidden_size, dtype=x.dtype, device=x.device)) @ (weight_n @ inner)
+        found = rows(
+            (1 - keep) * (1 - n * n), torch.eye(self.hidden_size, dtype=x.dtype, device=x.device)
+        ) @ (weight_n @ inner)
         if self.update_sees != "nothing":
             sign = 1 if self.keeps else -1
             through = rows(sign * (s_prev - n) * keep * (1 - keep), weight_z)
@@ -73,8 +83,12 @@ class ResetBefore(GatedCell):
             found = found + through
         return found + torch.diag_embed(keep)
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """Reset gate, update gate and candidate."""
         sigmoid, tanh = ACTIVATIONS["sigmoid"], ACTIVATIONS["tanh"]
-        kinds = zip(self.gate_names, (sigmoid, sigmoid, tanh), self._preactivations(x, s_prev), strict=True)
+        kinds = zip(
+            self.gate_names, (sigmoid, sigmoid, tanh), self._preactivations(x, s_prev), strict=True
+        )
         return {name: Gate(activation, u) for name, activation, u in kinds}

@@ -11,16 +11,18 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from gradscope.cells._cell import Cell, Gate
-from gradscope.cells._linearisation import Linearisation
+from gradscope.dynamics.linearisation import Linearisation
 from gradscope.errors import GradscopeError
 
 
 class Stack(Cell):
-    """s_t = [s_t^1, ..., s_t^L], each layer reading the hidden part of the one below at the same step.
+    """s_t = [s_t^1, ..., s_t^L], each layer reading the hidden part of the one below at the same
+    step.
 
-    A stack is a cell: its state is all layers' states in one tensor, its Jacobian block lower triangular over the layers,
-    and whatever works on a cell works on it. ``hidden`` is the last layer's. Its state dict has torch.nn's names
-    (``weight_ih_l0``, ``weight_ih_l1``, ...) where its cells have torch's parameters, so that weights go both ways.
+    A stack is a cell: its state is all layers' states in one tensor, its Jacobian block lower
+    triangular over the layers, and whatever works on a cell works on it. ``hidden`` is the last
+    layer's. Its state dict has torch.nn's names (``weight_ih_l0``, ``weight_ih_l1``, ...) where its
+    cells have torch's parameters, so that weights go both ways.
     """
 
     def __init__(self, cells: Sequence[Cell]):
@@ -28,7 +30,10 @@ class Stack(Cell):
             raise GradscopeError("a stack needs at least one cell")
         for below, above in pairwise(cells):
             if above.input_size != below.hidden_size:
-                raise GradscopeError(f"a layer reads {above.input_size} inputs, the one below gives {below.hidden_size}")
+                raise GradscopeError(
+                    f"a layer reads {above.input_size} inputs, the one below gives"
+                    f" {below.hidden_size}"
+                )
         super().__init__(cells[0].input_size, cells[-1].hidden_size)
         self.cells = nn.ModuleList(cells)
         self.register_state_dict_post_hook(_to_torch_names)
@@ -69,7 +74,9 @@ class Stack(Cell):
         """h of the last layer."""
         return self.layers[-1].hidden(self.parts(s)[-1])
 
-    def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+    def forward(
+        self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
         """One step of every layer, bottom up."""
         after = []
         for cell, part in zip(self.layers, self.parts(s), strict=True):
@@ -83,9 +90,17 @@ class Stack(Cell):
             cell.reset_parameters(generator)
 
     def _inputs_of_layers(self, x: Tensor, s: Tensor) -> list[Tensor]:
-        return [x, *(cell.hidden(part) for cell, part in zip(self.layers[:-1], self.parts(s)[:-1], strict=True))]
+        return [
+            x,
+            *(
+                cell.hidden(part)
+                for cell, part in zip(self.layers[:-1], self.parts(s)[:-1], strict=True)
+            ),
+        ]
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """The layers' gates; with more than one layer their names carry ``_l0``, ``_l1``, ..."""
         found: dict[str, Gate] = {}
         for layer, (cell, part) in enumerate(zip(self.layers, self.parts(s_prev), strict=True)):
@@ -104,14 +119,22 @@ class Stack(Cell):
 
     @torch.no_grad()
     def jacobian(
-        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+        self,
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """Row of layer l: (ds^l/dx^l) P (row of layer l-1) + J^l on the diagonal, P taking the hidden part."""
+        """Row of layer l: (ds^l/dx^l) P (row of layer l-1) + J^l on the diagonal, P taking the
+        hidden part.
+        """
         return self._jacobians(x, s_prev, s)[0]
 
     @torch.no_grad()
     def input_jacobian(
-        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+        self,
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state input"]:
         """ds_t/dx_t through all layers."""
         return self._jacobians(x, s_prev, s)[1]
@@ -119,7 +142,14 @@ class Stack(Cell):
     def _jacobians(self, x: Tensor, s_prev: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         by_state, by_input = [], []
         below: Cell | None = None
-        layers = zip(self.layers, self._inputs_of_layers(x, s), self.parts(s_prev), self.parts(s), self.slices, strict=True)
+        layers = zip(
+            self.layers,
+            self._inputs_of_layers(x, s),
+            self.parts(s_prev),
+            self.parts(s),
+            self.slices,
+            strict=True,
+        )
         for cell, inputs, before, after, place in layers:
             through = cell.input_jacobian(inputs, before, after)
             own = cell.jacobian(inputs, before, after)
@@ -159,10 +189,11 @@ class Stack(Cell):
         states: Float[Tensor, "time+1 batch state"],
         immediate: Float[Tensor, "time+1 batch state"],
     ) -> tuple[Tensor, Tensor]:
-        """The adjoint recursion, top layer first: what a layer's input receives joins the layer below.
+        """The adjoint recursion, top layer first: what a layer's input receives joins the layer
+        below.
 
-        As coordinates of one state, layers stand side by side: the path from s^l_t up to s^{l+1}_t within a step belongs
-        to the step's Jacobian, not to dL/ds^l_t.
+        As coordinates of one state, layers stand side by side: the path from s^l_t up to s^{l+1}_t
+        within a step belongs to the step's Jacobian, not to dL/ds^l_t.
         """
         inputs_of, befores, afters = (
             self._inputs_of_layers(inputs, states[1:]),
@@ -191,8 +222,16 @@ class Stack(Cell):
         s: Float[Tensor, "time batch state"],
     ) -> Linearisation:
         """As ``Cell.linearise``, layer by layer."""
-        parts = zip(self.layers, self._inputs_of_layers(x, s), self.parts(s_prev), self.parts(s), strict=True)
-        return StackLinearisation(self, [cell.linearise(inputs, before, after) for cell, inputs, before, after in parts])
+        parts = zip(
+            self.layers,
+            self._inputs_of_layers(x, s),
+            self.parts(s_prev),
+            self.parts(s),
+            strict=True,
+        )
+        return StackLinearisation(
+            self, [cell.linearise(inputs, before, after) for cell, inputs, before, after in parts]
+        )
 
 
 class StackLinearisation(Linearisation):
@@ -202,7 +241,9 @@ class StackLinearisation(Linearisation):
         self.stack, self.layers = stack, layers
 
     def _totals(self, cotangent: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        """By layer, bottom up: what arrives at its state, and J^T of that; then what arrives at the stack's input."""
+        """By layer, bottom up: what arrives at its state, and J^T of that; then what arrives at the
+        stack's input.
+        """
         arriving, carried = list(self.stack.parts(cotangent)), []
         received = cotangent
         for index in range(len(self.layers) - 1, -1, -1):
@@ -220,21 +261,31 @@ class StackLinearisation(Linearisation):
         return torch.cat(carried, dim=-1), received
 
     def jvp(
-        self, tangent: Float[Tensor, "time batch state"], by_input: Float[Tensor, "time batch input"] | None = None
+        self,
+        tangent: Float[Tensor, "time batch state"],
+        by_input: Float[Tensor, "time batch input"] | None = None,
     ) -> Float[Tensor, "time batch state"]:
         """Bottom layer first: as its hidden part moves, so does the next layer's input."""
         after: list[Tensor] = []
-        for cell, layer, own in zip(self.stack.layers, self.layers, self.stack.parts(tangent), strict=True):
+        for cell, layer, own in zip(
+            self.stack.layers, self.layers, self.stack.parts(tangent), strict=True
+        ):
             after.append(layer.jvp(own, by_input))
             by_input = cell.hidden(after[-1])
         return torch.cat(after, dim=-1)
 
-    def vjp_by_gate(self, cotangent: Float[Tensor, "time batch state"]) -> dict[str, Float[Tensor, "time batch state"]]:
+    def vjp_by_gate(
+        self, cotangent: Float[Tensor, "time batch state"]
+    ) -> dict[str, Float[Tensor, "time batch state"]]:
         """The layers' gates, named ``i_l0``, ...; with one layer as the layer names them."""
         arriving, _, _ = self._totals(cotangent)
         found: dict[str, Tensor] = {}
-        suffixes = [f"_l{index}" if len(self.layers) > 1 else "" for index in range(len(self.layers))]
-        for layer, own, place, suffix in zip(self.layers, arriving, self.stack.slices, suffixes, strict=True):
+        suffixes = [
+            f"_l{index}" if len(self.layers) > 1 else "" for index in range(len(self.layers))
+        ]
+        for layer, own, place, suffix in zip(
+            self.layers, arriving, self.stack.slices, suffixes, strict=True
+        ):
             for name, value in layer.vjp_by_gate(own).items():
                 found[name + suffix] = torch.zeros_like(cotangent)
                 found[name + suffix][..., place] = value
@@ -248,9 +299,15 @@ class StackLinearisation(Linearisation):
         found: dict[str, Tensor] = {}
         for index, (layer, own) in enumerate(zip(self.layers, arriving, strict=True)):
             prefix = f"cells.{index}."
-            inner = None if names is None else {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+            inner = (
+                None
+                if names is None
+                else {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+            )
             if inner is None or inner:
-                found |= {prefix + name: value for name, value in layer.by_parameters(own, inner).items()}
+                found |= {
+                    prefix + name: value for name, value in layer.by_parameters(own, inner).items()
+                }
         return found
 
     def at(self, steps: slice) -> StackLinearisation:
@@ -258,14 +315,22 @@ class StackLinearisation(Linearisation):
         return StackLinearisation(self.stack, [layer.at(steps) for layer in self.layers])
 
 
-def _to_torch_names(module: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any) -> None:
+def _to_torch_names(
+    module: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: Any
+) -> None:
     for key in [key for key in state_dict if key.startswith(f"{prefix}cells.")]:
         layer, name = key.removeprefix(f"{prefix}cells.").split(".", 1)
         state_dict[f"{prefix}{name}_l{layer}"] = state_dict.pop(key)
 
 
-def _from_torch_names(module: nn.Module, state_dict: dict[str, Any], prefix: str, *rest: object) -> None:
-    for key in [key for key in state_dict if key.startswith(prefix) and not key.startswith(f"{prefix}cells.")]:
+def _from_torch_names(
+    module: nn.Module, state_dict: dict[str, Any], prefix: str, *rest: object
+) -> None:
+    for key in [
+        key
+        for key in state_dict
+        if key.startswith(prefix) and not key.startswith(f"{prefix}cells.")
+    ]:
         name, marker, layer = key.removeprefix(prefix).rpartition("_l")
         if marker and layer.isdigit():
             state_dict[f"{prefix}cells.{layer}.{name}"] = state_dict.pop(key)

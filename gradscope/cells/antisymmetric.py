@@ -9,21 +9,23 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.activations import ACTIVATIONS
 from gradscope.cells._affine import AffineCell, Local
 from gradscope.cells._cell import Gate
-from gradscope.options import Named
-from gradscope.registry import register
+from gradscope.components.options import Named
+from gradscope.components.registry import register
+from gradscope.dynamics.activations import ACTIVATIONS
 
 
 @register("cell", "antisymmetric")
 class Antisymmetric(AffineCell):
-    """h_t = h_{t-1} + epsilon tanh((W - W^T - gamma I) h_{t-1} + W_ih x_t + b), an Euler step of a stable equation.
+    """h_t = h_{t-1} + epsilon tanh((W - W^T - gamma I) h_{t-1} + W_ih x_t + b), an Euler step of a
+    stable equation.
 
-    State s = h. W - W^T has imaginary eigenvalues, so that J_t = I + epsilon diag(tanh') (W - W^T - gamma I) stays near the
-    unit circle; the diffusion gamma makes up for what Euler's steps add.
+    State s = h. W - W^T has imaginary eigenvalues, so that J_t = I + epsilon diag(tanh') (W - W^T -
+    gamma I) stays near the unit circle; the diffusion gamma makes up for what Euler's steps add.
 
-    Reference: Chang, Chen, Haber and Chi (2019), AntisymmetricRNN: a dynamical system view on recurrent neural networks.
+    Reference: Chang, Chen, Haber and Chi (2019), AntisymmetricRNN: a dynamical system view on
+    recurrent neural networks.
     """
 
     gate_names = ("h",)
@@ -58,10 +60,17 @@ class Antisymmetric(AffineCell):
         """W - W^T - gamma I."""
         weight = self.weight_hh
         assert weight is not None
-        return weight - weight.mT - self.diffusion * torch.eye(self.hidden_size, dtype=weight.dtype, device=weight.device)
+        return (
+            weight
+            - weight.mT
+            - self.diffusion * torch.eye(self.hidden_size, dtype=weight.dtype, device=weight.device)
+        )
 
     def combine(
-        self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
+        self,
+        u_x: Float[Tensor, "*batch gates"],
+        u_h: Tensor | None,
+        s_prev: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state"]:
         """h_t = h_{t-1} + epsilon tanh(u)."""
         return s_prev + self.step * torch.tanh(u_x)
@@ -72,6 +81,8 @@ class Antisymmetric(AffineCell):
         slope = (self.step * (1 - y * y)).unsqueeze(-2).unsqueeze(-2)
         return Local(slope, slope, torch.ones_like(slope))
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """The rate of change."""
         return {"h": Gate(ACTIVATIONS["tanh"], self.preactivations(x, s_prev)[0])}

@@ -10,19 +10,21 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from gradscope.cells._diagonal import ComplexDiagonal
+from gradscope.components.registry import register
 from gradscope.errors import GradscopeError
-from gradscope.registry import register
 
 
 @register("cell", "diagonal_ssm")
 class DiagonalSSM(ComplexDiagonal):
-    """h_t = gelu(Re(C z_t) + D x_t) of dz/dt = A z + B x, A diagonal, held between steps: lambda = exp(delta A).
+    """h_t = gelu(Re(C z_t) + D x_t) of dz/dt = A z + B x, A diagonal, held between steps: lambda =
+    exp(delta A).
 
-    State s = [h, re z, im z]; A = -exp(a) + i omega, so |lambda| < 1 whatever the parameters; delta = exp(d) is drawn evenly
-    in its logarithm. A starts as S4D-Lin: -1/2 + i pi n. The factor of B x_t is |lambda - 1| / |A|, that of zero-order hold
-    up to its phase, which B can take up.
+    State s = [h, re z, im z]; A = -exp(a) + i omega, so |lambda| < 1 whatever the parameters; delta
+    = exp(d) is drawn evenly in its logarithm. A starts as S4D-Lin: -1/2 + i pi n. The factor of B
+    x_t is |lambda - 1| / |A|, that of zero-order hold up to its phase, which B can take up.
 
-    Reference: Gu, Gupta, Goel and Re (2022), On the parameterization and initialization of diagonal state space models.
+    Reference: Gu, Gupta, Goel and Re (2022), On the parameterization and initialization of diagonal
+    state space models.
     """
 
     spectrum = ("log_decay", "frequency", "log_step")
@@ -52,7 +54,10 @@ class DiagonalSSM(ComplexDiagonal):
         low, high = (math.log(end) for end in self.span)
         self.log_decay.fill_(math.log(0.5))
         self.frequency.copy_(math.pi * torch.arange(self.hidden_size, dtype=torch.float64))
-        self.log_step.copy_(low + (high - low) * torch.rand(self.hidden_size, dtype=torch.float64, generator=generator))
+        self.log_step.copy_(
+            low
+            + (high - low) * torch.rand(self.hidden_size, dtype=torch.float64, generator=generator)
+        )
 
     def eigenvalues(self) -> tuple[Tensor, Tensor, Tensor]:
         """exp(delta A), and |lambda - 1| / |A|."""

@@ -8,21 +8,22 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from gradscope.activations import ACTIVATIONS
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import GatedCell, affine, rows
-from gradscope.registry import register
+from gradscope.components.registry import register
+from gradscope.dynamics.activations import ACTIVATIONS
 
 
 @register("cell", "full_gate_lstm")
 class FullGateLSTM(GatedCell):
-    """c_t = f c_{t-1} + i g, h_t = o tanh(c_t), with i, f, o of W_ih x_t + W_hh h_{t-1} + W_gates [i, f, o]_{t-1} + b as well.
+    """c_t = f c_{t-1} + i g, h_t = o tanh(c_t), with i, f, o of W_ih x_t + W_hh h_{t-1} + W_gates
+    [i, f, o]_{t-1} + b as well.
 
-    Full gate recurrence (FGR): nine more matrices tell each gate what the gates were a step before. State s = [h, c, i, f,
-    o], since all of it is carried on.
+    Full gate recurrence (FGR): nine more matrices tell each gate what the gates were a step before.
+    State s = [h, c, i, f, o], since all of it is carried on.
 
-    Reference: Hochreiter and Schmidhuber (1997), Long short-term memory, in its first form; Greff et al. (2017), LSTM: a search
-    space odyssey: FGR.
+    Reference: Hochreiter and Schmidhuber (1997), Long short-term memory, in its first form; Greff
+    et al. (2017), LSTM: a search space odyssey: FGR.
     """
 
     state_blocks = ("h", "c", "i", "f", "o")
@@ -31,7 +32,9 @@ class FullGateLSTM(GatedCell):
 
     def add_parameters(self, kind: dict[str, Any]) -> None:
         """W_gates, from i, f, o to i, f, o."""
-        self.weight_gates = nn.Parameter(torch.empty(3 * self.hidden_size, 3 * self.hidden_size, **kind))
+        self.weight_gates = nn.Parameter(
+            torch.empty(3 * self.hidden_size, 3 * self.hidden_size, **kind)
+        )
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
@@ -50,7 +53,9 @@ class FullGateLSTM(GatedCell):
         by_i, by_f, by_o = affine(s[..., 2 * size :], self.weight_gates).chunk(3, dim=-1)
         return i + by_i, f + by_f, g, o + by_o
 
-    def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+    def forward(
+        self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
         """One step."""
         u_i, u_f, u_g, u_o = self._preactivations(x, s)
         i, f, o = torch.sigmoid(u_i), torch.sigmoid(u_f), torch.sigmoid(u_o)
@@ -59,9 +64,14 @@ class FullGateLSTM(GatedCell):
 
     @torch.no_grad()
     def jacobian(
-        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+        self,
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """With K_g = du_g/ds: di = diag(i') K_i and so on; dc = diag(f) + diag(c f') K_f + diag(g i') K_i + diag(i g') K_g."""
+        """With K_g = du_g/ds: di = diag(i') K_i and so on; dc = diag(f) + diag(c f') K_f + diag(g
+        i') K_i + diag(i g') K_g.
+        """
         assert self.weight_hh is not None
         size = self.hidden_size
         u_i, u_f, u_g, u_o = self._preactivations(x, s_prev)
@@ -70,15 +80,22 @@ class FullGateLSTM(GatedCell):
         recurrent, between = self.weight_hh.chunk(4, dim=-2), self.weight_gates.chunk(3, dim=-2)
         gap = torch.zeros_like(recurrent[0])
         none = torch.zeros_like(between[0])
-        onto = [torch.cat((w, gap, k), dim=-1) for w, k in zip(recurrent, (*between[:2], none, between[2]), strict=True)]
-        d_i, d_f, d_o = (rows(value * (1 - value), k) for value, k in ((i, onto[0]), (f, onto[1]), (o, onto[3])))
+        onto = [
+            torch.cat((w, gap, k), dim=-1)
+            for w, k in zip(recurrent, (*between[:2], none, between[2]), strict=True)
+        ]
+        d_i, d_f, d_o = (
+            rows(value * (1 - value), k) for value, k in ((i, onto[0]), (f, onto[1]), (o, onto[3]))
+        )
         d_g = rows(1 - g * g, onto[2])
         d_c = c_prev.unsqueeze(-1) * d_f + g.unsqueeze(-1) * d_i + i.unsqueeze(-1) * d_g
         d_c[..., size : 2 * size] += torch.diag_embed(f)
         d_h = shown.unsqueeze(-1) * d_o + (o * (1 - shown * shown)).unsqueeze(-1) * d_c
         return torch.cat((d_h, d_c, d_i, d_f, d_o), dim=-2)
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """input, forget, candidate and output gate."""
         sigmoid, tanh = ACTIVATIONS["sigmoid"], ACTIVATIONS["tanh"]
         parts = zip(self.gate_names, self._preactivations(x, s_prev), strict=True)

@@ -6,28 +6,33 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.activations import ACTIVATIONS
 from gradscope.cells._affine import AffineCell, Local
 from gradscope.cells._cell import Gate
-from gradscope.registry import register
+from gradscope.components.registry import register
+from gradscope.dynamics.activations import ACTIVATIONS
 
 
 @register("cell", "gru")
 class GRU(AffineCell):
-    """h_t = (1 - z) n + z h_{t-1}, with r, z = sigmoid(.) and n = tanh(W_in x_t + b_in + r (W_hn h_{t-1} + b_hn)).
+    """h_t = (1 - z) n + z h_{t-1}, with r, z = sigmoid(.) and n = tanh(W_in x_t + b_in + r (W_hn
+    h_{t-1} + b_hn)).
 
-    State s = h. Against the LSTM: forget and input gate are one (z and 1 - z), h and c are one, there is no output gate. The
-    reset gate acts after the recurrent product, and z keeps the old state: torch's convention, whose state dict loads. With
-    W_hh = 0, J_t = diag(z_t).
+    State s = h. Against the LSTM: forget and input gate are one (z and 1 - z), h and c are one,
+    there is no output gate. The reset gate acts after the recurrent product, and z keeps the old
+    state: torch's convention, whose state dict loads. With W_hh = 0, J_t = diag(z_t).
 
-    Reference: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder; Chung et al. (2014).
+    Reference: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder; Chung
+    et al. (2014).
     """
 
     gate_names = ("r", "z", "n")
     additive = False
 
     def combine(
-        self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
+        self,
+        u_x: Float[Tensor, "*batch gates"],
+        u_h: Tensor | None,
+        s_prev: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state"]:
         """h_t = n + z (h_{t-1} - n)."""
         assert u_h is not None
@@ -37,13 +42,16 @@ class GRU(AffineCell):
         return torch.lerp(n, s_prev, z)
 
     def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
-        """v = u_h[n]: dh/du_n = (1 - z) n', dh/dv = r dh/du_n, dh/du_r = v r' dh/du_n, dh/du_z = (h_{t-1} - n) z'."""
+        """v = u_h[n]: dh/du_n = (1 - z) n', dh/dv = r dh/du_n, dh/du_r = v r' dh/du_n, dh/du_z =
+        (h_{t-1} - n) z'.
+        """
         assert u_h is not None
         size = self.hidden_size
         r, z = (u_x[..., : 2 * size] + u_h[..., : 2 * size]).sigmoid_().chunk(2, dim=-1)
         v = u_h[..., 2 * size :]
         n = torch.addcmul(u_x[..., 2 * size :], r, v).tanh_()
-        # written in place, part by part: over a whole sequence these are the largest tensors of the backward pass
+        # written in place, part by part: over a whole sequence these are the largest tensors of the
+        # backward pass
         by_input = u_x.new_empty(*u_x.shape[:-1], 1, 3, size)
         by_r, by_z, through_n = by_input.squeeze(-3).unbind(-2)
         one_minus_z = 1 - z
@@ -54,7 +62,9 @@ class GRU(AffineCell):
         by_recurrent[..., 2, :] *= r.unsqueeze(-2)
         return Local(by_input, by_recurrent, z.unsqueeze(-2).unsqueeze(-2))
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """reset gate, update gate and candidate."""
         u_x, u_h = self.preactivations(x, s_prev)
         assert u_h is not None

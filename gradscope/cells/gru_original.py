@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from gradscope.cells._reset_before import ResetBefore
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("cell", "gru_original")
 class GRUOriginal(ResetBefore):
-    """h_t = z h_{t-1} + (1 - z) n, n = tanh(W_n x_t + U_n (r h_{t-1})), r, z = sigmoid(W x_t + U h_{t-1}).
+    """h_t = z h_{t-1} + (1 - z) n, n = tanh(W_n x_t + U_n (r h_{t-1})), r, z = sigmoid(W x_t + U
+    h_{t-1}).
 
-    State s = h. The reset gate acts before the matrix, as first published; ``gru`` is torch's, which resets after it.
+    State s = h. The reset gate acts before the matrix, as first published; ``gru`` is torch's,
+    which resets after it.
 
-    Reference: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder for statistical machine translation.
+    Reference: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder for
+    statistical machine translation.
     """

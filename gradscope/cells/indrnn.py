@@ -9,20 +9,21 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from gradscope.activations import ACTIVATIONS, ActivationName
 from gradscope.cells._affine import AffineCell, Local
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import vector
-from gradscope.options import Named
-from gradscope.registry import register
+from gradscope.components.options import Named
+from gradscope.components.registry import register
+from gradscope.dynamics.activations import ACTIVATIONS, ActivationName
 
 
 @register("cell", "indrnn")
 class IndRNN(AffineCell):
-    """h_t = phi(W_ih x_t + u h_{t-1} + b), u a vector: a unit sees its own past, and layers above mix units.
+    """h_t = phi(W_ih x_t + u h_{t-1} + b), u a vector: a unit sees its own past, and layers above
+    mix units.
 
-    State s = h. J_t = diag(phi' u), so ds_t/ds_k is a product of numbers for each unit. u is drawn evenly from [0, 1], or from
-    [low, high]; ``recurrent_init`` draws the input weights.
+    State s = h. J_t = diag(phi' u), so ds_t/ds_k is a product of numbers for each unit. u is drawn
+    evenly from [0, 1], or from [low, high]; ``recurrent_init`` draws the input weights.
 
     Reference: Li, Li, Cook, Zhu and Gao (2018), Independently recurrent neural network.
     """
@@ -67,13 +68,19 @@ class IndRNN(AffineCell):
         """Draw the weights, u evenly from its range."""
         super().reset_parameters(generator)
         low, high = self.range
-        self.weight_recurrent.copy_(low + (high - low) * torch.rand(self.hidden_size, dtype=torch.float64, generator=generator))
+        self.weight_recurrent.copy_(
+            low
+            + (high - low) * torch.rand(self.hidden_size, dtype=torch.float64, generator=generator)
+        )
 
     def _u(self, u_x: Tensor, s_prev: Tensor) -> Tensor:
         return u_x + vector(self.weight_recurrent) * s_prev
 
     def combine(
-        self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
+        self,
+        u_x: Float[Tensor, "*batch gates"],
+        u_h: Tensor | None,
+        s_prev: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state"]:
         """h_t = phi(u_x + u h_{t-1})."""
         return self.phi.function(self._u(u_x, s_prev))
@@ -82,14 +89,22 @@ class IndRNN(AffineCell):
         """dh/du_x = phi', dh/dh_{t-1} = phi' u."""
         slope = self.phi.derivative(self._u(u_x, s_prev), s)
         by_gates = slope.unsqueeze(-2).unsqueeze(-2)
-        return Local(by_gates, by_gates, (slope * vector(self.weight_recurrent)).unsqueeze(-2).unsqueeze(-2))
+        return Local(
+            by_gates, by_gates, (slope * vector(self.weight_recurrent)).unsqueeze(-2).unsqueeze(-2)
+        )
 
     def by_vectors(
-        self, u_x: Tensor, u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+        self,
+        u_x: Tensor,
+        u_h: Tensor | None,
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch blocks vectors hidden"]:
         """dh/du = phi' h_{t-1}."""
         return (self.phi.derivative(self._u(u_x, s_prev), s) * s_prev).unsqueeze(-2).unsqueeze(-2)
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """The hidden units."""
         return {"h": Gate(self.phi, self._u(self.preactivations(x, s_prev)[0], s_prev))}

@@ -9,22 +9,24 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.activations import ACTIVATIONS
 from gradscope.cells._affine import AffineCell, Local
 from gradscope.cells._cell import Gate
+from gradscope.components.options import Named
+from gradscope.components.registry import register
+from gradscope.dynamics.activations import ACTIVATIONS
 from gradscope.errors import GradscopeError
-from gradscope.options import Named
-from gradscope.registry import register
 
 
 @register("cell", "janet")
 class JANET(AffineCell):
-    """h_t = f h_{t-1} + (1 - f) g, with f = sigmoid(.), g = tanh(.) of W_ih x_t + W_hh h_{t-1} + b: just another network.
+    """h_t = f h_{t-1} + (1 - f) g, with f = sigmoid(.), g = tanh(.) of W_ih x_t + W_hh h_{t-1} + b:
+    just another network.
 
-    State s = h. What is written is sigmoid(beta - u_f) in place of 1 - f = sigmoid(-u_f), the same for beta = 0.
-    ``chrono`` T draws the forget gate's bias as ln U(1, T - 1).
+    State s = h. What is written is sigmoid(beta - u_f) in place of 1 - f = sigmoid(-u_f), the same
+    for beta = 0. ``chrono`` T draws the forget gate's bias as ln U(1, T - 1).
 
-    Reference: van der Westhuizen and Lasenby (2018), The unreasonable effectiveness of the forget gate.
+    Reference: van der Westhuizen and Lasenby (2018), The unreasonable effectiveness of the forget
+    gate.
     """
 
     gate_names = ("f", "g")
@@ -36,7 +38,10 @@ class JANET(AffineCell):
         *,
         hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
         beta: Annotated[float, Field(description="beta; 0 writes 1 - f")] = 1.0,
-        chrono: Annotated[int | None, Field(ge=3, description="longest dependency expected: b_f ~ ln U(1, chrono - 1)")] = None,
+        chrono: Annotated[
+            int | None,
+            Field(ge=3, description="longest dependency expected: b_f ~ ln U(1, chrono - 1)"),
+        ] = None,
         bias: Annotated[bool, Field(description="whether there are biases")] = True,
         recurrent_init: Annotated[Any, Named("init")] = "uniform",
         generator: Generator | None = None,
@@ -62,7 +67,9 @@ class JANET(AffineCell):
         super().reset_parameters(generator)
         if self.chrono is not None and self.bias_ih is not None and self.bias_hh is not None:
             size = self.hidden_size
-            drawn = torch.rand(size, dtype=torch.float64, generator=generator) * (self.chrono - 2) + 1
+            drawn = (
+                torch.rand(size, dtype=torch.float64, generator=generator) * (self.chrono - 2) + 1
+            )
             self.bias_ih[:size] = drawn.log().to(self.bias_ih)
             self.bias_hh[:size] = 0.0
 
@@ -72,7 +79,10 @@ class JANET(AffineCell):
         return torch.sigmoid(u_f), torch.sigmoid(self.beta - u_f), torch.tanh(u_g)
 
     def combine(
-        self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
+        self,
+        u_x: Float[Tensor, "*batch gates"],
+        u_h: Tensor | None,
+        s_prev: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state"]:
         """h_t = f h_{t-1} + sigmoid(beta - u_f) g."""
         f, write, g = self._parts(u_x)
@@ -81,10 +91,14 @@ class JANET(AffineCell):
     def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
         """dh/du_f = h_{t-1} f' - w' g, dh/du_g = w g', dh/dh_{t-1} = f."""
         f, write, g = self._parts(u_x)
-        by_gates = torch.stack((s_prev * f * (1 - f) - g * write * (1 - write), write * (1 - g * g)), dim=-2).unsqueeze(-3)
+        by_gates = torch.stack(
+            (s_prev * f * (1 - f) - g * write * (1 - write), write * (1 - g * g)), dim=-2
+        ).unsqueeze(-3)
         return Local(by_gates, by_gates, f.unsqueeze(-2).unsqueeze(-2))
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """Forget gate and candidate."""
         u_f, u_g = self.preactivations(x, s_prev)[0].chunk(2, dim=-1)
         return {"f": Gate(ACTIVATIONS["sigmoid"], u_f), "g": Gate(ACTIVATIONS["tanh"], u_g)}

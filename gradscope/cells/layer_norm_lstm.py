@@ -9,22 +9,23 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from gradscope.activations import ACTIVATIONS
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import GatedCell, affine, vector
+from gradscope.components.options import Named
+from gradscope.components.registry import register
+from gradscope.dynamics.activations import ACTIVATIONS
 from gradscope.errors import GradscopeError
-from gradscope.options import Named
-from gradscope.registry import register
 
 _EPSILON = 1e-5
 
 
 @register("cell", "layer_norm_lstm")
 class LayerNormLSTM(GatedCell):
-    """c_t = f c_{t-1} + i g and h_t = o tanh(N(c_t)), with i, f, g, o of N(W_ih x_t) + N(W_hh h_{t-1}) + b.
+    """c_t = f c_{t-1} + i g and h_t = o tanh(N(c_t)), with i, f, g, o of N(W_ih x_t) + N(W_hh
+    h_{t-1}) + b.
 
-    N(u) = gain (u - mean(u)) / sqrt(var(u) + 1e-5), over all four gates together, and over c with a shift as well. State
-    s = [h, c].
+    N(u) = gain (u - mean(u)) / sqrt(var(u) + 1e-5), over all four gates together, and over c with a
+    shift as well. State s = [h, c].
 
     Reference: Ba, Kiros and Hinton (2016), Layer normalization.
     """
@@ -38,7 +39,9 @@ class LayerNormLSTM(GatedCell):
         input_size: int,
         *,
         hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        forget_bias: Annotated[float | None, Field(description="initial bias of the forget gate; null: as drawn")] = None,
+        forget_bias: Annotated[
+            float | None, Field(description="initial bias of the forget gate; null: as drawn")
+        ] = None,
         bias: Annotated[bool, Field(description="whether there are biases")] = True,
         recurrent_init: Annotated[Any, Named("init")] = "uniform",
         generator: Generator | None = None,
@@ -46,7 +49,9 @@ class LayerNormLSTM(GatedCell):
         device: torch.device | str | None = None,
     ):
         if forget_bias is not None and not bias:
-            raise GradscopeError("forget_bias has nothing to act on where bias is false; leave one of them out")
+            raise GradscopeError(
+                "forget_bias has nothing to act on where bias is false; leave one of them out"
+            )
         self.forget_bias = forget_bias
         super().__init__(
             input_size,
@@ -62,7 +67,9 @@ class LayerNormLSTM(GatedCell):
         """The gains, and the shift of c."""
         rows_ = 4 * self.hidden_size
         self.gain_ih, self.gain_hh = (nn.Parameter(torch.empty(rows_, **kind)) for _ in range(2))
-        self.gain_c, self.shift_c = (nn.Parameter(torch.empty(self.hidden_size, **kind)) for _ in range(2))
+        self.gain_c, self.shift_c = (
+            nn.Parameter(torch.empty(self.hidden_size, **kind)) for _ in range(2)
+        )
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
@@ -79,12 +86,17 @@ class LayerNormLSTM(GatedCell):
         assert self.weight_hh is not None
         h, c = s.chunk(2, dim=-1)
         recurrent = affine(h, self.weight_hh)
-        u = vector(self.gain_ih) * _normal(affine(x, self.weight_ih))[0] + vector(self.gain_hh) * _normal(recurrent)[0]
+        u = (
+            vector(self.gain_ih) * _normal(affine(x, self.weight_ih))[0]
+            + vector(self.gain_hh) * _normal(recurrent)[0]
+        )
         if self.bias_ih is not None:
             u = u + vector(self.bias_ih)
         return u.chunk(4, dim=-1), c, recurrent
 
-    def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+    def forward(
+        self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
         """One step."""
         (i, f, g, o), c, _ = self._parts(x, s)
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
@@ -93,9 +105,14 @@ class LayerNormLSTM(GatedCell):
 
     @torch.no_grad()
     def jacobian(
-        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+        self,
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """With K = dN(W_hh h)/dh: dc/dh = sum_g diag(dc/du_g) K_g, dc/dc = diag(f), and dh = o tanh' dN(c) + tanh(N(c)) do."""
+        """With K = dN(W_hh h)/dh: dc/dh = sum_g diag(dc/du_g) K_g, dc/dc = diag(f), and dh = o
+        tanh' dN(c) + tanh(N(c)) do.
+        """
         assert self.weight_hh is not None
         (i, f, g, o), c_prev, recurrent = self._parts(x, s_prev)
         i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
@@ -107,12 +124,16 @@ class LayerNormLSTM(GatedCell):
         normal, _ = _normal(s[..., self.hidden_size :])
         shown = torch.tanh(vector(self.gain_c) * normal + vector(self.shift_c))
         eye = torch.eye(self.hidden_size, dtype=x.dtype, device=x.device)
-        h_by_c = (o * (1 - shown * shown)).unsqueeze(-1) * _onto(vector(self.gain_c), s[..., self.hidden_size :], eye)
+        h_by_c = (o * (1 - shown * shown)).unsqueeze(-1) * _onto(
+            vector(self.gain_c), s[..., self.hidden_size :], eye
+        )
         h_by_h = h_by_c @ c_by_h + (shown * o * (1 - o)).unsqueeze(-1) * through[3]
         top = torch.cat((h_by_h, h_by_c * f.unsqueeze(-2)), dim=-1)
         return torch.cat((top, torch.cat((c_by_h, torch.diag_embed(f)), dim=-1)), dim=-2)
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """input, forget, candidate and output gate."""
         sigmoid, tanh = ACTIVATIONS["sigmoid"], ACTIVATIONS["tanh"]
         parts = zip(self.gate_names, self._parts(x, s_prev)[0], strict=True)

@@ -9,17 +9,19 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from gradscope.cells._diagonal import ComplexDiagonal
+from gradscope.components.registry import register
 from gradscope.errors import GradscopeError
-from gradscope.registry import register
 
 
 @register("cell", "lru")
 class LRU(ComplexDiagonal):
-    """z_t = lambda z_{t-1} + gamma B x_t with |lambda| = exp(-exp(nu)) < 1, h_t = gelu(Re(C z_t) + D x_t).
+    """z_t = lambda z_{t-1} + gamma B x_t with |lambda| = exp(-exp(nu)) < 1, h_t = gelu(Re(C z_t) +
+    D x_t).
 
-    State s = [h, re z, im z]. The modulus is below 1 whatever nu is, so gradients through z never explode; starting near 1 they
-    hardly vanish. gamma = sqrt(1 - |lambda|^2) keeps z of order 1. |lambda| is drawn evenly by area from the ring between
-    ``low`` and ``high``, its phase from [0, max_phase].
+    State s = [h, re z, im z]. The modulus is below 1 whatever nu is, so gradients through z never
+    explode; starting near 1 they hardly vanish. gamma = sqrt(1 - |lambda|^2) keeps z of order 1.
+    |lambda| is drawn evenly by area from the ring between ``low`` and ``high``, its phase from [0,
+    max_phase].
 
     Reference: Orvieto et al. (2023), Resurrecting recurrent neural networks for long sequences.
     """
@@ -33,8 +35,12 @@ class LRU(ComplexDiagonal):
         input_size: int,
         *,
         hidden_size: Annotated[int, Field(ge=1, description="number of complex units")] = 64,
-        low: Annotated[float, Field(ge=0, lt=1, description="least initial modulus of lambda")] = 0.5,
-        high: Annotated[float, Field(gt=0, lt=1, description="largest initial modulus of lambda")] = 0.999,
+        low: Annotated[
+            float, Field(ge=0, lt=1, description="least initial modulus of lambda")
+        ] = 0.5,
+        high: Annotated[
+            float, Field(gt=0, lt=1, description="largest initial modulus of lambda")
+        ] = 0.999,
         max_phase: Annotated[float, Field(gt=0, description="largest initial phase")] = 6.28,
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,
@@ -56,4 +62,8 @@ class LRU(ComplexDiagonal):
     def eigenvalues(self) -> tuple[Tensor, Tensor, Tensor]:
         """lambda = exp(-exp(nu) + i exp(theta)), and gamma."""
         modulus, phase = torch.exp(-self.nu.exp()), self.theta.exp()
-        return modulus * phase.cos(), modulus * phase.sin(), (1 - modulus * modulus).clamp_min(1e-12).sqrt()
+        return (
+            modulus * phase.cos(),
+            modulus * phase.sin(),
+            (1 - modulus * modulus).clamp_min(1e-12).sqrt(),
+        )

@@ -9,23 +9,33 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from gradscope.activations import ACTIVATIONS
 from gradscope.cells._affine import AffineCell, AffineLinearisation, Local
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import vector
 from gradscope.cells._lstm_passes import Gates, LSTMLinearisation, backward, forward
+from gradscope.components.options import Named
+from gradscope.components.registry import register
+from gradscope.dynamics.activations import ACTIVATIONS
 from gradscope.errors import GradscopeError
-from gradscope.options import Named
-from gradscope.registry import register
 
 #: variants of Greff et al. (2017); np is torch's, vanilla here with peepholes: true
 Variant = Literal["np", "nig", "nfg", "nog", "niaf", "noaf", "cifg"]
 #: the gates that each has no weights for
-LEFT_OUT: dict[str, str] = {"np": "", "nig": "i", "nfg": "f", "nog": "o", "niaf": "", "noaf": "", "cifg": "f"}
+LEFT_OUT: dict[str, str] = {
+    "np": "",
+    "nig": "i",
+    "nfg": "f",
+    "nog": "o",
+    "niaf": "",
+    "noaf": "",
+    "cifg": "f",
+}
 
 
 class _Parts(NamedTuple):
-    """The gates' preactivations by name, and everything between them and the new state, unit by unit."""
+    """The gates' preactivations by name, and everything between them and the new state, unit by
+    unit.
+    """
 
     u: dict[str, Tensor]
     c_prev: Tensor
@@ -39,18 +49,21 @@ class _Parts(NamedTuple):
 
 @register("cell", "lstm")
 class LSTM(AffineCell):
-    """c_t = f c_{t-1} + i g, h_t = o tanh(c_t), with i, f, o = sigmoid(.), g = tanh(.) of W_ih x_t + W_hh h_{t-1} + b.
+    """c_t = f c_{t-1} + i g, h_t = o tanh(c_t), with i, f, o = sigmoid(.), g = tanh(.) of W_ih x_t
+    + W_hh h_{t-1} + b.
 
-    State s = [h, c]. Gates in torch's order i, f, g, o: a state dict of torch.nn.LSTM loads. The forget gate decides what
-    c keeps: with W_hh = 0, dc_t/dc_k is the product of the forget gates.
+    State s = [h, c]. Gates in torch's order i, f, g, o: a state dict of torch.nn.LSTM loads. The
+    forget gate decides what c keeps: with W_hh = 0, dc_t/dc_k is the product of the forget gates.
 
-    variant leaves one thing out: nig, nfg, nog the input, forget or output gate (1 in its place), niaf, noaf the tanh of the
-    candidate or of the output, cifg the forget gate, f = 1 - i. With peepholes the gates see the cell's content, i and f
-    c_{t-1}, o c_t, each unit its own: that is the vanilla LSTM of Greff et al., and np, without them, the default here.
+    variant leaves one thing out: nig, nfg, nog the input, forget or output gate (1 in its place),
+    niaf, noaf the tanh of the candidate or of the output, cifg the forget gate, f = 1 - i. With
+    peepholes the gates see the cell's content, i and f c_{t-1}, o c_t, each unit its own: that is
+    the vanilla LSTM of Greff et al., and np, without them, the default here.
 
-    Reference: Hochreiter and Schmidhuber (1997), Long short-term memory; Gers, Schmidhuber and Cummins (2000), Learning
-    to forget: the forget gate; Jozefowicz, Zaremba and Sutskever (2015): forget_bias = 1; Tallec and Ollivier
-    (2018), Can recurrent neural networks warp time?: chrono; Greff et al. (2017), LSTM: a search space odyssey: the variants.
+    Reference: Hochreiter and Schmidhuber (1997), Long short-term memory; Gers, Schmidhuber and
+    Cummins (2000), Learning to forget: the forget gate; Jozefowicz, Zaremba and Sutskever (2015):
+    forget_bias = 1; Tallec and Ollivier (2018), Can recurrent neural networks warp time?: chrono;
+    Greff et al. (2017), LSTM: a search space odyssey: the variants.
     """
 
     state_blocks = ("h", "c")
@@ -62,11 +75,23 @@ class LSTM(AffineCell):
         input_size: int,
         *,
         hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        variant: Annotated[Variant, Field(description="what is left out, after Greff et al.")] = "np",
-        peepholes: Annotated[bool, Field(description="whether gates see c, each its own unit's")] = False,
-        forget_bias: Annotated[float | None, Field(description="initial bias of the forget gate; null: as drawn")] = None,
+        variant: Annotated[
+            Variant, Field(description="what is left out, after Greff et al.")
+        ] = "np",
+        peepholes: Annotated[
+            bool, Field(description="whether gates see c, each its own unit's")
+        ] = False,
+        forget_bias: Annotated[
+            float | None, Field(description="initial bias of the forget gate; null: as drawn")
+        ] = None,
         chrono: Annotated[
-            int | None, Field(ge=3, description="longest dependency expected: b_f ~ ln U(1, chrono - 1), b_i = -b_f; null: no")
+            int | None,
+            Field(
+                ge=3,
+                description=(
+                    "longest dependency expected: b_f ~ ln U(1, chrono - 1), b_i = -b_f; null: no"
+                ),
+            ),
         ] = None,
         bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
         recurrent_init: Annotated[Any, Named("init")] = "uniform",
@@ -75,19 +100,30 @@ class LSTM(AffineCell):
         device: torch.device | str | None = None,
     ):
         if forget_bias is not None and not bias:
-            raise GradscopeError("forget_bias has nothing to act on where bias is false; leave one of them out")
+            raise GradscopeError(
+                "forget_bias has nothing to act on where bias is false; leave one of them out"
+            )
         missing = LEFT_OUT[variant]
         if forget_bias is not None and (chrono is not None or "f" in missing):
-            reason = "chrono sets that bias too" if chrono is not None else f"variant {variant} has no forget gate"
+            reason = (
+                "chrono sets that bias too"
+                if chrono is not None
+                else f"variant {variant} has no forget gate"
+            )
             raise GradscopeError(f"forget_bias cannot be used: {reason}; leave it out")
         if chrono is not None and (not bias or {"i", "f"} & set(missing)):
             raise GradscopeError(
-                f"chrono needs biases and both the input and the forget gate; got variant {variant}, bias {bias}"
+                "chrono needs biases and both the input and the forget gate; got variant"
+                f" {variant}, bias {bias}"
             )
         self.forget_bias, self.chrono, self.variant = forget_bias, chrono, variant
         self.gate_names = tuple(name for name in ("i", "f", "g", "o") if name not in missing)
         self.linear_input, self.linear_output = variant == "niaf", variant == "noaf"
-        self.vectors = tuple(f"peephole_{name}" for name in self.gate_names if name != "g") if peepholes else ()
+        self.vectors = (
+            tuple(f"peephole_{name}" for name in self.gate_names if name != "g")
+            if peepholes
+            else ()
+        )
         super().__init__(
             input_size,
             hidden_size=hidden_size,
@@ -105,13 +141,17 @@ class LSTM(AffineCell):
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw the weights; then bias_ih + bias_hh of the gates is what ``forget_bias`` or ``chrono`` say."""
+        """Draw the weights; then bias_ih + bias_hh of the gates is what ``forget_bias`` or
+        ``chrono`` say.
+        """
         super().reset_parameters(generator)
         size = self.hidden_size
         for name in self.vectors:
             getattr(self, name).copy_(self.init.dense(size, 1, size**-0.5, generator)[:, 0])
         if self.chrono is not None:
-            drawn = torch.rand(size, dtype=torch.float64, generator=generator) * (self.chrono - 2) + 1
+            drawn = (
+                torch.rand(size, dtype=torch.float64, generator=generator) * (self.chrono - 2) + 1
+            )
             self._set_bias("f", drawn.log())
             self._set_bias("i", -drawn.log())
         elif self.forget_bias is not None:
@@ -124,10 +164,14 @@ class LSTM(AffineCell):
         self.bias_ih[place : place + self.hidden_size] = values.to(self.bias_ih)
         self.bias_hh[place : place + self.hidden_size] = 0.0
 
-    # --- the equation ------------------------------------------------------------------------------------------------
+    # --- the equation -----------------------------------------------------------------------------
 
     def _peephole(self, name: str) -> Tensor | None:
-        return vector(getattr(self, f"peephole_{name}")) if f"peephole_{name}" in self.vectors else None
+        return (
+            vector(getattr(self, f"peephole_{name}"))
+            if f"peephole_{name}" in self.vectors
+            else None
+        )
 
     def _by_name(self, u_x: Tensor) -> dict[str, Tensor]:
         return dict(zip(self.gate_names, u_x.chunk(len(self.gate_names), dim=-1), strict=True))
@@ -150,14 +194,18 @@ class LSTM(AffineCell):
         return _Parts(u, c_prev, i, f, g, o, c, c if self.linear_output else torch.tanh(c))
 
     def combine(
-        self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
+        self,
+        u_x: Float[Tensor, "*batch gates"],
+        u_h: Tensor | None,
+        s_prev: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state"]:
         """c_t = f c_{t-1} + i g and h_t = o tanh(c_t)."""
         parts = self._parts(u_x, s_prev)
         return torch.cat((parts.o * parts.squashed, parts.c), dim=-1)
 
     def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
-        """dc/d(i, f, g) = (g i', c_{t-1} f', i g'), dc/dc_{t-1} = f; dh follows by o tanh'(c), and dh/do = tanh(c) o'.
+        """dc/d(i, f, g) = (g i', c_{t-1} f', i g'), dc/dc_{t-1} = f; dh follows by o tanh'(c), and
+        dh/do = tanh(c) o'.
 
         A peephole p adds c_{t-1} to what i and f are functions of, c_t to what o is.
         """
@@ -167,7 +215,9 @@ class LSTM(AffineCell):
         for name in ("i", "f"):
             if (p := self._peephole(name)) is not None:
                 carried = carried + by_c[name] * p
-        to_hidden = parts.o if self.linear_output else parts.o * (1 - parts.squashed * parts.squashed)
+        to_hidden = (
+            parts.o if self.linear_output else parts.o * (1 - parts.squashed * parts.squashed)
+        )
         if (p := self._peephole("o")) is not None:
             to_hidden = to_hidden + by_o * p
         onto_c = torch.stack([by_c[name] for name in self.gate_names], dim=-2)
@@ -175,14 +225,24 @@ class LSTM(AffineCell):
         if "o" in self.gate_names:
             onto_h[..., self.gate_names.index("o"), :] = by_o
         zero = torch.zeros_like(carried)
-        by_state = torch.stack((torch.stack((zero, to_hidden * carried), -2), torch.stack((zero, carried), -2)), dim=-3)
+        by_state = torch.stack(
+            (torch.stack((zero, to_hidden * carried), -2), torch.stack((zero, carried), -2)), dim=-3
+        )
         by_gates = torch.stack((onto_h, onto_c), dim=-3)
         return Local(by_gates, by_gates, by_state)
 
     def descend(
-        self, u_x: Tensor, u_h: Tensor | None, before: Tensor, after: Tensor, adjoints: Tensor, weight_hh: Tensor
+        self,
+        u_x: Tensor,
+        u_h: Tensor | None,
+        before: Tensor,
+        after: Tensor,
+        adjoints: Tensor,
+        weight_hh: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """dc = a[c] + a[h] o tanh'(c) first; then d_i, d_f, d_g are dc times their slopes, d_o is a[h] tanh(c) o'."""
+        """dc = a[c] + a[h] o tanh'(c) first; then d_i, d_f, d_g are dc times their slopes, d_o is
+        a[h] tanh(c) o'.
+        """
         if self.vectors:  # peepholes: gates feel c as well
             return super().descend(u_x, u_h, before, after, adjoints, weight_hh)
         gates, size = Gates.of(self, u_x, after[..., self.hidden_size :]), self.hidden_size
@@ -217,7 +277,11 @@ class LSTM(AffineCell):
         }
 
     def by_vectors(
-        self, u_x: Tensor, u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+        self,
+        u_x: Tensor,
+        u_h: Tensor | None,
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch blocks vectors hidden"]:
         """Of the peepholes: c_{t-1} times what i and f do, c_t times what o does."""
         parts, local = self._parts(u_x, s_prev), self.local(u_x, u_h, s_prev, s)
@@ -228,12 +292,19 @@ class LSTM(AffineCell):
             found.append(felt * (parts.c if gate == "o" else parts.c_prev).unsqueeze(-2))
         return torch.stack(found, dim=-2)
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """input, forget, candidate and output gate, as many as there are."""
         u_x = self.preactivations(x, s_prev)[0]
         u = self._parts(u_x, s_prev).u if self.vectors else self._by_name(u_x)
-        sigmoid, candidate = ACTIVATIONS["sigmoid"], ACTIVATIONS["identity" if self.linear_input else "tanh"]
-        return {name: Gate(candidate if name == "g" else sigmoid, u[name]) for name in self.gate_names}
+        sigmoid, candidate = (
+            ACTIVATIONS["sigmoid"],
+            ACTIVATIONS["identity" if self.linear_input else "tanh"],
+        )
+        return {
+            name: Gate(candidate if name == "g" else sigmoid, u[name]) for name in self.gate_names
+        }
 
     def outputs(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
@@ -247,5 +318,7 @@ class LSTM(AffineCell):
             self.recurrent_weight(),
             *(b for b in (self.bias_ih, self.bias_hh) if b is not None),
         ]
-        output, h, c = torch.lstm(inputs, (h, c), weights, self.bias_ih is not None, 1, 0.0, self.training, False, False)
+        output, h, c = torch.lstm(
+            inputs, (h, c), weights, self.bias_ih is not None, 1, 0.0, self.training, False, False
+        )
         return output, torch.cat((h[0], c[0]), dim=-1)

@@ -6,15 +6,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.activations import ACTIVATIONS
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import GatedCell, affine, rows
-from gradscope.registry import register
+from gradscope.components.registry import register
+from gradscope.dynamics.activations import ACTIVATIONS
 
 
 @register("cell", "mgu")
 class MGU(GatedCell):
-    """h_t = (1 - f) h_{t-1} + f n, n = tanh(W_n x_t + U_n (f h_{t-1})), f = sigmoid(W_f x_t + U_f h_{t-1}): one gate does both.
+    """h_t = (1 - f) h_{t-1} + f n, n = tanh(W_n x_t + U_n (f h_{t-1})), f = sigmoid(W_f x_t + U_f
+    h_{t-1}): one gate does both.
 
     State s = h.
 
@@ -32,14 +33,19 @@ class MGU(GatedCell):
         u_f = u_f + affine(s, weight_f)
         return u_f, u_n + affine(torch.sigmoid(u_f) * s, weight_n), weight_f, weight_n
 
-    def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+    def forward(
+        self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
         """One step."""
         u_f, u_n, _, _ = self._preactivations(x, s)
         return torch.lerp(s, torch.tanh(u_n), torch.sigmoid(u_f))
 
     @torch.no_grad()
     def jacobian(
-        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+        self,
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
         """diag(1 - f) + diag((n - h) f') U_f + diag(f n') U_n (diag(f) + diag(h f') U_f)."""
         u_f, u_n, weight_f, weight_n = self._preactivations(x, s_prev)
@@ -50,7 +56,9 @@ class MGU(GatedCell):
         through = (f * (1 - n * n)).unsqueeze(-1) * (weight_n @ inner)
         return through + rows((n - s_prev) * slope, weight_f) + torch.diag_embed(1 - f)
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """The gate and the candidate."""
         u_f, u_n, _, _ = self._preactivations(x, s_prev)
         return {"f": Gate(ACTIVATIONS["sigmoid"], u_f), "n": Gate(ACTIVATIONS["tanh"], u_n)}

@@ -6,17 +6,19 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.activations import ACTIVATIONS
 from gradscope.cells._affine import AffineCell, Local
 from gradscope.cells._cell import Gate
-from gradscope.registry import register
+from gradscope.components.registry import register
+from gradscope.dynamics.activations import ACTIVATIONS
 
 
 @register("cell", "mingru")
 class MinGRU(AffineCell):
-    """h_t = (1 - z) h_{t-1} + z n, with z = sigmoid(W_z x_t + b_z), n = W_n x_t + b_n: no recurrent weights at all.
+    """h_t = (1 - z) h_{t-1} + z n, with z = sigmoid(W_z x_t + b_z), n = W_n x_t + b_n: no recurrent
+    weights at all.
 
-    State s = h. J_t = diag(1 - z_t), whatever the state: the product over time is that of the gates, exactly.
+    State s = h. J_t = diag(1 - z_t), whatever the state: the product over time is that of the
+    gates, exactly.
 
     Reference: Feng, Tung, Ahmed, Bengio and Hajimirsadeghi (2024), Were RNNs all we needed?
     """
@@ -27,7 +29,10 @@ class MinGRU(AffineCell):
     two_biases = False
 
     def combine(
-        self, u_x: Float[Tensor, "*batch gates"], u_h: Tensor | None, s_prev: Float[Tensor, "*batch state"]
+        self,
+        u_x: Float[Tensor, "*batch gates"],
+        u_h: Tensor | None,
+        s_prev: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state"]:
         """h_t = h_{t-1} + z (n - h_{t-1})."""
         u_z, n = u_x.chunk(2, dim=-1)
@@ -40,7 +45,9 @@ class MinGRU(AffineCell):
         by_gates = torch.stack(((n - s_prev) * z * (1 - z), z), dim=-2).unsqueeze(-3)
         return Local(by_gates, by_gates, (1 - z).unsqueeze(-2).unsqueeze(-2))
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """Update gate and candidate."""
         u_z, u_n = self.preactivations(x, s_prev)[0].chunk(2, dim=-1)
         return {"z": Gate(ACTIVATIONS["sigmoid"], u_z), "n": Gate(ACTIVATIONS["identity"], u_n)}

@@ -8,20 +8,22 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from gradscope.activations import ACTIVATIONS
 from gradscope.cells._cell import Gate
 from gradscope.cells._gated import GatedCell, affine, rows
-from gradscope.registry import register
+from gradscope.components.registry import register
+from gradscope.dynamics.activations import ACTIVATIONS
 
 
 @register("cell", "minimal_rnn")
 class MinimalRNN(GatedCell):
-    """h_t = u h_{t-1} + (1 - u) z, with z = tanh(W_ih x_t + b_z) and u = sigmoid(U_z z + W_hh h_{t-1} + b_u).
+    """h_t = u h_{t-1} + (1 - u) z, with z = tanh(W_ih x_t + b_z) and u = sigmoid(U_z z + W_hh
+    h_{t-1} + b_u).
 
     State s = h.
 
-    Reference: Chen (2017), MinimalRNN: toward more interpretable and trainable recurrent neural networks; Chen, Pennington and
-    Schoenholz (2018), Dynamical isometry and a mean field theory of RNNs.
+    Reference: Chen (2017), MinimalRNN: toward more interpretable and trainable recurrent neural
+    networks; Chen, Pennington and Schoenholz (2018), Dynamical isometry and a mean field theory of
+    RNNs.
     """
 
     gate_names = ("u",)
@@ -42,14 +44,19 @@ class MinimalRNN(GatedCell):
         z = torch.tanh(affine(x, self.weight_ih, self.bias_ih))
         return affine(z, self.weight_zu) + affine(s, self.weight_hh, self.bias_hh), z
 
-    def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+    def forward(
+        self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
         """One step."""
         u, z = self._preactivations(x, s)
         return torch.lerp(z, s, torch.sigmoid(u))
 
     @torch.no_grad()
     def jacobian(
-        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+        self,
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
         """diag(u) + diag((h - z) u') W_hh."""
         assert self.weight_hh is not None
@@ -57,6 +64,8 @@ class MinimalRNN(GatedCell):
         u = torch.sigmoid(preactivation)
         return torch.diag_embed(u) + rows((s_prev - z) * u * (1 - u), self.weight_hh)
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """The gate."""
         return {"u": Gate(ACTIVATIONS["sigmoid"], self._preactivations(x, s_prev)[0])}

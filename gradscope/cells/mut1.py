@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from gradscope.cells._reset_before import ResetBefore
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("cell", "mut1")
 class MUT1(ResetBefore):
-    """h_t = z n + (1 - z) h_{t-1}, with
-    n = tanh(tanh(W_n x_t) + U_n (r h_{t-1})), z = sigmoid(W_z x_t), r = sigmoid(W_r x_t + U_r h_{t-1}).
+    """h_t = z n + (1 - z) h_{t-1}, with n = tanh(tanh(W_n x_t) + U_n (r h_{t-1})), z = sigmoid(W_z
+    x_t), r = sigmoid(W_r x_t + U_r h_{t-1}).
 
     State s = h. There tanh(x_t) enters as it is, inputs being as long as h; here W_n maps it.
 
-    Reference: Jozefowicz, Zaremba and Sutskever (2015), An empirical exploration of recurrent network architectures.
+    Reference: Jozefowicz, Zaremba and Sutskever (2015), An empirical exploration of recurrent
+    network architectures.
     """
 
     update_sees = "nothing"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradscope.cells._reset_before import ResetBefore
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("cell", "mut2")
@@ -11,10 +11,11 @@ class MUT2(ResetBefore):
     """h_t = z n + (1 - z) h_{t-1}, with
     n = tanh(W_n x_t + U_n (r h_{t-1})), z, r = sigmoid(W x_t + U h_{t-1}).
 
-    State s = h. There x_t enters r as it is, inputs being as long as h; here W_r maps it, so that the cell is a GRU whose gate
-    writes.
+    State s = h. There x_t enters r as it is, inputs being as long as h; here W_r maps it, so that
+    the cell is a GRU whose gate writes.
 
-    Reference: Jozefowicz, Zaremba and Sutskever (2015), An empirical exploration of recurrent network architectures.
+    Reference: Jozefowicz, Zaremba and Sutskever (2015), An empirical exploration of recurrent
+    network architectures.
     """
 
     update_sees = "state"

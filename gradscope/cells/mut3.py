@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gradscope.cells._reset_before import ResetBefore
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("cell", "mut3")
@@ -13,7 +13,8 @@ class MUT3(ResetBefore):
 
     State s = h. r = sigmoid(W_r x_t + U_r h_{t-1}).
 
-    Reference: Jozefowicz, Zaremba and Sutskever (2015), An empirical exploration of recurrent network architectures.
+    Reference: Jozefowicz, Zaremba and Sutskever (2015), An empirical exploration of recurrent
+    network architectures.
     """
 
     update_sees = "squashed"

@@ -7,18 +7,20 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from gradscope.cells._elman import ElmanCell
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("cell", "orthogonal_rnn")
 class OrthogonalRNN(ElmanCell):
-    """h_t = phi(W_ih x_t + exp(A - A^T) h_{t-1} + b): the recurrent matrix is orthogonal whatever A is, in training too.
+    """h_t = phi(W_ih x_t + exp(A - A^T) h_{t-1} + b): the recurrent matrix is orthogonal whatever A
+    is, in training too.
 
-    State s = h. Norms of gradients change by phi' alone. weight_hh is A; the exponential starts as blocks of rotations by
-    angles drawn from [-pi, pi].
+    State s = h. Norms of gradients change by phi' alone. weight_hh is A; the exponential starts as
+    blocks of rotations by angles drawn from [-pi, pi].
 
-    Reference: Lezcano-Casado and Martinez-Rubio (2019), Cheap orthogonal constraints in neural networks (expRNN); the start:
-    Henaff, Szlam and LeCun (2016), Recurrent orthogonal networks and long-memory tasks.
+    Reference: Lezcano-Casado and Martinez-Rubio (2019), Cheap orthogonal constraints in neural
+    networks (expRNN); the start: Henaff, Szlam and LeCun (2016), Recurrent orthogonal networks and
+    long-memory tasks.
     """
 
     derived = True

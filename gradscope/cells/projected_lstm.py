@@ -10,21 +10,23 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from gradscope.activations import ACTIVATIONS
 from gradscope.cells._cell import Cell, Gate
 from gradscope.cells._gated import affine, rows
-from gradscope.options import Named, component
-from gradscope.registry import register
+from gradscope.components.options import Named, component
+from gradscope.components.registry import register
+from gradscope.dynamics.activations import ACTIVATIONS
 
 
 @register("cell", "projected_lstm")
 class ProjectedLSTM(Cell):
-    """c_t = f c_{t-1} + i g and h_t = W_hr (o tanh(c_t)): a large cell that shows, and sees of itself, a short h.
+    """c_t = f c_{t-1} + i g and h_t = W_hr (o tanh(c_t)): a large cell that shows, and sees of
+    itself, a short h.
 
-    State s = [h, c] with h of ``projection_size`` and c of ``hidden_size`` units. Parameters as torch.nn.LSTM with proj_size.
+    State s = [h, c] with h of ``projection_size`` and c of ``hidden_size`` units. Parameters as
+    torch.nn.LSTM with proj_size.
 
-    Reference: Sak, Senior and Beaufays (2014), Long short-term memory recurrent neural network architectures for large scale
-    acoustic modeling.
+    Reference: Sak, Senior and Beaufays (2014), Long short-term memory recurrent neural network
+    architectures for large scale acoustic modeling.
     """
 
     state_blocks = ("h", "c")
@@ -35,7 +37,9 @@ class ProjectedLSTM(Cell):
         input_size: int,
         *,
         hidden_size: Annotated[int, Field(ge=1, description="units of the cell c")] = 64,
-        projection_size: Annotated[int | None, Field(ge=1, description="length of h; null: as long as c")] = None,
+        projection_size: Annotated[
+            int | None, Field(ge=1, description="length of h; null: as long as c")
+        ] = None,
         bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
         recurrent_init: Annotated[Any, Named("init")] = "uniform",
         generator: Generator | None = None,
@@ -47,7 +51,9 @@ class ProjectedLSTM(Cell):
         kind: dict[str, Any] = {"dtype": dtype, "device": device}
         self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size, **kind))
         self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, self.hidden_size, **kind))
-        self.bias_ih, self.bias_hh = (nn.Parameter(torch.empty(4 * hidden_size, **kind)) if bias else None for _ in range(2))
+        self.bias_ih, self.bias_hh = (
+            nn.Parameter(torch.empty(4 * hidden_size, **kind)) if bias else None for _ in range(2)
+        )
         self.weight_hr = nn.Parameter(torch.empty(self.hidden_size, hidden_size, **kind))
         self.reset_parameters(generator)
 
@@ -63,7 +69,9 @@ class ProjectedLSTM(Cell):
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw the weights; square recurrent blocks as ``recurrent_init`` says, others as its dense ones."""
+        """Draw the weights; square recurrent blocks as ``recurrent_init`` says, others as its dense
+        ones.
+        """
         bound = 1 / math.sqrt(self.cell_size)
         init: Any = self.init
         for block in self.weight_ih.split(self.cell_size):
@@ -80,10 +88,14 @@ class ProjectedLSTM(Cell):
             bias.copy_(init.bias(4 * self.cell_size, bound, generator))
 
     def _preactivations(self, x: Tensor, s: Tensor) -> tuple[Tensor, ...]:
-        u = affine(x, self.weight_ih, self.bias_ih) + affine(s[..., : self.hidden_size], self.weight_hh, self.bias_hh)
+        u = affine(x, self.weight_ih, self.bias_ih) + affine(
+            s[..., : self.hidden_size], self.weight_hh, self.bias_hh
+        )
         return u.chunk(4, dim=-1)
 
-    def forward(self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]) -> Float[Tensor, "*batch state"]:
+    def forward(
+        self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
         """One step."""
         i, f, g, o = self._preactivations(x, s)
         c = torch.sigmoid(f) * s[..., self.hidden_size :] + torch.sigmoid(i) * torch.tanh(g)
@@ -91,21 +103,30 @@ class ProjectedLSTM(Cell):
 
     @torch.no_grad()
     def jacobian(
-        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"], s: Float[Tensor, "*batch state"]
+        self,
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
         """The unprojected LSTM's rows for h times W_hr from the left."""
         i, f, g, o = self._preactivations(x, s_prev)
         i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
         c_prev, shown = s_prev[..., self.hidden_size :], torch.tanh(s[..., self.hidden_size :])
         w_i, w_f, w_g, w_o = self.weight_hh.chunk(4, dim=-2)
-        c_by_h = rows(g * i * (1 - i), w_i) + rows(c_prev * f * (1 - f), w_f) + rows(i * (1 - g * g), w_g)
+        c_by_h = (
+            rows(g * i * (1 - i), w_i)
+            + rows(c_prev * f * (1 - f), w_f)
+            + rows(i * (1 - g * g), w_g)
+        )
         d_c = torch.cat((c_by_h, torch.diag_embed(f)), dim=-1)
         d_m = (o * (1 - shown * shown)).unsqueeze(-1) * d_c
         d_m[..., : self.hidden_size] += rows(shown * o * (1 - o), w_o)
         projection = self.weight_hr if self.weight_hr.dim() == 2 else self.weight_hr.unsqueeze(-3)
         return torch.cat((projection @ d_m, d_c), dim=-2)
 
-    def gates(self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]) -> dict[str, Gate]:
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
         """input, forget, candidate and output gate."""
         sigmoid, tanh = ACTIVATIONS["sigmoid"], ACTIVATIONS["tanh"]
         parts = zip(self.gate_names, self._preactivations(x, s_prev), strict=True)

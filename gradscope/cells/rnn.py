@@ -1,12 +1,13 @@
 """The Elman cell of the lecture."""
 
 from gradscope.cells._elman import ElmanCell
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("cell", "rnn")
 class RNN(ElmanCell):
-    """h_t = phi(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), the simple recurrent cell with any activation.
+    """h_t = phi(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh), the simple recurrent cell with any
+    activation.
 
     State s = h. With tanh or relu it is torch.nn.RNN: its state dict loads.
 

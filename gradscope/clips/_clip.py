@@ -10,13 +10,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.registry import Component
-from gradscope.trace import Trace
+from gradscope.components.registry import Component
+from gradscope.dynamics.trace import Trace
 
 
 def gradient_norm(gradients: Sequence[Tensor]) -> Float[Tensor, ""]:
-    """The 2-norm over all gradients together, in float64, so that squares of float32 numbers cannot overflow."""
-    return torch.linalg.vector_norm(torch.cat([g.flatten() for g in gradients]), dtype=torch.float64)
+    """The 2-norm over all gradients together, in float64, so that squares of float32 numbers cannot
+    overflow.
+    """
+    return torch.linalg.vector_norm(
+        torch.cat([g.flatten() for g in gradients]), dtype=torch.float64
+    )
 
 
 #: what a clip does to the gradients of one update, given their norm; it returns the coefficient
@@ -30,7 +34,8 @@ class Clip(Component):
     inside: ClassVar[bool] = False
 
     def begin(self, parameters: Mapping[str, Tensor]) -> Rule:
-        """The rule of one training: this object itself, unless it looks at the parameters or remembers earlier updates.
+        """The rule of one training: this object itself, unless it looks at the parameters or
+        remembers earlier updates.
 
         Args:
             parameters: by name, in the order in which their gradients will come.
@@ -42,7 +47,9 @@ class Clip(Component):
         return adjoint
 
     def term(self, trace: Trace) -> Float[Tensor, ""] | None:
-        """A differentiable term that joins the loss, made of one unroll; None unless the clip is a regulariser."""
+        """A differentiable term that joins the loss, made of one unroll; None unless the clip is a
+        regulariser.
+        """
         return None
 
     @abstractmethod
@@ -54,7 +61,8 @@ class Clip(Component):
             norm: their ``gradient_norm`` as they come in.
 
         Returns:
-            clip_coefficient: the norm after over the norm before, which is the factor applied where all gradients are
+            clip_coefficient: the norm after over the norm before, which is the factor applied where
+                all gradients are
             scaled by one; exactly 1 where nothing was clipped.
         """
 

@@ -10,21 +10,26 @@ from pydantic import Field
 from torch import Tensor
 
 from gradscope.clips._clip import Clip
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("clip", "adjoint_norm")
 class AdjointNorm(Clip):
-    """dL/ds_t <- dL/ds_t min(1, max_norm / ||dL/ds_t||) of each sequence at every step t on its way back.
+    """dL/ds_t <- dL/ds_t min(1, max_norm / ||dL/ds_t||) of each sequence at every step t on its way
+    back.
 
-    It stops an explosion where it happens, before the sum over steps is made, and changes the direction of the parameters'
-    gradient; the losses are means over the batch, so max_norm is small. The parameters' gradient itself passes unchanged, and
-    its norm is recorded after the adjoint has been clipped. The unroll is then done step by step, slower than otherwise.
+    It stops an explosion where it happens, before the sum over steps is made, and changes the
+    direction of the parameters' gradient; the losses are means over the batch, so max_norm is
+    small. The parameters' gradient itself passes unchanged, and its norm is recorded after the
+    adjoint has been clipped. The unroll is then done step by step, slower than otherwise.
 
-    Reference: Graves (2013), Generating sequences with recurrent neural networks, who clips every element of it.
+    Reference: Graves (2013), Generating sequences with recurrent neural networks, who clips every
+    element of it.
     """
 
-    max_norm: float = Field(0.1, gt=0, description="largest norm of one sequence's adjoint that passes unchanged")
+    max_norm: float = Field(
+        0.1, gt=0, description="largest norm of one sequence's adjoint that passes unchanged"
+    )
 
     inside = True
 

@@ -10,16 +10,18 @@ from pydantic import Field
 from torch import Tensor
 
 from gradscope.clips._clip import Clip, Rule, ratio
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("clip", "agc")
 class AGC(Clip):
-    """g_i <- g_i min(1, factor max(||w_i||, floor) / ||g_i||) for each unit i: none moves by more than a share of its weights.
+    """g_i <- g_i min(1, factor max(||w_i||, floor) / ||g_i||) for each unit i: none moves by more
+    than a share of its weights.
 
     A unit is a row of a weight matrix, or a whole bias vector.
 
-    Reference: Brock, De, Smith and Simonyan (2021), High-performance large-scale image recognition without normalization.
+    Reference: Brock, De, Smith and Simonyan (2021), High-performance large-scale image recognition
+    without normalization.
     """
 
     factor: float = Field(0.01, gt=0, description="largest ||g_i|| / ||w_i|| that passes unchanged")
@@ -52,4 +54,6 @@ def _units(x: Tensor) -> Tensor:
     """Norm of every row, or of a whole vector."""
     if x.dim() < 2:
         return torch.linalg.vector_norm(x, dtype=torch.float64)
-    return torch.linalg.vector_norm(x, dim=tuple(range(1, x.dim())), keepdim=True, dtype=torch.float64)
+    return torch.linalg.vector_norm(
+        x, dim=tuple(range(1, x.dim())), keepdim=True, dtype=torch.float64
+    )

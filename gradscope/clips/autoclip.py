@@ -11,17 +11,19 @@ from pydantic import Field
 from torch import Tensor
 
 from gradscope.clips._clip import Clip, Rule
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("clip", "autoclip")
 class AutoClip(Clip):
-    """g <- g min(1, eta / ||g||), eta the ``percentile`` of all gradient norms of this training so far, this one among them.
+    """g <- g min(1, eta / ||g||), eta the ``percentile`` of all gradient norms of this training so
+    far, this one among them.
 
-    Nothing to tune by the size of a model's gradients; the share of clipped updates is about 1 - percentile / 100.
+    Nothing to tune by the size of a model's gradients; the share of clipped updates is about 1 -
+    percentile / 100.
 
-    Reference: Seetharaman, Wichern, Pardo and Le Roux (2020), AutoClip: adaptive gradient clipping for source separation
-    networks.
+    Reference: Seetharaman, Wichern, Pardo and Le Roux (2020), AutoClip: adaptive gradient clipping
+    for source separation networks.
     """
 
     percentile: float = Field(10.0, gt=0, le=100, description="of the norms so far, in percent")

@@ -9,14 +9,15 @@ from pydantic import Field
 from torch import Tensor
 
 from gradscope.clips._clip import Clip
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("clip", "global_norm")
 class GlobalNorm(Clip):
     """g <- g min(1, max_norm / ||g||), ||g|| over all parameters together: the direction stays.
 
-    Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks, algorithm 1.
+    Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural
+    networks, algorithm 1.
     """
 
     max_norm: float = Field(1.0, gt=0, description="largest norm that passes unchanged")

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gradscope.clips._clip import Clip
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("clip", "none")

@@ -9,15 +9,15 @@ from pydantic import Field
 from torch import Tensor
 
 from gradscope.clips._clip import Clip
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("clip", "norm_rescaling")
 class NormRescaling(Clip):
     """g <- g norm / ||g||, always: only the direction of a gradient counts. A zero gradient stays.
 
-    Reference: Hazan, Levy and Shalev-Shwartz (2015), Beyond convexity: stochastic quasi-convex optimization (normalised
-    gradient descent).
+    Reference: Hazan, Levy and Shalev-Shwartz (2015), Beyond convexity: stochastic quasi-convex
+    optimization (normalised gradient descent).
     """
 
     norm: float = Field(1.0, gt=0, description="norm of every update's gradient")

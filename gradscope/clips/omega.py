@@ -10,25 +10,28 @@ from pydantic import Field
 from torch import Tensor
 
 from gradscope.clips._clip import Clip
+from gradscope.components.registry import register
 from gradscope.dynamics import adjoints
-from gradscope.registry import register
-from gradscope.trace import Trace
+from gradscope.dynamics.trace import Trace
 
 
 @register("clip", "omega")
 class Omega(Clip):
-    """Omega = mean over t of (||J_{t+1}^T a_{t+1}|| / ||a_{t+1}|| - 1)^2, times ``weight``, joins the loss; then a global clip.
+    """Omega = mean over t of (||J_{t+1}^T a_{t+1}|| / ||a_{t+1}|| - 1)^2, times ``weight``, joins
+    the loss; then a global clip.
 
-    a_t = dL/ds_t. As in the paper the derivative of Omega is the immediate one: states and adjoints are held fixed, only the
-    parameters in J move. ``squared`` takes squared norms in the ratio, as the authors' code does where the paper prints norms.
-    Steps without an adjoint do not count.
+    a_t = dL/ds_t. As in the paper the derivative of Omega is the immediate one: states and adjoints
+    are held fixed, only the parameters in J move. ``squared`` takes squared norms in the ratio, as
+    the authors' code does where the paper prints norms. Steps without an adjoint do not count.
 
-    Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks, section 3.3; weight
-    4 there for temporal order, as a sum over steps.
+    Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural
+    networks, section 3.3; weight 4 there for temporal order, as a sum over steps.
     """
 
     weight: float = Field(1.0, ge=0, description="factor of Omega in the loss")
-    max_norm: float | None = Field(1.0, gt=0, description="largest norm that passes unchanged; null: no clip")
+    max_norm: float | None = Field(
+        1.0, gt=0, description="largest norm that passes unchanged; null: no clip"
+    )
     squared: bool = Field(False, description="squared norms in the ratio")
 
     def term(self, trace: Trace) -> Float[Tensor, ""] | None:

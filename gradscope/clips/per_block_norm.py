@@ -10,18 +10,19 @@ from pydantic import Field
 from torch import Tensor
 
 from gradscope.clips._clip import Clip, Rule, gradient_norm, ratio
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("clip", "per_block_norm")
 class PerBlockNorm(Clip):
-    """g_b <- g_b min(1, max_norm / ||g_b||) for each block b of the model alone: the embedding, every layer, the readout.
+    """g_b <- g_b min(1, max_norm / ||g_b||) for each block b of the model alone: the embedding,
+    every layer, the readout.
 
-    Between ``global_norm`` (one block) and ``per_parameter_norm`` (every array a block): a layer that explodes does not take
-    the others' steps from them.
+    Between ``global_norm`` (one block) and ``per_parameter_norm`` (every array a block): a layer
+    that explodes does not take the others' steps from them.
 
-    Reference: Yu, Lin, Salakhutdinov and Carbonell (2017), Block-normalized gradient method: an empirical study, whose blocks
-    are layers and who rescale them always.
+    Reference: Yu, Lin, Salakhutdinov and Carbonell (2017), Block-normalized gradient method: an
+    empirical study, whose blocks are layers and who rescale them always.
     """
 
     max_norm: float = Field(1.0, gt=0, description="largest norm of a block that passes unchanged")
@@ -32,7 +33,11 @@ class PerBlockNorm(Clip):
 
         def rule(gradients: Sequence[Tensor], norm: Tensor) -> Tensor:
             return self._clip(
-                [[g for g, own in zip(gradients, blocks, strict=True) if own == b] for b in dict.fromkeys(blocks)], norm
+                [
+                    [g for g, own in zip(gradients, blocks, strict=True) if own == b]
+                    for b in dict.fromkeys(blocks)
+                ],
+                norm,
             )
 
         return rule
@@ -49,10 +54,16 @@ class PerBlockNorm(Clip):
                 clipped = True
                 for gradient in block:
                     gradient.mul_((self.max_norm / own).to(gradient.dtype))
-        return ratio([g for block in blocks for g in block], norm, clipped) if clipped else torch.ones_like(norm)
+        return (
+            ratio([g for block in blocks for g in block], norm, clipped)
+            if clipped
+            else torch.ones_like(norm)
+        )
 
 
 def _block(name: str) -> str:
-    """``stack.cells.0.weight_hh`` -> ``stack.cells.0``; ``embedding`` -> itself; the readout's arrays -> one."""
+    """``stack.cells.0.weight_hh`` -> ``stack.cells.0``; ``embedding`` -> itself; the readout's
+    arrays -> one.
+    """
     head, _, _ = name.rpartition(".")
     return head or (name if name == "embedding" else "readout")

@@ -10,17 +10,20 @@ from pydantic import Field
 from torch import Tensor
 
 from gradscope.clips._clip import Clip, ratio
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("clip", "per_parameter_norm")
 class PerParameterNorm(Clip):
-    """g_p <- g_p min(1, max_norm / ||g_p||) for each parameter array p alone: arrays lose their relative size.
+    """g_p <- g_p min(1, max_norm / ||g_p||) for each parameter array p alone: arrays lose their
+    relative size.
 
     Reference: what Keras calls ``clipnorm``, as against its ``global_clipnorm``.
     """
 
-    max_norm: float = Field(1.0, gt=0, description="largest norm of one array that passes unchanged")
+    max_norm: float = Field(
+        1.0, gt=0, description="largest norm of one array that passes unchanged"
+    )
 
     def __call__(self, gradients: Sequence[Tensor], norm: Float[Tensor, ""]) -> Float[Tensor, ""]:
         """||clipped g|| / ||g||."""

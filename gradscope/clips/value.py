@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from gradscope.clips._clip import Clip, ratio
-from gradscope.registry import register
+from gradscope.components.registry import register
 
 
 @register("clip", "value")

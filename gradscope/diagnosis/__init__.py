@@ -1,6 +1,6 @@
 """From measurements to a verdict and its remedies."""
 
 from gradscope.diagnosis._diagnosis import Diagnosis, check_names, examine
-from gradscope.diagnosis._remedies import Plan, Remedy
+from gradscope.remedies.remedies import Plan, Remedy
 
 __all__ = ["Diagnosis", "Plan", "Remedy", "check_names", "examine"]

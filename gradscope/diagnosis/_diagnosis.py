@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
-from gradscope import registry
 from gradscope.cells._held import Held
-from gradscope.diagnosis._remedies import REMEDIES, Remedy
+from gradscope.components import registry
+from gradscope.dynamics.trace import recurrence
 from gradscope.errors import GradscopeError
 from gradscope.findings import Evidence, Found
-from gradscope.trace import recurrence
+from gradscope.remedies.remedies import REMEDIES, Remedy
 
 #: a finding -> those that it explains at the same place and that are not said again
 _EXPLAINS = {
@@ -55,10 +55,16 @@ class Diagnosis:
     @property
     def probes(self) -> tuple[str, ...]:
         """Probes that the findings' figures need."""
-        return tuple(dict.fromkeys(p for f in self.findings if (p := registry.get("finding", f.finding).probe)))
+        return tuple(
+            dict.fromkeys(
+                p for f in self.findings if (p := registry.get("finding", f.finding).probe)
+            )
+        )
 
     def remedies(self, found: Found) -> list[Remedy]:
-        """What may help: first what experiments showed to help, the most first; then what they did not try; then the rest."""
+        """What may help: first what experiments showed to help, the most first; then what they did
+        not try; then the rest.
+        """
         kind = self.kinds.get(found.where, "")
         own = [REMEDIES[name] for name in found.remedies if not kind or REMEDIES[name].suits(kind)]
         return sorted(own, key=lambda remedy: _rank(remedy, kind or "RNN"))
@@ -74,37 +80,73 @@ class Diagnosis:
         return [found for found in self.findings if "any" in chosen or found.finding in chosen]
 
     def frame(self) -> pd.DataFrame:
-        """One row for each finding: rank, finding, where, severity, confidence, says, figure, remedies (names, best first)."""
+        """One row for each finding: rank, finding, where, severity, confidence, says, figure,
+        remedies (names, best first).
+        """
         rows = [
-            (i, f.finding, f.where, f.severity, f.confidence, f.says, f.figure, ", ".join(r.name for r in self.remedies(f)))
+            (
+                i,
+                f.finding,
+                f.where,
+                f.severity,
+                f.confidence,
+                f.says,
+                f.figure,
+                ", ".join(r.name for r in self.remedies(f)),
+            )
             for i, f in enumerate(self.findings, 1)
         ]
         return pd.DataFrame(
-            rows, columns=["rank", "finding", "where", "severity", "confidence", "says", "figure", "remedies"]
-        )  # fmt: skip
+            rows,
+            columns=[
+                "rank",
+                "finding",
+                "where",
+                "severity",
+                "confidence",
+                "says",
+                "figure",
+                "remedies",
+            ],
+        )
 
     def as_json(self) -> list[dict[str, Any]]:
         """For programs: as ``frame``, with the evidence by name."""
         return [
             {
-                "finding": f.finding, "where": f.where, "says": f.says, "severity": f.severity, "confidence": f.confidence,
-                "evidence": f.evidence, "figure": f.figure, "remedies": [
-                    {"name": r.name, "what": r.what, "measured": str(r.measured(self.kinds.get(f.where, "RNN")) or "")}
+                "finding": f.finding,
+                "where": f.where,
+                "says": f.says,
+                "severity": f.severity,
+                "confidence": f.confidence,
+                "evidence": f.evidence,
+                "figure": f.figure,
+                "remedies": [
+                    {
+                        "name": r.name,
+                        "what": r.what,
+                        "measured": str(r.measured(self.kinds.get(f.where, "RNN")) or ""),
+                    }
                     for r in self.remedies(f)
                 ],
             }
             for f in self.findings
-        ]  # fmt: skip
+        ]
 
     def __str__(self) -> str:
         if not self.findings:
             places = ", ".join(self.kinds) or "nothing"
-            text = f"Nothing found: {len(self.looked_at)} kinds of illness were looked for in {places}."
+            text = (
+                f"Nothing found: {len(self.looked_at)} kinds of illness were looked for in"
+                f" {places}."
+            )
             return "\n".join([textwrap.fill(text, 100), *self._noted()])
         lines, said = [], {}
         for rank, found in enumerate(self.findings, 1):
             head = f"{rank}. {found.finding.replace('_', ' ')} at {found.where}"
-            lines.append(f"{head}  [severity {found.severity:.2f}, confidence {found.confidence:.2f}]")
+            lines.append(
+                f"{head}  [severity {found.severity:.2f}, confidence {found.confidence:.2f}]"
+            )
             text = found.says[0].upper() + found.says[1:] + "."
             lines.append(textwrap.fill(text, 100, initial_indent="   ", subsequent_indent="   "))
             own = self.remedies(found)[:3]
@@ -115,12 +157,18 @@ class Diagnosis:
             said[key] = rank
             for remedy in own:
                 measured = remedy.measured(self.kinds.get(found.where, "RNN"))
-                text = f"- {remedy.what}" + (f" (gradscope's experiments: {measured})" if measured else "")
-                lines.append(textwrap.fill(text, 100, initial_indent="   ", subsequent_indent="     "))
+                text = f"- {remedy.what}" + (
+                    f" (gradscope's experiments: {measured})" if measured else ""
+                )
+                lines.append(
+                    textwrap.fill(text, 100, initial_indent="   ", subsequent_indent="     ")
+                )
         return "\n".join([*lines, *self._noted()])
 
     def _noted(self) -> list[str]:
-        return [textwrap.fill(f"note: {note}", 100, subsequent_indent="      ") for note in self.notes]
+        return [
+            textwrap.fill(f"note: {note}", 100, subsequent_indent="      ") for note in self.notes
+        ]
 
 
 def check_names(names: Iterable[str]) -> None:
@@ -132,7 +180,9 @@ def check_names(names: Iterable[str]) -> None:
     known = registry.names("finding")
     for name in names:
         if name != "any" and name not in known:
-            raise GradscopeError(f"there is no finding called {name!r}; {registry.suggest(name, ['any', *known])}")
+            raise GradscopeError(
+                f"there is no finding called {name!r}; {registry.suggest(name, ['any', *known])}"
+            )
 
 
 def _rank(remedy: Remedy, kind: str) -> tuple[int, float]:
@@ -142,7 +192,9 @@ def _rank(remedy: Remedy, kind: str) -> tuple[int, float]:
     return (0, found.factor) if found.factor < 0.9 else (2, found.factor)
 
 
-def examine(recording: Any, history: Mapping[int, tuple[float, float]], model: nn.Module) -> Diagnosis:
+def examine(
+    recording: Any, history: Mapping[int, tuple[float, float]], model: nn.Module
+) -> Diagnosis:
     """Look for every registered finding in a recording.
 
     Args:
@@ -158,7 +210,10 @@ def examine(recording: Any, history: Mapping[int, tuple[float, float]], model: n
     kept = [
         f
         for f in found
-        if not any(f.finding in others and (by, recurrence(f.where)) in said for by, others in _EXPLAINS.items())
+        if not any(
+            f.finding in others and (by, recurrence(f.where)) in said
+            for by, others in _EXPLAINS.items()
+        )
     ]
     ranked = _gathered(sorted(kept, key=lambda f: -f.severity * f.confidence))
     kinds = {}
@@ -169,7 +224,9 @@ def examine(recording: Any, history: Mapping[int, tuple[float, float]], model: n
 
 
 def _gathered(ranked: list[Found]) -> list[Found]:
-    """Of several stretches of one recurrence, ``rnn (1)``, ``rnn (2)``, ..., the gravest, with how many more there are."""
+    """Of several stretches of one recurrence, ``rnn (1)``, ``rnn (2)``, ..., the gravest, with how
+    many more there are.
+    """
     first: dict[tuple[str, str], int] = {}
     more: dict[int, int] = {}
     gathered: list[Found] = []

@@ -1,7 +1,14 @@
 """Gradient dynamics: pure mathematics on tensors and traces. It knows no task, no file and no plot."""
 
-from gradscope.dynamics.adjoints import Adjoints, adjoints, immediate_gradients, input_gradients, last_loss_alone, windows
-from gradscope.dynamics.fixed_points import FixedPoints, fixed_points
+from gradscope.dynamics.backpropagation import (
+    Adjoints,
+    adjoints,
+    immediate_gradients,
+    input_gradients,
+    last_loss_alone,
+    windows,
+)
+from gradscope.dynamics.fixed_point_search import FixedPoints, fixed_points
 from gradscope.dynamics.horizon import MemoryHorizon, memory_horizon
 from gradscope.dynamics.jacobians import (
     Norm,
@@ -10,7 +17,13 @@ from gradscope.dynamics.jacobians import (
     log_norm,
     step_jacobians,
 )
-from gradscope.dynamics.lags import LagContributions, TruncationBias, gradient, lag_contributions, truncation_bias
+from gradscope.dynamics.lags import (
+    LagContributions,
+    TruncationBias,
+    gradient,
+    lag_contributions,
+    truncation_bias,
+)
 from gradscope.dynamics.lyapunov import (
     CovariantVectors,
     LyapunovSpectrum,
@@ -19,14 +32,14 @@ from gradscope.dynamics.lyapunov import (
     largest_lyapunov_exponent,
     lyapunov_spectrum,
 )
-from gradscope.dynamics.mean_field import MeanField, critical_gain, mean_field
-from gradscope.dynamics.non_normality import NonNormality, non_normality
+from gradscope.dynamics.mean_field_theory import MeanField, critical_gain, mean_field
+from gradscope.dynamics.normality import NonNormality, non_normality
 from gradscope.dynamics.norms import jacobian_log_norms
 from gradscope.dynamics.paths import PathContributions, gate_contributions, path_contributions
 from gradscope.dynamics.saturation import saturated
 from gradscope.dynamics.scaled import Scaled
 from gradscope.dynamics.singular import singular_value_spectrum, top_singular_values
-from gradscope.dynamics.unroll import unroll
+from gradscope.dynamics.unrolling import unroll
 
 __all__ = [
     "Adjoints",

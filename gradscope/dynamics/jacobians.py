@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gradscope.dynamics.scaled import Scaled, rescaled
+from gradscope.dynamics.trace import Trace
 from gradscope.errors import GradscopeError
-from gradscope.trace import Trace
 
 Norm = Literal["spectral", "frobenius"]
 #: a part of the state: by name, or as a function that takes it along the last axis
@@ -29,7 +29,8 @@ def step_jacobians(trace: Trace) -> Float[Tensor, "time batch state state"]:
     Closed form for the built-in cells, torch.func for any other; computed once for a trace.
 
     Raises:
-        GradscopeError: if the trace has no step, a Jacobian is not finite, or all of them do not fit into memory.
+        GradscopeError: if the trace has no step, a Jacobian is not finite, or all of them do not
+            fit into memory.
     """
 
     def make() -> Tensor:
@@ -42,8 +43,8 @@ def step_jacobians(trace: Trace) -> Float[Tensor, "time batch state state"]:
         if not bool(jacobians.sum().isfinite()) and not bool(torch.isfinite(jacobians).all()):
             finite = torch.isfinite(jacobians).flatten(1).all(1)
             raise GradscopeError(
-                f"the step Jacobian at t = {int((~finite).nonzero()[0]) + 1} is not finite: look for NaN or "
-                "inf in the weights, the inputs or the states"
+                f"the step Jacobian at t = {int((~finite).nonzero()[0]) + 1} is not finite: look"
+                " for NaN or inf in the weights, the inputs or the states"
             )
         return jacobians
 
@@ -56,12 +57,17 @@ def _check_room(states: Tensor) -> None:
     if states.is_cuda:
         there = torch.cuda.mem_get_info(states.device)[1]
     else:
-        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 2**63
+        there = (
+            os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+            if hasattr(os, "sysconf")
+            else 2**63
+        )
     if needed > there:
         raise GradscopeError(
-            f"the step Jacobians of {steps - 1} steps, {batch} sequences and a state of {size} take {needed / 2**30:.0f} GiB, "
-            f"and {states.device} has {there / 2**30:.0f}: take fewer sequences or steps, or a quantity that forms none or a "
-            "few at a time (top_singular_values, lyapunov_spectrum with k, adjoints, lag_contributions)"
+            f"the step Jacobians of {steps - 1} steps, {batch} sequences and a state of {size} take"
+            f" {needed / 2**30:.0f} GiB, and {states.device} has {there / 2**30:.0f}: take fewer"
+            " sequences or steps, or a quantity that forms none or a few at a time"
+            " (top_singular_values, lyapunov_spectrum with k, adjoints, lag_contributions)"
         )
 
 
@@ -81,7 +87,9 @@ def jacobian_product(trace: Trace | Tensor, t: int, k: int) -> Scaled:
     """
     jacobians = all_jacobians(trace)
     if not 0 <= k <= t <= len(jacobians):
-        raise GradscopeError(f"J_{{t:k}} needs 0 <= k <= t <= {len(jacobians)}, got t = {t}, k = {k}")
+        raise GradscopeError(
+            f"J_{{t:k}} needs 0 <= k <= t <= {len(jacobians)}, got t = {t}, k = {k}"
+        )
     product = Scaled.of(_identity(jacobians) if t == k else jacobians[t - 1])
     for step in range(t - 1, k, -1):
         product = product @ Scaled.of(jacobians[step - 1])
@@ -91,11 +99,13 @@ def jacobian_product(trace: Trace | Tensor, t: int, k: int) -> Scaled:
 def jacobian_products(
     trace: Trace | Tensor, pairs: Sequence[tuple[int, int]], *, memory_budget: int = MEMORY_BUDGET
 ) -> Iterator[tuple[list[int], int, Scaled]]:
-    """J_{t:k} for many (t, k), grouped by k from the latest to the earliest: yields (ts, k, products).
+    """J_{t:k} for many (t, k), grouped by k from the latest to the earliest: yields (ts, k,
+    products).
 
-    ``products`` has shape ``(len(ts), batch, state, state)``. Steps between neighbouring points are multiplied once and
-    shared, and every t advances in one batched product, so all pairs of n points cost n^2 / 2 matrix products. The ts are
-    split so that the products held at one time fit ``memory_budget`` bytes; one t at least is in hand.
+    ``products`` has shape ``(len(ts), batch, state, state)``. Steps between neighbouring points are
+    multiplied once and shared, and every t advances in one batched product, so all pairs of n
+    points cost n^2 / 2 matrix products. The ts are split so that the products held at one time fit
+    ``memory_budget`` bytes; one t at least is in hand.
 
     Raises:
         GradscopeError: unless 0 <= k <= t <= time for every pair.
@@ -108,7 +118,9 @@ def jacobian_products(
 
 
 class _Plan(NamedTuple):
-    """A set of pairs to visit in one sweep: k to its ts, t to its lowest k, and all points, latest first."""
+    """A set of pairs to visit in one sweep: k to its ts, t to its lowest k, and all points, latest
+    first.
+    """
 
     wanted: dict[int, set[int]]
     lowest: dict[int, int]
@@ -153,9 +165,14 @@ def _sweep(jacobians: Tensor, plan: _Plan) -> Iterator[tuple[list[int], int, Sca
     running, previous = _Running(jacobians, len(lowest)), points[0]
     for point in points:
         if running.active:
-            # multiply by the steps between this point and the last, as one product that all ts share
+            # multiply by the steps between this point and the last, as one product that all ts
+            # share
             single = tame and previous - point == 1
-            segment = Scaled(jacobians[point], unscaled) if single else jacobian_product(jacobians, previous, point)
+            segment = (
+                Scaled(jacobians[point], unscaled)
+                if single
+                else jacobian_product(jacobians, previous, point)
+            )
             running.multiply(segment.mantissa, segment.log_scale)
         previous = point
         if point in lowest:
@@ -167,10 +184,12 @@ def _sweep(jacobians: Tensor, plan: _Plan) -> Iterator[tuple[list[int], int, Sca
 
 
 class _Running:
-    """The products J_{t:k} of all ts in hand, one below another for each sequence: (batch, ts * state, state).
+    """The products J_{t:k} of all ts in hand, one below another for each sequence: (batch, ts *
+    state, state).
 
-    So laid out, one step of all of them is one matrix product a sequence, into a second buffer. They are rescaled when a check
-    every few steps finds one drifting out of the range in which float32 is safe.
+    So laid out, one step of all of them is one matrix product a sequence, into a second buffer.
+    They are rescaled when a check every few steps finds one drifting out of the range in which
+    float32 is safe.
     """
 
     CHECK = 2
@@ -188,7 +207,9 @@ class _Running:
 
     def view(self) -> Float[Tensor, "batch ts state state"]:
         """The products, up to their scales."""
-        return self.front[:, : self._rows()].view(self.batch, len(self.active), self.size, self.size)
+        return self.front[:, : self._rows()].view(
+            self.batch, len(self.active), self.size, self.size
+        )
 
     def multiply(self, segment: Tensor, log_scale: Tensor) -> None:
         """Right-multiply every product by the segment of its sequence."""
@@ -240,7 +261,8 @@ def part_of(trace: Trace | Tensor, block: Block) -> Part:
         return trace.cell.hidden
     if block not in known:
         raise GradscopeError(
-            f"the state has no part {block!r}; known: {', '.join(['state', *(['hidden'] if known else []), *known])}"
+            f"the state has no part {block!r}; known:"
+            f" {', '.join(['state', *(['hidden'] if known else []), *known])}"
         )
     place = known[block]
     return lambda s: s[..., place]
@@ -260,4 +282,6 @@ def all_jacobians(trace: Trace | Tensor) -> Tensor:
 
 def _identity(jacobians: Tensor) -> Tensor:
     size = jacobians.shape[-1]
-    return torch.eye(size, dtype=jacobians.dtype, device=jacobians.device).expand(jacobians.shape[1], size, size)
+    return torch.eye(size, dtype=jacobians.dtype, device=jacobians.device).expand(
+        jacobians.shape[1], size, size
+    )

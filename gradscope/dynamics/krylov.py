@@ -1,7 +1,8 @@
-"""Top singular values of many products at once, by a Krylov method: Golub-Kahan-Lanczos bidiagonalisation.
+"""Top singular values of many products at once, by a Krylov method: Golub-Kahan-Lanczos
+bidiagonalisation.
 
-Reference: Golub and Kahan (1965), Calculating the singular values and pseudo-inverse of a matrix; Golub and Van Loan, Matrix
-Computations, 10.4.
+Reference: Golub and Kahan (1965), Calculating the singular values and pseudo-inverse of a matrix;
+Golub and Van Loan, Matrix Computations, 10.4.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from torch import Tensor
 _TOLERANCE = {torch.float32: 1e-7, torch.float64: 1e-13}
 #: steps at which convergence is looked at; the last is where Lanczos gives up
 _LOOKS = (4, 8, 14, 22, 34, 48)
-#: gaps below the top Ritz value, as parts of it, that are tried: one without another Ritz value lets r^2 / gap bound the error
+#: gaps below the top Ritz value, as parts of it, that are tried: one without another Ritz value
+#: lets r^2 / gap bound the error
 _GAPS = (0.1, 0.01, 0.001)
 #: below this size an eigensolver is faster
 _SMALL = 24
@@ -25,9 +27,10 @@ def log_top_singular_value(
 ) -> tuple[Tensor, Tensor]:
     """ln sigma_max(X_t Y_k) for every t and k, and where it has converged, ``(ts, ks, batch)``.
 
-    Applied to a random start, so that a direction is missed with probability zero only. With residual r, the top Ritz value
-    theta of (X Y)^T (X Y) is off by no more than r, and than r^2 / gap where the next one lies a gap below. What is not within
-    1e-7 of itself in float32, 1e-13 in float64, after 48 steps is not claimed.
+    Applied to a random start, so that a direction is missed with probability zero only. With
+    residual r, the top Ritz value theta of (X Y)^T (X Y) is off by no more than r, and than r^2 /
+    gap where the next one lies a gap below. What is not within 1e-7 of itself in float32, 1e-13 in
+    float64, after 48 steps is not claimed.
     """
     rows, columns = x.shape[-2], y.shape[-1]
     if min(rows, columns) <= _SMALL:
@@ -40,9 +43,13 @@ def log_top_singular_value(
 def _bidiagonalise(
     x: Float[Tensor, "batch ts rows inner"], y: Float[Tensor, "batch ks inner columns"]
 ) -> tuple[Tensor, Tensor]:
-    """M = X Y: alpha u' = M v - beta u and beta' v' = M^T u' - alpha v, for all pairs in step; ``(batch, ts, ks)``."""
+    """M = X Y: alpha u' = M v - beta u and beta' v' = M^T u' - alpha v, for all pairs in step;
+    ``(batch, ts, ks)``.
+    """
     batch, ts, ks = len(x), x.shape[1], y.shape[1]
-    start = torch.randn(y.shape[-1], generator=torch.Generator().manual_seed(0), dtype=torch.float64).to(y)
+    start = torch.randn(
+        y.shape[-1], generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    ).to(y)
     v, u = (start / start.norm()).expand(batch, ts, ks, -1), None
     alphas = torch.empty(_LOOKS[-1], batch, ts, ks, dtype=torch.float64, device=x.device)
     betas = torch.empty_like(alphas)
@@ -51,7 +58,9 @@ def _bidiagonalise(
     for step in range(_LOOKS[-1]):
         image = torch.empty(batch, ts, ks, x.shape[-2], dtype=x.dtype, device=x.device)
         for b in range(batch):  # all t, then all k side by side: products of matrices
-            torch.bmm(torch.bmm(v[b].transpose(0, 1), y[b].mT).transpose(0, 1), x[b].mT, out=image[b])
+            torch.bmm(
+                torch.bmm(v[b].transpose(0, 1), y[b].mT).transpose(0, 1), x[b].mT, out=image[b]
+            )
         if u is not None:
             image.addcmul_(beta, u, value=-1)
         u, alpha = _unit(image, largest)
@@ -63,7 +72,8 @@ def _bidiagonalise(
         alphas[step], betas[step] = alpha.squeeze(-1), beta.squeeze(-1)
         if step + 1 in _LOOKS:
             found, error = _top_ritz(alphas[: step + 1], betas[: step + 1])
-            # what has converged stays: later, rounding lets copies of its Ritz value appear, which look like a cluster
+            # what has converged stays: later, rounding lets copies of its Ritz value appear, which
+            # look like a cluster
             theta = torch.where(sure, theta, found)
             sure = sure | (error <= _TOLERANCE.get(x.dtype, 1e-13) * found)
             if bool(sure.all()):
@@ -72,18 +82,26 @@ def _bidiagonalise(
 
 
 def _unit(vectors: Tensor, largest: Tensor) -> tuple[Tensor, Tensor]:
-    """Unit vectors and norms; what is only rounding of something ``largest`` is zero: the Krylov space ends there."""
+    """Unit vectors and norms; what is only rounding of something ``largest`` is zero: the Krylov
+    space ends there.
+    """
     norms = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
-    norms = torch.where(norms > 4 * torch.finfo(vectors.dtype).eps * largest, norms, torch.zeros_like(norms))
+    norms = torch.where(
+        norms > 4 * torch.finfo(vectors.dtype).eps * largest, norms, torch.zeros_like(norms)
+    )
     return vectors.mul_(torch.where(norms > 0, 1 / norms, 0)), norms
 
 
-def _top_ritz(alphas: Float[Tensor, "steps batch ts ks"], betas: Float[Tensor, "steps batch ts ks"]) -> tuple[Tensor, Tensor]:
-    """The largest eigenvalue of T = B^T B (B bidiagonal: alphas on the diagonal, betas beside it) and a bound of its error.
+def _top_ritz(
+    alphas: Float[Tensor, "steps batch ts ks"], betas: Float[Tensor, "steps batch ts ks"]
+) -> tuple[Tensor, Tensor]:
+    """The largest eigenvalue of T = B^T B (B bidiagonal: alphas on the diagonal, betas beside it)
+    and a bound of its error.
 
-    The pivots d_i of T - z are all negative exactly above it: bisection, then Newton's method from above on their product,
-    with p'/p = sum_i d_i'/d_i. Just above the eigenvalue 1 / d_m = s^2 / (theta - z) and p'/p = 1 / (z - theta), so
-    s^2 = -1 / (d_m p'/p) gives the last component s of its eigenvector, and the residual alpha beta s.
+    The pivots d_i of T - z are all negative exactly above it: bisection, then Newton's method from
+    above on their product, with p'/p = sum_i d_i'/d_i. Just above the eigenvalue 1 / d_m = s^2 /
+    (theta - z) and p'/p = 1 / (z - theta), so s^2 = -1 / (d_m p'/p) gives the last component s of
+    its eigenvector, and the residual alpha beta s.
     """
     diagonal, off = alphas**2, (alphas * betas) ** 2
     diagonal[1:] += betas[:-1] ** 2
@@ -120,7 +138,9 @@ def _top_ritz(alphas: Float[Tensor, "steps batch ts ks"], betas: Float[Tensor, "
 
 
 def _largest_pivots(diagonal: Tensor, coupling: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """Of T - shift: the largest pivot, and how many are positive, as many as T has eigenvalues above the shift."""
+    """Of T - shift: the largest pivot, and how many are positive, as many as T has eigenvalues
+    above the shift.
+    """
     pivot = diagonal[0] - shift
     largest, count = pivot.clone(), (pivot > 0).to(torch.int16)
     for i in range(1, len(diagonal)):

@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.dynamics.adjoints import adjoints, immediate_gradients, linearised
+from gradscope.dynamics.backpropagation import adjoints, immediate_gradients, linearised
+from gradscope.dynamics.trace import Trace
 from gradscope.errors import GradscopeError
-from gradscope.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class LagContributions:
         lags: 0 .. the largest asked for.
         log_norms: ln ||G_lag||, nats, over the chosen parameters together; -inf where exactly zero.
         cosines: cosine of G_lag with the full gradient G; NaN where G_lag is zero.
-        shares: <G_0 + ... + G_lag, G> / ||G||^2, the cumulative share; 1 at the last lag if all lags are there.
+        shares: <G_0 + ... + G_lag, G> / ||G||^2, the cumulative share; 1 at the last lag if all
+            lags are there.
         tensors: parameter to ``(lags, *shape)`` of the G_lag themselves, where they were asked for.
     """
 
@@ -47,13 +48,14 @@ def lag_contributions(
 ) -> LagContributions:
     """dL/dW split by lag, exactly.
 
-    Every lag is one vectorised pass over all steps that still carry a term, so T lags cost T^2 / 2 steps if every step has a
-    loss and T steps if only one has.
+    Every lag is one vectorised pass over all steps that still carry a term, so T lags cost T^2 / 2
+    steps if every step has a loss and T steps if only one has.
 
     Args:
         trace: whose states require grad.
         losses: made from ``trace.states``; None is ``trace.losses``. What counts is their sum.
-        parameter: name or names of the cell's parameters, such as weight_hh; None is all of them together.
+        parameter: name or names of the cell's parameters, such as weight_hh; None is all of them
+            together.
         lags: the largest lag; None is all, 0 .. time - 1.
         tensors: keep the G_lag themselves.
 
@@ -61,7 +63,9 @@ def lag_contributions(
         GradscopeError: for an unknown parameter, or as ``immediate_gradients``.
     """
     names = chosen_parameters(trace, parameter)
-    full = {name: value.double() for name, value in gradient(trace, losses).items() if name in names}
+    full = {
+        name: value.double() for name, value in gradient(trace, losses).items() if name in names
+    }
     full_norm = _norm(full)
     kept: dict[str, list[Tensor]] = {name: [] for name in names}
     norms, cosines, dots = [], [], []
@@ -91,7 +95,8 @@ class TruncationBias:
 
     Attributes:
         lengths: TBPTT lengths.
-        kind: ``sliding`` (every loss reaches back exactly that many steps) or ``chunk`` (the state is cut off every so many).
+        kind: ``sliding`` (every loss reaches back exactly that many steps) or ``chunk`` (the state
+            is cut off every so many).
         norm_ratios: ||G_K|| / ||G||.
         cosines: cosine of G_K and G.
         sign_agreement: share of the elements of G, zeros left out, that have the same sign in G_K.
@@ -128,7 +133,9 @@ def truncation_bias(
     chosen = sorted(set(lengths) or {*(2**i for i in range(trace.time.bit_length())), trace.time})
     if chosen[0] < 1:
         raise GradscopeError(f"a TBPTT length is at least 1, got {chosen[0]}")
-    full = {name: value.double() for name, value in gradient(trace, losses).items() if name in names}
+    full = {
+        name: value.double() for name, value in gradient(trace, losses).items() if name in names
+    }
     rows = []
     for truncated in _truncated(trace, losses, chosen, kind):
         own = {name: truncated[name].double() for name in names}
@@ -136,14 +143,22 @@ def truncation_bias(
         same = sum(((own[name] * full[name]) > 0).sum() for name in names)
         nonzero = sum((full[name] != 0).sum() for name in names)
         rows.append((_norm(own) / _norm(full), dot / (_norm(own) * _norm(full)), same / nonzero))
-    ratios, cosines, signs = (torch.stack([torch.as_tensor(value) for value in column]) for column in zip(*rows, strict=True))
+    ratios, cosines, signs = (
+        torch.stack([torch.as_tensor(value) for value in column])
+        for column in zip(*rows, strict=True)
+    )
     return TruncationBias(chosen, kind, ratios, cosines, signs)
 
 
 def gradient(
-    trace: Trace, losses: Float[Tensor, "scored batch"] | None = None, *, tbptt: tuple[int, int] | None = None
+    trace: Trace,
+    losses: Float[Tensor, "scored batch"] | None = None,
+    *,
+    tbptt: tuple[int, int] | None = None,
 ) -> dict[str, Tensor]:
-    """dL/dW of the cell's parameters, from the adjoints: sum_t a_t^T d+s_t/dW; truncated where ``tbptt`` is given."""
+    """dL/dW of the cell's parameters, from the adjoints: sum_t a_t^T d+s_t/dW; truncated where
+    ``tbptt`` is given.
+    """
     a = adjoints(trace, losses, tbptt=tbptt).values().to(trace.states.dtype)
     return linearised(trace).by_parameters(a[1:])
 
@@ -157,7 +172,9 @@ def _truncated(
         return
     total: dict[str, Tensor] = {}
     wanted = [min(length, trace.time) for length in lengths]
-    for lag, (scale, parts) in enumerate(by_lag(trace, immediate_gradients(trace, losses), max(wanted) - 1)):
+    for lag, (scale, parts) in enumerate(
+        by_lag(trace, immediate_gradients(trace, losses), max(wanted) - 1)
+    ):
         for name, value in parts.items():
             scaled = value * scale.exp().to(value.dtype)
             total[name] = total[name] + scaled if name in total else scaled
@@ -174,9 +191,9 @@ def by_lag(
 ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
     """For lag = 0 .. last: (log scale, G_lag over its scale).
 
-    b_k^(lag) = J_{k+1}^T b_{k+1}^(lag-1), for all k that still carry something at once. With ``block`` the weights' gradient is
-    taken of that part of b alone, as if the other parts of s_k did not depend on the weights; with ``names`` of those
-    parameters alone.
+    b_k^(lag) = J_{k+1}^T b_{k+1}^(lag-1), for all k that still carry something at once. With
+    ``block`` the weights' gradient is taken of that part of b alone, as if the other parts of s_k
+    did not depend on the weights; with ``names`` of those parameters alone.
     """
     linear = linearised(trace)
     scale = torch.zeros((), dtype=torch.float64, device=current.device)
@@ -187,7 +204,11 @@ def by_lag(
         if low == 0:  # the initial state uses no weight
             low, current = 1, current[1:]
         if low > high:
-            zero = {n: torch.zeros_like(p) for n, p in trace.cell.named_parameters() if names is None or n in names}
+            zero = {
+                n: torch.zeros_like(p)
+                for n, p in trace.cell.named_parameters()
+                if names is None or n in names
+            }
             yield scale, zero
             continue
         largest = current.abs().max()
@@ -206,7 +227,13 @@ def by_lag(
 def chosen_parameters(trace: Trace, parameter: str | Sequence[str] | None) -> list[str]:
     """The names asked for, checked; all of the cell's for None."""
     known = [name for name, _ in trace.cell.named_parameters()]
-    chosen = known if parameter is None else [parameter] if isinstance(parameter, str) else list(parameter)
+    chosen = (
+        known
+        if parameter is None
+        else [parameter]
+        if isinstance(parameter, str)
+        else list(parameter)
+    )
     for name in chosen:
         if name not in known:
             raise GradscopeError(f"the cell has no parameter {name!r}; known: {', '.join(known)}")
@@ -214,4 +241,6 @@ def chosen_parameters(trace: Trace, parameter: str | Sequence[str] | None) -> li
 
 
 def _norm(tensors: dict[str, Tensor]) -> Tensor:
-    return torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(t) for t in tensors.values()]))
+    return torch.linalg.vector_norm(
+        torch.stack([torch.linalg.vector_norm(t) for t in tensors.values()])
+    )

@@ -1,7 +1,8 @@
 """Lyapunov exponents of a driven cell along its trajectory.
 
-A tangent runs forward, Q <- J_t Q, an adjoint in reverse time, Q <- J_t^T Q; both are re-orthonormalised by QR every few
-steps, and the logarithms of R's diagonal add up to the exponents (Benettin et al. 1980; Shimada and Nagashima 1979).
+A tangent runs forward, Q <- J_t Q, an adjoint in reverse time, Q <- J_t^T Q; both are
+re-orthonormalised by QR every few steps, and the logarithms of R's diagonal add up to the exponents
+(Benettin et al. 1980; Shimada and Nagashima 1979).
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gradscope.dynamics.scaled import norms
+from gradscope.dynamics.trace import Trace
 from gradscope.errors import GradscopeError
-from gradscope.trace import Trace
 
-#: ln of the spread between the first and last column of Q at which it is re-orthonormalised: six digits are left of sixteen
+#: ln of the spread between the first and last column of Q at which it is re-orthonormalised: six
+#: digits are left of sixteen
 _SAFE_SPREAD = 22.0
 #: steps linearised at a time for a single tangent
 _TANGENT = 64
@@ -31,11 +33,13 @@ class LyapunovSpectrum:
     """Exponents in nats per step, descending, with the evidence that they have converged.
 
     Attributes:
-        exponents: mean over blocks and sequences, ``(k,)``; -inf where the product of Jacobians is singular.
+        exponents: mean over blocks and sequences, ``(k,)``; -inf where the product of Jacobians is
+            singular.
         standard_errors: over blocks of the trajectory and sequences together, ``(k,)``.
         finite_time: of each sequence over the whole trajectory after the burn-in, ``(batch, k)``.
         times: steps after the burn-in at which ``series`` was taken.
-        series: running estimate (mean over sequences) at ``times``, ``(len(times), k)``: flat where it has converged.
+        series: running estimate (mean over sequences) at ``times``, ``(len(times), k)``: flat where
+            it has converged.
         interval: steps between two re-orthonormalisations, the last that was used.
         burn_in: steps left out at the start, in which Q turns into its directions.
     """
@@ -50,9 +54,11 @@ class LyapunovSpectrum:
 
     @property
     def kaplan_yorke_dimension(self) -> float:
-        """j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}|, j the largest with a sum of at least 0; NaN if k are too few.
+        """j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}|, j the largest with a sum of at least 0;
+        NaN if k are too few.
 
-        Reference: Kaplan and Yorke (1979), Chaotic behavior of multidimensional difference equations.
+        Reference: Kaplan and Yorke (1979), Chaotic behavior of multidimensional difference
+        equations.
         """
         values = self.exponents.tolist()
         total = 0.0
@@ -64,7 +70,9 @@ class LyapunovSpectrum:
 
     @property
     def entropy_rate(self) -> float:
-        """The sum of the positive exponents, nats per step: an upper bound of the Kolmogorov-Sinai entropy (Ruelle 1978)."""
+        """The sum of the positive exponents, nats per step: an upper bound of the Kolmogorov-Sinai
+        entropy (Ruelle 1978).
+        """
         return float(self.exponents.clamp_min(0).sum())
 
 
@@ -79,13 +87,16 @@ def lyapunov_spectrum(
 ) -> LyapunovSpectrum:
     """The first k Lyapunov exponents, by QR in forward time.
 
-    The burn-in is of Q; drive the cell past its own transient before the trace begins (``unroll`` from a state it has reached).
+    The burn-in is of Q; drive the cell past its own transient before the trace begins (``unroll``
+    from a state it has reached).
 
     Args:
-        trace: a trace, or step Jacobians, the first being J_1. A trace's Jacobians are made a stretch at a time.
+        trace: a trace, or step Jacobians, the first being J_1. A trace's Jacobians are made a
+            stretch at a time.
         k: how many exponents; None is all.
         burn_in: steps for Q to settle before anything counts; None is a tenth of the trajectory.
-        interval: steps between re-orthonormalisations; None keeps the spread of Q's columns within what float64 can tell apart.
+        interval: steps between re-orthonormalisations; None keeps the spread of Q's columns within
+            what float64 can tell apart.
         blocks: parts of the trajectory for the standard error.
         seed: of the random start of Q.
 
@@ -95,14 +106,19 @@ def lyapunov_spectrum(
     return _spectrum(trace, k, burn_in, interval, blocks, seed, forward=True)
 
 
-def largest_lyapunov_exponent(trace: Trace, *, burn_in: int | None = None, blocks: int = 10, seed: int = 0) -> LyapunovSpectrum:
-    """lambda_1 alone, from one tangent v_t = J_t v_{t-1} of each sequence, made a unit vector again after every step.
+def largest_lyapunov_exponent(
+    trace: Trace, *, burn_in: int | None = None, blocks: int = 10, seed: int = 0
+) -> LyapunovSpectrum:
+    """lambda_1 alone, from one tangent v_t = J_t v_{t-1} of each sequence, made a unit vector again
+    after every step.
 
-    No Jacobian is formed: a step costs what a step of the cell does, so that states of thousands of units will do.
+    No Jacobian is formed: a step costs what a step of the cell does, so that states of thousands of
+    units will do.
 
     Args:
         trace: of any cell.
-        burn_in: steps for the tangent to turn before anything counts; None is a tenth of the trajectory.
+        burn_in: steps for the tangent to turn before anything counts; None is a tenth of the
+            trajectory.
         blocks: parts of the trajectory for the standard error.
         seed: of the random start.
 
@@ -110,9 +126,11 @@ def largest_lyapunov_exponent(trace: Trace, *, burn_in: int | None = None, block
         As ``lyapunov_spectrum`` with k = 1; -inf where a tangent has come to exactly nothing.
 
     Raises:
-        GradscopeError: for burn_in or blocks that do not fit the trajectory, or a step that cannot be linearised.
+        GradscopeError: for burn_in or blocks that do not fit the trajectory, or a step that cannot
+            be linearised.
 
-    Reference: Benettin, Galgani, Giorgilli and Strelcyn (1980), Lyapunov characteristic exponents for smooth dynamical systems.
+    Reference: Benettin, Galgani, Giorgilli and Strelcyn (1980), Lyapunov characteristic exponents
+    for smooth dynamical systems.
     """
     states, time = trace.states.detach(), trace.time
     burn_in = time // 10 if burn_in is None else burn_in
@@ -121,7 +139,9 @@ def largest_lyapunov_exponent(trace: Trace, *, burn_in: int | None = None, block
     logs = []
     for start in range(0, time, _TANGENT):
         stop = min(start + _TANGENT, time)
-        linear = trace.cell.linearise(trace.inputs[start:stop], states[start:stop], states[start + 1 : stop + 1])
+        linear = trace.cell.linearise(
+            trace.inputs[start:stop], states[start:stop], states[start + 1 : stop + 1]
+        )
         for step in range(stop - start):
             v = linear.at(slice(step, step + 1)).jvp(v[None])[0].detach()
             size = norms(v)
@@ -133,7 +153,15 @@ def largest_lyapunov_exponent(trace: Trace, *, burn_in: int | None = None, block
     elapsed = torch.tensor(stamps, dtype=torch.float64, device=sums.device)
     finite_time = sums[-1] / steps
     errors = _block_errors(sums, stamps, ends)
-    return LyapunovSpectrum(finite_time.mean(0), errors, finite_time, stamps, sums.mean(1) / elapsed[:, None], 1, burn_in)
+    return LyapunovSpectrum(
+        finite_time.mean(0),
+        errors,
+        finite_time,
+        stamps,
+        sums.mean(1) / elapsed[:, None],
+        1,
+        burn_in,
+    )
 
 
 def adjoint_lyapunov_spectrum(
@@ -145,7 +173,8 @@ def adjoint_lyapunov_spectrum(
     blocks: int = 10,
     seed: int = 0,
 ) -> LyapunovSpectrum:
-    """The first k exponents of the adjoint, Q <- J_t^T Q in reverse time: what backpropagation meets. Arguments as above.
+    """The first k exponents of the adjoint, Q <- J_t^T Q in reverse time: what backpropagation
+    meets. Arguments as above.
 
     Over a long trajectory they are those of the tangent; over a short one they differ by the ends.
     """
@@ -153,7 +182,14 @@ def adjoint_lyapunov_spectrum(
 
 
 def _spectrum(
-    trace: Trace | Tensor, k: int | None, burn_in: int | None, interval: int | None, blocks: int, seed: int, *, forward: bool
+    trace: Trace | Tensor,
+    k: int | None,
+    burn_in: int | None,
+    interval: int | None,
+    blocks: int,
+    seed: int,
+    *,
+    forward: bool,
 ) -> LyapunovSpectrum:
     time, batch, size = _shape(trace)
     k, burn_in = size if k is None else k, time // 10 if burn_in is None else burn_in
@@ -170,7 +206,9 @@ def _spectrum(
             continue
         turned, r = torch.linalg.qr(pending)
         diagonal = r.diagonal(dim1=-2, dim2=-1).abs().log()
-        if interval is None and len(since) > 1 and _spread(diagonal) > _SAFE_SPREAD:  # more than was foreseen: step by step
+        if (
+            interval is None and len(since) > 1 and _spread(diagonal) > _SAFE_SPREAD
+        ):  # more than was foreseen: step by step
             turned, diagonal = q, torch.zeros_like(diagonal)
             for step in since:
                 turned, r = torch.linalg.qr(step @ turned)
@@ -186,39 +224,60 @@ def _spectrum(
     sums = torch.stack(logs).cumsum(0)
     sums[..., rank:] = -math.inf
     finite_time = sums[-1] / steps
-    ends = [min(range(len(stamps)), key=lambda i, b=b: abs(stamps[i] - steps * b / blocks)) for b in range(1, blocks + 1)]
+    ends = [
+        min(range(len(stamps)), key=lambda i, b=b: abs(stamps[i] - steps * b / blocks))
+        for b in range(1, blocks + 1)
+    ]
     errors = _block_errors(sums, stamps, sorted(set(ends)))
     elapsed = torch.tensor(stamps, dtype=torch.float64, device=sums.device)
     return LyapunovSpectrum(
-        finite_time.mean(0), errors, finite_time, stamps, sums.mean(1) / elapsed[:, None], interval or used, burn_in
+        finite_time.mean(0),
+        errors,
+        finite_time,
+        stamps,
+        sums.mean(1) / elapsed[:, None],
+        interval or used,
+        burn_in,
     )
 
 
 def _block_errors(sums: Tensor, stamps: list[int], ends: list[int]) -> Tensor:
-    """Standard error over the blocks of all sequences, of their rates; NaN from one block of one sequence."""
+    """Standard error over the blocks of all sequences, of their rates; NaN from one block of one
+    sequence.
+    """
     rates, before, since = [], torch.zeros_like(sums[0]), 0
     for end in ends:
         rates.append((sums[end] - before) / (stamps[end] - since))
         before, since = sums[end], stamps[end]
     values = torch.cat(rates)
     values = torch.where(values.isfinite(), values, torch.nan)
-    return values.std(0) / math.sqrt(len(values)) if len(values) > 1 else torch.full_like(values[0], torch.nan)
+    return (
+        values.std(0) / math.sqrt(len(values))
+        if len(values) > 1
+        else torch.full_like(values[0], torch.nan)
+    )
 
 
 def _safe_interval(diagonal: Tensor, taken: int) -> int:
-    """Steps after which the columns' lengths will be ``_SAFE_SPREAD`` apart, going by the last ``taken`` steps."""
+    """Steps after which the columns' lengths will be ``_SAFE_SPREAD`` apart, going by the last
+    ``taken`` steps.
+    """
     rate = _spread(diagonal) / taken
     return max(1, min(100, int(_SAFE_SPREAD / 2 / max(rate, 1e-6))))
 
 
 def _spread(diagonal: Tensor) -> float:
-    """ln of the longest over the shortest column, of any sequence; a column of nothing counts as e^-22 long."""
+    """ln of the longest over the shortest column, of any sequence; a column of nothing counts as
+    e^-22 long.
+    """
     finite = torch.where(diagonal.isfinite(), diagonal, torch.full_like(diagonal, -_SAFE_SPREAD))
     return float((finite.amax(-1) - finite.amin(-1)).max())
 
 
 def _rank_bound(jacobian: Tensor) -> int:
-    """No more than its rows and columns that are not all zero: exact, as the dead units of a relu layer are."""
+    """No more than its rows and columns that are not all zero: exact, as the dead units of a relu
+    layer are.
+    """
     if int(torch.count_nonzero(jacobian)) == jacobian.numel():
         return jacobian.shape[-1]
     nonzero = jacobian != 0
@@ -227,7 +286,8 @@ def _rank_bound(jacobian: Tensor) -> int:
 
 @dataclass(frozen=True)
 class CovariantVectors:
-    """Covariant Lyapunov vectors: J_t maps the i-th at t - 1 onto the i-th at t, growing by the i-th exponent.
+    """Covariant Lyapunov vectors: J_t maps the i-th at t - 1 onto the i-th at t, growing by the
+    i-th exponent.
 
     Attributes:
         times: the t at which vectors are given.
@@ -249,8 +309,8 @@ def covariant_lyapunov_vectors(
 ) -> CovariantVectors:
     """The first k covariant Lyapunov vectors on the middle of a trajectory.
 
-    Forward, Q_t R_t = J_t Q_{t-1}; backward, C_{t-1} = R_t^{-1} C_t with unit columns; the vectors are Q_t C_t. The first
-    ``burn_in`` steps let Q settle, the last as many C.
+    Forward, Q_t R_t = J_t Q_{t-1}; backward, C_{t-1} = R_t^{-1} C_t with unit columns; the vectors
+    are Q_t C_t. The first ``burn_in`` steps let Q settle, the last as many C.
 
     Args:
         trace: a trace, or step Jacobians.
@@ -272,11 +332,18 @@ def covariant_lyapunov_vectors(
         q, r = torch.linalg.qr(jacobian.double() @ q)
         if count > burn_in:
             if bool((r.diagonal(dim1=-2, dim2=-1) == 0).any()) or _rank_bound(jacobian) < k:
-                raise GradscopeError(f"J_t at t = {count} is singular: vectors need invertible ones (or a smaller k)")
+                raise GradscopeError(
+                    f"J_t at t = {count} is singular: vectors need invertible ones (or a smaller k)"
+                )
             frames.append(q)
             triangles.append(r)
     generator = torch.Generator().manual_seed(seed + 1)
-    c = torch.randn(k, k, dtype=torch.float64, generator=generator).triu().to(q.device).expand(batch, k, k)
+    c = (
+        torch.randn(k, k, dtype=torch.float64, generator=generator)
+        .triu()
+        .to(q.device)
+        .expand(batch, k, k)
+    )
     vectors, logs = [], []
     for index in range(len(frames) - 1, -1, -1):
         c = c / torch.linalg.vector_norm(c, dim=-2, keepdim=True)
@@ -300,7 +367,9 @@ def _steps(trace: Trace | Tensor, *, forward: bool) -> Iterator[Tensor]:
     starts = range(0, trace.time, length)
     for start in starts if forward else reversed(starts):
         stop = min(start + length, trace.time)
-        jacobians = trace.cell.jacobian(trace.inputs[start:stop], states[start:stop], states[start + 1 : stop + 1])
+        jacobians = trace.cell.jacobian(
+            trace.inputs[start:stop], states[start:stop], states[start + 1 : stop + 1]
+        )
         yield from (jacobians if forward else jacobians.flip(0).mT)
 
 
@@ -316,14 +385,18 @@ def _device(trace: Trace | Tensor) -> torch.device:
 
 def _start(batch: int, size: int, k: int, seed: int, device: torch.device) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return torch.linalg.qr(torch.randn(batch, size, k, dtype=torch.float64, generator=generator))[0].to(device)
+    return torch.linalg.qr(torch.randn(batch, size, k, dtype=torch.float64, generator=generator))[
+        0
+    ].to(device)
 
 
 def _check(time: int, size: int, k: int, burn_in: int, interval: int | None, blocks: int) -> None:
     if not 1 <= k <= size:
         raise GradscopeError(f"k should be 1..{size}, the length of the state, got {k}")
     if not 0 <= burn_in < time:
-        raise GradscopeError(f"a burn-in of {burn_in} steps leaves nothing of a trajectory of {time}")
+        raise GradscopeError(
+            f"a burn-in of {burn_in} steps leaves nothing of a trajectory of {time}"
+        )
     if interval is not None and interval < 1:
         raise GradscopeError(f"interval should be at least 1, got {interval}")
     if blocks < 1:

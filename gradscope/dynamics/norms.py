@@ -1,14 +1,16 @@
 """ln ||J_{t:k}|| for many pairs (t, k), without forming most of the products.
 
-For m between k and t, J_{t:k} = X_t Y_k with X_t = J_{t:m} and Y_k = J_{m:k}. So the points are halved, and halved again: for
-all t of the right half and all k of the left one, n products X and Y serve n^2 / 4 pairs, and all n points take
-about n log2 n products where one by one they take n^2 / 2. A pair is then
+For m between k and t, J_{t:k} = X_t Y_k with X_t = J_{t:m} and Y_k = J_{m:k}. So the points are
+halved, and halved again: for all t of the right half and all k of the left one, n products X and Y
+serve n^2 / 4 pairs, and all n points take about n log2 n products where one by one they take n^2 /
+2. A pair is then
 
-- for the Frobenius norm an inner product of two Gram matrices, ||X_t Y_k||^2 = <X_t^T X_t, Y_k Y_k^T>, in float64;
-- for the spectral norm the top singular value of v -> X_t (Y_k v), by Golub-Kahan-Lanczos on all pairs at once.
+- for the Frobenius norm an inner product of two Gram matrices, ||X_t Y_k||^2 = <X_t^T X_t, Y_k
+Y_k^T>, in float64; - for the spectral norm the top singular value of v -> X_t (Y_k v), by
+Golub-Kahan-Lanczos on all pairs at once.
 
-Where cancellation in the inner product would cost digits, or Lanczos has not converged, the product of that pair is
-formed after all. Every X, Y and product carries a log scale.
+Where cancellation in the inner product would cost digits, or Lanczos has not converged, the product
+of that pair is formed after all. Every X, Y and product carries a log scale.
 """
 
 from __future__ import annotations
@@ -34,12 +36,13 @@ from gradscope.dynamics.jacobians import (
 )
 from gradscope.dynamics.krylov import log_top_singular_value
 from gradscope.dynamics.scaled import Scaled, rescaled
+from gradscope.dynamics.trace import Trace
 from gradscope.errors import GradscopeError
-from gradscope.trace import Trace
 
 #: points of a block whose pairs are formed one by one, by norm
 _DIRECT: dict[Norm, int] = {"frobenius": 8, "spectral": 16}
-#: ||X||_F^2 ||Y||_F^2 / ||X Y||_F^2 up to which the inner product of Gram matrices keeps the digits of its arguments
+#: ||X||_F^2 ||Y||_F^2 / ||X Y||_F^2 up to which the inner product of Gram matrices keeps the digits
+#: of its arguments
 _CANCELLATION = {torch.float32: 1e6, torch.float64: 1e3}
 #: bytes of products that a processor's caches hold well
 _NEAR = 8 * 2**20
@@ -55,29 +58,36 @@ def jacobian_log_norms(
     pairs: Sequence[tuple[int, int]] | None = None,
     memory_budget: int = MEMORY_BUDGET,
 ) -> Float[Tensor, "time+1 time+1 batch"]:
-    """ln ||J_{t:k}|| at [t, k], nats; -inf where exactly zero, NaN for k > t and for pairs not asked for.
+    """ln ||J_{t:k}|| at [t, k], nats; -inf where exactly zero, NaN for k > t and for pairs not
+    asked for.
 
-    With ``anchors`` or ``lags``, for long sequences, the table is ``(anchors, lags, batch)`` instead: ln ||J_{t:t-lag}||, NaN
-    where lag > t.
+    With ``anchors`` or ``lags``, for long sequences, the table is ``(anchors, lags, batch)``
+    instead: ln ||J_{t:t-lag}||, NaN where lag > t.
 
     Args:
         trace: a trace, or step Jacobians ``(time, batch, state, state)``.
         norm: of the matrix, spectral or frobenius.
-        block: ``state``; ``hidden`` for ||dh_t/dh_k||; a part of the state by its name, such as ``c``; or a function that
-            takes a part along the last axis. The norm is of that block of the full product, never of a product of blocks.
+        block: ``state``; ``hidden`` for ||dh_t/dh_k||; a part of the state by its name, such as
+            ``c``; or a function that takes a part along the last axis. The norm is of that block of
+            the full product, never of a product of blocks.
         anchors: later steps t; None with ``lags`` is the last step.
         lags: lags; None with ``anchors`` is all, 0 .. time.
         pairs: the (t, k) wanted; None is all with k <= t.
-        memory_budget: bytes that products held at one time may take, beside the step Jacobians and the table itself.
+        memory_budget: bytes that products held at one time may take, beside the step Jacobians and
+            the table itself.
 
     Raises:
-        GradscopeError: for a t, k, lag or block that does not exist, or a state too large for the budget.
+        GradscopeError: for a t, k, lag or block that does not exist, or a state too large for the
+            budget.
     """
     jacobians = all_jacobians(trace)
     part = part_of(trace, block)
     time = len(jacobians)
     if anchors is not None or lags is not None:
-        anchors, lags = [time] if anchors is None else list(anchors), range(time + 1) if lags is None else list(lags)
+        anchors, lags = (
+            [time] if anchors is None else list(anchors),
+            range(time + 1) if lags is None else list(lags),
+        )
         if any(lag < 0 for lag in lags):
             raise GradscopeError(f"a lag is at least 0, got {min(lags)}")
         chosen = [(t, t - lag) for t in anchors for lag in lags if lag <= t]
@@ -88,9 +98,13 @@ def jacobian_log_norms(
     return _table(jacobians, norm, part, pairs, memory_budget)
 
 
-def _table(jacobians: Tensor, norm: Norm, part: Part, pairs: Sequence[tuple[int, int]] | None, budget: int) -> Tensor:
+def _table(
+    jacobians: Tensor, norm: Norm, part: Part, pairs: Sequence[tuple[int, int]] | None, budget: int
+) -> Tensor:
     time, batch, size = jacobians.shape[:3]
-    table = torch.full((time + 1, time + 1, batch), torch.nan, dtype=torch.float64, device=jacobians.device)
+    table = torch.full(
+        (time + 1, time + 1, batch), torch.nan, dtype=torch.float64, device=jacobians.device
+    )
     if pairs is not None and not len(pairs):
         return table
     points = _Points.all(time) if pairs is None else _Points.of(pairs, time)
@@ -101,8 +115,9 @@ def _table(jacobians: Tensor, norm: Norm, part: Part, pairs: Sequence[tuple[int,
     one = 4 * size * size * (jacobians.element_size() + 16)
     if one > budget:
         raise GradscopeError(
-            f"a few products of {size} x {size} take {one / 2**20:.0f} MiB, more than the memory budget of "
-            f"{budget / 2**20:.0f} MiB: raise memory_budget, or use top_singular_values, which forms none"
+            f"a few products of {size} x {size} take {one / 2**20:.0f} MiB, more than the memory"
+            f" budget of {budget / 2**20:.0f} MiB: raise memory_budget, or use top_singular_values,"
+            " which forms none"
         )
     # few sequences at a time: their products then stay in the processor's caches
     most = batch if jacobians.is_cuda else max(1, 2**23 // (len(points.at) * size * size))
@@ -111,12 +126,16 @@ def _table(jacobians: Tensor, norm: Norm, part: Part, pairs: Sequence[tuple[int,
         here = slice(first, first + group)
         found = _Halving(jacobians[:, here], points, norm, part, budget).run()
         at = torch.tensor(points.at, device=table.device)
-        table[at[:, None], at[None, :], here] = torch.where(points.wanted.to(found.device)[..., None], found, torch.nan)
+        table[at[:, None], at[None, :], here] = torch.where(
+            points.wanted.to(found.device)[..., None], found, torch.nan
+        )
     return table
 
 
 class _Points(NamedTuple):
-    """The distinct steps of the pairs in order, which of their pairs are wanted, and what two ways to them cost in products."""
+    """The distinct steps of the pairs in order, which of their pairs are wanted, and what two ways
+    to them cost in products.
+    """
 
     at: list[int]
     wanted: Tensor
@@ -126,7 +145,9 @@ class _Points(NamedTuple):
     @classmethod
     def all(cls, time: int) -> _Points:
         """Every pair."""
-        return cls(list(range(time + 1)), torch.ones(time + 1, time + 1, dtype=torch.bool).tril(), 0, 0)
+        return cls(
+            list(range(time + 1)), torch.ones(time + 1, time + 1, dtype=torch.bool).tril(), 0, 0
+        )
 
     @classmethod
     def of(cls, pairs: Sequence[tuple[int, int]], time: int) -> _Points:
@@ -137,12 +158,16 @@ class _Points(NamedTuple):
         index = torch.tensor([(places[t], places[k]) for t, k in pairs])
         wanted = torch.zeros(len(at), len(at), dtype=torch.bool)
         wanted[index[:, 0], index[:, 1]] = True
-        reach = torch.zeros(len(at), dtype=torch.long).scatter_reduce(0, index[:, 0], index[:, 0] - index[:, 1], "amax")
+        reach = torch.zeros(len(at), dtype=torch.long).scatter_reduce(
+            0, index[:, 0], index[:, 0] - index[:, 1], "amax"
+        )
         return cls(at, wanted, int(reach.sum()), 4 * len(at) * max(1, len(at).bit_length() - 3))
 
 
 class _Halving:
-    """One table over the points, ``(points, points, batch)``: blocks of neighbours directly, all else by halves."""
+    """One table over the points, ``(points, points, batch)``: blocks of neighbours directly, all
+    else by halves.
+    """
 
     def __init__(self, jacobians: Tensor, points: _Points, norm: Norm, part: Part, budget: int):
         self.norm: Norm = norm
@@ -150,7 +175,12 @@ class _Halving:
         self.points, self.count = points.at, len(points.at)
         self.batch, self.size = jacobians.shape[1], jacobians.shape[-1]
         self.wanted = points.wanted.to(jacobians.device)
-        self.table = torch.full((self.count, self.count, self.batch), torch.nan, dtype=torch.float64, device=jacobians.device)
+        self.table = torch.full(
+            (self.count, self.count, self.batch),
+            torch.nan,
+            dtype=torch.float64,
+            device=jacobians.device,
+        )
         self.segments = self._between()
 
     def _between(self) -> Scaled:
@@ -160,10 +190,17 @@ class _Halving:
             steps = self.jacobians[first:last]
             sizes = torch.linalg.vector_norm(steps, ord=torch.inf, dim=(-2, -1))
             if bool(((sizes > 0.1) & (sizes < 10)).all()):  # of order 1: they need no scale
-                return Scaled(steps, torch.zeros(steps.shape[:2], dtype=torch.float64, device=steps.device))
+                return Scaled(
+                    steps, torch.zeros(steps.shape[:2], dtype=torch.float64, device=steps.device)
+                )
             return Scaled.of(steps)
-        pieces = [jacobian_product(self.jacobians, t, k) for k, t in zip(self.points, self.points[1:], strict=False)]
-        return Scaled(torch.stack([p.mantissa for p in pieces]), torch.stack([p.log_scale for p in pieces]))
+        pieces = [
+            jacobian_product(self.jacobians, t, k)
+            for k, t in zip(self.points, self.points[1:], strict=False)
+        ]
+        return Scaled(
+            torch.stack([p.mantissa for p in pieces]), torch.stack([p.log_scale for p in pieces])
+        )
 
     def run(self) -> Float[Tensor, "points points batch"]:
         """The table, entry [i, j] of points i >= j."""
@@ -179,7 +216,9 @@ class _Halving:
         return self.table
 
     def _blocks(self, starts: range, length: int) -> None:
-        """All pairs of neighbouring points: every lag's products from those one shorter, all at once."""
+        """All pairs of neighbouring points: every lag's products from those one shorter, all at
+        once.
+        """
         one = length * self.batch * self.size**2 * (self.jacobians.element_size() + 16)
         room = max(1, (self.budget if self.jacobians.is_cuda else min(self.budget, _NEAR)) // one)
         for first in range(0, len(starts), room):
@@ -195,16 +234,24 @@ class _Halving:
                 later = torch.arange(start + lag, stop, device=self.table.device)
                 here = later % length >= lag  # both ends in one block
                 if bool(self.wanted[later[here], later[here] - lag].any()):
-                    found = log_norm(Scaled(products.mantissa[here], products.log_scale[here]), self.norm, self.part)
+                    found = log_norm(
+                        Scaled(products.mantissa[here], products.log_scale[here]),
+                        self.norm,
+                        self.part,
+                    )
                     self.table[later[here], later[here] - lag] = found
 
-    # --- rectangles: t in middle .. stop - 1, k in start .. middle - 1, with middle = start + half ---------------------
+    # --- rectangles: t in middle .. stop - 1, k in start .. middle - 1, with middle = start + half
 
     def _rectangles(self, starts: range, half: int) -> None:
         """Those of one size side by side, as many as fit the budget; the last one may be cut short."""
         whole = [start for start in starts if start + 2 * half <= self.count]
         one = 2 * half * self.batch * self.size**2 * (self.jacobians.element_size() + 16)
-        room = max(1, self.budget // one) if self.jacobians.is_cuda else max(1, min(self.budget, _NEAR) // one)
+        room = (
+            max(1, self.budget // one)
+            if self.jacobians.is_cuda
+            else max(1, min(self.budget, _NEAR) // one)
+        )
         for first in range(0, len(whole), room):
             self._rectangle(torch.tensor(whole[first : first + room]), half, half)
         for start in starts[len(whole) :]:
@@ -216,20 +263,26 @@ class _Halving:
             starts[:, None] + half + torch.arange(later_half).to(starts),
             starts[:, None] + torch.arange(half).to(starts),
         )
-        wanted = self.wanted[rows[:, :, None], columns[:, None, :]].permute(1, 2, 0)  # (ts, ks, rectangles)
+        wanted = self.wanted[rows[:, :, None], columns[:, None, :]].permute(
+            1, 2, 0
+        )  # (ts, ks, rectangles)
         if not bool(wanted.any()):
             return
         one = 2 * len(starts) * self.batch * self.size**2 * (self.jacobians.element_size() + 16)
         tile = max(1, self.budget // one)
         for ts, later in self._later(starts + half, later_half, tile):
             for ks, earlier in self._earlier(starts, half, tile):
-                found = self._pairs(later, earlier, wanted[ts, ks].repeat_interleave(self.batch, dim=-1))
+                found = self._pairs(
+                    later, earlier, wanted[ts, ks].repeat_interleave(self.batch, dim=-1)
+                )
                 places = rows[:, ts].T[:, None], columns[:, ks].T[None]
                 self.table[places] = found.unflatten(-1, (len(starts), self.batch))
 
     def _segment(self, at: Tensor) -> Scaled:
         """From the points at to the next, ``(rectangles * batch, state, state)``."""
-        return Scaled(self.segments.mantissa[at].flatten(0, 1), self.segments.log_scale[at].flatten(0, 1))
+        return Scaled(
+            self.segments.mantissa[at].flatten(0, 1), self.segments.log_scale[at].flatten(0, 1)
+        )
 
     def _later(self, middles: Tensor, length: int, tile: int) -> Iterator[tuple[slice, Scaled]]:
         """X_t = J_{t:middle} for t = middle, middle + 1, ..."""
@@ -239,7 +292,11 @@ class _Halving:
             steps = range(first, min(first + tile, length))
             chain = _Chain(self.jacobians, len(steps), many)
             for i in steps:
-                last = chain.identity() if last is None else chain.put(self._segment(middles + i - 1), last)
+                last = (
+                    chain.identity()
+                    if last is None
+                    else chain.put(self._segment(middles + i - 1), last)
+                )
             yield slice(first, first + len(steps)), chain.all()
 
     def _earlier(self, starts: Tensor, length: int, tile: int) -> Iterator[tuple[slice, Scaled]]:
@@ -254,7 +311,9 @@ class _Halving:
                 last = chain.copy(segment) if last is None else chain.put(last, segment)
             yield slice(stop - len(steps), stop), chain.all()
 
-    def _pairs(self, later: Scaled, earlier: Scaled, wanted: Tensor) -> Float[Tensor, "ts ks batch"]:
+    def _pairs(
+        self, later: Scaled, earlier: Scaled, wanted: Tensor
+    ) -> Float[Tensor, "ts ks batch"]:
         x, y = later.mantissa, earlier.mantissa
         if self.part is not None:
             x, y = self.part(x.mT).mT, self.part(y)
@@ -264,12 +323,18 @@ class _Halving:
         for some in rest.split(room):
             t, k, b = some.unbind(1)
             product = Scaled.of(x[t, b] @ y[k, b])
-            found[t, k, b] = product.log_spectral_norm() if self.norm == "spectral" else product.log_frobenius_norm()
+            found[t, k, b] = (
+                product.log_spectral_norm()
+                if self.norm == "spectral"
+                else product.log_frobenius_norm()
+            )
         return found + later.log_scale[:, None] + earlier.log_scale[None]
 
 
 class _Chain:
-    """Successive products in one buffer ``(steps, batch, state, state)``, rescaled where they drift out of range."""
+    """Successive products in one buffer ``(steps, batch, state, state)``, rescaled where they drift
+    out of range.
+    """
 
     def __init__(self, like: Tensor, steps: int, many: int, *, backwards: bool = False):
         self.mantissa = like.new_empty(steps, many, *like.shape[2:])
@@ -300,12 +365,21 @@ class _Chain:
         return Scaled(self.mantissa, self.log_scale)
 
 
-def _by_gram(x: Float[Tensor, "ts batch rows inner"], y: Float[Tensor, "ks batch inner columns"]) -> tuple[Tensor, Tensor]:
-    """ln ||X_t Y_k||_F, and where the inner product of Gram matrices has kept the digits of X and Y, ``(ts, ks, batch)``."""
+def _by_gram(
+    x: Float[Tensor, "ts batch rows inner"], y: Float[Tensor, "ks batch inner columns"]
+) -> tuple[Tensor, Tensor]:
+    """ln ||X_t Y_k||_F, and where the inner product of Gram matrices has kept the digits of X and
+    Y, ``(ts, ks, batch)``.
+    """
     limit = _CANCELLATION.get(x.dtype, 1e3)
     left, right = _grams(x.mT), _grams(y)
-    squares = torch.bmm(left.flatten(2).transpose(0, 1), right.flatten(2).permute(1, 2, 0)).permute(1, 2, 0)
-    traces = left.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None] * right.diagonal(dim1=-2, dim2=-1).sum(-1)[None]
+    squares = torch.bmm(left.flatten(2).transpose(0, 1), right.flatten(2).permute(1, 2, 0)).permute(
+        1, 2, 0
+    )
+    traces = (
+        left.diagonal(dim1=-2, dim2=-1).sum(-1)[:, None]
+        * right.diagonal(dim1=-2, dim2=-1).sum(-1)[None]
+    )
     return 0.5 * squares.clamp_min(0).log(), (squares * limit > traces) | (traces == 0)
 
 

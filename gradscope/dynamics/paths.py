@@ -1,4 +1,6 @@
-"""Path contributions: through which part of the state, and through which gate, a gradient travels back."""
+"""Path contributions: through which part of the state, and through which gate, a gradient travels
+back.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.dynamics.adjoints import adjoints, immediate_gradients, linearised
+from gradscope.dynamics.backpropagation import adjoints, immediate_gradients, linearised
 from gradscope.dynamics.lags import by_lag, chosen_parameters
-from gradscope.trace import Trace
+from gradscope.dynamics.trace import Trace
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,12 @@ class PathContributions:
 
     Attributes:
         lags: 0 .. the largest asked for.
-        log_norms: (from, to) to ln ||G_lag|| of that path alone, ``(lags,)``, nats: from the part of s_t that the loss sees
-            to the part of s_k that the weights made, through the block J_{t:k}[from, to] of the full product. For an LSTM
-            ("h", "h"), ("h", "c"), ("c", "h"), ("c", "c").
-        tensors: (from, to) to parameter to ``(lags, *shape)``, where asked for; their sum over paths is lag_contributions'.
+        log_norms: (from, to) to ln ||G_lag|| of that path alone, ``(lags,)``, nats: from the part
+            of s_t that the loss sees to the part of s_k that the weights made, through the block
+            J_{t:k}[from, to] of the full product. For an LSTM ("h", "h"), ("h", "c"), ("c", "h"),
+            ("c", "c").
+        tensors: (from, to) to parameter to ``(lags, *shape)``, where asked for; their sum over
+            paths is lag_contributions'.
     """
 
     lags: list[int]
@@ -41,8 +45,8 @@ def path_contributions(
 ) -> PathContributions:
     """dL/dW split by lag and by the parts of the state in which a path begins and ends.
 
-    A loss read from h alone begins every path in h. What travels in between may pass through any part; how it passes each step
-    is ``gate_contributions``'s answer.
+    A loss read from h alone begins every path in h. What travels in between may pass through any
+    part; how it passes each step is ``gate_contributions``'s answer.
 
     Args:
         trace: whose states require grad.
@@ -65,7 +69,9 @@ def path_contributions(
         for end, target in trace.cell.blocks.items():
             rows, parts = [], {name: [] for name in names}
             for scale, gradients in by_lag(trace, own, last, target):
-                total = torch.stack([torch.linalg.vector_norm(gradients[name].double()) for name in names])
+                total = torch.stack(
+                    [torch.linalg.vector_norm(gradients[name].double()) for name in names]
+                )
                 rows.append(torch.linalg.vector_norm(total).log() + scale)
                 if tensors:
                     for name in names:
@@ -81,9 +87,9 @@ def gate_contributions(
 ) -> dict[str, Float[Tensor, "time batch state"]]:
     """J_{t+1}^T a_{t+1} for t = 0 .. time - 1, taken apart by the way it takes through step t + 1.
 
-    Through each gate's recurrent weights, by name, or ``direct``, from state to state past all weights (an LSTM's
-    carousel, a GRU's update gate). The parts add up to the adjoint less its immediate part. In the trace's
-    dtype, without a log scale.
+    Through each gate's recurrent weights, by name, or ``direct``, from state to state past all
+    weights (an LSTM's carousel, a GRU's update gate). The parts add up to the adjoint less its
+    immediate part. In the trace's dtype, without a log scale.
 
     Args:
         trace: whose states require grad.

@@ -12,8 +12,8 @@ from scipy.sparse.linalg import LinearOperator, svds
 from torch import Tensor
 
 from gradscope.dynamics.lyapunov import _rank_bound, _shape, _steps
+from gradscope.dynamics.trace import Trace
 from gradscope.errors import GradscopeError
-from gradscope.trace import Trace
 
 _SWEEPS = 40
 _ORTHOGONAL = 1e-13
@@ -22,12 +22,13 @@ _ORTHOGONAL = 1e-13
 def singular_value_spectrum(
     trace: Trace | Float[Tensor, "time batch state state"], t: int, k: int
 ) -> Float[Tensor, "batch state"]:
-    """ln of ALL singular values of J_{t:k}, descending, nats; the smallest as accurate as the largest. -inf where exactly zero.
+    """ln of ALL singular values of J_{t:k}, descending, nats; the smallest as accurate as the
+    largest. -inf where exactly zero.
 
-    Forming the product and calling an SVD loses every value below eps times the largest. Here the product is kept as
-    Q diag(e^d) U: a QR decomposition a step, its triangle folded into graded rows e^d with well-scaled directions U, and at the
-    end a one-sided Jacobi iteration on those rows, whose rotations are computed from the ratios of the scales, so that no range
-    is too wide.
+    Forming the product and calling an SVD loses every value below eps times the largest. Here the
+    product is kept as Q diag(e^d) U: a QR decomposition a step, its triangle folded into graded
+    rows e^d with well-scaled directions U, and at the end a one-sided Jacobi iteration on those
+    rows, whose rotations are computed from the ratios of the scales, so that no range is too wide.
 
     Args:
         trace: a trace, or step Jacobians, the first being J_1.
@@ -37,15 +38,19 @@ def singular_value_spectrum(
     Raises:
         GradscopeError: unless 0 <= k <= t <= time.
 
-    Reference: Demmel and Veselic (1992), Jacobi's method is more accurate than QR; Stewart (1997), On graded QR decompositions
-    of products of matrices.
+    Reference: Demmel and Veselic (1992), Jacobi's method is more accurate than QR; Stewart (1997),
+    On graded QR decompositions of products of matrices.
     """
     time, batch, size = _shape(trace)
     if not 0 <= k <= t <= time:
         raise GradscopeError(f"J_{{t:k}} needs 0 <= k <= t <= {time}, got t = {t}, k = {k}")
     device = trace.device if isinstance(trace, Tensor) else trace.states.device
     q = torch.eye(size, dtype=torch.float64, device=device).expand(batch, size, size)
-    rows, scales, rank = q.clone(), torch.zeros(batch, size, dtype=torch.float64, device=device), size
+    rows, scales, rank = (
+        q.clone(),
+        torch.zeros(batch, size, dtype=torch.float64, device=device),
+        size,
+    )
     for jacobian in _steps(_stretch(trace, t, k), forward=True):
         rank = min(rank, _rank_bound(jacobian))
         q, r = torch.linalg.qr(jacobian.double() @ q)
@@ -62,7 +67,9 @@ def _stretch(trace: Trace | Tensor, t: int, k: int) -> Trace | Tensor:
 
 
 def _fold(r: Tensor, rows: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
-    """R diag(e^scales) rows, again as scaled rows: each new row is summed relative to its largest term."""
+    """R diag(e^scales) rows, again as scaled rows: each new row is summed relative to its largest
+    term.
+    """
     terms = r.abs().log() + scales.unsqueeze(-2)
     largest = terms.amax(-1)
     safe = torch.where(largest.isfinite(), largest, torch.zeros_like(largest))
@@ -77,10 +84,12 @@ def _normalised(rows: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _jacobi(rows: Tensor, scales: Tensor) -> Float[Tensor, "batch state"]:
-    """ln of the singular values of diag(e^scales) rows, by one-sided Jacobi over disjoint pairs at once.
+    """ln of the singular values of diag(e^scales) rows, by one-sided Jacobi over disjoint pairs at
+    once.
 
-    For rows e^p u and e^q v with p >= q, rho = e^(q - p), gamma = u.v: tau = tan(theta) / rho solves the rotation without ever
-    forming rho^2 alone, so that it turns into Gram-Schmidt as rho goes to 0.
+    For rows e^p u and e^q v with p >= q, rho = e^(q - p), gamma = u.v: tau = tan(theta) / rho
+    solves the rotation without ever forming rho^2 alone, so that it turns into Gram-Schmidt as rho
+    goes to 0.
     """
     size = rows.shape[-2]
     order = scales.argsort(dim=-1, descending=True)
@@ -97,12 +106,18 @@ def _jacobi(rows: Tensor, scales: Tensor) -> Float[Tensor, "batch state"]:
     return scales.sort(dim=-1, descending=True).values
 
 
-def _rotate(rows: Tensor, scales: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, float]:
+def _rotate(
+    rows: Tensor, scales: Tensor, first: Tensor, second: Tensor
+) -> tuple[Tensor, Tensor, float]:
     u, v, p, q = rows[:, first], rows[:, second], scales[:, first], scales[:, second]
     swap = q > p
     u, v = torch.where(swap[..., None], v, u), torch.where(swap[..., None], u, v)
     p, q = torch.maximum(p, q), torch.minimum(p, q)
-    rho = torch.where(q.isfinite(), (q - torch.where(p.isfinite(), p, torch.zeros_like(p))).exp(), torch.zeros_like(q))
+    rho = torch.where(
+        q.isfinite(),
+        (q - torch.where(p.isfinite(), p, torch.zeros_like(p))).exp(),
+        torch.zeros_like(q),
+    )
     gamma = (u * v).sum(-1)
     halved = (1 - rho * rho) / (2 * torch.where(gamma == 0, torch.ones_like(gamma), gamma))
     tau = torch.where(halved < 0, -1.0, 1.0) / (halved.abs() + (rho * rho + halved * halved).sqrt())
@@ -117,12 +132,18 @@ def _rotate(rows: Tensor, scales: Tensor, first: Tensor, second: Tensor) -> tupl
 
 
 def _round_robin(size: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
-    """Every pair once, in rounds of disjoint pairs (the circle method); the lower place first, where the larger row goes."""
+    """Every pair once, in rounds of disjoint pairs (the circle method); the lower place first,
+    where the larger row goes.
+    """
     players = [*range(size), *([-1] if size % 2 else [])]
     rounds = []
     for _ in range(len(players) - 1):
         half = len(players) // 2
-        pairs = [(min(p), max(p)) for p in zip(players[:half], players[half:][::-1], strict=True) if min(p) >= 0]
+        pairs = [
+            (min(p), max(p))
+            for p in zip(players[:half], players[half:][::-1], strict=True)
+            if min(p) >= 0
+        ]
         rounds.append(tuple(torch.tensor(side, device=device) for side in zip(*pairs, strict=True)))
         players = [players[0], players[-1], *players[1:-1]]
     return rounds
@@ -131,10 +152,12 @@ def _round_robin(size: int, device: torch.device) -> list[tuple[Tensor, Tensor]]
 def top_singular_values(
     trace: Trace, t: int, k: int, count: int = 1, *, sequence: int = 0, tolerance: float = 1e-8
 ) -> Float[Tensor, " count"]:
-    """ln of the largest singular values of J_{t:k} of one sequence, descending, nats, without forming a Jacobian.
+    """ln of the largest singular values of J_{t:k} of one sequence, descending, nats, without
+    forming a Jacobian.
 
-    Products with vectors go step by step through the cell's linearisation, each divided by a scale found on a first pass, so
-    that none under- or overflows; ARPACK (scipy) does the rest. Memory: the states and a few dozen vectors.
+    Products with vectors go step by step through the cell's linearisation, each divided by a scale
+    found on a first pass, so that none under- or overflows; ARPACK (scipy) does the rest. Memory:
+    the states and a few dozen vectors.
 
     Args:
         trace: of a cell.
@@ -179,9 +202,15 @@ def top_singular_values(
         return torch.full((count,), -math.inf, dtype=torch.float64)
     vectors = min(size - 1, max(2 * count + 1, 8))
     if vectors <= count:  # too small for a Krylov space: all of it
-        values: Any = np.linalg.svd(np.stack([forward(unit) for unit in np.eye(size)]), compute_uv=False)[:count]
+        values: Any = np.linalg.svd(
+            np.stack([forward(unit) for unit in np.eye(size)]), compute_uv=False
+        )[:count]
     else:
-        operator: Any = LinearOperator((size, size), matvec=forward, rmatvec=backward, dtype=np.float64)
-        values = svds(operator, k=count, ncv=vectors, tol=tolerance, v0=start, return_singular_vectors=False)
+        operator: Any = LinearOperator(
+            (size, size), matvec=forward, rmatvec=backward, dtype=np.float64
+        )
+        values = svds(
+            operator, k=count, ncv=vectors, tol=tolerance, v0=start, return_singular_vectors=False
+        )
     with np.errstate(divide="ignore"):  # ln 0 = -inf
         return torch.from_numpy(np.sort(np.log(values))[::-1].copy() + scales.sum())

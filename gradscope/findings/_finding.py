@@ -14,16 +14,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gradscope.activations import Activation
 from gradscope.cells._held import Held
+from gradscope.components.registry import Component
 from gradscope.dynamics import Adjoints, adjoints, largest_lyapunov_exponent, last_loss_alone
+from gradscope.dynamics.activations import Activation
+from gradscope.dynamics.trace import Trace, recurrence
 from gradscope.errors import GradscopeError
-from gradscope.registry import Component
-from gradscope.trace import Trace, recurrence
 
 #: ln of a thousand: the factor at which a gradient is said to have vanished or exploded
 STRONG = math.log(1e3)
-#: steps of a trajectory on which the largest exponent is taken: an asymptotic rate needs more than most sequences have
+#: steps of a trajectory on which the largest exponent is taken: an asymptotic rate needs more than
+#: most sequences have
 _LONG = 1000
 #: sequences that are looked at one by one
 _SEQUENCES = 16
@@ -38,7 +39,8 @@ class Found:
         where: the recurrence, or the parameter.
         says: in a sentence, with the numbers.
         severity: 0 (a remark) to 1 (nothing can be learned through this).
-        confidence: 0 to 1; for what is seen sequence by sequence, (k + 1) / (n + 2) with k of n sequences showing it (Laplace).
+        confidence: 0 to 1; for what is seen sequence by sequence, (k + 1) / (n + 2) with k of n
+            sequences showing it (Laplace).
         evidence: the numbers by name.
         figure: the plot that shows it.
         remedies: names of what may help.
@@ -69,10 +71,13 @@ class Evidence:
     Attributes:
         traces: finite traces by recurrence.
         recording: the last recording.
-        history: the table of gradient norms over all recordings: train_step -> (norm before, norm after the clip).
+        history: the table of gradient norms over all recordings: train_step -> (norm before, norm
+            after the clip).
     """
 
-    def __init__(self, recording: Any, history: Mapping[int, tuple[float, float]], model: nn.Module):
+    def __init__(
+        self, recording: Any, history: Mapping[int, tuple[float, float]], model: nn.Module
+    ):
         self.recording, self.history, self.model = recording, dict(history), model
         self.modules: dict[str, nn.Module] = recording.modules
         self.traces: dict[str, Trace] = {
@@ -95,7 +100,9 @@ class Evidence:
         return self.traces[name].cell.along_depth
 
     def layer(self, name: str) -> str:
-        """torch's suffix of the layer and direction, such as ``l1_reverse``; empty for what has none."""
+        """torch's suffix of the layer and direction, such as ``l1_reverse``; empty for what has
+        none.
+        """
         base, place = recurrence(name), self.recording.places.get(name, "")
         rest = base.removeprefix(place).removeprefix(".")
         return rest if re.fullmatch(r"l\d+(_reverse)?", rest) else ""
@@ -105,11 +112,17 @@ class Evidence:
         return self.layer(name) in ("", "l0", "l0_reverse")
 
     def detached(self, name: str) -> bool:
-        """Whether the recurrence was recorded as three or more stretches of a step or two, each begun where another ended."""
+        """Whether the recurrence was recorded as three or more stretches of a step or two, each
+        begun where another ended.
+        """
         base = recurrence(name)
         stretches = [each for each in self.traces if recurrence(each) == base]
         short = all(self.traces[each].time <= 2 for each in stretches)
-        return len(stretches) >= 3 and short and sum(each in self.recording.carried for each in stretches) >= len(stretches) - 1
+        return (
+            len(stretches) >= 3
+            and short
+            and sum(each in self.recording.carried for each in stretches) >= len(stretches) - 1
+        )
 
     def lengths(self, name: str) -> Tensor:
         """Steps of each sequence that are not held."""
@@ -121,7 +134,11 @@ class Evidence:
     def adjoint(self, name: str) -> Adjoints | None:
         """dL/ds_t of the whole loss."""
         trace = self.traces[name]
-        return None if trace.immediate is None else self._once(("adjoint", name), lambda: adjoints(trace))
+        return (
+            None
+            if trace.immediate is None
+            else self._once(("adjoint", name), lambda: adjoints(trace))
+        )
 
     def heard(self, name: str) -> Tensor | None:
         """Which steps and sequences have an immediate gradient: (time + 1, batch)."""
@@ -129,15 +146,19 @@ class Evidence:
         return None if trace.immediate is None else trace.immediate.mantissa.ne(0).any(-1)
 
     def reach(self, name: str) -> np.ndarray | None:
-        """ln of the norm of what one loss, the last one that is heard, sends back by 0, 1, 2, ... steps, over its own norm.
+        """ln of the norm of what one loss, the last one that is heard, sends back by 0, 1, 2, ...
+        steps, over its own norm.
 
-        Shape (lags, sequences); NaN beyond a sequence's beginning. Without a backward pass it is of a random direction.
+        Shape (lags, sequences); NaN beyond a sequence's beginning. Without a backward pass it is of
+        a random direction.
         """
         return self._once(("reach", name), lambda: self._reach(name))
 
     def _reach(self, name: str) -> np.ndarray | None:
         trace = self.traces[name]
-        found = last_loss_alone(trace) if trace.immediate is not None else (_drawn(trace), trace.time)
+        found = (
+            last_loss_alone(trace) if trace.immediate is not None else (_drawn(trace), trace.time)
+        )
         if found is None or found[1] < 2:
             return None
         alone, last = found
@@ -146,11 +167,19 @@ class Evidence:
         states = alone.states[:, sent]
         part = Adjoints(alone.immediate.mantissa[:, sent], alone.immediate.log_scale[:, sent])
         try:
-            logs = adjoints(Trace(alone.cell, alone.inputs[:, sent], states, immediate=part)).log_norms().flip(0).cpu().numpy()
+            logs = (
+                adjoints(Trace(alone.cell, alone.inputs[:, sent], states, immediate=part))
+                .log_norms()
+                .flip(0)
+                .cpu()
+                .numpy()
+            )
         except GradscopeError:  # a step that cannot be linearised, such as a block with dropout
             return None
         logs = logs - logs[0]
-        beyond = np.arange(last + 1)[:, None] > self.lengths(name)[sent.cpu()].cpu().numpy()[None] - (trace.time - last)
+        beyond = np.arange(last + 1)[:, None] > self.lengths(name)[sent.cpu()].cpu().numpy()[
+            None
+        ] - (trace.time - last)
         return np.where(beyond, np.nan, logs)
 
     def sent(self, name: str) -> str:
@@ -162,14 +191,20 @@ class Evidence:
         )
 
     def exponent(self, name: str) -> tuple[float, float] | None:
-        """(largest Lyapunov exponent, standard error), nats per step; None for a trajectory or state unfit for it."""
+        """(largest Lyapunov exponent, standard error), nats per step; None for a trajectory or
+        state unfit for it.
+        """
         trace = self.traces[name]
 
         def make() -> tuple[float, float] | None:
-            full = (self.lengths(name) == trace.time).nonzero().flatten()[:4].to(trace.states.device)
+            full = (
+                (self.lengths(name) == trace.time).nonzero().flatten()[:4].to(trace.states.device)
+            )
             if trace.time < 50 or not len(full):
                 return None
-            part = _driven_on(Trace(trace.cell, trace.inputs[:, full], trace.states.detach()[:, full]), _LONG)
+            part = _driven_on(
+                Trace(trace.cell, trace.inputs[:, full], trace.states.detach()[:, full]), _LONG
+            )
             try:
                 found = largest_lyapunov_exponent(part, burn_in=part.time // 5, blocks=5)
             except GradscopeError:  # a step that cannot be linearised
@@ -184,13 +219,20 @@ class Evidence:
 
         def make() -> dict[str, GateValues]:
             with torch.no_grad():
-                found = trace.cell.gates(trace.inputs[:, :_SEQUENCES], trace.states.detach()[:-1, :_SEQUENCES])
-                return {k: GateValues(g.activation, g.activation(g.preactivation), g.preactivation) for k, g in found.items()}
+                found = trace.cell.gates(
+                    trace.inputs[:, :_SEQUENCES], trace.states.detach()[:-1, :_SEQUENCES]
+                )
+                return {
+                    k: GateValues(g.activation, g.activation(g.preactivation), g.preactivation)
+                    for k, g in found.items()
+                }
 
         return self._once(("gates", name), make)
 
     def shut(self, name: str, gate: str, level: float) -> tuple[float, float] | None:
-        """(mean, confidence) of a gate whose mean over steps, sequences and units is under the level; None of any other."""
+        """(mean, confidence) of a gate whose mean over steps, sequences and units is under the
+        level; None of any other.
+        """
         if gate not in (gates := self.gates(name)):
             return None
         by_step = gates[gate].values.mean(-1)
@@ -198,13 +240,19 @@ class Evidence:
         return (mean, laplace((by_step.mean(0) < level).cpu())) if mean < level else None
 
     def weights(self, name: str) -> dict[str, Any]:
-        """Recorded (size, norm before, norm after) of the parameters that belong to the recurrence, by their own names."""
+        """Recorded (size, norm before, norm after) of the parameters that belong to the recurrence,
+        by their own names.
+        """
         module = self.modules.get(name)
         if module is None:
             return {}
         mine = {id(p) for p in module.parameters()}
         suffix = self.layer(name)
-        named = {n for n, p in self.model.named_parameters() if id(p) in mine and n.endswith(f"_{suffix}" if suffix else "")}
+        named = {
+            n
+            for n, p in self.model.named_parameters()
+            if id(p) in mine and n.endswith(f"_{suffix}" if suffix else "")
+        }
         return {n: value for n, value in self.recording.gradients.items() if n in named}
 
 
@@ -234,7 +282,15 @@ class Finding(Component):
         """A finding of this kind."""
         chosen = self.remedies if remedies is None else remedies
         clipped = round(min(1.0, max(0.0, severity)), 3), round(min(0.99, max(0.0, confidence)), 3)
-        return Found(self.name, where, says, *clipped, {k: float(v) for k, v in numbers.items()}, self.figure, chosen)
+        return Found(
+            self.name,
+            where,
+            says,
+            *clipped,
+            {k: float(v) for k, v in numbers.items()},
+            self.figure,
+            chosen,
+        )
 
 
 def _finite(trace: Trace) -> bool:
@@ -244,7 +300,9 @@ def _finite(trace: Trace) -> bool:
 def _drawn(trace: Trace) -> Trace:
     """The trace with a random gradient at its end, where no backward pass was recorded."""
     states = trace.states.detach()
-    drawn = torch.randn(states.shape[-1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    drawn = torch.randn(
+        states.shape[-1], generator=torch.Generator().manual_seed(0), dtype=torch.float64
+    )
     mantissa = torch.zeros_like(states)
     mantissa[-1] = drawn.to(states)
     scale = torch.zeros(states.shape[:2], dtype=torch.float64, device=states.device)
@@ -259,7 +317,8 @@ def laplace(shown: Any) -> float:
 
 @torch.no_grad()
 def _driven_on(trace: Trace, steps: int) -> Trace:
-    """The trace made longer: each sequence goes on from its last state with the inputs of the others, in turn.
+    """The trace made longer: each sequence goes on from its last state with the inputs of the
+    others, in turn.
 
     As it is where the cell cannot be run on, or leaves all bounds.
     """
@@ -274,7 +333,9 @@ def _driven_on(trace: Trace, steps: int) -> Trace:
         return trace
     if not bool(states.isfinite().all()):
         return trace
-    return Trace(trace.cell, torch.cat((trace.inputs, inputs)), torch.cat((trace.states, states[1:])))
+    return Trace(
+        trace.cell, torch.cat((trace.inputs, inputs)), torch.cat((trace.states, states[1:]))
+    )
 
 
 def middle(logs: np.ndarray) -> np.ndarray:
@@ -296,4 +357,8 @@ def times(log_factor: float) -> str:
     """e^log_factor in words: 'a factor of 2.3e+05'."""
     if math.isinf(log_factor):
         return "all of it"
-    return f"a factor of {10 ** (log_factor / math.log(10)):.2g}" if log_factor < 600 else f"a factor of e^{log_factor:.0f}"
+    return (
+        f"a factor of {10 ** (log_factor / math.log(10)):.2g}"
+        if log_factor < 600
+        else f"a factor of e^{log_factor:.0f}"
+    )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradscope.components.registry import register
 from gradscope.findings._finding import Evidence, Finding, Found
-from gradscope.registry import register
 
 
 @register("finding", "axes_swapped")
 class AxesSwapped(Finding):
-    """Only one sequence of the batch has a loss, and it has one at every step: out[:, -1] of a module that is not
-    batch_first.
+    """Only one sequence of the batch has a loss, and it has one at every step: out[:, -1] of a
+    module that is not batch_first.
     """
 
     figure = "adjoint_norms"
@@ -28,8 +28,8 @@ class AxesSwapped(Finding):
             if int(columns.sum()) == 1 and bool(heard[1:, int(columns.nonzero()[0])].all()):
                 yield self.found(
                     name,
-                    f"only sequence {int(columns.nonzero()[0])} of {heard.shape[1]} has a loss, and it has one at all "
-                    f"{trace.time} steps: batch and time seem to be mixed up",
+                    f"only sequence {int(columns.nonzero()[0])} of {heard.shape[1]} has a loss, and"
+                    f" it has one at all {trace.time} steps: batch and time seem to be mixed up",
                     severity=0.95,
                     confidence=0.9,
                     sequences=heard.shape[1],

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 import torch
 
+from gradscope.components.registry import register
 from gradscope.findings._finding import Evidence, Finding, Found
-from gradscope.registry import register
 
 
 @register("finding", "below_float_range")
 class BelowFloatRange(Finding):
-    """ln ||dL/ds_t|| under the format's smallest normal number (float32: -87.3): zero, or a subnormal that makes training
-    slow.
+    """ln ||dL/ds_t|| under the format's smallest normal number (float32: -87.3): zero, or a
+    subnormal that makes training slow.
     """
 
     figure = "adjoint_norms"
@@ -25,7 +25,11 @@ class BelowFloatRange(Finding):
         """Of the whole loss's adjoints, which are recorded with their scale."""
         for name, trace in evidence.traces.items():
             total = evidence.adjoint(name)
-            if total is None or trace.states.dtype not in (torch.float32, torch.bfloat16, torch.float16):
+            if total is None or trace.states.dtype not in (
+                torch.float32,
+                torch.bfloat16,
+                torch.float16,
+            ):
                 continue
             least, logs = math.log(torch.finfo(trace.states.dtype).tiny), total.log_norms()[1:]
             lost = torch.isfinite(logs) & (logs < least)
@@ -33,9 +37,10 @@ class BelowFloatRange(Finding):
             if steps:
                 yield self.found(
                     name,
-                    f"at {steps} of {len(logs)} steps the gradient is below what "
-                    f"{str(trace.states.dtype).removeprefix('torch.')} holds (down to "
-                    f"e^{float(logs[lost].min()):.0f}): it is lost, and on the way there subnormal numbers slow training down",
+                    f"at {steps} of {len(logs)} steps the gradient is below what"
+                    f" {str(trace.states.dtype).removeprefix('torch.')} holds (down to"
+                    f" e^{float(logs[lost].min()):.0f}): it is lost, and on the way there subnormal"
+                    " numbers slow training down",
                     severity=0.5,
                     confidence=0.95,
                     steps=steps,

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.findings._finding import Evidence, Finding, Found, laplace
-from gradscope.registry import register
 
 
 @register("finding", "cell_runaway")
 class CellRunaway(Finding):
-    """median |c_T| > 10, and still growing: tanh(c) is flat there, so the output no longer hears the cell nor the loss sends
-    to it.
+    """median |c_T| > 10, and still growing: tanh(c) is flat there, so the output no longer hears
+    the cell nor the loss sends to it.
     """
 
     figure = "gates"
@@ -32,8 +32,8 @@ class CellRunaway(Finding):
             if float(last) > self.level and float(last) > 1.2 * float(half):
                 yield self.found(
                     name,
-                    f"its cell runs away: half of |c| above {float(last):.1f} at the end, {float(half):.1f} halfway; tanh(c) "
-                    f"is flat there",
+                    f"its cell runs away: half of |c| above {float(last):.1f} at the end,"
+                    f" {float(half):.1f} halfway; tanh(c) is flat there",
                     severity=0.7,
                     confidence=laplace((c[-1].median(-1).values > self.level).cpu()),
                     median=float(last),

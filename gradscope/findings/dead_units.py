@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.activations import ACTIVATIONS
+from gradscope.components.registry import register
+from gradscope.dynamics.activations import ACTIVATIONS
 from gradscope.findings._finding import Evidence, Finding, Found
-from gradscope.registry import register
 
 
 @register("finding", "dead_units")
 class DeadUnits(Finding):
-    """Share of rectified units with u <= 0 at every step of every sequence: above 0.3. They and their weights get no
-    gradient.
+    """Share of rectified units with u <= 0 at every step of every sequence: above 0.3. They and
+    their weights get no gradient.
     """
 
     figure = "saturation"
@@ -34,7 +34,8 @@ class DeadUnits(Finding):
                 if (share := float(dead.double().mean())) > self.share:
                     yield self.found(
                         name,
-                        f"{int(dead.sum())} of {len(dead)} units ({gate}) are dead: never active in {seen} steps",
+                        f"{int(dead.sum())} of {len(dead)} units ({gate}) are dead: never active in"
+                        f" {seen} steps",
                         severity=0.3 + 0.7 * share,
                         confidence=1 - 1 / (seen + 2),
                         share=share,

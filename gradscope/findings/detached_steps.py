@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradscope.components.registry import register
+from gradscope.dynamics.trace import recurrence
 from gradscope.findings._finding import Evidence, Finding, Found
-from gradscope.registry import register
-from gradscope.trace import recurrence
 
 
 @register("finding", "detached_steps")
 class DetachedSteps(Finding):
-    """Three chains or more of one module, each of a step or two and begun in the detached state of the one before: no
-    gradient in time.
+    """Three chains or more of one module, each of a step or two and begun in the detached state of
+    the one before: no gradient in time.
     """
 
     remedies = ("attach_state", "longer_tbptt")
@@ -29,7 +29,8 @@ class DetachedSteps(Finding):
             pace = "at every step" if longest == 1 else f"every {longest} steps"
             yield self.found(
                 base,
-                f"its state is detached {pace}: {len(names)} stretches, and no gradient from one to another",
+                f"its state is detached {pace}: {len(names)} stretches, and no gradient from one to"
+                " another",
                 severity=1.0,
                 confidence=0.95,
                 stretches=len(names),

@@ -6,15 +6,17 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.findings._finding import Evidence, Finding, Found
-from gradscope.registry import register
 
 
 @register("finding", "forget_gates_shut")
 class ForgetGatesShut(Finding):
-    """mean f < 0.15 (LSTM and its kin), or mean z < 0.1 (GRU, where z keeps): the state is thrown away at every step.
+    """mean f < 0.15 (LSTM and its kin), or mean z < 0.1 (GRU, where z keeps): the state is thrown
+    away at every step.
 
-    With W_hh = 0, dc_t/dc_k is the product of the forget gates: 0.15 a step is a factor of a thousand after four.
+    With W_hh = 0, dc_t/dc_k is the product of the forget gates: 0.15 a step is a factor of a
+    thousand after four.
 
     Reference: Gers, Schmidhuber and Cummins (2000), Learning to forget.
     """
@@ -35,7 +37,8 @@ class ForgetGatesShut(Finding):
                 mean, confidence = found
                 yield self.found(
                     name,
-                    f"its {word} gates are shut: {mean:.3f} on average, so that the state is gone after a step or two",
+                    f"its {word} gates are shut: {mean:.3f} on average, so that the state is gone"
+                    " after a step or two",
                     severity=0.9,
                     confidence=confidence,
                     mean=mean,

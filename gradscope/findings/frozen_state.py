@@ -6,21 +6,23 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.findings._finding import Evidence, Finding, Found, laplace
-from gradscope.registry import register
 
 
 @register("finding", "frozen_state")
 class FrozenState(Finding):
-    """||s_t - s_{t-1}|| / ||s_t|| < 1e-4 while the inputs change: update gates stuck, or a forget gate at 1 and an input gate
-    at 0.
+    """||s_t - s_{t-1}|| / ||s_t|| < 1e-4 while the inputs change: update gates stuck, or a forget
+    gate at 1 and an input gate at 0.
     """
 
     figure = "gates"
     probe = "gates"
     remedies = ("reset_biases", "smaller_lr")
 
-    level: float = Field(1e-4, gt=0, description="relative change a step under which it stands still")
+    level: float = Field(
+        1e-4, gt=0, description="relative change a step under which it stands still"
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Found]:
         """By the median over the later three quarters of the steps."""
@@ -29,12 +31,15 @@ class FrozenState(Finding):
                 continue
             whole = evidence.lengths(name).to(trace.states.device) == trace.time
             states = trace.states.detach()[trace.time // 4 :, whole].double()
-            moved = (states[1:] - states[:-1]).norm(dim=-1) / states[1:].norm(dim=-1).clamp_min(1e-12)
+            moved = (states[1:] - states[:-1]).norm(dim=-1) / states[1:].norm(dim=-1).clamp_min(
+                1e-12
+            )
             each = moved.median(0).values
             if (change := float(each.median())) < self.level:
                 yield self.found(
                     name,
-                    f"its state stands still: it changes by {change:.1e} of its size a step while the inputs change",
+                    f"its state stands still: it changes by {change:.1e} of its size a step while"
+                    " the inputs change",
                     severity=0.9,
                     confidence=laplace((each < self.level).cpu()),
                     change=change,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gradscope.components.registry import register
 from gradscope.findings._finding import Evidence, Finding, Found
-from gradscope.registry import register
 
 
 @register("finding", "frozen_weights")
@@ -23,8 +23,8 @@ class FrozenWeights(Finding):
             if frozen:
                 yield self.found(
                     name.split(" ")[0],
-                    f"{len(frozen)} of {len(recurrent)} recurrent weights do not learn: requires_grad is off "
-                    f"({', '.join(frozen[:3])})",
+                    f"{len(frozen)} of {len(recurrent)} recurrent weights do not learn:"
+                    f" requires_grad is off ({', '.join(frozen[:3])})",
                     severity=0.6,
                     confidence=0.99,
                     frozen=len(frozen),

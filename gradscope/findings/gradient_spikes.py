@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.findings._finding import Evidence, Finding, Found
-from gradscope.registry import register
 
 
 @register("finding", "gradient_spikes")
 class GradientSpikes(Finding):
-    """Largest gradient norm over the median: above 20, of five recordings or more, where no clip tames it."""
+    """Largest gradient norm over the median: above 20, of five recordings or more, where no clip
+    tames it.
+    """
 
     remedies = ("clip", "autoclip", "smaller_lr")
 
@@ -21,10 +23,15 @@ class GradientSpikes(Finding):
     def examine(self, evidence: Evidence) -> Iterator[Found]:
         """Over all recordings, of the norms that the optimiser saw where it was seen."""
         norms = sorted(b if b == b else a for a, b in evidence.history.values())
-        if len(norms) >= 5 and (median := norms[len(norms) // 2]) > 0 and norms[-1] / median > self.ratio:
+        if (
+            len(norms) >= 5
+            and (median := norms[len(norms) // 2]) > 0
+            and norms[-1] / median > self.ratio
+        ):
             yield self.found(
                 "all parameters",
-                f"gradients spike: the largest norm of {len(norms)} recordings is {norms[-1] / median:.0f} times the median",
+                f"gradients spike: the largest norm of {len(norms)} recordings is"
+                f" {norms[-1] / median:.0f} times the median",
                 severity=0.6,
                 confidence=0.8,
                 largest=norms[-1],

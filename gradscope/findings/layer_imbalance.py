@@ -7,13 +7,15 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.findings._finding import Evidence, Finding, Found
-from gradscope.registry import register
 
 
 @register("finding", "layer_imbalance")
 class LayerImbalance(Finding):
-    """Gradient norm of one layer's recurrent weights against the next one's: a factor of 1000 apart."""
+    """Gradient norm of one layer's recurrent weights against the next one's: a factor of 1000
+    apart.
+    """
 
     figure = "adjoint_norms"
     probe = "adjoint_norms"
@@ -31,14 +33,15 @@ class LayerImbalance(Finding):
             if below not in evidence.in_time:
                 continue
             norms = [
-                math.sqrt(sum(v[1] ** 2 for n, v in evidence.weights(each).items() if "_hh" in n)) for each in (below, name)
+                math.sqrt(sum(v[1] ** 2 for n, v in evidence.weights(each).items() if "_hh" in n))
+                for each in (below, name)
             ]
             if min(norms) > 0 and not 1 / self.ratio < norms[0] / norms[1] < self.ratio:
                 slow = below if norms[0] < norms[1] else name
                 yield self.found(
                     slow,
-                    f"it learns slowly beside its neighbour: the gradient of its recurrent weights is "
-                    f"{min(norms) / max(norms):.1e} of the other layer's",
+                    "it learns slowly beside its neighbour: the gradient of its recurrent weights"
+                    f" is {min(norms) / max(norms):.1e} of the other layer's",
                     severity=0.5,
                     confidence=0.9,
                     ratio=min(norms) / max(norms),

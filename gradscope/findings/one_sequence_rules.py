@@ -8,9 +8,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from gradscope.components.registry import register
+from gradscope.dynamics.trace import recurrence
 from gradscope.findings._finding import Evidence, Finding, Found
-from gradscope.registry import register
-from gradscope.trace import recurrence
 
 
 @register("finding", "one_sequence_rules")
@@ -31,7 +31,9 @@ class OneSequenceRules(Finding):
             if total is not None and heard is not None:
                 key = recurrence(name), trace.states.shape[1]
                 stretches.setdefault(key, []).append((name, total.log_norms(), heard))
-        for found in stretches.values():  # those of one module together: a step or two alone may well be one sequence's
+        for found in (
+            stretches.values()
+        ):  # those of one module together: a step or two alone may well be one sequence's
             names, logs, heard = zip(*found, strict=True)
             if int(torch.cat(heard).any(0).sum()) < 4:
                 continue
@@ -39,8 +41,8 @@ class OneSequenceRules(Finding):
             if float(squares.max()) > self.share:
                 yield self.found(
                     names[0],
-                    f"sequence {int(squares.argmax())} alone makes up {float(squares.max()):.0%} of the squared gradient of "
-                    f"all {len(squares)} sequences",
+                    f"sequence {int(squares.argmax())} alone makes up {float(squares.max()):.0%} of"
+                    f" the squared gradient of all {len(squares)} sequences",
                     severity=0.5,
                     confidence=0.7,
                     share=float(squares.max()),

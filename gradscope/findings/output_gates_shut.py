@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.findings._finding import Evidence, Finding, Found
-from gradscope.registry import register
 
 
 @register("finding", "output_gates_shut")
@@ -27,7 +27,8 @@ class OutputGatesShut(Finding):
                 mean, confidence = found
                 yield self.found(
                     name,
-                    f"its output gates are shut: {mean:.4f} on average, so that nothing of c is shown",
+                    f"its output gates are shut: {mean:.4f} on average, so that nothing of c is"
+                    " shown",
                     severity=0.8,
                     confidence=confidence,
                     mean=mean,

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.activations import ACTIVATIONS
+from gradscope.components.registry import register
 from gradscope.dynamics import saturated
+from gradscope.dynamics.activations import ACTIVATIONS
 from gradscope.findings._finding import Evidence, Finding, Found, laplace
-from gradscope.registry import register
 
 #: activations whose ends are flat
 SQUASHING = ("tanh", "sigmoid", "hard_tanh", "erf", "softsign")
@@ -17,7 +17,8 @@ SQUASHING = ("tanh", "sigmoid", "hard_tanh", "erf", "softsign")
 
 @register("finding", "saturated_units")
 class SaturatedUnits(Finding):
-    """Share of (step, sequence, unit) with |phi'(u)| at most a tenth of its largest, for h, g or n: above 0.6.
+    """Share of (step, sequence, unit) with |phi'(u)| at most a tenth of its largest, for h, g or n:
+    above 0.6.
 
     A saturated unit passes no gradient to anything before it.
     """
@@ -32,7 +33,9 @@ class SaturatedUnits(Finding):
         """Of squashing units alone: h, g and n with tanh or a sigmoid."""
         for name in evidence.in_time:
             for gate, found in evidence.gates(name).items():
-                if gate not in ("h", "g", "n") or not any(found.activation is ACTIVATIONS[name] for name in SQUASHING):
+                if gate not in ("h", "g", "n") or not any(
+                    found.activation is ACTIVATIONS[name] for name in SQUASHING
+                ):
                     continue
                 low, high = saturated(found.activation, found.preactivation, 0.1)
                 flat = (low | high).double().mean(-1)

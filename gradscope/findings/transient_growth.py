@@ -7,16 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.findings._finding import STRONG, Evidence, Finding, Found, laplace, middle, times
-from gradscope.registry import register
 
 
 @register("finding", "transient_growth")
 class TransientGrowth(Finding):
-    """||J^T g|| rises by a factor of ten or more and ends below where it began: non-normal Jacobians, whose norm the spectral
-    radius hides.
+    """||J^T g|| rises by a factor of ten or more and ends below where it began: non-normal
+    Jacobians, whose norm the spectral radius hides.
 
-    Reference: Kerg et al. (2019), Non-normal recurrent neural network; Trefethen and Embree (2005), Spectra and pseudospectra.
+    Reference: Kerg et al. (2019), Non-normal recurrent neural network; Trefethen and Embree (2005),
+    Spectra and pseudospectra.
     """
 
     figure = "traced_back"
@@ -36,8 +37,8 @@ class TransientGrowth(Finding):
             if self.growth <= curve[lag] < STRONG and last < 0:
                 yield self.found(
                     name,
-                    f"{evidence.sent(name)} grows by {times(curve[lag])} up to lag {lag} and then falls to "
-                    f"{np.exp(max(last, -700)):.1e} of itself",
+                    f"{evidence.sent(name)} grows by {times(curve[lag])} up to lag {lag} and then"
+                    f" falls to {np.exp(max(last, -700)):.1e} of itself",
                     severity=0.3,
                     confidence=laplace([np.nanmax(one) >= 0.9 * self.growth for one in reach.T]),
                     lag=lag,

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.findings._finding import Evidence, Finding, Found
-from gradscope.registry import register
 
 
 @register("finding", "update_out_of_scale")
 class UpdateOutOfScale(Finding):
-    """||change of W|| / ||W|| of one optimiser step, median over the recurrence's weights: above 0.1, or below 1e-6."""
+    """||change of W|| / ||W|| of one optimiser step, median over the recurrence's weights: above
+    0.1, or below 1e-6.
+    """
 
     remedies = ("smaller_lr",)
 
@@ -34,8 +36,8 @@ class UpdateOutOfScale(Finding):
                 long = median > self.largest
                 yield self.found(
                     name,
-                    f"the optimiser's step is too {'long' if long else 'short'}: it changes the weights by {median:.2g} of "
-                    f"their size at once",
+                    f"the optimiser's step is too {'long' if long else 'short'}: it changes the"
+                    f" weights by {median:.2g} of their size at once",
                     severity=0.6 if long else 0.4,
                     confidence=0.8,
                     remedies=("smaller_lr", "clip") if long else ("larger_lr",),

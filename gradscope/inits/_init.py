@@ -8,13 +8,14 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import Component
+from gradscope.components.registry import Component
 
 
 class Init(Component):
     """An initialisation of recurrent weights and, where its source says so, of the other ones.
 
-    Everything is drawn in float64 on the CPU, so that a seed gives the same weights in any dtype on any device.
+    Everything is drawn in float64 on the CPU, so that a seed gives the same weights in any dtype on
+    any device.
     """
 
     @abstractmethod
@@ -22,7 +23,9 @@ class Init(Component):
         """A recurrent matrix ``(size, size)``, one for each gate."""
 
     def dense(self, rows: int, columns: int, bound: float, generator: Generator | None) -> Tensor:
-        """An input or readout matrix ``(rows, columns)``: torch's U(-bound, bound) unless the source has its own."""
+        """An input or readout matrix ``(rows, columns)``: torch's U(-bound, bound) unless the
+        source has its own.
+        """
         return uniform(rows, columns, bound, generator)
 
     def bias(self, size: int, bound: float, generator: Generator | None) -> Tensor:

@@ -7,13 +7,14 @@ import math
 from pydantic import Field
 from torch import Generator, Tensor
 
+from gradscope.components.registry import register
 from gradscope.inits._init import Init, normal
-from gradscope.registry import register
 
 
 @register("init", "gaussian")
 class Gaussian(Init):
-    """Recurrent weights of variance g^2 / H, zero biases; eigenvalues fill a disc of radius g as H grows.
+    """Recurrent weights of variance g^2 / H, zero biases; eigenvalues fill a disc of radius g as H
+    grows.
 
     Reference: Sompolinsky, Crisanti and Sommers (1988), Chaos in random neural networks.
     """

@@ -6,20 +6,22 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from gradscope.components.registry import register
 from gradscope.inits._init import GaussianElsewhere
-from gradscope.registry import register
 
 
 @register("init", "identity")
 class Identity(GaussianElsewhere):
     """Recurrent weights scale * I, other weights N(0, std^2), zero biases; with relu the IRNN.
 
-    Reference: Le, Jaitly and Hinton (2015), A simple way to initialize recurrent networks of rectified linear units:
-    scale 1 (0.01 for their 'small' variant) and standard deviation 0.001.
+    Reference: Le, Jaitly and Hinton (2015), A simple way to initialize recurrent networks of
+    rectified linear units: scale 1 (0.01 for their 'small' variant) and standard deviation 0.001.
     """
 
     scale: float = Field(1.0, gt=0, description="factor of the identity")
-    std: float = Field(0.001, gt=0, description="standard deviation of the input and readout weights")
+    std: float = Field(
+        0.001, gt=0, description="standard deviation of the input and readout weights"
+    )
 
     def recurrent(self, size: int, generator: Generator | None) -> Tensor:
         """scale * I."""

@@ -7,18 +7,20 @@ import math
 import torch
 from torch import Generator, Tensor
 
+from gradscope.components.registry import register
 from gradscope.inits._init import Init, normal
-from gradscope.registry import register
 
 
 @register("init", "np_rnn")
 class NPRNN(Init):
-    """Recurrent weights (A + I) / lambda_max(A + I) with A = R^T R / H, R normal: one eigenvalue 1, the others in (0, 1).
+    """Recurrent weights (A + I) / lambda_max(A + I) with A = R^T R / H, R normal: one eigenvalue 1,
+    the others in (0, 1).
 
-    Other weights N(0, alpha^2 / rows) with alpha = sqrt(2) exp(1.2 / (max(H, 6) - 2.4)), zero biases; with relu the np-RNN,
-    which is less touchy than the IRNN.
+    Other weights N(0, alpha^2 / rows) with alpha = sqrt(2) exp(1.2 / (max(H, 6) - 2.4)), zero
+    biases; with relu the np-RNN, which is less touchy than the IRNN.
 
-    Reference: Talathi and Vartak (2016), Improving performance of recurrent neural network with relu nonlinearity.
+    Reference: Talathi and Vartak (2016), Improving performance of recurrent neural network with
+    relu nonlinearity.
     """
 
     def recurrent(self, size: int, generator: Generator | None) -> Tensor:

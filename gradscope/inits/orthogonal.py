@@ -6,20 +6,24 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from gradscope.components.registry import register
 from gradscope.inits._init import Init, normal
-from gradscope.registry import register
 
 
 @register("init", "orthogonal")
 class Orthogonal(Init):
-    """Recurrent weights g Q with Q orthogonal, Haar distributed; zero biases. Every singular value is g.
+    """Recurrent weights g Q with Q orthogonal, Haar distributed; zero biases. Every singular value
+    is g.
 
-    Reference: Saxe, McClelland and Ganguli (2014), Exact solutions to the nonlinear dynamics of learning.
+    Reference: Saxe, McClelland and Ganguli (2014), Exact solutions to the nonlinear dynamics of
+    learning.
     """
 
     gain: float = Field(1.0, gt=0, description="g")
 
     def recurrent(self, size: int, generator: Generator | None) -> Tensor:
-        """g Q, from the QR decomposition of a Gaussian matrix with the signs of R's diagonal put right."""
+        """g Q, from the QR decomposition of a Gaussian matrix with the signs of R's diagonal put
+        right.
+        """
         q, r = torch.linalg.qr(normal(size, size, 1.0, generator))
         return self.gain * q * torch.sign(torch.diagonal(r))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.inits._init import GaussianEverywhere
-from gradscope.registry import register
 
 
 @register("init", "pascanu_basic_tanh")
 class PascanuBasicTanh(GaussianEverywhere):
     """Every weight N(0, std^2) with std = 0.1, zero biases: the basic one for tanh units.
 
-    Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks.
+    Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural
+    networks.
     """
 
     std: float = Field(0.1, gt=0, description="standard deviation of all weights")

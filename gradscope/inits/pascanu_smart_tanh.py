@@ -6,20 +6,23 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from gradscope.components.registry import register
 from gradscope.inits._init import GaussianElsewhere, normal
-from gradscope.registry import register
 
 
 @register("init", "pascanu_smart_tanh")
 class PascanuSmartTanh(GaussianElsewhere):
-    """Sparse recurrent weights, 15 nonzero in each row, scaled to spectral radius 0.95; others N(0, 0.01^2); zero biases.
+    """Sparse recurrent weights, 15 nonzero in each row, scaled to spectral radius 0.95; others N(0,
+    0.01^2); zero biases.
 
-    Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks: 'smart tanh'.
-    The nonzeros are drawn from N(0, 1) and then scaled, which makes their standard deviation immaterial. That they are
-    counted by row is our reading.
+    Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural
+    networks: 'smart tanh'. The nonzeros are drawn from N(0, 1) and then scaled, which makes their
+    standard deviation immaterial. That they are counted by row is our reading.
     """
 
-    std: float = Field(0.01, gt=0, description="standard deviation of the input and readout weights")
+    std: float = Field(
+        0.01, gt=0, description="standard deviation of the input and readout weights"
+    )
     nonzeros: int = Field(15, ge=1, description="nonzero recurrent weights in a row")
     spectral_radius: float = Field(0.95, gt=0, description="of the recurrent matrix")
 

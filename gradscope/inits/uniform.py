@@ -6,14 +6,15 @@ import math
 
 from torch import Generator, Tensor
 
+from gradscope.components.registry import register
 from gradscope.inits._init import Init
 from gradscope.inits._init import uniform as draw
-from gradscope.registry import register
 
 
 @register("init", "uniform")
 class Uniform(Init):
-    """U(-1/sqrt(H), 1/sqrt(H)) for every weight and bias, as torch.nn draws them; a gain of about 1/sqrt(3).
+    """U(-1/sqrt(H), 1/sqrt(H)) for every weight and bias, as torch.nn draws them; a gain of about
+    1/sqrt(3).
 
     Reference: torch.nn.RNNBase.reset_parameters.
     """

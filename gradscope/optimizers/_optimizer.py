@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 from torch import Tensor, optim
 
-from gradscope.registry import Component
+from gradscope.components.registry import Component
 
 
 class Optimizer(Component):
@@ -35,5 +35,9 @@ class AdamFamily(Optimizer):
 
     def build(self, parameters: Iterable[Tensor]) -> optim.Optimizer:
         """torch's optimiser."""
-        options: dict[str, Any] = {"lr": self.lr, "betas": (self.beta1, self.beta2), "weight_decay": self.weight_decay}
+        options: dict[str, Any] = {
+            "lr": self.lr,
+            "betas": (self.beta1, self.beta2),
+            "weight_decay": self.weight_decay,
+        }
         return self.torch_class(parameters, **options)

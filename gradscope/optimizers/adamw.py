@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 from torch import optim
 
+from gradscope.components.registry import register
 from gradscope.optimizers._optimizer import AdamFamily
-from gradscope.registry import register
 
 
 @register("optimizer", "adamw")

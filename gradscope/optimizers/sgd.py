@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pydantic import Field
 from torch import Tensor, optim
 
+from gradscope.components.registry import register
 from gradscope.optimizers._optimizer import Optimizer
-from gradscope.registry import register
 
 
 @register("optimizer", "sgd")

@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from gradscope.registry import Component
-from gradscope.tables import Tables, median
+from gradscope.components.registry import Component
+from gradscope.results.tables import Tables, median
 
 WIDTH = 9.0  # inches of a full figure
 INK, FAINT = "#22272e", "#8a939e"
@@ -24,12 +24,25 @@ INK, FAINT = "#22272e", "#8a939e"
 STYLE = {
     **sns.axes_style("ticks"),
     **sns.plotting_context("notebook", font_scale=0.85),
-    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": INK, "axes.labelcolor": INK,
-    "axes.titlesize": 10, "axes.titlecolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
-    "axes.grid": True, "grid.color": "#e6e8eb", "grid.linewidth": 0.7, "axes.axisbelow": True,
-    "legend.frameon": False, "figure.dpi": 100, "savefig.dpi": 150, "svg.hashsalt": "gradscope",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "axes.titlecolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.grid": True,
+    "grid.color": "#e6e8eb",
+    "grid.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+    "svg.hashsalt": "gradscope",
     "font.family": "DejaVu Sans",
-}  # fmt: skip
+}
 
 
 class Plot(Component):
@@ -53,7 +66,9 @@ class Plot(Component):
 
     @abstractmethod
     def data(self, tables: Tables) -> pd.DataFrame:
-        """What is drawn, tidy; empty if the run holds nothing of it. Saved as CSV beside the figure."""
+        """What is drawn, tidy; empty if the run holds nothing of it. Saved as CSV beside the
+        figure.
+        """
 
     @abstractmethod
     def draw(self, tables: Tables) -> Figure:
@@ -67,7 +82,9 @@ class Plot(Component):
 def new_figure(
     rows: int, columns: int, *, width: float = WIDTH, height: float, **kwargs: bool | str
 ) -> tuple[Figure, np.ndarray]:
-    """A figure with a grid of axes, outside pyplot's global state; draw inside ``mpl.rc_context(STYLE)``."""
+    """A figure with a grid of axes, outside pyplot's global state; draw inside
+    ``mpl.rc_context(STYLE)``.
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.06, hspace=0.06)  # type: ignore[union-attr]
     return figure, np.atleast_2d(figure.subplots(rows, columns, squeeze=False, **kwargs))  # type: ignore[arg-type]
@@ -84,21 +101,32 @@ DASHES: tuple[Any, ...] = ("-", (0, (4, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)
 
 
 def looks(tables: Tables) -> dict[str, Look]:
-    """Colour by the sweep's first axis and dashes by its second; where that is not enough, a colour for each configuration."""
+    """Colour by the sweep's first axis and dashes by its second; where that is not enough, a colour
+    for each configuration.
+    """
     labels = tables.configurations
     axes = tables.axes
     first = list(dict.fromkeys(parts[0] for parts in axes.values()))
     second = list(dict.fromkeys(parts[1] for parts in axes.values() if len(parts) == 2))
-    two = all(len(parts) == 2 for parts in axes.values()) and 1 < len(second) <= len(DASHES) and len(first) > 1
+    two = (
+        all(len(parts) == 2 for parts in axes.values())
+        and 1 < len(second) <= len(DASHES)
+        and len(first) > 1
+    )
     colours = _colours(len(first) if two else len(labels))
     if two:
-        return {label: Look(colours[first.index(parts[0])], DASHES[second.index(parts[1])]) for label, parts in axes.items()}
+        return {
+            label: Look(colours[first.index(parts[0])], DASHES[second.index(parts[1])])
+            for label, parts in axes.items()
+        }
     return {label: Look(colour, "-") for label, colour in zip(labels, colours, strict=True)}
 
 
 def _colours(count: int) -> list[tuple[float, float, float]]:
     # seaborn's colour-blind safe set, without the pale yellow and the grey that a band hides
-    safe = [colour for i, colour in enumerate(sns.color_palette("colorblind")) if i not in (6, 7, 8)]
+    safe = [
+        colour for i, colour in enumerate(sns.color_palette("colorblind")) if i not in (6, 7, 8)
+    ]
     return safe[:count] if count <= len(safe) else list(sns.husl_palette(count, l=0.55))
 
 
@@ -112,7 +140,9 @@ def legend(figure: Figure, tables: Tables, present: pd.Series, **others: Line2D)
     } | others
     longest = max(map(len, handles), default=1)
     columns = max(1, min(len(handles), 110 // (longest + 8)))
-    if (rows := -(-len(handles) // columns)) > 4:  # room for a long legend is not taken from the axes
+    if (
+        rows := -(-len(handles) // columns)
+    ) > 4:  # room for a long legend is not taken from the axes
         figure.set_figheight(figure.get_figheight() + 0.21 * (rows - 4))
     figure.legend(
         list(handles.values()),
@@ -123,11 +153,13 @@ def legend(figure: Figure, tables: Tables, present: pd.Series, **others: Line2D)
     )
 
 
-def lines(axes: Axes, frame: pd.DataFrame, tables: Tables, *, x: str, y: str, floor: float | None = None) -> None:
+def lines(
+    axes: Axes, frame: pd.DataFrame, tables: Tables, *, x: str, y: str, floor: float | None = None
+) -> None:
     """Median over trials for each configuration, with the band from the least to the greatest.
 
-    Logarithms of exact zeros take part as -inf: the band then reaches down to ``floor``, and where the median itself is -inf
-    the line ends in a triangle there.
+    Logarithms of exact zeros take part as -inf: the band then reaches down to ``floor``, and where
+    the median itself is -inf the line ends in a triangle there.
     """
     for label, look in looks(tables).items():
         own = frame[frame["configuration"] == label]
@@ -136,18 +168,34 @@ def lines(axes: Axes, frame: pd.DataFrame, tables: Tables, *, x: str, y: str, fl
         by_x = own.groupby(x)[y]
         middle, low, high = by_x.apply(median), by_x.min(), by_x.max()
         if floor is not None and (gone := middle.index[middle == -np.inf]).size:
-            axes.plot([gone[0]], [floor], marker="v", color=look.colour, clip_on=False, linestyle="")
-        low, high = (edge.replace(-np.inf, np.nan if floor is None else floor) for edge in (low, high))
+            axes.plot(
+                [gone[0]], [floor], marker="v", color=look.colour, clip_on=False, linestyle=""
+            )
+        low, high = (
+            edge.replace(-np.inf, np.nan if floor is None else floor) for edge in (low, high)
+        )
         middle = middle.replace(-np.inf, np.nan)
-        point = "o" if int(middle.notna().sum()) == 1 else None  # a line of one point would not be seen
-        axes.plot(middle.index, middle, color=look.colour, linestyle=look.dash, linewidth=1.7, marker=point, markersize=4)
+        point = (
+            "o" if int(middle.notna().sum()) == 1 else None
+        )  # a line of one point would not be seen
+        axes.plot(
+            middle.index,
+            middle,
+            color=look.colour,
+            linestyle=look.dash,
+            linewidth=1.7,
+            marker=point,
+            markersize=4,
+        )
         axes.fill_between(middle.index, low, high, color=look.colour, alpha=0.13, linewidth=0)
     if pd.api.types.is_integer_dtype(frame[x]) and axes.get_xscale() == "linear":
         axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
 
 
 def limits(values: pd.Series) -> tuple[float, float, float]:
-    """(least, greatest, margin) of the finite values, for an axis that shows them; -1 and 1 where there are none."""
+    """(least, greatest, margin) of the finite values, for an axis that shows them; -1 and 1 where
+    there are none.
+    """
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if len(finite) else (-1.0, 1.0)
     return low, high, 0.05 * max(high - low, 1.0)
@@ -155,7 +203,11 @@ def limits(values: pd.Series) -> tuple[float, float, float]:
 
 def time_axis(frame: pd.DataFrame, tables: Tables) -> tuple[str, str]:
     """(column, label): t, or t - T where sequences of several lengths have their ends in common."""
-    return ("t", "t (steps)") if tables.same_time(frame) else ("to_end", "t − T (steps before the end)")
+    return (
+        ("t", "t (steps)")
+        if tables.same_time(frame)
+        else ("to_end", "t − T (steps before the end)")
+    )
 
 
 def panels(count: int, columns: int = 4) -> tuple[int, int]:
@@ -177,7 +229,9 @@ def finish(axes: np.ndarray, shown: int, x: str, y: str) -> None:
 
 
 def edges(points: np.ndarray) -> np.ndarray:
-    """Borders of the cells of a mesh around ascending points: halfway between neighbours, and as far beyond the ends."""
+    """Borders of the cells of a mesh around ascending points: halfway between neighbours, and as
+    far beyond the ends.
+    """
     if len(points) == 1:
         return np.array([points[0] - 0.5, points[0] + 0.5])
     middle = (points[1:] + points[:-1]) / 2
@@ -198,7 +252,9 @@ def first_trials(tables: Tables, name: str, limit: int) -> list[tuple[str, str]]
     """(configuration, its first trial at the greatest length) for at most ``limit`` configurations."""
     frame = tables.at_longest(name)
     found = frame.sort_values("seed").groupby("configuration")["trial"].first()
-    return [(label, found[label]) for label in tables.configurations if label in found.index][:limit]
+    return [(label, found[label]) for label in tables.configurations if label in found.index][
+        :limit
+    ]
 
 
 def styled() -> mpl.rc_context:  # type: ignore[valid-type]

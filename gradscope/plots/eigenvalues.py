@@ -13,16 +13,27 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from pydantic import Field
 
-from gradscope.plots._plot import FAINT, INK, Plot, finish, first_trials, new_figure, panels, wrapped
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.components.registry import register
+from gradscope.plots._plot import (
+    FAINT,
+    INK,
+    Plot,
+    finish,
+    first_trials,
+    new_figure,
+    panels,
+    wrapped,
+)
+from gradscope.results.tables import Tables
 
 GATES = dict(zip("hifgorzn", sns.color_palette("colorblind", 8), strict=True))
 
 
 @register("plot", "eigenvalues")
 class Eigenvalues(Plot):
-    """Eigenvalues of the recurrent matrices and of step Jacobians in the complex plane, with the unit circle."""
+    """Eigenvalues of the recurrent matrices and of step Jacobians in the complex plane, with the
+    unit circle.
+    """
 
     most: int = Field(12, ge=1, description="configurations shown at most")
     requires = ("spectra",)
@@ -33,16 +44,34 @@ class Eigenvalues(Plot):
         """Eigenvalues of each configuration's first trial at its end."""
         frame = tables.first_and_last("spectra")
         shown = dict(first_trials(tables, "spectra", self.most))
-        frame = frame[frame["trial"].isin(shown.values()) & frame["kind"].isin(["recurrent_matrix", "jacobian"])]
+        frame = frame[
+            frame["trial"].isin(shown.values())
+            & frame["kind"].isin(["recurrent_matrix", "jacobian"])
+        ]
         ends = frame.groupby("trial")["train_step"].transform("max")
         return frame[frame["train_step"] == ends][
-            ["configuration", "trial", "train_step", "kind", "matrix", "t", "index", "real", "imag", "log_value"]
+            [
+                "configuration",
+                "trial",
+                "train_step",
+                "kind",
+                "matrix",
+                "t",
+                "index",
+                "real",
+                "imag",
+                "log_value",
+            ]
         ]
 
     def draw(self, tables: Tables) -> Figure:
-        """Above the recurrent matrices by gate, below the Jacobians by step; a panel for each configuration."""
+        """Above the recurrent matrices by gate, below the Jacobians by step; a panel for each
+        configuration.
+        """
         frame = self.data(tables)
-        shown = [label for label in tables.configurations if (frame["configuration"] == label).any()]
+        shown = [
+            label for label in tables.configurations if (frame["configuration"] == label).any()
+        ]
         kinds = [kind for kind in ("recurrent_matrix", "jacobian") if (frame["kind"] == kind).any()]
         rows, columns = panels(len(shown))
         figure, axes = new_figure(rows * len(kinds), columns, height=2.45 * rows * len(kinds) + 0.5)
@@ -56,18 +85,25 @@ class Eigenvalues(Plot):
                 handles |= _scatter(ax, mine, kind)
                 reach = 1.1 * max(1.05, float(np.hypot(mine["real"], mine["imag"]).max()))
                 ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-                ax.set_title(wrapped(label) + ("\n$W$" if kind == "recurrent_matrix" else "\n$J_t$"))
+                ax.set_title(
+                    wrapped(label) + ("\n$W$" if kind == "recurrent_matrix" else "\n$J_t$")
+                )
             finish(part, len(shown), "Re λ", "Im λ")
-        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=min(len(handles), 8))
+        figure.legend(
+            list(handles.values()),
+            list(handles),
+            loc="outside lower center",
+            ncols=min(len(handles), 8),
+        )
         return figure
 
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "Eigenvalues at the end of training, first seed: above of the recurrent weight matrices (of each gate), below of "
-            "the step Jacobian J_t = ∂s_t/∂s_{t-1} of the full state at a few steps t; the circle has radius 1, and every "
-            "panel its own scale. Eigenvalues of W govern the long run of a linear cell; what a gradient meets at each step "
-            "is J_t."
+            "Eigenvalues at the end of training, first seed: above of the recurrent weight matrices"
+            " (of each gate), below of the step Jacobian J_t = ∂s_t/∂s_{t-1} of the full state at a"
+            " few steps t; the circle has radius 1, and every panel its own scale. Eigenvalues of W"
+            " govern the long run of a linear cell; what a gradient meets at each step is J_t."
         )
 
 

@@ -7,14 +7,16 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import FAINT, Plot, legend, looks, new_figure
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.results.tables import Tables
 
 
 @register("plot", "fixed_points")
 class FixedPointsPlot(Plot):
-    """The spectral radius at each fixed point against how many starts end there, before training and at its end."""
+    """The spectral radius at each fixed point against how many starts end there, before training
+    and at its end.
+    """
 
     requires = ("fixed_points",)
     title = "Fixed points"
@@ -35,7 +37,12 @@ class FixedPointsPlot(Plot):
             for label, own in frame[frame["when"] == when].groupby("configuration"):
                 face = [look[str(label)].colour if stable else "white" for stable in own["stable"]]
                 ax.scatter(
-                    own["visits"], own["spectral_radius"], s=28, c=face, edgecolors=[look[str(label)].colour], linewidths=1.2
+                    own["visits"],
+                    own["spectral_radius"],
+                    s=28,
+                    c=face,
+                    edgecolors=[look[str(label)].colour],
+                    linewidths=1.2,
                 )
             ax.axhline(1, color=FAINT, linestyle="--", linewidth=1)
             ax.set(xlabel="share of starts that end there", title=when, xlim=(-0.03, 1.03))
@@ -46,7 +53,8 @@ class FixedPointsPlot(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "States that the cell maps onto themselves under its mean input, found from states that it visits: every point is "
-            "one fixed point of one trial, filled where it is stable (all eigenvalues within the unit circle). A memory that "
-            "lasts needs one near 1. A configuration without points has no fixed point that was found."
+            "States that the cell maps onto themselves under its mean input, found from states that"
+            " it visits: every point is one fixed point of one trial, filled where it is stable"
+            " (all eigenvalues within the unit circle). A memory that lasts needs one near 1. A"
+            " configuration without points has no fixed point that was found."
         )

@@ -9,9 +9,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import Plot, edges, new_figure, wrapped
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.results.tables import Tables
 
 #: rows of panels at most
 _ROWS = 6
@@ -30,16 +30,31 @@ class GatesPlot(Plot):
         frame = tables.at_longest(tables.first_and_last("gates"))
         late = frame[frame["when"] == tables.moments[1]]
         frame = late if len(late) else frame
-        chosen = frame.sort_values("seed", kind="stable").groupby("configuration", sort=False)["trial"].first()
-        return frame[frame["trial"].isin(chosen)][["configuration", "trial", "gate", "unit", "t", "value", "symbol"]]
+        chosen = (
+            frame.sort_values("seed", kind="stable")
+            .groupby("configuration", sort=False)["trial"]
+            .first()
+        )
+        return frame[frame["trial"].isin(chosen)][
+            ["configuration", "trial", "gate", "unit", "t", "value", "symbol"]
+        ]
 
     def draw(self, tables: Tables) -> Figure:
-        """A row for each configuration, a column for each gate; units that open most on average lie on top."""
+        """A row for each configuration, a column for each gate; units that open most on average lie
+        on top.
+        """
         frame = self.data(tables)
-        labels = [label for label in tables.configurations if (frame["configuration"] == label).any()][:_ROWS]
-        gates = {label: list(dict.fromkeys(frame.loc[frame["configuration"] == label, "gate"])) for label in labels}
+        labels = [
+            label for label in tables.configurations if (frame["configuration"] == label).any()
+        ][:_ROWS]
+        gates = {
+            label: list(dict.fromkeys(frame.loc[frame["configuration"] == label, "gate"]))
+            for label in labels
+        }
         columns = max(len(own) for own in gates.values())
-        figure, axes = new_figure(len(labels), columns, height=0.9 + 1.45 * len(labels), sharex=False)
+        figure, axes = new_figure(
+            len(labels), columns, height=0.9 + 1.45 * len(labels), sharex=False
+        )
         for row, label in enumerate(labels):
             own = frame[frame["configuration"] == label]
             for column in range(columns):
@@ -69,14 +84,17 @@ class GatesPlot(Plot):
                 if row == len(labels) - 1:
                     ax.set_xlabel("step t")
         shown = ScalarMappable(Normalize(0, 1), "viridis")
-        figure.colorbar(shown, ax=axes, orientation="vertical", fraction=0.03, pad=0.01).set_label("value of a gate")
+        figure.colorbar(shown, ax=axes, orientation="vertical", fraction=0.03, pad=0.01).set_label(
+            "value of a gate"
+        )
         return figure
 
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "Each row of a panel is a unit, each column a step of one sequence, bright where the gate is open; the units that "
-            "are open most lie on top. A forget gate that stays bright carries its cell across the steps, an input gate that "
-            "lights up once lets one input in. Candidates, which take either sign, run from blue (−1) to red (1). First seed "
-            "of each configuration, last measurement."
+            "Each row of a panel is a unit, each column a step of one sequence, bright where the"
+            " gate is open; the units that are open most lie on top. A forget gate that stays"
+            " bright carries its cell across the steps, an input gate that lights up once lets one"
+            " input in. Candidates, which take either sign, run from blue (−1) to red (1). First"
+            " seed of each configuration, last measurement."
         )

@@ -8,26 +8,41 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import FAINT, Plot, legend, limits, lines, new_figure
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.results.tables import Tables
 
 
 @register("plot", "gradient_vs_lag")
 class GradientVsLag(Plot):
     """ln ||ds_T/ds_{T-lag}|| (or of h) against lag, before training and at its end."""
 
-    block: Literal["state", "hidden"] = Field("state", description="of the full state s, or of its output part h")
+    block: Literal["state", "hidden"] = Field(
+        "state", description="of the full state s, or of its output part h"
+    )
     requires = ("jacobian_norms",)
     title = "Gradient norm against lag"
     order: ClassVar[int] = 20
 
     def data(self, tables: Tables) -> pd.DataFrame:
-        """Log spectral norm from the last step back, by trial, sequence and lag, at the greatest length."""
+        """Log spectral norm from the last step back, by trial, sequence and lag, at the greatest
+        length.
+        """
         frame = tables.at_longest(tables.first_and_last("jacobian_norms"))
         last = frame.groupby(["trial", "train_step"])["t"].transform("max")
         frame = frame[(frame["t"] == last) & (frame["block"] == self.block)]
-        return frame[["trial", "configuration", "seed", "sequence", "when", "train_step", "lag", "log_spectral_norm"]]
+        return frame[
+            [
+                "trial",
+                "configuration",
+                "seed",
+                "sequence",
+                "when",
+                "train_step",
+                "lag",
+                "log_spectral_norm",
+            ]
+        ]
 
     def draw(self, tables: Tables) -> Figure:
         """Two panels on one scale."""
@@ -49,9 +64,10 @@ class GradientVsLag(Plot):
         """In words."""
         part = "full state" if self.block == "state" else "hidden state"
         return (
-            f"Natural logarithm of the spectral norm of the Jacobian of the last {part} with respect to the one lag steps "
-            f"earlier{tables.where}, median over seeds and measured sequences, band from the least to the greatest. A straight "
-            "line down is exponential vanishing, its slope the rate in nats per step; a line at 0 keeps the gradient. A "
-            "triangle at the foot: the median is exactly zero from there on, as where the units of a ReLU layer are dead. A "
-            "trial that diverged is shown at its last measurement."
+            f"Natural logarithm of the spectral norm of the Jacobian of the last {part} with"
+            f" respect to the one lag steps earlier{tables.where}, median over seeds and measured"
+            " sequences, band from the least to the greatest. A straight line down is exponential"
+            " vanishing, its slope the rate in nats per step; a line at 0 keeps the gradient. A"
+            " triangle at the foot: the median is exactly zero from there on, as where the units"
+            " of a ReLU layer are dead. A trial that diverged is shown at its last measurement."
         )

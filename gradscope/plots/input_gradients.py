@@ -7,9 +7,9 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import Plot, legend, limits, lines, new_figure, time_axis
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.results.tables import Tables
 
 
 @register("plot", "input_gradients")
@@ -24,7 +24,9 @@ class InputGradientsPlot(Plot):
         """Log norm of the gradient of each input by trial and t, at the greatest length."""
         frame = tables.at_longest(tables.first_and_last("input_gradients"))
         frame = frame.assign(to_end=frame["t"] - frame["time"])
-        return frame[["trial", "configuration", "seed", "when", "train_step", "t", "to_end", "log_norm"]]
+        return frame[
+            ["trial", "configuration", "seed", "when", "train_step", "t", "to_end", "log_norm"]
+        ]
 
     def draw(self, tables: Tables) -> Figure:
         """A column for each moment."""
@@ -35,7 +37,9 @@ class InputGradientsPlot(Plot):
         figure, axes = new_figure(1, len(times), height=3.8, sharey=True, sharex=True)
         for column, when in enumerate(times):
             ax = axes[0, column]
-            lines(ax, frame[frame["when"] == when], tables, x=x, y="log_norm", floor=low - 2 * margin)
+            lines(
+                ax, frame[frame["when"] == when], tables, x=x, y="log_norm", floor=low - 2 * margin
+            )
             ax.set(ylim=(low - 2 * margin, high + margin), title=when, xlabel=name)
         axes[0, 0].set_ylabel("ln ‖dL/dx$_t$‖ (nats)")
         legend(figure, tables, frame["configuration"])
@@ -44,8 +48,8 @@ class InputGradientsPlot(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "Natural logarithm of the 2-norm, over channels and batch together, of the gradient of the loss with respect to "
-            "the "
-            "input at step t: median over seeds, band from the least to the greatest. An input whose gradient is a thousandth "
-            "(7 nats) of the others' has no say in what is learned."
+            "Natural logarithm of the 2-norm, over channels and batch together, of the gradient of"
+            " the loss with respect to the input at step t: median over seeds, band from the least"
+            " to the greatest. An input whose gradient is a thousandth (7 nats) of the others' has"
+            " no say in what is learned."
         )

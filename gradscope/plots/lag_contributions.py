@@ -7,9 +7,9 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import FAINT, Plot, legend, limits, lines, new_figure
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.results.tables import Tables
 
 
 @register("plot", "lag_contributions")
@@ -23,7 +23,19 @@ class LagContributionsPlot(Plot):
     def data(self, tables: Tables) -> pd.DataFrame:
         """By trial and lag, at the last measurement."""
         frame = tables.at_longest(tables.first_and_last("lag_contributions"))
-        return frame[["trial", "configuration", "seed", "when", "train_step", "lag", "log_norm", "cosine", "share"]]
+        return frame[
+            [
+                "trial",
+                "configuration",
+                "seed",
+                "when",
+                "train_step",
+                "lag",
+                "log_norm",
+                "cosine",
+                "share",
+            ]
+        ]
 
     def draw(self, tables: Tables) -> Figure:
         """Above before training, below at its end; left the norm, right the share."""
@@ -35,7 +47,9 @@ class LagContributionsPlot(Plot):
             own = frame[frame["when"] == when]
             lines(axes[row, 0], own, tables, x="lag", y="log_norm", floor=low - 2 * margin)
             lines(axes[row, 1], own, tables, x="lag", y="share")
-            axes[row, 0].set(ylabel="ln ‖G$_{lag}$‖ (nats)", title=when, ylim=(low - 2 * margin, high + margin))
+            axes[row, 0].set(
+                ylabel="ln ‖G$_{lag}$‖ (nats)", title=when, ylim=(low - 2 * margin, high + margin)
+            )
             axes[row, 1].set(ylabel="cumulative share", title=when)
             axes[row, 1].axhline(1, color=FAINT, linestyle="--", linewidth=1)
         for ax in axes[-1]:
@@ -46,8 +60,9 @@ class LagContributionsPlot(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "The gradient of the loss with respect to the cell's weights, split exactly by how far back each term reaches, G "
-            "= Σ G_l over lags l. Left: natural logarithm of the norm of each part. Right: how much of G the parts up to a "
-            "lag make up, as their projection on G over its square; it may pass 1, where later parts point the other way. "
-            "Median over seeds, band from the least to the greatest."
+            "The gradient of the loss with respect to the cell's weights, split exactly by how far"
+            " back each term reaches, G = Σ G_l over lags l. Left: natural logarithm of the norm of"
+            " each part. Right: how much of G the parts up to a lag make up, as their projection on"
+            " G over its square; it may pass 1, where later parts point the other way. Median over"
+            " seeds, band from the least to the greatest."
         )

@@ -8,9 +8,9 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.results.tables import Tables
 
 
 @register("plot", "language")
@@ -25,7 +25,9 @@ class LanguagePlot(Plot):
         """Held-out loss by trial and optimiser step."""
         frame = tables["evaluation"]
         own = frame[frame["trial"].isin(tables["references"]["trial"])]
-        return own[["trial", "configuration", "seed", "train_step", "loss"]].assign(bits=own["loss"] / math.log(2))
+        return own[["trial", "configuration", "seed", "train_step", "loss"]].assign(
+            bits=own["loss"] / math.log(2)
+        )
 
     def draw(self, tables: Tables) -> Figure:
         """One panel."""
@@ -36,7 +38,15 @@ class LanguagePlot(Plot):
         for name, loss in references.groupby("reference")["loss"].median().items():
             ax.axhline(loss / math.log(2), color=FAINT, linestyle="--", linewidth=1)
             at = (1.01, loss / math.log(2))
-            ax.annotate(str(name), at, xycoords=("axes fraction", "data"), fontsize=8, color="0.35", ha="left", va="center")
+            ax.annotate(
+                str(name),
+                at,
+                xycoords=("axes fraction", "data"),
+                fontsize=8,
+                color="0.35",
+                ha="left",
+                va="center",
+            )
         token = "character" if "bits_per_character" in tables["trials"] else "word"
         ax.set(xlabel="optimiser step", ylabel=f"bits per {token}, held-out text")
         legend(figure, tables, frame["configuration"])
@@ -45,7 +55,8 @@ class LanguagePlot(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "Cross-entropy on held-out text in bits, median over seeds, band from the least to the greatest. Dashed: "
-            "interpolated Witten-Bell n-gram models fitted on the same training text, which see so many symbols less one; a "
-            "network below the line uses more than that, or uses it better."
+            "Cross-entropy on held-out text in bits, median over seeds, band from the least to the"
+            " greatest. Dashed: interpolated Witten-Bell n-gram models fitted on the same training"
+            " text, which see so many symbols less one; a network below the line uses more than"
+            " that, or uses it better."
         )

@@ -8,14 +8,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.results.tables import Tables
 
 
 @register("plot", "learning_curves")
 class LearningCurves(Plot):
-    """Test loss against optimiser steps by configuration, with bands over seeds and the memoryless baseline."""
+    """Test loss against optimiser steps by configuration, with bands over seeds and the memoryless
+    baseline.
+    """
 
     requires = ("evaluation", "trials")
     title = "Learning curves"
@@ -23,7 +25,9 @@ class LearningCurves(Plot):
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """Loss by trial and train_step; a trial that ended early keeps its last loss to the end."""
-        frame = tables["evaluation"][["trial", "configuration", "length", "seed", "train_step", "loss"]]
+        frame = tables["evaluation"][
+            ["trial", "configuration", "length", "seed", "train_step", "loss"]
+        ]
         filled = []
         steps = sorted(frame["train_step"].unique())
         for _, group in frame.groupby(["configuration", "length"], sort=False):
@@ -59,7 +63,11 @@ class LearningCurves(Plot):
                 task.replace("_", " ") if len(tasks) > 1 else "",
                 f"length {length}" if len(lengths) > 1 and length > 0 else "",
             ]
-            ax.set(yscale="log", xlabel="train step (updates)", title=", ".join(word for word in words if word))
+            ax.set(
+                yscale="log",
+                xlabel="train step (updates)",
+                title=", ".join(word for word in words if word),
+            )
             if ax is axes[0, 0] or len(tasks) > 1:
                 unit = own["loss_unit"].iloc[0].replace("mean squared error", "MSE")
                 ax.set_ylabel(f"test loss ({unit})")
@@ -70,6 +78,7 @@ class LearningCurves(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "Loss on test sequences against optimiser steps: median over seeds, band from the least to the greatest. A trial "
-            "that stopped, solved or diverged, keeps its last loss. Dashed: the best loss without looking at the inputs."
+            "Loss on test sequences against optimiser steps: median over seeds, band from the least"
+            " to the greatest. A trial that stopped, solved or diverged, keeps its last loss."
+            " Dashed: the best loss without looking at the inputs."
         )

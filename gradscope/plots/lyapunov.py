@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import FAINT, Plot, legend, lines, looks, new_figure
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.results.tables import Tables
 
 
 @register("plot", "lyapunov")
@@ -25,7 +25,16 @@ class LyapunovPlot(Plot):
         """Exponents by trial and index."""
         frame = tables.at_longest(tables.first_and_last("lyapunov"))
         keys = ["trial", "configuration", "seed", "when", "train_step", "index"]
-        return frame[[*keys, "exponent", "standard_error", "adjoint_exponent", "kaplan_yorke", "entropy_rate"]]
+        return frame[
+            [
+                *keys,
+                "exponent",
+                "standard_error",
+                "adjoint_exponent",
+                "kaplan_yorke",
+                "entropy_rate",
+            ]
+        ]
 
     def draw(self, tables: Tables) -> Figure:
         """Two panels on one scale; bars at the largest exponent are its standard error."""
@@ -40,7 +49,9 @@ class LyapunovPlot(Plot):
             for label, first in own[own["index"] == 0].groupby("configuration"):
                 value, error = first["exponent"].median(), first["standard_error"].median()
                 if np.isfinite(value) and np.isfinite(error):
-                    ax.errorbar([1], [value], yerr=[error], color=look[str(label)].colour, capsize=2)
+                    ax.errorbar(
+                        [1], [value], yerr=[error], color=look[str(label)].colour, capsize=2
+                    )
             ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
             ax.set(xlabel="index i", title=when, xscale="log")
         axes[0, 0].set_ylabel("exponent λ$_i$ (nats/step)")
@@ -50,8 +61,9 @@ class LyapunovPlot(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "Lyapunov exponents of the full state along the measured sequences, in descending order: the rates at which the "
-            "directions of a perturbation, and so of a gradient, grow (above 0) or shrink. Finite-time estimates over one "
-            "sequence; the bar at the first is its standard error over stretches and sequences. Median over seeds, band from "
-            "the least to the greatest; a triangle at the foot is −∞."
+            "Lyapunov exponents of the full state along the measured sequences, in descending"
+            " order: the rates at which the directions of a perturbation, and so of a gradient,"
+            " grow (above 0) or shrink. Finite-time estimates over one sequence; the bar at the"
+            " first is its standard error over stretches and sequences. Median over seeds, band"
+            " from the least to the greatest; a triangle at the foot is −∞."
         )

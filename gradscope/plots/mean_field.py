@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import FAINT, Plot, legend, lines, looks, new_figure
-from gradscope.registry import register
-from gradscope.tables import Tables, median
+from gradscope.results.tables import Tables, median
 
 
 @register("plot", "mean_field")
@@ -25,7 +25,16 @@ class MeanFieldPlot(Plot):
     def data(self, tables: Tables) -> pd.DataFrame:
         """One row for each measurement of each trial."""
         frame = tables.at_longest("mean_field")
-        columns = ["chi", "rate", "gain", "added_variance", "q", "q_predicted", "chi_predicted", "rate_predicted"]
+        columns = [
+            "chi",
+            "rate",
+            "gain",
+            "added_variance",
+            "q",
+            "q_predicted",
+            "chi_predicted",
+            "rate_predicted",
+        ]
         return frame[["trial", "configuration", "seed", "train_step", *columns]]
 
     def draw(self, tables: Tables) -> Figure:
@@ -39,19 +48,33 @@ class MeanFieldPlot(Plot):
         for label, look in looks(tables).items():
             own = frame[(frame["configuration"] == label) & np.isfinite(frame["rate_predicted"])]
             middle = own.groupby("train_step")["rate_predicted"].apply(median)
-            ax.plot(middle.index, middle, color=look.colour, linestyle="", marker="o", markerfacecolor="white", markersize=6)
+            ax.plot(
+                middle.index,
+                middle,
+                color=look.colour,
+                linestyle="",
+                marker="o",
+                markerfacecolor="white",
+                markersize=6,
+            )
         ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
         ax.set(xlabel="optimiser step", ylabel="½ ln χ (nats/step)")
-        circle = Line2D([], [], color="black", linestyle="", marker="o", markerfacecolor="white", markersize=6)
-        others = {"by mean field theory": circle} if np.isfinite(frame["rate_predicted"]).any() else {}
+        circle = Line2D(
+            [], [], color="black", linestyle="", marker="o", markerfacecolor="white", markersize=6
+        )
+        others = (
+            {"by mean field theory": circle} if np.isfinite(frame["rate_predicted"]).any() else {}
+        )
         legend(figure, tables, frame["configuration"], **others)
         return figure
 
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "Lines: half the logarithm of χ, the mean squared singular value of the step Jacobian: the rate at which a "
-            "gradient in a random direction grows (above 0) or shrinks in one step. Circles: what mean field theory says of "
-            "independent Gaussian weights as large as these, for the cells that it knows; where a line leaves its circles, "
-            "training has given the weights a structure. Median over seeds, band from the least to the greatest."
+            "Lines: half the logarithm of χ, the mean squared singular value of the step Jacobian:"
+            " the rate at which a gradient in a random direction grows (above 0) or shrinks in one"
+            " step. Circles: what mean field theory says of independent Gaussian weights as large"
+            " as these, for the cells that it knows; where a line leaves its circles, training has"
+            " given the weights a structure. Median over seeds, band from the least to the"
+            " greatest."
         )

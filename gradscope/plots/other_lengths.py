@@ -7,9 +7,9 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.results.tables import Tables
 
 
 @register("plot", "other_lengths")
@@ -23,8 +23,22 @@ class OtherLengths(Plot):
     def data(self, tables: Tables) -> pd.DataFrame:
         """Accuracy and loss over baseline by trial and tested length."""
         frame = tables["lengths"]
-        found = frame[["trial", "configuration", "length", "seed", "test_length", "loss", "baseline", "wrong_fraction"]]
-        return found.assign(accuracy=1 - found["wrong_fraction"], loss_over_baseline=found["loss"] / found["baseline"])
+        found = frame[
+            [
+                "trial",
+                "configuration",
+                "length",
+                "seed",
+                "test_length",
+                "loss",
+                "baseline",
+                "wrong_fraction",
+            ]
+        ]
+        return found.assign(
+            accuracy=1 - found["wrong_fraction"],
+            loss_over_baseline=found["loss"] / found["baseline"],
+        )
 
     def draw(self, tables: Tables) -> Figure:
         """Accuracy on the left, loss on the right."""
@@ -39,7 +53,11 @@ class OtherLengths(Plot):
                 if length > 0:
                     ax.axvline(length, color=FAINT, linestyle="--", linewidth=1)
             ticks = sorted(set(frame["test_length"]))
-            ax.set(xlabel="length of the test sequences (dashed: of training)", ylabel=label, xscale="log")
+            ax.set(
+                xlabel="length of the test sequences (dashed: of training)",
+                ylabel=label,
+                xscale="log",
+            )
             ax.set_xticks(ticks, [str(tick) for tick in ticks])
             ax.minorticks_off()
         axes[0, 0].set_ylim(-0.03, 1.03)
@@ -50,7 +68,7 @@ class OtherLengths(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "The trained network on fresh test sequences of other lengths: the share that it answers rightly, and its loss "
-            "over that of the best answer without a memory (1 is chance). Median over seeds, band from the least to the "
-            "greatest."
+            "The trained network on fresh test sequences of other lengths: the share that it"
+            " answers rightly, and its loss over that of the best answer without a memory (1 is"
+            " chance). Median over seeds, band from the least to the greatest."
         )

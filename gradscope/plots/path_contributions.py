@@ -11,14 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import Plot, finish, first_trials, new_figure, panels, wrapped
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.results.tables import Tables
 
 
 @register("plot", "path_contributions")
 class PathContributionsPlot(Plot):
-    """ln ||G_lag|| by path through the state, and the gradient passed back by each gate, at the end of training."""
+    """ln ||G_lag|| by path through the state, and the gradient passed back by each gate, at the end
+    of training.
+    """
 
     most: int = Field(8, ge=1, description="configurations shown at most")
     requires = ("path_contributions",)
@@ -36,7 +38,9 @@ class PathContributionsPlot(Plot):
     def draw(self, tables: Tables) -> Figure:
         """Above by path, below by gate; a panel for each configuration."""
         frame = self.data(tables)
-        shown = [label for label in tables.configurations if (frame["configuration"] == label).any()]
+        shown = [
+            label for label in tables.configurations if (frame["configuration"] == label).any()
+        ]
         rows, columns = panels(len(shown))
         figure, axes = new_figure(2 * rows, columns, height=4.4 * rows + 0.9)
         for block, (kind, x) in enumerate((("state", "lag (steps)"), ("gate", "T − t (steps)"))):
@@ -44,8 +48,15 @@ class PathContributionsPlot(Plot):
             paths = list(dict.fromkeys(own_kind["path"]))
             shades = dict(zip(paths, sns.color_palette("colorblind", len(paths)), strict=True))
             for ax, label in zip(part.flat, shown, strict=False):
-                for path, own in own_kind[own_kind["configuration"] == label].groupby("path", sort=False):
-                    ax.plot(own["lag"], own["log_norm"].replace(-np.inf, np.nan), color=shades[path], linewidth=1.4)
+                for path, own in own_kind[own_kind["configuration"] == label].groupby(
+                    "path", sort=False
+                ):
+                    ax.plot(
+                        own["lag"],
+                        own["log_norm"].replace(-np.inf, np.nan),
+                        color=shades[path],
+                        linewidth=1.4,
+                    )
                 ax.set_title(f"{wrapped(label)}\nby {'path' if kind == 'state' else 'gate'}")
             finish(part, len(shown), x, "ln norm (nats)")
             handles = [Line2D([], [], color=shades[path]) for path in paths]
@@ -55,9 +66,10 @@ class PathContributionsPlot(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "Above: the weights' gradient split by lag and by the parts of the state in which a path begins and ends; a→b "
-            "runs from part a of s_t, which the loss sees, to part b of s_k, which the weights made. Below: how the gradient "
-            "passes a step, through the recurrent weights of each gate or directly from state to state (an LSTM's carousel, a "
-            "GRU's update gate). Natural logarithms of norms over batch and units, first seed, end of training; paths that "
-            "carry exactly nothing are left out."
+            "Above: the weights' gradient split by lag and by the parts of the state in which a"
+            " path begins and ends; a→b runs from part a of s_t, which the loss sees, to part b of"
+            " s_k, which the weights made. Below: how the gradient passes a step, through the"
+            " recurrent weights of each gate or directly from state to state (an LSTM's carousel, a"
+            " GRU's update gate). Natural logarithms of norms over batch and units, first seed, end"
+            " of training; paths that carry exactly nothing are left out."
         )

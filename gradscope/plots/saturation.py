@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import FAINT, Plot, new_figure, plain
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.results.tables import Tables
 
 LOW, HIGH = "#5b8db8", "#c8553d"
 
@@ -27,7 +27,11 @@ class SaturationPlot(Plot):
     def data(self, tables: Tables) -> pd.DataFrame:
         """Mean shares over seeds by configuration and gate, at the greatest length."""
         frame = tables.at_longest(tables.first_and_last("saturation"))
-        return frame.groupby(["configuration", "gate", "when"], sort=False)[["low", "high", "mean"]].mean().reset_index()
+        return (
+            frame.groupby(["configuration", "gate", "when"], sort=False)[["low", "high", "mean"]]
+            .mean()
+            .reset_index()
+        )
 
     def draw(self, tables: Tables) -> Figure:
         """Stacked bars, a row for each configuration and gate."""
@@ -53,7 +57,9 @@ class SaturationPlot(Plot):
             for place in range(1, len(rows)):
                 if rows[place][0] != rows[place - 1][0]:
                     ax.axhline(place - 0.5, color=FAINT, linewidth=0.6)
-        axes[0, 0].set_yticks(range(len(rows)), [f"{plain(label)}   {gate}" for label, gate in rows], fontsize=8)
+        axes[0, 0].set_yticks(
+            range(len(rows)), [f"{plain(label)}   {gate}" for label, gate in rows], fontsize=8
+        )
         axes[0, 0].invert_yaxis()
         figure.legend(
             [Patch(color=LOW), Patch(color=HIGH)],
@@ -66,7 +72,8 @@ class SaturationPlot(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "Share of units, over all steps of the measured sequences, whose activation φ has flattened out: |φ′(u)| at most "
-            "a tenth of its greatest slope, mean over seeds. Low at a forget gate f is shut (forgets), high is open "
-            "(remembers); for ReLU low is a unit that lets nothing through at that step."
+            "Share of units, over all steps of the measured sequences, whose activation φ has"
+            " flattened out: |φ′(u)| at most a tenth of its greatest slope, mean over seeds. Low at"
+            " a forget gate f is shut (forgets), high is open (remembers); for ReLU low is a unit"
+            " that lets nothing through at that step."
         )

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import FAINT, Plot, finish, first_trials, new_figure, panels, wrapped
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.results.tables import Tables
 
 
 @register("plot", "singular_values")
@@ -30,7 +30,9 @@ class SingularValues(Plot):
         """Singular values of each configuration's first trial at its end."""
         name = "singular_values" if "singular_values" in tables else "spectra"
         frame = tables.first_and_last(name)
-        if name == "spectra":  # without the graded values, those of products formed in floating point
+        if (
+            name == "spectra"
+        ):  # without the graded values, those of products formed in floating point
             frame = frame[frame["kind"] == "product"].assign(lag=lambda f: f["t"] - f["k"])
         frame = frame[frame["trial"].isin(dict(first_trials(tables, name, self.most)).values())]
         frame = frame[frame["train_step"] == frame.groupby("trial")["train_step"].transform("max")]
@@ -39,16 +41,31 @@ class SingularValues(Plot):
     def draw(self, tables: Tables) -> Figure:
         """A panel for each configuration, on one scale."""
         frame = self.data(tables)
-        shown = [label for label in tables.configurations if (frame["configuration"] == label).any()]
+        shown = [
+            label for label in tables.configurations if (frame["configuration"] == label).any()
+        ]
         lags = sorted(frame["lag"].unique())
         shades = dict(zip(lags, sns.color_palette("flare", len(lags)), strict=True))
         rows, columns = panels(len(shown))
         figure, axes = new_figure(rows, columns, height=2.2 * rows + 0.8, sharey=True)
         for ax, label in zip(axes.flat, shown, strict=False):
             for lag, own in frame[frame["configuration"] == label].groupby("lag"):
-                ax.plot(own["index"] + 1, own["log_value"], color=shades[lag], marker=".", markersize=3, linewidth=1)
+                ax.plot(
+                    own["index"] + 1,
+                    own["log_value"],
+                    color=shades[lag],
+                    marker=".",
+                    markersize=3,
+                    linewidth=1,
+                )
             if not np.isfinite(frame.loc[frame["configuration"] == label, "log_value"]).any():
-                ax.annotate("all exactly zero", (0.5, 0.5), xycoords="axes fraction", ha="center", color=FAINT)
+                ax.annotate(
+                    "all exactly zero",
+                    (0.5, 0.5),
+                    xycoords="axes fraction",
+                    ha="center",
+                    color=FAINT,
+                )
                 ax.set_xticks([])
             ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
             ax.set_title(wrapped(label))
@@ -64,8 +81,8 @@ class SingularValues(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "Natural logarithm of the singular values of ∂s_T/∂s_{T-lag} by rank, first seed and sequence, end of training. A "
-            "curve that drops steeply says that only a few directions of the state still carry a gradient. Exact zeros are "
-            "left out, and without the probe singular_values those too small to be told from rounding in a product of this "
-            "length."
+            "Natural logarithm of the singular values of ∂s_T/∂s_{T-lag} by rank, first seed and"
+            " sequence, end of training. A curve that drops steeply says that only a few directions"
+            " of the state still carry a gradient. Exact zeros are left out, and without the probe"
+            " singular_values those too small to be told from rounding in a product of this length."
         )

@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import Plot, legend, looks, new_figure, wrapped
-from gradscope.registry import register
-from gradscope.tables import Tables, summary
+from gradscope.results.tables import Tables, summary
 
 
 @register("plot", "success_vs_length")
 class SuccessVsLength(Plot):
-    """The share of seeds that solve the task, with Wilson's interval, against length, or by configuration at one length."""
+    """The share of seeds that solve the task, with Wilson's interval, against length, or by
+    configuration at one length.
+    """
 
     requires = ("trials",)
     title = "Success rate"
@@ -23,7 +25,17 @@ class SuccessVsLength(Plot):
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """Success rate and interval by configuration and length."""
-        return summary(tables)[["configuration", "length", "trials", "solved", "success_rate", "success_low", "success_high"]]
+        return summary(tables)[
+            [
+                "configuration",
+                "length",
+                "trials",
+                "solved",
+                "success_rate",
+                "success_low",
+                "success_high",
+            ]
+        ]
 
     def draw(self, tables: Tables) -> Figure:
         """Lines over lengths; for a single length, points over configurations."""
@@ -31,7 +43,10 @@ class SuccessVsLength(Plot):
         if len(tables.lengths) < 2:
             return self._one_length(frame, tables)
         figure, axes = new_figure(1, 1, height=3.8)
-        ax, shown = axes[0, 0], [c for c in tables.configurations if (frame["configuration"] == c).any()]
+        ax, shown = (
+            axes[0, 0],
+            [c for c in tables.configurations if (frame["configuration"] == c).any()],
+        )
         spread = 0.03 * np.linspace(-1, 1, len(shown)) if len(shown) > 1 else [0.0]
         for label, shift in zip(shown, spread, strict=True):
             own = frame[frame["configuration"] == label]
@@ -48,7 +63,12 @@ class SuccessVsLength(Plot):
                 linewidth=1.6,
                 elinewidth=0.8,
             )
-        ax.set(xscale="log", xlabel="sequence length (steps)", ylabel="solved (share of seeds)", ylim=(-0.05, 1.05))
+        ax.set(
+            xscale="log",
+            xlabel="sequence length (steps)",
+            ylabel="solved (share of seeds)",
+            ylim=(-0.05, 1.05),
+        )
         ax.set_xticks(tables.lengths, [str(length) for length in tables.lengths])
         ax.minorticks_off()
         legend(figure, tables, frame["configuration"])
@@ -68,7 +88,9 @@ class SuccessVsLength(Plot):
                 markersize=7,
                 capsize=3,
             )
-        ax.set_yticks(range(len(frame)), [wrapped(str(label), 40) for label in frame["configuration"]])
+        ax.set_yticks(
+            range(len(frame)), [wrapped(str(label), 40) for label in frame["configuration"]]
+        )
         ax.invert_yaxis()
         length = f" at length {tables.lengths[-1]}" if tables.lengths else ""
         ax.set(xlabel=f"solved{length} (share of seeds)", xlim=(-0.03, 1.03))
@@ -78,12 +100,19 @@ class SuccessVsLength(Plot):
         """In words."""
         seeds = sorted(set(self.data(tables)["trials"]))
         return (
-            f"Share of seeds whose trained model meets the task's criterion; bars are 95% Wilson intervals of that share over "
-            f"{' or '.join(map(str, seeds))} seed{'s' * (seeds[-1] > 1)}."
+            "Share of seeds whose trained model meets the task's criterion; bars are 95% Wilson"
+            f" intervals of that share over {' or '.join(map(str, seeds))}"
+            f" seed{'s' * (seeds[-1] > 1)}."
             + (" Points of one length are drawn a little apart." if len(tables.lengths) > 1 else "")
         )
 
 
 def _errors(frame: pd.DataFrame) -> np.ndarray:
     rate = frame["success_rate"].astype(float)
-    return np.clip(np.array([rate - frame["success_low"].astype(float), frame["success_high"].astype(float) - rate]), 0, None)
+    return np.clip(
+        np.array(
+            [rate - frame["success_low"].astype(float), frame["success_high"].astype(float) - rate]
+        ),
+        0,
+        None,
+    )

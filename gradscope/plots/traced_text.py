@@ -13,9 +13,9 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import Plot, new_figure, plain
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.results.tables import Tables
 
 #: signs in a line, lines of a text at most, and nats over which its colours run
 _SIGNS, _LINES, _RANGE = 96, 3, 8.0
@@ -33,7 +33,9 @@ class _Text(NamedTuple):
 
 @register("plot", "traced_text")
 class TracedTextPlot(Plot):
-    """The end of one sequence of text, each symbol coloured by the gradient that the last answer's loss sends to it."""
+    """The end of one sequence of text, each symbol coloured by the gradient that the last answer's
+    loss sends to it.
+    """
 
     requires = ("traced_back",)
     title = "The text that the answer feels"
@@ -43,21 +45,35 @@ class TracedTextPlot(Plot):
     def missing(cls, tables: Tables) -> list[str]:
         """The table, or a text in it."""
         wanting = super().missing(tables)
-        return wanting or ([] if (tables["traced_back"]["symbol"] != "").any() else ["traced_back of a text"])
+        return wanting or (
+            [] if (tables["traced_back"]["symbol"] != "").any() else ["traced_back of a text"]
+        )
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """The first seed's first sequence of each configuration, at the end of training."""
         frame = tables.at_longest(tables.first_and_last("traced_back"))
-        frame = frame[(frame["when"] == tables.moments[1]) & (frame["sequence"] == 0) & (frame["symbol"] != "")]
-        chosen = frame.sort_values("seed", kind="stable").groupby("configuration", sort=False)["trial"].first()
+        frame = frame[
+            (frame["when"] == tables.moments[1])
+            & (frame["sequence"] == 0)
+            & (frame["symbol"] != "")
+        ]
+        chosen = (
+            frame.sort_values("seed", kind="stable")
+            .groupby("configuration", sort=False)["trial"]
+            .first()
+        )
         frame = frame[frame["trial"].isin(chosen)]
         return frame[["configuration", "trial", "t", "lag", "symbol", "answer", "input"]]
 
     def draw(self, tables: Tables) -> Figure:
         """A line of text for each configuration."""
         frame = self.data(tables)
-        labels = [label for label in tables.configurations if (frame["configuration"] == label).any()][:12]
-        texts = [self._text(frame[frame["configuration"] == label].sort_values("t")) for label in labels]
+        labels = [
+            label for label in tables.configurations if (frame["configuration"] == label).any()
+        ][:12]
+        texts = [
+            self._text(frame[frame["configuration"] == label].sort_values("t")) for label in labels
+        ]
         height = sum(len(text.lines) + 0.8 for text in texts)
         figure, axes = new_figure(1, 1, height=1.1 + 0.3 * height)
         ax, colours, y = axes[0, 0], mpl.colormaps["YlOrRd"], 0.0
@@ -71,9 +87,9 @@ class TracedTextPlot(Plot):
         ax.set(xlim=(0, _SIGNS + 12), ylim=(y, -0.4))
         ax.axis("off")
         scale = ScalarMappable(Normalize(-_RANGE, 0), colours)
-        figure.colorbar(scale, ax=ax, orientation="horizontal", fraction=0.04, aspect=60, pad=0.02).set_label(
-            "ln ‖∂l$_T$/∂x$_t$‖ relative to the text's largest (nats)"
-        )
+        figure.colorbar(
+            scale, ax=ax, orientation="horizontal", fraction=0.04, aspect=60, pad=0.02
+        ).set_label("ln ‖∂l$_T$/∂x$_t$‖ relative to the text's largest (nats)")
         return figure
 
     @staticmethod
@@ -92,9 +108,10 @@ class TracedTextPlot(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "The last symbols of one sequence and, after the arrow, the one that was to be predicted, at the end of training. "
-            "The colour of a symbol is how strongly the loss of that one answer depends on it. First seed of each "
-            "configuration; ␣ is a space, ⏎ a line's end."
+            "The last symbols of one sequence and, after the arrow, the one that was to be"
+            " predicted, at the end of training. The colour of a symbol is how strongly the loss of"
+            " that one answer depends on it. First seed of each configuration; ␣ is a space, ⏎ a"
+            " line's end."
         )
 
 
@@ -105,7 +122,9 @@ def _draw_line(ax: Axes, y: float, line: list[tuple[str, int, float]], colours: 
         ax.add_patch(Rectangle((place, y - 0.45), width, 0.9, color=colours(share), linewidth=0))
         for offset, sign in enumerate(word):
             x = place + offset + 0.5 + (width - len(word)) / 2
-            ax.text(x, y, plain(sign), **_SIGN, ha="center", color="white" if share > 0.7 else "black")  # type: ignore[arg-type]
+            ax.text(
+                x, y, plain(sign), **_SIGN, ha="center", color="white" if share > 0.7 else "black"
+            )  # type: ignore[arg-type]
         place += width
     return place
 

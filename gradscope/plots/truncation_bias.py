@@ -7,14 +7,16 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gradscope.components.registry import register
 from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure
-from gradscope.registry import register
-from gradscope.tables import Tables
+from gradscope.results.tables import Tables
 
 
 @register("plot", "truncation_bias")
 class TruncationBiasPlot(Plot):
-    """Norm ratio and cosine of the truncated and the full gradient against TBPTT length, at the end of training."""
+    """Norm ratio and cosine of the truncated and the full gradient against TBPTT length, at the end
+    of training.
+    """
 
     requires = ("truncation_bias",)
     title = "What truncation makes of the gradient"
@@ -40,7 +42,9 @@ class TruncationBiasPlot(Plot):
             ("cosine", "cosine of G$_K$ and G"),
             ("sign_agreement", "same sign (share)"),
         )
-        figure, axes = new_figure(len(kinds), len(measures), height=2.8 * len(kinds) + 0.7, sharex=True)
+        figure, axes = new_figure(
+            len(kinds), len(measures), height=2.8 * len(kinds) + 0.7, sharex=True
+        )
         for row, kind in enumerate(kinds):
             for ax, (column, label) in zip(axes[row], measures, strict=True):
                 lines(ax, frame[frame["kind"] == kind], tables, x="tbptt_length", y=column)
@@ -54,8 +58,10 @@ class TruncationBiasPlot(Plot):
     def caption(self, tables: Tables) -> str:
         """In words."""
         return (
-            "The gradient G_K of BPTT truncated after K steps against the full one, at the same weights, those at the end of "
-            "training. Sliding: every loss reaches back exactly K steps; chunk: the state is cut off every K steps (a short "
-            "last chunk reaches less far). 1 is the full gradient; a ratio far below 1 or a cosine far from 1 is what a "
-            "training with that length would not see. Median over seeds, band from the least to the greatest."
+            "The gradient G_K of BPTT truncated after K steps against the full one, at the same"
+            " weights, those at the end of training. Sliding: every loss reaches back exactly K"
+            " steps; chunk: the state is cut off every K steps (a short last chunk reaches less"
+            " far). 1 is the full gradient; a ratio far below 1 or a cosine far from 1 is what a"
+            " training with that length would not see. Median over seeds, band from the least to"
+            " the greatest."
         )

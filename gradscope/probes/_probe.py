@@ -11,20 +11,24 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
+from gradscope.components.registry import Component
 from gradscope.dynamics import Norm, Scaled, jacobian_products, log_norm, step_jacobians
-from gradscope.registry import Component
-from gradscope.trace import Trace
+from gradscope.dynamics.trace import Trace
 
 Columns = dict[str, Any]
 
 
 class Probe(Component):
-    """Base of all probes: a trace in, the columns of a table out; the mathematics is ``gradscope.dynamics``'.
+    """Base of all probes: a trace in, the columns of a table out; the mathematics is
+    ``gradscope.dynamics``'.
 
-    A probe is asked at train_step 0 (before the first update), every ``every`` optimiser steps, and once after the last.
+    A probe is asked at train_step 0 (before the first update), every ``every`` optimiser steps, and
+    once after the last.
     """
 
-    every: int | None = Field(None, ge=1, description="optimiser steps between measurements; null: training.steps / 3")
+    every: int | None = Field(
+        None, ge=1, description="optimiser steps between measurements; null: training.steps / 3"
+    )
 
     def due(self, train_step: int, steps: int) -> bool:
         """Whether to measure before the update ``train_step`` of at most ``steps``."""
@@ -32,15 +36,23 @@ class Probe(Component):
 
     @abstractmethod
     def measure(self, trace: Trace) -> Columns:
-        """The columns of the probe's table: name to equally long sequences, ``train_step`` left to the caller."""
+        """The columns of the probe's table: name to equally long sequences, ``train_step`` left to
+        the caller.
+        """
 
 
-def lag_products(trace: Trace, lags: list[int]) -> dict[tuple[str, Norm], Float[Tensor, "lags batch"]]:
-    """ln of the norms of ds_T/ds_{T-lag} (block state) and dh_T/dh_{T-lag} (hidden); keys (block, norm); shared by probes."""
+def lag_products(
+    trace: Trace, lags: list[int]
+) -> dict[tuple[str, Norm], Float[Tensor, "lags batch"]]:
+    """ln of the norms of ds_T/ds_{T-lag} (block state) and dh_T/dh_{T-lag} (hidden); keys (block,
+    norm); shared by probes.
+    """
 
     def make() -> dict[tuple[str, Norm], Tensor]:
         norms: dict[tuple[str, Norm], list[Tensor]] = {}
-        for _, _, products in jacobian_products(step_jacobians(trace), [(trace.time, trace.time - lag) for lag in lags]):
+        for _, _, products in jacobian_products(
+            step_jacobians(trace), [(trace.time, trace.time - lag) for lag in lags]
+        ):
             for key, values in block_norms(trace, products).items():
                 norms.setdefault(key, []).append(values[0])
         return {key: torch.stack(values) for key, values in norms.items()}
@@ -52,7 +64,11 @@ def block_norms(trace: Trace, products: Scaled) -> dict[tuple[str, Norm], Float[
     """ln of both norms of both blocks of Jacobian products; keys (block, norm)."""
     blocks: dict[str, Any] = {"state": None, "hidden": trace.cell.hidden}
     norms: tuple[Norm, ...] = ("spectral", "frobenius")
-    return {(block, norm): log_norm(products, norm, part) for block, part in blocks.items() for norm in norms}
+    return {
+        (block, norm): log_norm(products, norm, part)
+        for block, part in blocks.items()
+        for norm in norms
+    }
 
 
 def grid(last: int, points: int) -> list[int]:

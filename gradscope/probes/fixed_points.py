@@ -5,19 +5,20 @@ from __future__ import annotations
 import torch
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.dynamics import fixed_points
+from gradscope.dynamics.trace import Trace
 from gradscope.probes._probe import Columns, Probe
-from gradscope.registry import register
-from gradscope.trace import Trace
 
 
 @register("probe", "fixed_points")
 class FixedPointsProbe(Probe):
-    """s = F(x, s) under the mean input, found from states that the batch visits, with their stability.
+    """s = F(x, s) under the mean input, found from states that the batch visits, with their
+    stability.
 
-    Columns: index (most visited first), visits (share of the starts that end there), residual, spectral_radius (of
-    ds_t/ds_{t-1} there), time_constant (of the slowest mode, steps; negative where it grows), stable. No rows where no start
-    converges.
+    Columns: index (most visited first), visits (share of the starts that end there), residual,
+    spectral_radius (of ds_t/ds_{t-1} there), time_constant (of the slowest mode, steps; negative
+    where it grows), stable. No rows where no start converges.
     """
 
     starts: int = Field(64, ge=1, description="states of the trace to start from")

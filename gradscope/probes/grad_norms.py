@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import torch
 
+from gradscope.components.registry import register
+from gradscope.dynamics.trace import Trace
 from gradscope.probes._probe import Columns, Probe
-from gradscope.registry import register
-from gradscope.trace import Trace
 
 
 @register("probe", "grad_norms")
 class GradNorms(Probe):
     """||dL/dp|| for every parameter p of the model, before and after the clip.
 
-    Columns: parameter, size (number of elements), grad_norm_preclip, grad_norm_postclip (2-norms; under TBPTT of the
-    measured update).
+    Columns: parameter, size (number of elements), grad_norm_preclip, grad_norm_postclip (2-norms;
+    under TBPTT of the measured update).
     """
 
     def measure(self, trace: Trace) -> Columns:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.dynamics import adjoint_lyapunov_spectrum, lyapunov_spectrum
+from gradscope.dynamics.trace import Trace
 from gradscope.probes._probe import Columns, Probe
-from gradscope.registry import register
-from gradscope.trace import Trace
 
 
 @register("probe", "lyapunov")
 class Lyapunov(Probe):
-    """lambda_i: finite-time Lyapunov exponents of the cell on its trajectory, of the tangent and of the adjoint.
+    """lambda_i: finite-time Lyapunov exponents of the cell on its trajectory, of the tangent and of
+    the adjoint.
 
-    Over one sequence of T steps they are estimates for that stretch, ends and all; their standard errors are over blocks and
-    sequences. Columns: index (from 0), exponent, standard_error, adjoint_exponent (nats per step; -inf where the product of
-    Jacobians is singular), kaplan_yorke (the Kaplan-Yorke dimension), entropy_rate (sum of the positive exponents).
+    Over one sequence of T steps they are estimates for that stretch, ends and all; their standard
+    errors are over blocks and sequences. Columns: index (from 0), exponent, standard_error,
+    adjoint_exponent (nats per step; -inf where the product of Jacobians is singular), kaplan_yorke
+    (the Kaplan-Yorke dimension), entropy_rate (sum of the positive exponents).
     """
 
     sequences: int = Field(2, ge=1, description="sequences of the batch to measure")
-    exponents: int | None = Field(None, ge=1, description="how many, the largest first; null is all")
+    exponents: int | None = Field(
+        None, ge=1, description="how many, the largest first; null is all"
+    )
     blocks: int = Field(5, ge=1, description="stretches of the trajectory for the standard error")
 
     def measure(self, trace: Trace) -> Columns:

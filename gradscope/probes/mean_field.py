@@ -7,22 +7,25 @@ import math
 import torch
 from pydantic import Field
 
-from gradscope.activations import ACTIVATIONS
+from gradscope.components.registry import register
 from gradscope.dynamics import mean_field, step_jacobians
-from gradscope.dynamics.mean_field import MOMENTS
+from gradscope.dynamics.activations import ACTIVATIONS
+from gradscope.dynamics.mean_field_theory import MOMENTS
+from gradscope.dynamics.trace import Trace
 from gradscope.probes._probe import Columns, Probe
-from gradscope.registry import register
-from gradscope.trace import Trace
 
 
 @register("probe", "mean_field")
 class MeanFieldProbe(Probe):
-    """chi = ||J_t||_F^2 / state, the mean square of J_t's singular values, against what mean field theory says of the weights.
+    """chi = ||J_t||_F^2 / state, the mean square of J_t's singular values, against what mean field
+    theory says of the weights.
 
-    The theory knows a single layer of h = phi(u) with phi among tanh, erf, relu, leaky_relu and identity, and takes the weights
-    for independent draws, which training undoes. Columns: chi (mean over steps and sequences), rate (ln(chi) / 2, nats per
-    step), gain (the recurrent weights' root mean square times sqrt(hidden)), added_variance (of what inputs and biases add
-    to u), q (mean square of u), q_predicted, chi_predicted, rate_predicted; NaN where there is no theory of the cell.
+    The theory knows a single layer of h = phi(u) with phi among tanh, erf, relu, leaky_relu and
+    identity, and takes the weights for independent draws, which training undoes. Columns: chi (mean
+    over steps and sequences), rate (ln(chi) / 2, nats per step), gain (the recurrent weights' root
+    mean square times sqrt(hidden)), added_variance (of what inputs and biases add to u), q (mean
+    square of u), q_predicted, chi_predicted, rate_predicted; NaN where there is no theory of the
+    cell.
     """
 
     sequences: int = Field(4, ge=1, description="sequences of the batch to measure")
@@ -35,17 +38,27 @@ class MeanFieldProbe(Probe):
         chi = float(jacobians.double().square().sum((-2, -1)).mean()) / jacobians.shape[-1]
         found = {"chi": chi, "rate": 0.5 * math.log(chi) if chi > 0 else -math.inf}
         names = ("gain", "added_variance", "q", "q_predicted", "chi_predicted", "rate_predicted")
-        return {name: [value] for name, value in (found | dict.fromkeys(names, math.nan) | self._theory(trace)).items()}
+        return {
+            name: [value]
+            for name, value in (
+                found | dict.fromkeys(names, math.nan) | self._theory(trace)
+            ).items()
+        }
 
     def _theory(self, trace: Trace) -> dict[str, float]:
-        gates, matrices = trace.cell.gates(trace.inputs, trace.states[:-1]), trace.cell.recurrent_matrices()
+        gates, matrices = (
+            trace.cell.gates(trace.inputs, trace.states[:-1]),
+            trace.cell.recurrent_matrices(),
+        )
         known = {id(ACTIVATIONS[name]): name for name in MOMENTS}
         if list(gates) != ["h"] or "h" not in matrices or id(gates["h"].activation) not in known:
             return {}
         weight, u = matrices["h"].double(), gates["h"].preactivation.double()
         added = u - trace.states[:-1].double() @ weight.mT
         gain = float((weight.square().mean() * len(weight)).sqrt())
-        theory = mean_field(known[id(gates["h"].activation)], gain, input_variance=float(added.square().mean()))
+        theory = mean_field(
+            known[id(gates["h"].activation)], gain, input_variance=float(added.square().mean())
+        )
         return {
             "gain": gain,
             "added_variance": float(added.square().mean()),

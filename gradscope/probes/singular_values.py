@@ -6,20 +6,23 @@ from typing import Annotated
 
 from pydantic import Field
 
+from gradscope.components.registry import register
 from gradscope.dynamics import singular_value_spectrum, step_jacobians
+from gradscope.dynamics.trace import Trace
 from gradscope.probes._probe import Columns, Probe
-from gradscope.registry import register
-from gradscope.trace import Trace
 
 
 @register("probe", "singular_values")
 class SingularValuesProbe(Probe):
     """ln sigma_i(J_{T:T-lag}): every singular value, the smallest as accurate as the largest.
 
-    Of the batch's first sequence. Columns: lag, index (from 0), log_value (nats; -inf where exactly zero).
+    Of the batch's first sequence. Columns: lag, index (from 0), log_value (nats; -inf where exactly
+    zero).
     """
 
-    lags: list[Annotated[int, Field(ge=1)]] = Field([1, 10, 50, 100, 200], description="those beyond T are left out")
+    lags: list[Annotated[int, Field(ge=1)]] = Field(
+        [1, 10, 50, 100, 200], description="those beyond T are left out"
+    )
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each lag and singular value."""

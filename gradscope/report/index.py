@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gradscope import tables
-from gradscope.records import RunDirectory, write_atomically
 from gradscope.report.page import PAGE, environment
+from gradscope.results import tables
+from gradscope.results.records import RunDirectory, write_atomically
 
 #: the figure that stands for a report, the first that it has
 _FACES = (
@@ -33,7 +33,11 @@ def write_index(folder: Path, runs: Sequence[Path], title: str) -> Path:
         title: heading of the page.
     """
     entries = [_entry(RunDirectory(run), folder) for run in runs if RunDirectory(run).done()]
-    page = environment().get_template("index.html").render(title=title.replace("_", " "), entries=entries)
+    page = (
+        environment()
+        .get_template("index.html")
+        .render(title=title.replace("_", " "), entries=entries)
+    )
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / PAGE, page.encode())
     return folder / PAGE
@@ -59,6 +63,12 @@ def _entry(run: RunDirectory, folder: Path) -> dict[str, Any]:
 
 
 def _words(name: str) -> str:
-    """``04_bptt_sum`` -> ``4. bptt sum``: a number in front of a file's name is its place in the folder."""
+    """``04_bptt_sum`` -> ``4. bptt sum``: a number in front of a file's name is its place in the
+    folder.
+    """
     place, _, rest = name.partition("_")
-    return f"{int(place)}. {rest}".replace("_", " ") if place.isdigit() and rest else name.replace("_", " ")
+    return (
+        f"{int(place)}. {rest}".replace("_", " ")
+        if place.isdigit() and rest
+        else name.replace("_", " ")
+    )

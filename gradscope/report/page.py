@@ -14,12 +14,13 @@ import jinja2
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
-from gradscope import registry, tables
-from gradscope.options import component
+from gradscope.components import registry
+from gradscope.components.options import component
 from gradscope.plots import Plot
 from gradscope.plots._explorer import explorer
 from gradscope.plots._plot import styled
-from gradscope.records import RunDirectory, write_atomically
+from gradscope.results import tables
+from gradscope.results.records import RunDirectory, write_atomically
 
 PAGE = "index.html"
 
@@ -69,7 +70,9 @@ def write_report(run: RunDirectory) -> Path:
 
 
 def _plots(loaded: tables.Tables) -> list[Plot]:
-    """The figures that the experiment names; else all that the recorded tables allow, in their own order."""
+    """The figures that the experiment names; else all that the recorded tables allow, in their own
+    order.
+    """
     named = loaded.manifest.get("figures")
     if named is not None:
         return [component("plot", spec) for spec in named]  # type: ignore[misc]
@@ -78,11 +81,15 @@ def _plots(loaded: tables.Tables) -> list[Plot]:
 
 
 def draw_figure(plot: Plot, loaded: tables.Tables, folder: Path) -> Shown:
-    """Draw and save one figure; a figure that cannot be drawn says why in its place and takes no other with it."""
+    """Draw and save one figure; a figure that cannot be drawn says why in its place and takes no
+    other with it.
+    """
     missing = plot.missing(loaded)
     try:
         if missing:
-            raise LookupError(f"it needs the table {missing[0]!r}, which no probe of this run recorded")
+            raise LookupError(
+                f"it needs the table {missing[0]!r}, which no probe of this run recorded"
+            )
         data = plot.data(loaded)
         if data.empty:
             raise LookupError("the run recorded nothing that it could show")
@@ -90,7 +97,9 @@ def draw_figure(plot: Plot, loaded: tables.Tables, folder: Path) -> Shown:
             figure = plot.draw(loaded)
             images = rendered(figure)
     except Exception as error:
-        reason = str(error) if isinstance(error, LookupError) else f"{type(error).__name__}: {error}"
+        reason = (
+            str(error) if isinstance(error, LookupError) else f"{type(error).__name__}: {error}"
+        )
         return Shown(plot.name, plot.title, "", "", 0, f"This figure could not be drawn: {reason}.")
     write_atomically(folder / f"{plot.name}.csv", data.to_csv(index=False).encode())
     return saved(figure, images, plot.name, plot.title, plot.caption(loaded), folder)
@@ -102,7 +111,12 @@ def interactive(figure: Any) -> str | None:
         return None
     config = {"responsive": True, "displaylogo": False}
     return figure.to_html(
-        full_html=False, include_plotlyjs=True, include_mathjax=False, div_id="explorer", auto_play=False, config=config
+        full_html=False,
+        include_plotlyjs=True,
+        include_mathjax=False,
+        div_id="explorer",
+        auto_play=False,
+        config=config,
     )
 
 
@@ -114,7 +128,9 @@ def rendered(figure: Figure) -> dict[str, bytes]:
     return {suffix: stream.getvalue() for suffix, stream in images.items()}
 
 
-def saved(figure: Figure, images: dict[str, bytes], name: str, title: str, caption: str, folder: Path) -> Shown:
+def saved(
+    figure: Figure, images: dict[str, bytes], name: str, title: str, caption: str, folder: Path
+) -> Shown:
     """Put the images beside each other in ``folder``; what the page needs of them."""
     for suffix, content in images.items():
         write_atomically(folder / f"{name}.{suffix}", content)
@@ -125,7 +141,9 @@ def saved(figure: Figure, images: dict[str, bytes], name: str, title: str, capti
 def _causes(loaded: tables.Tables) -> list[dict[str, Any]]:
     """Diverged trials: configuration, seed, step and cause."""
     frame = loaded["trials"]
-    return frame[frame["outcome"] == "diverged"][["configuration", "length", "seed", "steps", "cause"]].to_dict("records")
+    return frame[frame["outcome"] == "diverged"][
+        ["configuration", "length", "seed", "steps", "cause"]
+    ].to_dict("records")
 
 
 def _task(loaded: tables.Tables) -> dict[str, str]:
@@ -135,7 +153,9 @@ def _task(loaded: tables.Tables) -> dict[str, str]:
         "names": ", ".join(tasks),
         "about": " ".join(task["about"] for task in tasks.values()),
         "criteria": "; ".join(task["criterion"] for task in tasks.values()),
-        "wrong": " ".join(dict.fromkeys(inspect.getdoc(registry.get("task", name).wrong) or "" for name in tasks)),
+        "wrong": " ".join(
+            dict.fromkeys(inspect.getdoc(registry.get("task", name).wrong) or "" for name in tasks)
+        ),
     }
 
 
@@ -153,6 +173,10 @@ def environment() -> jinja2.Environment:
 
 
 def subscripts(text: str) -> Markup:
-    """``s_T`` and ``s_{T-lag}`` with real subscripts, everything else escaped; only after one letter, as in a formula."""
+    """``s_T`` and ``s_{T-lag}`` with real subscripts, everything else escaped; only after one
+    letter, as in a formula.
+    """
     escaped = str(escape(text))
-    return Markup(re.sub(r"\b([A-Za-zℓ])_(?:\{([^}]+)\}|([A-Za-z0-9])\b)", r"\1<sub>\2\3</sub>", escaped))
+    return Markup(
+        re.sub(r"\b([A-Za-zℓ])_(?:\{([^}]+)\}|([A-Za-z0-9])\b)", r"\1<sub>\2\3</sub>", escaped)
+    )

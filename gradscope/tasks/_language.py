@@ -1,4 +1,6 @@
-"""What language models over characters and over words share: p(x) = prod_t p(x_t | x_<t), by maximum likelihood."""
+"""What language models over characters and over words share: p(x) = prod_t p(x_t | x_<t), by
+maximum likelihood.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope import corpora
 from gradscope.errors import GradscopeError
+from gradscope.tasks import _corpora as corpora
 from gradscope.tasks._ngram import cross_entropies
 from gradscope.tasks._task import Batch, Task
 
@@ -35,23 +37,49 @@ class Text(NamedTuple):
 
 
 class LanguageModel(Task):
-    """Base of language models: every step is scored by -ln p(x_{t+1} | x_1 ... x_t), the mean of which training minimises."""
+    """Base of language models: every step is scored by -ln p(x_{t+1} | x_1 ... x_t), the mean of
+    which training minimises.
+    """
 
-    corpus: str = Field("stdlib", description="stdlib, tinyshakespeare, text8, enwik8, ptb, wikitext2, or a text file's path")
-    length: int = Field(100, ge=1, description="tokens in a training sequence, through which the gradient runs")
+    corpus: str = Field(
+        "stdlib",
+        description="stdlib, tinyshakespeare, text8, enwik8, ptb, wikitext2, or a text file's path",
+    )
+    length: int = Field(
+        100, ge=1, description="tokens in a training sequence, through which the gradient runs"
+    )
     stateful: bool = Field(
-        True, description="each batch goes on where the last one ended, its state carried; false: random places, empty state"
+        True,
+        description=(
+            "each batch goes on where the last one ended, its state carried; false: random places,"
+            " empty state"
+        ),
     )
-    held_out: float = Field(0.05, gt=0, lt=1, description="share of the text's end to test on, where it has no test part")
-    test_tokens: int = Field(20_000, ge=100, description="tokens of the held-out text to test on at most")
+    held_out: float = Field(
+        0.05,
+        gt=0,
+        lt=1,
+        description="share of the text's end to test on, where it has no test part",
+    )
+    test_tokens: int = Field(
+        20_000, ge=100, description="tokens of the held-out text to test on at most"
+    )
     context: int | None = Field(
-        None, ge=1, description="tokens after which testing forgets its state; null: the state is carried on"
+        None,
+        ge=1,
+        description="tokens after which testing forgets its state; null: the state is carried on",
     )
-    ngram: int = Field(3, ge=1, le=8, description="order of the smoothed n-gram model that counts as the mark to beat")
+    ngram: int = Field(
+        3,
+        ge=1,
+        le=8,
+        description="order of the smoothed n-gram model that counts as the mark to beat",
+    )
 
     loss = "cross_entropy"
     criterion = (
-        "held-out cross-entropy below that of an interpolated Witten-Bell n-gram model of order 'ngram' on the same text"
+        "held-out cross-entropy below that of an interpolated Witten-Bell n-gram model of order"
+        " 'ngram' on the same text"
     )
     #: what a token is called
     token: ClassVar[str]
@@ -94,14 +122,22 @@ class LanguageModel(Task):
 
     def references(self) -> dict[str, float]:
         """Held-out nats per token of n-gram models of order 1 to ``ngram``."""
-        return {f"{order}-gram": value for order, value in enumerate(_ngrams(self.text(), self._tested(), self.ngram), start=1)}
+        return {
+            f"{order}-gram": value
+            for order, value in enumerate(_ngrams(self.text(), self._tested(), self.ngram), start=1)
+        }
 
     def measures(self, loss: float) -> dict[str, float]:
         """Bits per token, and perplexity."""
-        return {f"bits_per_{self.token}": loss / math.log(2), "perplexity": math.exp(min(loss, 700.0))}
+        return {
+            f"bits_per_{self.token}": loss / math.log(2),
+            "perplexity": math.exp(min(loss, 700.0)),
+        }
 
     def at_length(self, length: int) -> Task:
-        """Tested with a state that is emptied every ``length`` tokens: what a longer context is worth."""
+        """Tested with a state that is emptied every ``length`` tokens: what a longer context is
+        worth.
+        """
         return type(self).model_validate({**self.model_dump(), "context": length})
 
     def _tested(self) -> int:
@@ -115,7 +151,9 @@ class LanguageModel(Task):
         return Batch(window[:-1], torch.arange(self.length), window[1:])
 
     def stream(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
-        """The training text in as many contiguous streams, over and over, from a random place in each epoch."""
+        """The training text in as many contiguous streams, over and over, from a random place in
+        each epoch.
+        """
         if not self.stateful:
             yield from super().stream(batch_size, generator)
         train = self.text().train
@@ -130,14 +168,20 @@ class LanguageModel(Task):
                 yield Batch(streams[here], torch.arange(length), nexts[here], continues=start > 0)
 
     def test(self, sequences: int, generator: Generator) -> list[Batch]:
-        """The held-out text in 50 streams, or in pieces of ``context`` tokens; ``sequences`` does not matter."""
+        """The held-out text in 50 streams, or in pieces of ``context`` tokens; ``sequences`` does
+        not matter.
+        """
         count, text = self._tested(), self.text().test
         steps = max(1, count // _TEST_STREAMS) if self.context is None else min(self.context, count)
         many = count // steps
-        inputs, targets = (x[: many * steps].view(many, steps).T for x in (text[:count], text[1 : count + 1]))
+        inputs, targets = (
+            x[: many * steps].view(many, steps).T for x in (text[:count], text[1 : count + 1])
+        )
         return [Batch(inputs, torch.arange(steps), targets)]
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """The share of tokens that are not the likeliest, of each stream."""
         return (outputs.argmax(-1) != targets).float().mean(0)
 
@@ -158,4 +202,6 @@ def _entropy(text: Text) -> float:
 
 @lru_cache(maxsize=8)
 def _ngrams(text: Text, tested: int, order: int) -> list[float]:
-    return cross_entropies(text.train.tolist(), text.test[: tested + 1].tolist()[1:], len(text.symbols), order)
+    return cross_entropies(
+        text.train.tolist(), text.test[: tested + 1].tolist()[1:], len(text.symbols), order
+    )

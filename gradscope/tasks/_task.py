@@ -1,4 +1,6 @@
-"""Task: what a model is asked, with the baseline of a predictor that remembers nothing and a criterion of success."""
+"""Task: what a model is asked, with the baseline of a predictor that remembers nothing and a
+criterion of success.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from gradscope.registry import Component
+from gradscope.components.registry import Component
 
 #: sequences evaluated at once
 _TEST_BATCH = 250
@@ -20,9 +22,10 @@ _TEST_BATCH = 250
 class Batch(NamedTuple):
     """Sequences of one length, scored at the same steps.
 
-    Shapes: inputs ``(time, batch, input)`` of floats or ``(time, batch)`` of tokens; steps ``(scored,)``, indices into
-    time, ascending; targets ``(scored, batch, output)`` of floats or ``(scored, batch)`` of classes. ``continues``: they go on
-    where the batch before ended, so that its last state is their first.
+    Shapes: inputs ``(time, batch, input)`` of floats or ``(time, batch)`` of tokens; steps
+    ``(scored,)``, indices into time, ascending; targets ``(scored, batch, output)`` of floats or
+    ``(scored, batch)`` of classes. ``continues``: they go on where the batch before ended, so that
+    its last state is their first.
     """
 
     inputs: Float[Tensor, "time batch input"] | Int[Tensor, "time batch"]
@@ -42,7 +45,9 @@ class Batch(NamedTuple):
 
 
 class Task(Component):
-    """Base of all tasks. Sequences are drawn afresh from a generator; there is no training set to overfit."""
+    """Base of all tasks. Sequences are drawn afresh from a generator; there is no training set to
+    overfit.
+    """
 
     #: how outputs are scored: mean squared error, or cross-entropy in nats
     loss: ClassVar[Literal["mse", "cross_entropy"]]
@@ -65,7 +70,8 @@ class Task(Component):
         return False
 
     def check(self) -> None:
-        """Look whether the files that the options name are there, before anything runs; it reads and downloads nothing.
+        """Look whether the files that the options name are there, before anything runs; it reads
+        and downloads nothing.
 
         Raises:
             GradscopeError: if not; its message begins with the option's name and a colon.
@@ -99,7 +105,9 @@ class Task(Component):
         return [self.sample(size, generator) for size in sizes]
 
     def references(self) -> dict[str, float]:
-        """Test losses of simple models to compare with, by name; none but the baseline unless the task says so."""
+        """Test losses of simple models to compare with, by name; none but the baseline unless the
+        task says so.
+        """
         return {}
 
     def measures(self, loss: float) -> dict[str, float]:
@@ -111,19 +119,29 @@ class Task(Component):
     def baseline(self) -> float:
         """The least expected loss of a predictor that ignores its inputs."""
 
-    def score(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, "scored batch"]:
-        """The loss of every scored step and sequence: squared error summed over outputs, or cross-entropy in nats."""
+    def score(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, "scored batch"]:
+        """The loss of every scored step and sequence: squared error summed over outputs, or
+        cross-entropy in nats.
+        """
         if self.loss == "mse":
             return (outputs - targets).square().sum(-1)
-        return F.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+        return F.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none").view_as(
+            targets
+        )
 
     @abstractmethod
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """Which sequences count as answered wrongly (bool), or the share of each that does."""
 
     @abstractmethod
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """Whether a test with this mean loss and this fraction of wrong sequences meets the criterion."""
+        """Whether a test with this mean loss and this fraction of wrong sequences meets the
+        criterion.
+        """
 
 
 def integers(low: int, high: int, count: int, generator: Generator) -> Int[Tensor, " count"]:

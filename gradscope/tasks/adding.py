@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import register
+from gradscope.components.registry import register
 from gradscope.tasks._task import Batch, Task, integers
 
 
@@ -23,20 +23,23 @@ class Adding(Task):
         mark     0   1   0   0   0   1   0   0      two ones
         target                               1.2
 
-    placement ``uniform``: two distinct positions anywhere (Bai, Kolter and Koltun 2018); ``halves``: one in each half
-    (Le, Jaitly and Hinton 2015; Arjovsky, Shah and Bengio 2016). Both ask for the sum: answering 1 always has a mean squared
-    error of Var[U + U] = 1/6 = 0.1667. ``pascanu``: the mark is channel 0, the first in [0, T/10), the second in
-    [T/10, T/2), T drawn for each batch from [length, 1.1 length); the target is the mean, baseline 1/24 (Pascanu, Mikolov
-    and Bengio 2013, after Hochreiter and Schmidhuber 1997).
+    placement ``uniform``: two distinct positions anywhere (Bai, Kolter and Koltun 2018);
+    ``halves``: one in each half (Le, Jaitly and Hinton 2015; Arjovsky, Shah and Bengio 2016). Both
+    ask for the sum: answering 1 always has a mean squared error of Var[U + U] = 1/6 = 0.1667.
+    ``pascanu``: the mark is channel 0, the first in [0, T/10), the second in [T/10, T/2), T drawn
+    for each batch from [length, 1.1 length); the target is the mean, baseline 1/24 (Pascanu,
+    Mikolov and Bengio 2013, after Hochreiter and Schmidhuber 1997).
     """
 
     length: int = Field(100, ge=2, description="number of time steps")
-    placement: Literal["uniform", "halves", "pascanu"] = Field("halves", description="where the marks stand")
+    placement: Literal["uniform", "halves", "pascanu"] = Field(
+        "halves", description="where the marks stand"
+    )
 
     loss = "mse"
     criterion = (
-        "test mean squared error below 0.01 (chosen: the sources of these placements define none); placement pascanu: no "
-        "test sequence with a squared error above 0.04 (Pascanu et al. 2013)"
+        "test mean squared error below 0.01 (chosen: the sources of these placements define none);"
+        " placement pascanu: no test sequence with a squared error above 0.04 (Pascanu et al. 2013)"
     )
 
     def model_post_init(self, context: object) -> None:
@@ -63,7 +66,9 @@ class Adding(Task):
         """Fresh sequences."""
         time = self.length
         if self.placement == "pascanu":
-            time = int(integers(self.length, max(int(1.1 * self.length), self.length + 1), 1, generator))
+            time = int(
+                integers(self.length, max(int(1.1 * self.length), self.length + 1), 1, generator)
+            )
         values = torch.rand(time, batch_size, generator=generator)
         first, second = self._marks(time, batch_size, generator)
         marks, sequences = torch.zeros(time, batch_size), torch.arange(batch_size)
@@ -77,15 +82,22 @@ class Adding(Task):
 
     def _marks(self, time: int, batch_size: int, generator: Generator) -> tuple[Tensor, Tensor]:
         if self.placement == "halves":
-            return (integers(0, time // 2, batch_size, generator), integers(time // 2, time, batch_size, generator))
+            return (
+                integers(0, time // 2, batch_size, generator),
+                integers(time // 2, time, batch_size, generator),
+            )
         if self.placement == "pascanu":
             tenth, half = time // 10, time // 2
-            return integers(0, tenth, batch_size, generator), integers(tenth, half, batch_size, generator)
+            return integers(0, tenth, batch_size, generator), integers(
+                tenth, half, batch_size, generator
+            )
         first = integers(0, time, batch_size, generator)
         second = integers(0, time - 1, batch_size, generator)
         return first, second + (second >= first)
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """An error above 0.04; placement pascanu: a squared error above 0.04."""
         error = (outputs - targets)[-1, :, 0].abs()
         return (error.square() if self.placement == "pascanu" else error) > 0.04

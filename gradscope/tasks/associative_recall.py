@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import register
+from gradscope.components.registry import register
 from gradscope.tasks._task import Batch, Task
 
 
@@ -22,11 +22,12 @@ class AssociativeRecall(Task):
         input    B  3  D  7  .  .  D  B
         target                     7  3      scored there alone
 
-    ``pairs`` different keys with values, ``length`` blank steps, then every key once more in random order. What must be kept
-    grows with the number of pairs, which is where a fixed state fails. Without a memory the best is ln values.
+    ``pairs`` different keys with values, ``length`` blank steps, then every key once more in random
+    order. What must be kept grows with the number of pairs, which is where a fixed state fails.
+    Without a memory the best is ln values.
 
-    Reference: Arora et al. (2024), Zoology: measuring and improving recall in efficient language models (MQAR); there queries
-    come at random distances, here after one blank.
+    Reference: Arora et al. (2024), Zoology: measuring and improving recall in efficient language
+    models (MQAR); there queries come at random distances, here after one blank.
     """
 
     length: int = Field(10, ge=0, description="blank steps between pairs and questions")
@@ -70,9 +71,13 @@ class AssociativeRecall(Task):
         pairs = torch.stack((1 + keys, 1 + self.keys + values), dim=1).flatten(0, 1)
         blank = torch.zeros(self.length, batch_size, dtype=torch.long)
         inputs = torch.cat((pairs, blank, 1 + keys.gather(0, order)))
-        return Batch(inputs, torch.arange(len(inputs) - self.pairs, len(inputs)), values.gather(0, order))
+        return Batch(
+            inputs, torch.arange(len(inputs) - self.pairs, len(inputs)), values.gather(0, order)
+        )
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """Any scored answer wrong."""
         return (outputs.argmax(-1) != targets).any(0)
 

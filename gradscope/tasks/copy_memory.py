@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import register
+from gradscope.components.registry import register
 from gradscope.tasks._task import Batch, Task
 
 SYMBOLS, MARKER, COPIED = 8, 9, 10
@@ -20,24 +20,28 @@ SYMBOLS, MARKER, COPIED = 8, 9, 10
 class CopyMemory(Task):
     """Ten symbols, a long blank, a marker; then say the ten symbols again.
 
-    One example with three symbols in place of ten and T = 5 (. is blank, M the marker), marker arjovsky::
+    One example with three symbols in place of ten and T = 5 (. is blank, M the marker), marker
+    arjovsky::
 
         input    3  7  1  .  .  .  .  M  .  .  .
         target   .  .  .  .  .  .  .  .  3  7  1
 
-    Symbols 1..8, blank 0, marker 9; T + 20 steps, all scored. marker ``arjovsky``: one, at step T + 9 counted from 0
-    (Arjovsky, Shah and Bengio 2016); ``tcn``: repeated from T + 9 to the end (Bai, Kolter and Koltun 2018); ``exprnn``: one, at
-    T + 10, the step of the first symbol to say (Lezcano-Casado and Martinez-Rubio 2019). Without a memory the best is blank
-    and then one of eight: 10 ln 8 / (T + 20).
+    Symbols 1..8, blank 0, marker 9; T + 20 steps, all scored. marker ``arjovsky``: one, at step T +
+    9 counted from 0 (Arjovsky, Shah and Bengio 2016); ``tcn``: repeated from T + 9 to the end (Bai,
+    Kolter and Koltun 2018); ``exprnn``: one, at T + 10, the step of the first symbol to say
+    (Lezcano-Casado and Martinez-Rubio 2019). Without a memory the best is blank and then one of
+    eight: 10 ln 8 / (T + 20).
     """
 
     length: int = Field(100, ge=1, description="T, the blank steps between symbols and recall")
-    marker: Literal["arjovsky", "tcn", "exprnn"] = Field("arjovsky", description="where recall is asked for")
+    marker: Literal["arjovsky", "tcn", "exprnn"] = Field(
+        "arjovsky", description="where recall is asked for"
+    )
 
     loss = "cross_entropy"
     criterion = (
-        "under 1% of the test sequences with a wrong symbol among the ten recalled (Pascanu et al. 2013 for their "
-        "memorisation problem; the sources of these variants define none)"
+        "under 1% of the test sequences with a wrong symbol among the ten recalled (Pascanu et al."
+        " 2013 for their memorisation problem; the sources of these variants define none)"
     )
 
     @property
@@ -72,7 +76,9 @@ class CopyMemory(Task):
         targets[-COPIED:] = symbols
         return Batch(inputs, torch.arange(time), targets)
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """Any of the ten symbols wrong."""
         return (outputs[-COPIED:].argmax(-1) != targets[-COPIED:]).any(0)
 

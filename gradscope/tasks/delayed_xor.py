@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import register
+from gradscope.components.registry import register
 from gradscope.tasks._task import Batch, Task
 
 
@@ -23,10 +23,11 @@ class DelayedXOR(Task):
         bit 2    0  0  1  0  1  0
         target            1  0  0      scored from step length on
 
-    ``extra`` more steps than the delay are read, so each sequence asks ``extra`` questions. Without a memory the best is ln 2.
+    ``extra`` more steps than the delay are read, so each sequence asks ``extra`` questions. Without
+    a memory the best is ln 2.
 
-    Reference: Engelken (2023), Gradient flossing: improving gradient descent through dynamic control of Jacobians; there one
-    network tracks many delays, here each run has one.
+    Reference: Engelken (2023), Gradient flossing: improving gradient descent through dynamic
+    control of Jacobians; there one network tracks many delays, here each run has one.
     """
 
     length: int = Field(20, ge=1, description="steps between question and answer")
@@ -56,7 +57,9 @@ class DelayedXOR(Task):
         steps = torch.arange(self.length, self.length + self.extra)
         return Batch(2.0 * bits - 1, steps, (bits[..., 0] ^ bits[..., 1])[: self.extra])
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """Any scored answer wrong."""
         return (outputs.argmax(-1) != targets).any(0)
 

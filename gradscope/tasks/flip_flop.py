@@ -7,24 +7,26 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import register
+from gradscope.components.registry import register
 from gradscope.tasks._task import Batch, Task
 
 
 @register("task", "flip_flop")
 class FlipFlop(Task):
-    """Each channel now and then sends a pulse of +1 or -1; the output is the sign of its last pulse.
+    """Each channel now and then sends a pulse of +1 or -1; the output is the sign of its last
+    pulse.
 
     One example of one channel (length 8)::
 
         input    0  1  0  0 -1  0  0  1
         target   0  1  1  1 -1 -1 -1  1      every step scored, 0 before the first pulse
 
-    Each channel is silent with probability 1 - ``rate``. A network that solves it has 2^channels stable states. Without a
-    memory the best answers 0; its mean squared error is the share of steps after a first pulse, summed over channels.
+    Each channel is silent with probability 1 - ``rate``. A network that solves it has 2^channels
+    stable states. Without a memory the best answers 0; its mean squared error is the share of steps
+    after a first pulse, summed over channels.
 
-    Reference: Sussillo and Barak (2013), Opening the black box: low-dimensional dynamics in high-dimensional recurrent neural
-    networks.
+    Reference: Sussillo and Barak (2013), Opening the black box: low-dimensional dynamics in
+    high-dimensional recurrent neural networks.
     """
 
     length: int = Field(50, ge=1, description="number of time steps")
@@ -57,11 +59,15 @@ class FlipFlop(Task):
         pulses = (torch.rand(shape, generator=generator) < self.rate) * (
             2.0 * torch.randint(0, 2, shape, generator=generator) - 1
         )
-        places = torch.where(pulses != 0, torch.arange(self.length)[:, None, None], -1).cummax(0).values
+        places = (
+            torch.where(pulses != 0, torch.arange(self.length)[:, None, None], -1).cummax(0).values
+        )
         held = torch.where(places >= 0, pulses.gather(0, places.clamp_min(0)), torch.zeros(()))
         return Batch(pulses, torch.arange(self.length), held)
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """An error above 0.5 anywhere."""
         return ((outputs - targets).abs() > 0.5).flatten(2).any(2).any(0)
 

@@ -7,25 +7,27 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import register
+from gradscope.components.registry import register
 from gradscope.tasks._task import Batch, Task
 
 
 @register("task", "influence_balancing")
 class InfluenceBalancing(Task):
-    """Each input raises the target for a short while and lowers it by more later: what truncation gets the wrong way round.
+    """Each input raises the target for a short while and lowers it by more later: what truncation
+    gets the wrong way round.
 
     One example (length 6, lag 3, positive 0.4, negative 1)::
 
         input    1   0   0   0   0   0
         target   .4  .4  .4 -.6 -.6 -.6      every step scored: sum of x over the last 3 steps * 0.4, less earlier ones * 0.6
 
-    y_t = positive * (sum of the inputs of the last ``lag`` steps) - (negative - positive) * (sum of all earlier ones), scaled
-    by 1 / length. Truncated to fewer than ``lag`` steps the gradient sees the near, positive influence alone, and has the
-    wrong sign. Without a memory (and without the input) the best is the mean.
+    y_t = positive * (sum of the inputs of the last ``lag`` steps) - (negative - positive) * (sum of
+    all earlier ones), scaled by 1 / length. Truncated to fewer than ``lag`` steps the gradient sees
+    the near, positive influence alone, and has the wrong sign. Without a memory (and without the
+    input) the best is the mean.
 
-    Reference: Tallec and Ollivier (2017), Unbiasing truncated backpropagation through time; there the parts are played by
-    units of a fixed network with one parameter, here by the target.
+    Reference: Tallec and Ollivier (2017), Unbiasing truncated backpropagation through time; there
+    the parts are played by units of a fixed network with one parameter, here by the target.
     """
 
     length: int = Field(50, ge=2, description="number of time steps")
@@ -65,9 +67,15 @@ class InfluenceBalancing(Task):
     def sample(self, batch_size: int, generator: Generator) -> Batch:
         """Fresh sequences."""
         inputs = torch.randint(0, 2, (self.length, batch_size), generator=generator).float()
-        return Batch(inputs.unsqueeze(-1), torch.arange(self.length), (self._weights() @ inputs).unsqueeze(-1))
+        return Batch(
+            inputs.unsqueeze(-1),
+            torch.arange(self.length),
+            (self._weights() @ inputs).unsqueeze(-1),
+        )
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """A mean squared error above a tenth of the baseline."""
         return (outputs - targets).square().mean((0, 2)) > 0.1 * self.baseline
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import register
+from gradscope.components.registry import register
 from gradscope.tasks._task import Batch, Task
 
 
@@ -22,11 +22,11 @@ class Latch(Task):
         input    1.0  1.0  1.0  .2  -.1  .3  -.2  .1      the class's sign, then N(0, noise^2)
         target                                     1
 
-    A network that latches keeps a bit in an attractor, and near an attractor its gradient vanishes. Without a memory the best
-    is ln 2.
+    A network that latches keeps a bit in an attractor, and near an attractor its gradient vanishes.
+    Without a memory the best is ln 2.
 
-    Reference: Bengio, Simard and Frasconi (1994), Learning long-term dependencies with gradient descent is difficult; there the
-    first inputs are learned, here they are given.
+    Reference: Bengio, Simard and Frasconi (1994), Learning long-term dependencies with gradient
+    descent is difficult; there the first inputs are learned, here they are given.
     """
 
     length: int = Field(20, ge=4, description="number of time steps")
@@ -57,7 +57,9 @@ class Latch(Task):
         inputs[:3] = 2.0 * classes - 1
         return Batch(inputs.unsqueeze(-1), torch.tensor([self.length - 1]), classes[None])
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """Any scored answer wrong."""
         return (outputs.argmax(-1) != targets).any(0)
 

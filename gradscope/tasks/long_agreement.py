@@ -1,4 +1,6 @@
-"""The lecture's two sentences: a word that depends on a near one, and a word that depends on one long ago."""
+"""The lecture's two sentences: a word that depends on a near one, and a word that depends on one
+long ago.
+"""
 
 from __future__ import annotations
 
@@ -12,44 +14,122 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import register
+from gradscope.components.registry import register
 from gradscope.tasks._task import Batch, Task, integers
 
 LANGUAGES = {
-    "albania": "albanian", "argentina": "spanish", "armenia": "armenian", "austria": "german", "brazil": "portuguese",
-    "bulgaria": "bulgarian", "cambodia": "khmer", "chile": "spanish", "china": "mandarin", "colombia": "spanish",
-    "croatia": "croatian", "denmark": "danish", "egypt": "arabic", "england": "english", "estonia": "estonian",
-    "finland": "finnish", "france": "french", "georgia": "georgian", "germany": "german", "greece": "greek",
-    "hungary": "hungarian", "iceland": "icelandic", "iran": "persian", "ireland": "english", "israel": "hebrew",
-    "italy": "italian", "japan": "japanese", "jordan": "arabic", "korea": "korean", "latvia": "latvian",
-    "lithuania": "lithuanian", "mexico": "spanish", "mongolia": "mongolian", "nepal": "nepali", "norway": "norwegian",
-    "peru": "spanish", "poland": "polish", "portugal": "portuguese", "romania": "romanian", "russia": "russian",
-    "slovakia": "slovak", "slovenia": "slovene", "spain": "spanish", "sweden": "swedish", "syria": "arabic",
-    "thailand": "thai", "turkey": "turkish", "ukraine": "ukrainian", "vietnam": "vietnamese", "yemen": "arabic",
-}  # fmt: skip
+    "albania": "albanian",
+    "argentina": "spanish",
+    "armenia": "armenian",
+    "austria": "german",
+    "brazil": "portuguese",
+    "bulgaria": "bulgarian",
+    "cambodia": "khmer",
+    "chile": "spanish",
+    "china": "mandarin",
+    "colombia": "spanish",
+    "croatia": "croatian",
+    "denmark": "danish",
+    "egypt": "arabic",
+    "england": "english",
+    "estonia": "estonian",
+    "finland": "finnish",
+    "france": "french",
+    "georgia": "georgian",
+    "germany": "german",
+    "greece": "greek",
+    "hungary": "hungarian",
+    "iceland": "icelandic",
+    "iran": "persian",
+    "ireland": "english",
+    "israel": "hebrew",
+    "italy": "italian",
+    "japan": "japanese",
+    "jordan": "arabic",
+    "korea": "korean",
+    "latvia": "latvian",
+    "lithuania": "lithuanian",
+    "mexico": "spanish",
+    "mongolia": "mongolian",
+    "nepal": "nepali",
+    "norway": "norwegian",
+    "peru": "spanish",
+    "poland": "polish",
+    "portugal": "portuguese",
+    "romania": "romanian",
+    "russia": "russian",
+    "slovakia": "slovak",
+    "slovenia": "slovene",
+    "spain": "spanish",
+    "sweden": "swedish",
+    "syria": "arabic",
+    "thailand": "thai",
+    "turkey": "turkish",
+    "ukraine": "ukrainian",
+    "vietnam": "vietnamese",
+    "yemen": "arabic",
+}
 
-NEAR = {"today": "day", "tonight": "night", "monday": "week", "january": "month", "spring": "season", "noon": "hour"}
+NEAR = {
+    "today": "day",
+    "tonight": "night",
+    "monday": "week",
+    "january": "month",
+    "spring": "season",
+    "noon": "hour",
+}
 
 #: of other things, in sentences that say nothing about where one lives
 FILLERS = (
-    "we {went|walked|drove|came} to the {market|river|station|museum|lake|garden} {early|late|together|alone} .",
-    "my {mother|brother|neighbour|teacher|friend} {likes|sells|paints|reads} {old|new|small|big} {books|houses|boats|clocks} .",
-    "the {weather|water|bread|music|road} was {good|cold|warm|quiet|bad} that {evening|summer|winter|morning} .",
-    "they {bought|lost|found|forgot} a {red|blue|green|white} {bicycle|hat|letter|umbrella} near the {bridge|school|church} .",
-    "on {sunday|friday|saturday} the {children|students|farmers|singers} {play|sing|work|rest} until {eight|nine|ten} .",
+    (
+        "we {went|walked|drove|came} to the {market|river|station|museum|lake|garden}"
+        " {early|late|together|alone} ."
+    ),
+    (
+        "my {mother|brother|neighbour|teacher|friend} {likes|sells|paints|reads}"
+        " {old|new|small|big} {books|houses|boats|clocks} ."
+    ),
+    (
+        "the {weather|water|bread|music|road} was {good|cold|warm|quiet|bad} that"
+        " {evening|summer|winter|morning} ."
+    ),
+    (
+        "they {bought|lost|found|forgot} a {red|blue|green|white} {bicycle|hat|letter|umbrella}"
+        " near the {bridge|school|church} ."
+    ),
+    (
+        "on {sunday|friday|saturday} the {children|students|farmers|singers} {play|sing|work|rest}"
+        " until {eight|nine|ten} ."
+    ),
 )
 
 
 @lru_cache(maxsize=1)
 def _fillers() -> tuple[tuple[str, ...], ...]:
     """Every form of every template, as words."""
-    return tuple(form for template in FILLERS for form in product(*(word.strip("{}").split("|") for word in template.split())))
+    return tuple(
+        form
+        for template in FILLERS
+        for form in product(*(word.strip("{}").split("|") for word in template.split()))
+    )
 
 
 @lru_cache(maxsize=1)
 def _places() -> dict[str, int]:
     """The vocabulary: word to token."""
-    words = {"i", "live", "in", "speak", "is", "a", "good", *LANGUAGES, *LANGUAGES.values(), *NEAR, *NEAR.values()}
+    words = {
+        "i",
+        "live",
+        "in",
+        "speak",
+        "is",
+        "a",
+        "good",
+        *LANGUAGES,
+        *LANGUAGES.values(),
+        *NEAR,
+        *NEAR.values(),
+    }
     return {word: place for place, word in enumerate(sorted(words.union(*_fillers())))}
 
 
@@ -60,7 +140,8 @@ def _filler_tokens() -> tuple[list[int], ...]:
 
 @register("task", "long_agreement")
 class LongAgreement(Task):
-    """Fill a blank whose answer stands ``length`` words back, other sentences between: 'I live in France. ... I speak ___'.
+    """Fill a blank whose answer stands ``length`` words back, other sentences between: 'I live in
+    France. ... I speak ___'.
 
     One example (sentence far, length 11; the answer is french)::
 
@@ -68,16 +149,19 @@ class LongAgreement(Task):
                            <------------------ 11 ----------------------> blank
         target                                                            french, scored there alone
 
-    sentence ``far``: a country, any number of filler sentences, and the language spoken there. ``near``: fillers, then 'today
-    is a good ___', whose answer (day) stands four words back whatever the length: what a short memory can do. 50 countries with
-    39 languages, 6 near words; fillers come from 852 sentences. Without a memory the best is the frequency of each language
-    (or near word).
+    sentence ``far``: a country, any number of filler sentences, and the language spoken there.
+    ``near``: fillers, then 'today is a good ___', whose answer (day) stands four words back
+    whatever the length: what a short memory can do. 50 countries with 39 languages, 6 near words;
+    fillers come from 852 sentences. Without a memory the best is the frequency of each language (or
+    near word).
 
-    Reference: the two sentences are Bengio, Simard and Frasconi's (1994) problem of long-term dependencies in the form in which
-    lectures and blogs tell it; generation is our own.
+    Reference: the two sentences are Bengio, Simard and Frasconi's (1994) problem of long-term
+    dependencies in the form in which lectures and blogs tell it; generation is our own.
     """
 
-    length: int = Field(30, ge=4, description="words from the one that decides to the blank (far), or in all (near)")
+    length: int = Field(
+        30, ge=4, description="words from the one that decides to the blank (far), or in all (near)"
+    )
     sentence: Literal["far", "near"] = Field("far", description="which of the two sentences")
 
     loss = "cross_entropy"
@@ -124,12 +208,16 @@ class LongAgreement(Task):
                 before, after = ["i", "live", "in", word, "."], ["i", "speak"]
             else:
                 before, after = [], [word, "is", "a", "good"]
-            columns.append([*(words[each] for each in before), *middle, *(words[each] for each in after)])
+            columns.append(
+                [*(words[each] for each in before), *middle, *(words[each] for each in after)]
+            )
         inputs = torch.tensor(columns).T.contiguous()
         targets = torch.tensor([[words[asked[word]] for word in chosen]])
         return Batch(inputs, torch.tensor([len(inputs) - 1]), targets)
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """Another word is likelier."""
         return outputs[-1].argmax(-1) != targets[-1]
 

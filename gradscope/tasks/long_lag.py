@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import register
+from gradscope.components.registry import register
 from gradscope.tasks._task import Batch, Task
 
 
@@ -23,17 +23,19 @@ class LongLag(Task):
         input    x   a1  a2  a3  a4  a5
         target                       x      scored at the last step alone
 
-    distractors ``known``: the same p - 1 symbols in the same order every time, p = length (their experiment 2a, the
-    noise-free long lag); ``random``: each step one of them at random, as in their 2c, so that nothing can be learned by
-    heart. Without a memory the best is ln 2.
+    distractors ``known``: the same p - 1 symbols in the same order every time, p = length (their
+    experiment 2a, the noise-free long lag); ``random``: each step one of them at random, as in
+    their 2c, so that nothing can be learned by heart. Without a memory the best is ln 2.
 
-    Reference: Hochreiter and Schmidhuber (1997), Long short-term memory, experiments 2a and 2c; there every next symbol is
-    scored, here the one that needs the memory.
+    Reference: Hochreiter and Schmidhuber (1997), Long short-term memory, experiments 2a and 2c;
+    there every next symbol is scored, here the one that needs the memory.
     """
 
     length: int = Field(100, ge=2, description="p, the lag between the first symbol and the answer")
     distractors: Literal["known", "random"] = Field("known", description="what stands between")
-    alphabet_size: int | None = Field(None, ge=1, description="different distractors; null: length - 1")
+    alphabet_size: int | None = Field(
+        None, ge=1, description="different distractors; null: length - 1"
+    )
 
     loss = "cross_entropy"
     criterion = "under 1% of the test sequences wrong (chosen)"
@@ -69,9 +71,13 @@ class LongLag(Task):
             between = (torch.arange(self.length - 1) % count)[:, None].expand(-1, batch_size)
         else:
             between = torch.randint(0, count, (self.length - 1, batch_size), generator=generator)
-        return Batch(torch.cat((count + first[None], between)), torch.tensor([self.length - 1]), first[None])
+        return Batch(
+            torch.cat((count + first[None], between)), torch.tensor([self.length - 1]), first[None]
+        )
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """Any scored answer wrong."""
         return (outputs.argmax(-1) != targets).any(0)
 

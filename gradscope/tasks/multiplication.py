@@ -7,7 +7,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import register
+from gradscope.components.registry import register
 from gradscope.tasks._task import Batch, Task, integers
 
 
@@ -21,17 +21,20 @@ class Multiplication(Task):
         mark     0   1   0   0   0   1   0   0      one in each half
         target                               .27
 
-    No answer by integration serves here: the numbers must be kept apart from their sum. Answering 1/4 always has a mean
-    squared error of Var[U U'] = 1/9 - 1/16 = 7/144.
+    No answer by integration serves here: the numbers must be kept apart from their sum. Answering
+    1/4 always has a mean squared error of Var[U U'] = 1/9 - 1/16 = 7/144.
 
-    Reference: Hochreiter and Schmidhuber (1997), Long short-term memory, experiment 5; marks as in ``adding``, placement
-    halves.
+    Reference: Hochreiter and Schmidhuber (1997), Long short-term memory, experiment 5; marks as in
+    ``adding``, placement halves.
     """
 
     length: int = Field(100, ge=2, description="number of time steps")
 
     loss = "mse"
-    criterion = "no test sequence with an error above 0.04 but for 13 in 2560 (Hochreiter and Schmidhuber 1997, their n_seq 13)"
+    criterion = (
+        "no test sequence with an error above 0.04 but for 13 in 2560 (Hochreiter and Schmidhuber"
+        " 1997, their n_seq 13)"
+    )
 
     @property
     def input_size(self) -> int:
@@ -52,13 +55,22 @@ class Multiplication(Task):
         """Fresh sequences."""
         time, half = self.length, self.length // 2
         values = torch.rand(time, batch_size, generator=generator)
-        first, second = integers(0, half, batch_size, generator), integers(half, time, batch_size, generator)
+        first, second = (
+            integers(0, half, batch_size, generator),
+            integers(half, time, batch_size, generator),
+        )
         marks, sequences = torch.zeros(time, batch_size), torch.arange(batch_size)
         marks[first, sequences] = marks[second, sequences] = 1.0
         target = values[first, sequences] * values[second, sequences]
-        return Batch(torch.stack((values, marks), dim=-1), torch.tensor([time - 1]), target.view(1, batch_size, 1))
+        return Batch(
+            torch.stack((values, marks), dim=-1),
+            torch.tensor([time - 1]),
+            target.view(1, batch_size, 1),
+        )
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """An error above 0.04."""
         return (outputs - targets)[-1, :, 0].abs() > 0.04
 

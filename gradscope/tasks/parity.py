@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import register
+from gradscope.components.registry import register
 from gradscope.tasks._task import Batch, Task
 
 
@@ -22,11 +22,13 @@ class Parity(Task):
         input    1  0  1  1  0  0  1  0
         target   1  1  0  1  1  1  0  0
 
-    Every bit matters and none may be missed: a gradient that sees but a part of the sequence sees nothing. Without a memory
-    the best is ln 2 at every step that has more than one bit before it; at the first step of the form that scores them all
-    the bit itself is the answer, which the baseline does not use either.
+    Every bit matters and none may be missed: a gradient that sees but a part of the sequence sees
+    nothing. Without a memory the best is ln 2 at every step that has more than one bit before it;
+    at the first step of the form that scores them all the bit itself is the answer, which the
+    baseline does not use either.
 
-    Reference: Hochreiter and Schmidhuber (1997), section 5, as a task that random guessing may solve; Bengio et al. (1994).
+    Reference: Hochreiter and Schmidhuber (1997), section 5, as a task that random guessing may
+    solve; Bengio et al. (1994).
     """
 
     length: int = Field(20, ge=2, description="number of bits")
@@ -57,7 +59,9 @@ class Parity(Task):
         steps = torch.arange(self.length) if self.every_step else torch.tensor([self.length - 1])
         return Batch(bits.unsqueeze(-1).float(), steps, odd[steps])
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """Any scored answer wrong."""
         return (outputs.argmax(-1) != targets).any(0)
 

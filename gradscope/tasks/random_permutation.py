@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import register
+from gradscope.components.registry import register
 from gradscope.tasks._task import Batch, Task
 
 
@@ -24,8 +24,8 @@ class RandomPermutation(Task):
 
     Without a memory the best is ln 2.
 
-    Reference: Hochreiter and Schmidhuber (1997), experiment 2b; Martens and Sutskever (2011), whose form with 100 symbols
-    Pascanu et al. (2013) use too.
+    Reference: Hochreiter and Schmidhuber (1997), experiment 2b; Martens and Sutskever (2011), whose
+    form with 100 symbols Pascanu et al. (2013) use too.
     """
 
     length: int = Field(100, ge=2, description="number of time steps")
@@ -56,11 +56,15 @@ class RandomPermutation(Task):
 
     def sample(self, batch_size: int, generator: Generator) -> Batch:
         """Fresh sequences."""
-        inputs = torch.randint(2, self.alphabet_size, (self.length, batch_size), generator=generator)
+        inputs = torch.randint(
+            2, self.alphabet_size, (self.length, batch_size), generator=generator
+        )
         inputs[0] = torch.randint(0, 2, (batch_size,), generator=generator)
         return Batch(inputs, torch.tensor([self.length - 1]), inputs[:1].clone())
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """Any scored answer wrong."""
         return (outputs.argmax(-1) != targets).any(0)
 

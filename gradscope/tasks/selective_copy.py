@@ -9,7 +9,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import register
+from gradscope.components.registry import register
 from gradscope.tasks._task import Batch, Task
 
 SYMBOLS, MARKER = 8, 9
@@ -17,18 +17,20 @@ SYMBOLS, MARKER = 8, 9
 
 @register("task", "selective_copy")
 class SelectiveCopy(Task):
-    """Symbols stand anywhere in a long blank; after the marker say them in order: what to keep depends on the content.
+    """Symbols stand anywhere in a long blank; after the marker say them in order: what to keep
+    depends on the content.
 
     One example with three symbols (length 8; . is blank, M the marker)::
 
         input    .  3  .  .  7  .  1  .  M  .  .
         target   .  .  .  .  .  .  .  .  3  7  1      scored there alone
 
-    ``symbols`` of 8 letters among ``length`` steps, then the marker and as many steps less one to answer in. A network without
-    gates that see the input keeps the blanks as well. Without a memory the best is one of eight: ln 8 nats.
+    ``symbols`` of 8 letters among ``length`` steps, then the marker and as many steps less one to
+    answer in. A network without gates that see the input keeps the blanks as well. Without a memory
+    the best is one of eight: ln 8 nats.
 
-    Reference: Jing et al. (2019), Gated orthogonal recurrent units (denoise task); Gu and Dao (2024), Mamba (selective
-    copying).
+    Reference: Jing et al. (2019), Gated orthogonal recurrent units (denoise task); Gu and Dao
+    (2024), Mamba (selective copying).
     """
 
     length: int = Field(100, ge=2, description="steps among which the symbols stand")
@@ -66,13 +68,20 @@ class SelectiveCopy(Task):
         """Fresh sequences."""
         time = self.length + self.symbols
         kept = torch.randint(1, SYMBOLS + 1, (self.symbols, batch_size), generator=generator)
-        places = torch.rand(self.length, batch_size, generator=generator).argsort(0)[: self.symbols].sort(0).values
+        places = (
+            torch.rand(self.length, batch_size, generator=generator)
+            .argsort(0)[: self.symbols]
+            .sort(0)
+            .values
+        )
         inputs = torch.zeros(time, batch_size, dtype=torch.long)
         inputs.scatter_(0, places, kept)
         inputs[self.length] = MARKER
         return Batch(inputs, torch.arange(self.length, time), kept)
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """Any scored answer wrong."""
         return (outputs.argmax(-1) != targets).any(0)
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.registry import register
+from gradscope.components.registry import register
 from gradscope.tasks._task import Batch, Task, integers
 
 DISTRACTORS = 4
@@ -26,15 +26,18 @@ class TemporalOrder(Task):
         input    c  B  f  e  d  A  d  f  c  e
         target                              v0 + 2 v1 = 1 + 2 * 0
 
-    The symbols that matter stand at positions drawn from [.1 T, .2 T) and [.5 T, .6 T); of three, from [.1 T, .2 T),
-    [.3 T, .4 T) and [.6 T, .7 T). The class is v0 + 2 v1 (+ 4 v2), v = 0 for A and 1 for B. Tokens: distractors 0..3, A 4, B 5.
+    The symbols that matter stand at positions drawn from [.1 T, .2 T) and [.5 T, .6 T); of three,
+    from [.1 T, .2 T), [.3 T, .4 T) and [.6 T, .7 T). The class is v0 + 2 v1 (+ 4 v2), v = 0 for A
+    and 1 for B. Tokens: distractors 0..3, A 4, B 5.
 
-    Reference: Hochreiter and Schmidhuber (1997), experiment 6; positions and classes as in the code of Pascanu, Mikolov and
-    Bengio (2013), On the difficulty of training recurrent neural networks.
+    Reference: Hochreiter and Schmidhuber (1997), experiment 6; positions and classes as in the code
+    of Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks.
     """
 
     length: int = Field(50, ge=10, description="T, number of time steps")
-    max_length: int | None = Field(None, ge=10, description="draw T for each batch from [length, max_length]; null: fixed")
+    max_length: int | None = Field(
+        None, ge=10, description="draw T for each batch from [length, max_length]; null: fixed"
+    )
     symbols: Literal[2, 3] = Field(2, description="how many symbols matter")
 
     loss = "cross_entropy"
@@ -83,7 +86,9 @@ class TemporalOrder(Task):
             target += value << place
         return Batch(inputs, torch.tensor([time - 1]), target.view(1, batch_size))
 
-    def wrong(self, outputs: Float[Tensor, "scored batch output"], targets: Tensor) -> Float[Tensor, " batch"]:
+    def wrong(
+        self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
+    ) -> Float[Tensor, " batch"]:
         """The wrong class."""
         return outputs[-1].argmax(-1) != targets[-1]
 

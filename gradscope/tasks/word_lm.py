@@ -9,9 +9,9 @@ from functools import lru_cache
 import torch
 from pydantic import Field
 
-from gradscope import corpora
+from gradscope.components.registry import register
 from gradscope.errors import GradscopeError
-from gradscope.registry import register
+from gradscope.tasks import _corpora as corpora
 from gradscope.tasks._language import LanguageModel, Text
 
 UNKNOWN, END = "<unk>", "<eos>"
@@ -19,19 +19,22 @@ UNKNOWN, END = "<unk>", "<eos>"
 
 @register("task", "word_lm")
 class WordLM(LanguageModel):
-    """Predict the next word of a text, at every word: p(x) = prod_t p(x_t | x_<t), by maximum likelihood.
+    """Predict the next word of a text, at every word: p(x) = prod_t p(x_t | x_<t), by maximum
+    likelihood.
 
     One example (length 5)::
 
         input    today  is  a     good  day
         target   is     a   good  day   <eos>      scored at every step
 
-    Words are what stands between spaces, and for texts that are not ready for it (anything but ptb and wikitext2) lower-cased
-    runs of letters and digits, and single signs. A line's end is <eos>; what is not among the most frequent ``vocabulary``
-    words of the training text is <unk>. The loss is in nats, reported as perplexity too.
+    Words are what stands between spaces, and for texts that are not ready for it (anything but ptb
+    and wikitext2) lower-cased runs of letters and digits, and single signs. A line's end is <eos>;
+    what is not among the most frequent ``vocabulary`` words of the training text is <unk>. The loss
+    is in nats, reported as perplexity too.
 
-    Reference: Mikolov, Karafiat, Burget, Cernocky and Khudanpur (2010), Recurrent neural network based language model;
-    Zaremba, Sutskever and Vinyals (2014), Recurrent neural network regularization.
+    Reference: Mikolov, Karafiat, Burget, Cernocky and Khudanpur (2010), Recurrent neural network
+    based language model; Zaremba, Sutskever and Vinyals (2014), Recurrent neural network
+    regularization.
     """
 
     vocabulary: int = Field(10_000, ge=2, description="words kept, the most frequent ones")
@@ -40,7 +43,13 @@ class WordLM(LanguageModel):
 
     def text(self) -> Text:
         """The corpus as words."""
-        return _words(self.corpus, corpora.load(self.corpus).digest, self.held_out, self.length, self.vocabulary)
+        return _words(
+            self.corpus,
+            corpora.load(self.corpus).digest,
+            self.held_out,
+            self.length,
+            self.vocabulary,
+        )
 
 
 @lru_cache(maxsize=4)
@@ -54,7 +63,10 @@ def _words(name: str, digest: str, held_out: float, length: int, vocabulary: int
         cut = int(len(words) * (1 - held_out))
         train, test = words[:cut], words[cut:]
     if min(len(train), len(test)) < length + 2:
-        raise GradscopeError(f"the corpus {name!r} has {len(words)} words: too few for sequences of {length} and a test")
+        raise GradscopeError(
+            f"the corpus {name!r} has {len(words)} words: too few for sequences of {length} and a"
+            " test"
+        )
     frequent = [word for word, _ in Counter(train).most_common(vocabulary)]
     symbols = tuple(dict.fromkeys([UNKNOWN, *sorted(frequent)]))
     places = {symbol: place for place, symbol in enumerate(symbols)}

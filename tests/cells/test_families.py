@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from gradscope import GradscopeError, jacobian_product, registry, unroll
+from gradscope import GradscopeError, jacobian_product, unroll
 from gradscope.cells.lstm import LEFT_OUT
+from gradscope.components import registry
 from tests.conftest import build, draw
 
 
@@ -14,11 +15,13 @@ def copied(target, source, **blocks):
     """Give target the source's parameters of the same name."""
     known = dict(source.named_parameters())
     for name, parameter in target.named_parameters():
-        parameter.data = blocks.get(name, known[name].detach().clone() if name in known else parameter.data)
+        parameter.data = blocks.get(
+            name, known[name].detach().clone() if name in known else parameter.data
+        )
     return target
 
 
-# --- LSTM ---------------------------------------------------------------------------------------------------------------
+# --- LSTM -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("variant", LEFT_OUT)
@@ -26,7 +29,10 @@ def test_a_variant_leaves_out_its_gate_and_that_gates_weights(variant):
     cell, whole = build("lstm", variant=variant), build("lstm")
     gates = 4 - len(LEFT_OUT[variant])
     assert cell.weight_hh.shape == (gates * 4, 4)
-    assert sum(p.numel() for p in cell.parameters()) * 4 == sum(p.numel() for p in whole.parameters()) * gates
+    assert (
+        sum(p.numel() for p in cell.parameters()) * 4
+        == sum(p.numel() for p in whole.parameters()) * gates
+    )
     x, s = draw(5, 3), draw(5, 8, seed=1)
     values = {name: gate.activation(gate.preactivation) for name, gate in cell.gates(x, s).items()}
     i, f, o = (values.get(name, torch.ones(5, 4, dtype=torch.float64)) for name in "ifo")
@@ -46,7 +52,10 @@ def test_candidate_of_niaf_is_linear():
 def test_peepholes_see_the_cell_and_vanish_with_their_weights():
     peeping, plain = build("lstm", peepholes=True), build("lstm")
     x, s = draw(5, 3), draw(5, 8, seed=1)
-    zero = {name: torch.zeros(4, dtype=torch.float64) for name in ("peephole_i", "peephole_f", "peephole_o")}
+    zero = {
+        name: torch.zeros(4, dtype=torch.float64)
+        for name in ("peephole_i", "peephole_f", "peephole_o")
+    }
     torch.testing.assert_close(copied(peeping, plain, **zero)(x, s), plain(x, s))
     peeping.peephole_o.data += 1.0
     moved = peeping.gates(x, s)["o"].preactivation - plain.gates(x, s)["o"].preactivation
@@ -54,8 +63,12 @@ def test_peepholes_see_the_cell_and_vanish_with_their_weights():
 
 
 def test_chrono_draws_time_scales_evenly():
-    """b_f = ln U(1, T - 1), so that a gate's time constant is spread evenly over 1..T-1; b_i = -b_f."""
-    cell = registry.get("cell", "lstm")(3, hidden_size=4000, chrono=100, generator=torch.Generator().manual_seed(0))
+    """b_f = ln U(1, T - 1), so that a gate's time constant is spread evenly over 1..T-1; b_i =
+    -b_f.
+    """
+    cell = registry.get("cell", "lstm")(
+        3, hidden_size=4000, chrono=100, generator=torch.Generator().manual_seed(0)
+    )
     size = 4000
     total = (cell.bias_ih + cell.bias_hh).detach().double()
     times = total[size : 2 * size].exp()
@@ -89,9 +102,15 @@ def test_full_gate_recurrence_is_an_lstm_plus_nine_matrices():
     copied(full, plain, weight_gates=torch.zeros(12, 12).double(), bias_ih=torch.zeros(16).double())
     x, s = draw(5, 3), draw(5, 20, seed=1)
     torch.testing.assert_close(full(x, s)[:, :8], plain(x, s[:, :8]))
-    gates = [gate.activation(gate.preactivation) for name, gate in full.gates(x, s).items() if name != "g"]
+    gates = [
+        gate.activation(gate.preactivation)
+        for name, gate in full.gates(x, s).items()
+        if name != "g"
+    ]
     torch.testing.assert_close(full(x, s)[:, 8:], torch.cat(gates, -1))
-    full.weight_gates.data[:4, 4:8] = torch.eye(4).double()  # the input gate sees the forget gate of the step before
+    full.weight_gates.data[:4, 4:8] = torch.eye(
+        4
+    ).double()  # the input gate sees the forget gate of the step before
     moved = full.gates(x, s)["i"].preactivation - plain.gates(x, s[:, :8])["i"].preactivation
     torch.testing.assert_close(moved, s[:, 12:16])
 
@@ -105,11 +124,13 @@ def test_projection_is_torchs():
     torch.testing.assert_close(cell.hidden(states[1:]), theirs(x)[0])
     assert cell.state_size == 8
     trace = unroll(cell, x)
-    slow = torch.autograd.functional.jacobian(lambda s: cell.unroll(x[:, :1], s[None])[-1, 0], states[0, 0])
+    slow = torch.autograd.functional.jacobian(
+        lambda s: cell.unroll(x[:, :1], s[None])[-1, 0], states[0, 0]
+    )
     torch.testing.assert_close(jacobian_product(trace, 7, 0).matrix()[0], slow)
 
 
-# --- GRU ----------------------------------------------------------------------------------------------------------------
+# --- GRU ------------------------------------------------------------------------------------------
 
 
 def test_both_resets_agree_where_the_gate_is_open():
@@ -152,7 +173,10 @@ def test_minimal_gated_cells_remember_by_their_gates_alone():
     for name in ("mingru", "minlstm"):
         cell = build(name)
         trace = unroll(cell, draw(12, 2, 3))
-        gates = {k: g.activation(g.preactivation) for k, g in cell.gates(trace.inputs, trace.states[:-1]).items()}
+        gates = {
+            k: g.activation(g.preactivation)
+            for k, g in cell.gates(trace.inputs, trace.states[:-1]).items()
+        }
         keep = 1 - gates["z"] if name == "mingru" else gates["f"] / (gates["f"] + gates["i"])
         expected = torch.diag_embed(keep[2:].prod(0))
         torch.testing.assert_close(jacobian_product(trace, 12, 2).matrix(), expected)
@@ -165,10 +189,12 @@ def test_janet_keeps_what_its_forget_gate_lets_it():
     f = torch.sigmoid(cell.gates(trace.inputs, trace.states[:-1])["f"].preactivation)
     torch.testing.assert_close(jacobian_product(trace, 8, 0).matrix(), torch.diag_embed(f.prod(0)))
     value = cell.gates(trace.inputs, trace.states[:-1])["g"]
-    torch.testing.assert_close(trace.states[1:], f * trace.states[:-1] + (1 - f) * torch.tanh(value.preactivation))
+    torch.testing.assert_close(
+        trace.states[1:], f * trace.states[:-1] + (1 - f) * torch.tanh(value.preactivation)
+    )
 
 
-# --- Elman family -------------------------------------------------------------------------------------------------------
+# --- Elman family ---------------------------------------------------------------------------------
 
 
 def test_orthogonal_stays_orthogonal_and_keeps_norms():
@@ -176,8 +202,15 @@ def test_orthogonal_stays_orthogonal_and_keeps_norms():
     weight = cell.recurrent_weight()
     torch.testing.assert_close(weight @ weight.T, torch.eye(6, dtype=torch.float64))
     product = jacobian_product(unroll(cell, draw(300, 1, 3)), 300, 0)
-    torch.testing.assert_close(product.log_singular_values(), torch.zeros(1, 6, dtype=torch.float64), rtol=0, atol=1e-9)
-    cell.weight_hh.data -= 0.3 * torch.autograd.grad(cell.scan(draw(5, 2, 3), draw(2, 6)).square().sum(), cell.weight_hh)[0]
+    torch.testing.assert_close(
+        product.log_singular_values(), torch.zeros(1, 6, dtype=torch.float64), rtol=0, atol=1e-9
+    )
+    cell.weight_hh.data -= (
+        0.3
+        * torch.autograd.grad(cell.scan(draw(5, 2, 3), draw(2, 6)).square().sum(), cell.weight_hh)[
+            0
+        ]
+    )
     weight = cell.recurrent_weight()
     torch.testing.assert_close(weight @ weight.T, torch.eye(6, dtype=torch.float64))
 
@@ -211,7 +244,7 @@ def test_antisymmetric_steps_stay_near_the_unit_circle():
     assert norms.abs().max() < 1.0
 
 
-# --- linear recurrences --------------------------------------------------------------------------------------------------
+# --- linear recurrences ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["lru", "diagonal_ssm"])
@@ -246,7 +279,9 @@ def test_modulus_is_below_one_whatever_the_parameters(name):
 
 
 def test_lru_starts_in_its_ring():
-    cell = registry.get("cell", "lru")(3, hidden_size=3000, low=0.6, high=0.9, generator=torch.Generator().manual_seed(0))
+    cell = registry.get("cell", "lru")(
+        3, hidden_size=3000, low=0.6, high=0.9, generator=torch.Generator().manual_seed(0)
+    )
     a, b, gamma = (part.detach() for part in cell.eigenvalues())
     modulus = (a * a + b * b).sqrt()
     assert modulus.min() > 0.599

@@ -1,4 +1,6 @@
-"""The LSTM's own forward and backward pass, in place, against the general ones of a cell with affine gates."""
+"""The LSTM's own forward and backward pass, in place, against the general ones of a cell with
+affine gates.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +34,17 @@ def test_following_is_the_general_way(variant: str, known: bool) -> None:
     torch.testing.assert_close(states, expected, rtol=1e-12, atol=1e-13)
     assert float(departure.max()) < 1e-12
     immediate = draw(*states.shape, seed=2)
-    ours, theirs, by_input, by_input_too = immediate.clone(), immediate.clone(), torch.empty_like(x), torch.empty_like(x)
+    ours, theirs, by_input, by_input_too = (
+        immediate.clone(),
+        immediate.clone(),
+        torch.empty_like(x),
+        torch.empty_like(x),
+    )
     assert linear.descend(ours, by_input)
     # the base class's recursion, from the diagonal derivatives
-    _, d_x = AffineCell.descend(cell, *reference.u, expected[:-1], expected[1:], theirs, cell.recurrent_weight().detach())
+    _, d_x = AffineCell.descend(
+        cell, *reference.u, expected[:-1], expected[1:], theirs, cell.recurrent_weight().detach()
+    )
     torch.matmul(d_x, cell.weight_ih.detach(), out=by_input_too)
     torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(by_input, by_input_too, rtol=1e-10, atol=1e-12)

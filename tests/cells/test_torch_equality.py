@@ -26,7 +26,9 @@ def test_outputs_and_gradients_equal_torchs(case, layers, bias):
     theirs = theirs_class(3, 5, layers, bias=bias, **their_options).double()
     ours = Stack(
         [
-            ours_class(3 if layer == 0 else 5, hidden_size=5, bias=bias, dtype=torch.float64, **options)
+            ours_class(
+                3 if layer == 0 else 5, hidden_size=5, bias=bias, dtype=torch.float64, **options
+            )
             for layer in range(layers)
         ]
     )
@@ -44,7 +46,9 @@ def test_outputs_and_gradients_equal_torchs(case, layers, bias):
         (hidden * weights).sum().backward()
         for layer, cell in enumerate(ours.layers):
             for name, parameter in cell.named_parameters():
-                torch.testing.assert_close(parameter.grad, gradients[f"{name}_l{layer}"], rtol=0, atol=1e-12)
+                torch.testing.assert_close(
+                    parameter.grad, gradients[f"{name}_l{layer}"], rtol=0, atol=1e-12
+                )
 
 
 @pytest.mark.parametrize("case", CASES)

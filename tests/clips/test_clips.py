@@ -5,14 +5,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradscope import registry
 from gradscope.clips import gradient_norm
-from gradscope.options import component
+from gradscope.components import registry
+from gradscope.components.options import component
 from tests.conftest import draw
 
 
 def gradients(scale: float = 1.0, seed: int = 0) -> list[torch.Tensor]:
-    return [scale * draw(3, 4, seed=seed), 5 * scale * draw(4, seed=seed + 1), scale * draw(2, 2, seed=seed + 2)]
+    return [
+        scale * draw(3, 4, seed=seed),
+        5 * scale * draw(4, seed=seed + 1),
+        scale * draw(2, 2, seed=seed + 2),
+    ]
 
 
 def clipped(spec, scale=1.0, seed=0):
@@ -24,13 +28,17 @@ def clipped(spec, scale=1.0, seed=0):
 @pytest.mark.parametrize("name", registry.names("clip"))
 @given(st.floats(1e-3, 1e3), st.integers(0, 50))
 def test_contract(name, scale, seed):
-    """The coefficient is the norm after over the norm before, exactly 1 where nothing changed, and never above 1 for a clip."""
+    """The coefficient is the norm after over the norm before, exactly 1 where nothing changed, and
+    never above 1 for a clip.
+    """
     before, after, coefficient = clipped(name, scale, seed)
     unchanged = all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert (coefficient == 1) == unchanged
     assert coefficient > 0
     assert coefficient <= 1 or name == "norm_rescaling"
-    assert coefficient == pytest.approx(float(gradient_norm(after) / gradient_norm(before)), rel=1e-12)
+    assert coefficient == pytest.approx(
+        float(gradient_norm(after) / gradient_norm(before)), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", sorted(set(registry.names("clip")) - {"agc", "norm_rescaling"}))
@@ -46,7 +54,9 @@ def test_global_norm_is_torchs(max_norm):
         parameter.grad = gradient.clone()
     norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm)
     for parameter, ours in zip(parameters, after, strict=True):
-        torch.testing.assert_close(ours, parameter.grad, rtol=1e-5, atol=0)  # torch adds 1e-6 to the norm
+        torch.testing.assert_close(
+            ours, parameter.grad, rtol=1e-5, atol=0
+        )  # torch adds 1e-6 to the norm
     assert coefficient == pytest.approx(min(1.0, max_norm / float(norm)))
 
 
@@ -81,7 +91,7 @@ def test_norm_of_huge_float32_gradients_does_not_overflow():
     torch.testing.assert_close(huge[0], torch.full((4,), 0.5))
 
 
-# --- rules that look at the parameters, remember, or act inside backpropagation ------------------------------------------
+# --- rules that look at the parameters, remember, or act inside backpropagation -------------------
 
 
 def begun(spec, parameters):
@@ -90,8 +100,14 @@ def begun(spec, parameters):
 
 @given(st.floats(1e-3, 1e2), st.integers(0, 50))
 def test_agc_bounds_every_unit_by_its_own_weights(scale, seed):
-    """||g_i|| <= factor max(||w_i||, floor) row by row, whole vectors for biases; units below it are untouched."""
-    weights = {"weight": 0.1 * draw(6, 5, seed=seed), "bias": draw(6, seed=seed + 1), "zero": torch.zeros(2, 3).double()}
+    """||g_i|| <= factor max(||w_i||, floor) row by row, whole vectors for biases; units below it
+    are untouched.
+    """
+    weights = {
+        "weight": 0.1 * draw(6, 5, seed=seed),
+        "bias": draw(6, seed=seed + 1),
+        "zero": torch.zeros(2, 3).double(),
+    }
     before = [scale * draw(*w.shape, seed=seed + 2) for w in weights.values()]
     after = [g.clone() for g in before]
     begun({"name": "agc", "factor": 0.02, "floor": 1e-3}, weights)(after, gradient_norm(before))
@@ -110,17 +126,28 @@ def test_autoclip_is_the_percentile_of_all_norms_so_far():
         after = [g.clone() for g in before]
         norms.append(float(gradient_norm(before)))
         rule(after, gradient_norm(before))
-        assert float(gradient_norm(after)) == pytest.approx(min(norms[-1], np.percentile(norms, 30)))
+        assert float(gradient_norm(after)) == pytest.approx(
+            min(norms[-1], np.percentile(norms, 30))
+        )
     fresh = begun({"name": "autoclip", "percentile": 30}, {})
     one = [draw(7)]
     assert float(fresh(one, gradient_norm(one))) == 1, "a new training starts with nothing seen"
 
 
 def test_blocks_are_the_embedding_the_layers_and_the_readout():
-    names = ["embedding", "stack.cells.0.weight_ih", "stack.cells.0.bias_ih", "stack.cells.1.weight_ih", "weight_hy", "bias_y"]
+    names = [
+        "embedding",
+        "stack.cells.0.weight_ih",
+        "stack.cells.0.bias_ih",
+        "stack.cells.1.weight_ih",
+        "weight_hy",
+        "bias_y",
+    ]
     before = [draw(5, seed=i) * (1 + i) for i in range(6)]
     after = [g.clone() for g in before]
-    begun({"name": "per_block_norm", "max_norm": 2.0}, dict.fromkeys(names))(after, gradient_norm(before))
+    begun({"name": "per_block_norm", "max_norm": 2.0}, dict.fromkeys(names))(
+        after, gradient_norm(before)
+    )
     for block in ([0], [1, 2], [3], [4, 5]):
         own = gradient_norm([before[i] for i in block])
         for i in block:
@@ -134,10 +161,13 @@ def test_rescaling_gives_every_gradient_the_norm():
 
 
 def run_of(text):
-    from gradscope import config
-    from gradscope.train import _Run
+    from gradscope.experiment import schema as config
+    from gradscope.experiment.train import _Run
 
-    base = "task: {name: adding, length: 12}\ncell: {name: rnn, hidden_size: 5}\ndtype: float64\nprobes: []\n"
+    base = (
+        "task: {name: adding, length: 12}\ncell: {name: rnn, hidden_size: 5}\ndtype:"
+        " float64\nprobes: []\n"
+    )
     return _Run(config.parse(base + text).trials[0], "cpu", lambda *_: None)
 
 
@@ -145,7 +175,10 @@ def test_the_adjoint_is_clipped_at_every_step_on_its_way():
     """Against the recursion written out: a_t = clip(dl/ds_t + J^T a_{t+1}), each sequence's own."""
     run = run_of("clip: {name: adjoint_norm, max_norm: 0.003}\ntraining: {batch_size: 3}")
     cell = run.model.stack.layers[0]
-    cell.weight_hh.data, cell.weight_ih.data = 1.2 * torch.eye(5).double(), 0.001 * cell.weight_ih.data  # it would grow
+    cell.weight_hh.data, cell.weight_ih.data = (
+        1.2 * torch.eye(5).double(),
+        0.001 * cell.weight_ih.data,
+    )  # it would grow
     cell.bias_ih.data, cell.bias_hh.data = torch.zeros(2, 5).double()
     batch = run._next()
     (loss,) = run._losses(batch)
@@ -155,11 +188,15 @@ def test_the_adjoint_is_clipped_at_every_step_on_its_way():
     for x in inputs:
         states.append(cell(x, states[-1]).detach())
     last = states[-1].requires_grad_()
-    a = torch.autograd.grad(run.model.task.score(run.model.readout(last[None]), batch.targets).mean(), last)[0]
+    a = torch.autograd.grad(
+        run.model.task.score(run.model.readout(last[None]), batch.targets).mean(), last
+    )[0]
     expected, clipped_steps = torch.zeros(5, 5, dtype=torch.float64), 0
     for t in range(12, 0, -1):
         before = states[t - 1].detach().requires_grad_()
-        by_weight, carried = torch.autograd.grad(cell(inputs[t - 1], before), (cell.weight_hh, before), a)
+        by_weight, carried = torch.autograd.grad(
+            cell(inputs[t - 1], before), (cell.weight_hh, before), a
+        )
         expected += by_weight
         factor = (0.003 / carried.norm(dim=1, keepdim=True)).clamp_max(1.0)
         clipped_steps += int((factor < 1).sum())
@@ -169,7 +206,9 @@ def test_the_adjoint_is_clipped_at_every_step_on_its_way():
 
 
 def test_omega_is_pascanus_and_moves_the_parameters_through_the_jacobian_alone():
-    """For h = phi(W h + ...): against the ratio of norms with states, slopes and adjoints held fixed."""
+    """For h = phi(W h + ...): against the ratio of norms with states, slopes and adjoints held
+    fixed.
+    """
     from gradscope import adjoints, step_jacobians
 
     run = run_of("clip: {name: omega, weight: 3.0}\ntraining: {batch_size: 2}")
@@ -184,14 +223,18 @@ def test_omega_is_pascanus_and_moves_the_parameters_through_the_jacobian_alone()
         carried = torch.einsum("tbi,tbi,ij->tbj", a, slopes, w)
         return 3.0 * ((carried.norm(dim=-1) / a.norm(dim=-1)) - 1).square().mean()
 
-    torch.testing.assert_close(torch.einsum("tbi,tbij->tbj", a, step_jacobians(trace)).norm(dim=-1) > 0, a.norm(dim=-1) > 0)
+    torch.testing.assert_close(
+        torch.einsum("tbi,tbij->tbj", a, step_jacobians(trace)).norm(dim=-1) > 0, a.norm(dim=-1) > 0
+    )
     term = run.settings.clip.term(trace)
     assert float(term.detach()) == pytest.approx(float(omega(weight.detach())), rel=1e-9)
     assert torch.autograd.grad(term, weight)[0].abs().max() > 0
 
 
 def test_artbp_is_unbiased():
-    """The mean over many random truncations is the full gradient, within sampling error; a plain truncation's is not."""
+    """The mean over many random truncations is the full gradient, within sampling error; a plain
+    truncation's is not.
+    """
     run = run_of("training: {batch_size: 3, tbptt_random: 0.2}")
     plain = run_of("training: {batch_size: 3}")
     plain.model.load_state_dict(run.model.state_dict())

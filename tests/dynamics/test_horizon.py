@@ -55,7 +55,13 @@ def test_dead_from_the_first_step():
 
 
 @pytest.mark.parametrize(
-    ("lags", "values"), [([0, 1], [0, -1]), ([1, 2, 3], [0, -1, -2]), ([0, 1, 2], [-np.inf, 0, 0]), ([0, 2, 1], [0, 1, 2])]
+    ("lags", "values"),
+    [
+        ([0, 1], [0, -1]),
+        ([1, 2, 3], [0, -1, -2]),
+        ([0, 1, 2], [-np.inf, 0, 0]),
+        ([0, 2, 1], [0, 1, 2]),
+    ],
 )
 def test_bad_input(lags, values):
     with pytest.raises(ValueError, match="three points or more"):
@@ -85,7 +91,10 @@ def test_stretched_law_is_preferred_and_its_interval_holds_the_truth():
     rng = np.random.default_rng(3)
     found = memory_horizon(LAGS, -((LAGS / 8) ** 0.5) + np.r_[0, 0.005 * rng.standard_normal(50)])
     assert found.law == "stretched"
-    (tau_low, tau_high), (low, high) = found.fits[0].intervals["tau"], found.fits[0].intervals["beta"]
+    (tau_low, tau_high), (low, high) = (
+        found.fits[0].intervals["tau"],
+        found.fits[0].intervals["beta"],
+    )
     assert tau_low < 8 < tau_high
     assert low < 0.5 < high
     assert found.lag == pytest.approx(8, rel=0.1)
@@ -116,4 +125,7 @@ def test_a_series_sunk_to_a_floor_is_not_called_exponential():
 
 
 def test_few_points_leave_out_laws_with_too_many_parameters():
-    assert {fit.law for fit in memory_horizon([0, 1, 2, 3], [0, -1, -2, -3.1]).fits} == {"exponential", "power"}
+    assert {fit.law for fit in memory_horizon([0, 1, 2, 3], [0, -1, -2, -3.1]).fits} == {
+        "exponential",
+        "power",
+    }

@@ -13,12 +13,12 @@ from gradscope import (
     jacobian_log_norms,
     jacobian_product,
     jacobian_products,
-    registry,
     step_jacobians,
     unroll,
 )
+from gradscope.components import registry
 from gradscope.dynamics import log_norm
-from gradscope.trace import Trace
+from gradscope.dynamics.trace import Trace
 from tests.conftest import build, draw
 
 
@@ -38,7 +38,9 @@ def test_product_is_autograds_derivative_of_the_unroll(name, time, layers, seed)
         for b in range(2):
             slow = (
                 torch.autograd.functional.jacobian(
-                    lambda s, b=b, t=t, k=k: cell.unroll(trace.inputs[k:t, b : b + 1], s[None])[-1, 0],
+                    lambda s, b=b, t=t, k=k: cell.unroll(trace.inputs[k:t, b : b + 1], s[None])[
+                        -1, 0
+                    ],
                     trace.states[k, b].detach(),
                 )
                 if t > k
@@ -50,7 +52,9 @@ def test_product_is_autograds_derivative_of_the_unroll(name, time, layers, seed)
 def test_linear_cell_is_a_matrix_power():
     w = draw(5, 5) / 2
     trace = unroll(linear(w), draw(7, 1, 2))
-    torch.testing.assert_close(jacobian_product(trace, 7, 2).matrix()[0], torch.linalg.matrix_power(w, 5))
+    torch.testing.assert_close(
+        jacobian_product(trace, 7, 2).matrix()[0], torch.linalg.matrix_power(w, 5)
+    )
 
 
 @pytest.mark.parametrize("gain", [0.5, 1.0, 1.7])
@@ -64,7 +68,9 @@ def test_orthogonal_linear_cell_scales_every_direction_by_the_gain(gain):
 
 
 def test_nilpotent_shift_is_exactly_zero_after_as_many_steps_as_units():
-    """Spectral radius 0, yet the norm is a^lag for lag < N, and then exactly 0, which is -inf and not NaN."""
+    """Spectral radius 0, yet the norm is a^lag for lag < N, and then exactly 0, which is -inf and
+    not NaN.
+    """
     a, n = 3.0, 5
     shift = a * torch.diag(torch.ones(n - 1, dtype=torch.float64), -1)
     norms = jacobian_log_norms(unroll(linear(shift), draw(9, 1, 2) * 0.01))
@@ -105,7 +111,9 @@ def test_pascanus_bound(activation):
 
 def test_hidden_norm_is_the_block_of_the_product_not_a_product_of_blocks():
     cell = build("lstm", hidden_size=4)
-    cell.bias_ih.data[4:8] = 6.0  # an open forget gate: the carousel carries what the hidden blocks alone lose
+    cell.bias_ih.data[4:8] = (
+        6.0  # an open forget gate: the carousel carries what the hidden blocks alone lose
+    )
     trace = unroll(cell, draw(30, 1, 3))
     norms = jacobian_log_norms(trace, block="hidden")
     product = jacobian_product(trace, 30, 0).matrix()[0]
@@ -126,10 +134,17 @@ def test_all_pairs_equal_one_by_one(name, norm):
             if k > t:
                 assert table[t, k].isnan().all()
             else:
-                torch.testing.assert_close(table[t, k], log_norm(jacobian_product(trace, t, k), norm), rtol=0, atol=1e-11)
+                torch.testing.assert_close(
+                    table[t, k], log_norm(jacobian_product(trace, t, k), norm), rtol=0, atol=1e-11
+                )
 
 
-@given(st.sets(st.tuples(st.integers(0, 12), st.integers(0, 12)).map(lambda p: (max(p), min(p))), min_size=1))
+@given(
+    st.sets(
+        st.tuples(st.integers(0, 12), st.integers(0, 12)).map(lambda p: (max(p), min(p))),
+        min_size=1,
+    )
+)
 def test_any_set_of_pairs(pairs):
     trace = unroll(build("gru"), draw(12, 1, 3))
     found = {}
@@ -149,7 +164,9 @@ def test_a_small_memory_budget_changes_nothing():
         assert len(ts) == 1
         found[ts[0], k] = products.log_spectral_norm()[0]
     for t, k in pairs:
-        torch.testing.assert_close(found[t, k], jacobian_product(trace, t, k).log_spectral_norm(), rtol=0, atol=1e-11)
+        torch.testing.assert_close(
+            found[t, k], jacobian_product(trace, t, k).log_spectral_norm(), rtol=0, atol=1e-11
+        )
 
 
 def test_step_jacobians_that_do_not_fit_into_memory_are_refused_before_anything_is_tried():
@@ -161,7 +178,9 @@ def test_step_jacobians_that_do_not_fit_into_memory_are_refused_before_anything_
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_right_logarithm_where_a_plain_float_product_underflows(dtype):
-    """A sigmoid network at lag 1000: the truth is about e^-3000, plain products in either dtype give 0."""
+    """A sigmoid network at lag 1000: the truth is about e^-3000, plain products in either dtype
+    give 0.
+    """
     cell = build("rnn", activation="sigmoid", hidden_size=8)
     inputs = draw(1000, 1, 3)
     trace = unroll(cell.to(dtype), inputs.to(dtype))
@@ -171,7 +190,9 @@ def test_right_logarithm_where_a_plain_float_product_underflows(dtype):
     assert (plain == 0).all()
     ours = jacobian_log_norms(trace, pairs=[(1000, 0)])[1000, 0, 0]
     mantissa, scale = torch.eye(8, dtype=torch.float64), 0.0
-    for step in step_jacobians(unroll(cell.double(), inputs))[:, 0]:  # the other order, another way to carry the scale
+    for step in step_jacobians(unroll(cell.double(), inputs))[
+        :, 0
+    ]:  # the other order, another way to carry the scale
         mantissa = step @ mantissa
         scale += float(torch.linalg.matrix_norm(mantissa).log())
         mantissa = mantissa / torch.linalg.matrix_norm(mantissa)
@@ -182,7 +203,9 @@ def test_right_logarithm_where_a_plain_float_product_underflows(dtype):
 
 def test_exploding_products_are_as_right_as_vanishing_ones():
     w = 40 * torch.eye(3, dtype=torch.float64)
-    ours = jacobian_log_norms(torch.eye(3, dtype=torch.float64).expand(500, 1, 3, 3) @ w, pairs=[(500, 0)])[500, 0, 0]
+    ours = jacobian_log_norms(
+        torch.eye(3, dtype=torch.float64).expand(500, 1, 3, 3) @ w, pairs=[(500, 0)]
+    )[500, 0, 0]
     assert abs(ours - 500 * math.log(40)) < 1e-9
 
 
@@ -202,7 +225,9 @@ def test_jacobians_of_a_cell_without_a_closed_form():
 
     cell = Odd()
     trace = unroll(cell, draw(4, 2, 2))
-    slow = torch.autograd.functional.jacobian(lambda s: cell(trace.inputs[2, 1], s), trace.states[2, 1].detach())
+    slow = torch.autograd.functional.jacobian(
+        lambda s: cell(trace.inputs[2, 1], s), trace.states[2, 1].detach()
+    )
     torch.testing.assert_close(step_jacobians(trace)[2, 1], slow, rtol=0, atol=1e-12)
 
 
@@ -251,7 +276,12 @@ def test_anchors_and_lags_are_entries_of_the_whole_table():
 def test_blocks_by_name():
     trace = unroll(build("lstm"), draw(6, 1, 3))
     product = jacobian_product(trace, 6, 1).matrix()[0]
-    for name, part in (("state", slice(None)), ("hidden", slice(0, 4)), ("h", slice(0, 4)), ("c", slice(4, 8))):
+    for name, part in (
+        ("state", slice(None)),
+        ("hidden", slice(0, 4)),
+        ("h", slice(0, 4)),
+        ("c", slice(4, 8)),
+    ):
         ours = jacobian_log_norms(trace, block=name, pairs=[(6, 1)])[6, 1, 0]
         torch.testing.assert_close(ours, torch.linalg.matrix_norm(product[part, part], 2).log())
     with pytest.raises(GradscopeError, match="no part 'cell'; known: state, hidden, h, c"):
@@ -260,7 +290,9 @@ def test_blocks_by_name():
 
 def test_plain_jacobians_may_be_brought():
     trace = unroll(build("gru"), draw(6, 2, 3))
-    torch.testing.assert_close(jacobian_log_norms(step_jacobians(trace)), jacobian_log_norms(trace), equal_nan=True)
+    torch.testing.assert_close(
+        jacobian_log_norms(step_jacobians(trace)), jacobian_log_norms(trace), equal_nan=True
+    )
     with pytest.raises(GradscopeError, match=r"known: state$"):
         jacobian_log_norms(step_jacobians(trace), block="hidden")
 
@@ -303,7 +335,9 @@ def test_cells_that_cannot_be_measured_say_why():
 @pytest.mark.parametrize("size", [4, 64])
 @pytest.mark.parametrize("scale", [0.003, 0.0101, 0.09, 0.11, 2.0, 9.0, 11.0, 90.0, 400.0])
 def test_float32_products_of_random_steps_agree_with_float64(size, scale):
-    """Around the borders of what is rescaled when: neither entries nor their squares may leave float32's range."""
+    """Around the borders of what is rescaled when: neither entries nor their squares may leave
+    float32's range.
+    """
     jacobians = (scale * draw(40, 1, size, size)).float()
     for norm in ("frobenius", "spectral"):
         pairs = [(40, k) for k in range(0, 41, 5)] if norm == "spectral" else None
@@ -319,6 +353,8 @@ def test_growing_products_do_not_overflow_on_their_way():
 
 def test_products_may_be_kept():
     trace = unroll(build("lstm"), draw(6, 1, 3))
-    for ts, k, products in list(jacobian_products(trace, [(t, k) for t in range(7) for k in range(t + 1)])):
+    for ts, k, products in list(
+        jacobian_products(trace, [(t, k) for t in range(7) for k in range(t + 1)])
+    ):
         for t, product in zip(ts, products.matrix(), strict=True):
             torch.testing.assert_close(product, jacobian_product(trace, t, k).matrix())

@@ -12,10 +12,10 @@ from gradscope import (
     covariant_lyapunov_vectors,
     largest_lyapunov_exponent,
     lyapunov_spectrum,
-    registry,
     step_jacobians,
     unroll,
 )
+from gradscope.components import registry
 from tests.conftest import build, draw
 
 
@@ -29,8 +29,11 @@ def test_linear_cell_has_the_logarithms_of_its_eigenvalues(spectrum):
     expected = torch.linalg.eigvals(w).abs().log().sort(descending=True).values
     found = spectrum(repeated(w, 6000), burn_in=1000)
     torch.testing.assert_close(found.exponents, expected, rtol=0, atol=5e-3)
-    # complex pairs make the running value oscillate, their sum does not: it is ln|det W| from the first step on
-    assert found.exponents.sum() == pytest.approx(float(torch.linalg.slogdet(w).logabsdet), abs=1e-9)
+    # complex pairs make the running value oscillate, their sum does not: it is ln|det W| from the
+    # first step on
+    assert found.exponents.sum() == pytest.approx(
+        float(torch.linalg.slogdet(w).logabsdet), abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("gain", [0.3, 1.0, 2.5])
@@ -38,17 +41,25 @@ def test_linear_cell_has_the_logarithms_of_its_eigenvalues(spectrum):
 def test_orthogonal_with_gain(gain, interval):
     q, _ = torch.linalg.qr(draw(5, 5))
     found = lyapunov_spectrum(repeated(gain * q, 200), interval=interval)
-    torch.testing.assert_close(found.exponents, torch.full((5,), math.log(gain), dtype=torch.float64), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        found.exponents, torch.full((5,), math.log(gain), dtype=torch.float64), rtol=0, atol=1e-12
+    )
     assert (found.standard_errors < 1e-12).all()
 
 
 def test_products_of_gaussian_matrices_are_newmans():
-    """lambda_i = ln g + (ln(2/N) + psi((N - i + 1)/2)) / 2 for iid N(0, g^2/N) entries (Newman 1986)."""
+    """lambda_i = ln g + (ln(2/N) + psi((N - i + 1)/2)) / 2 for iid N(0, g^2/N) entries (Newman
+    1986).
+    """
     n, gain, time = 5, 1.3, 20_000
     jacobians = gain / math.sqrt(n) * draw(time, 2, n, n)
     found = lyapunov_spectrum(jacobians)
-    expected = [math.log(gain) + (math.log(2 / n) + digamma((n - i + 1) / 2)) / 2 for i in range(1, n + 1)]
-    for value, error, truth in zip(found.exponents.tolist(), found.standard_errors.tolist(), expected, strict=True):
+    expected = [
+        math.log(gain) + (math.log(2 / n) + digamma((n - i + 1) / 2)) / 2 for i in range(1, n + 1)
+    ]
+    for value, error, truth in zip(
+        found.exponents.tolist(), found.standard_errors.tolist(), expected, strict=True
+    ):
         assert 0 < error < 0.01
         assert abs(value - truth) < 4 * error
 
@@ -58,7 +69,9 @@ def test_autonomous_tanh_below_one_goes_by_its_eigenvalues():
     cell.weight_hh.data *= 0.9 / torch.linalg.eigvals(cell.weight_hh.detach()).abs().max()
     trace = unroll(cell, torch.zeros(4000, 1, 1, dtype=torch.float64), draw(1, 8))
     found = lyapunov_spectrum(trace, burn_in=1500)
-    expected = torch.linalg.eigvals(cell.weight_hh.detach()).abs().log().sort(descending=True).values
+    expected = (
+        torch.linalg.eigvals(cell.weight_hh.detach()).abs().log().sort(descending=True).values
+    )
     torch.testing.assert_close(found.exponents, expected, rtol=0, atol=5e-3)
 
 
@@ -69,7 +82,9 @@ def test_sum_is_the_mean_logarithm_of_the_determinant(name):
     expected = torch.linalg.slogdet(step_jacobians(trace)).logabsdet.mean(0)
     found = lyapunov_spectrum(trace, burn_in=0, interval=1)
     torch.testing.assert_close(found.finite_time.sum(-1), expected, rtol=0, atol=1e-9)
-    found = lyapunov_spectrum(trace, burn_in=0)  # six digits are promised between two decompositions
+    found = lyapunov_spectrum(
+        trace, burn_in=0
+    )  # six digits are promised between two decompositions
     torch.testing.assert_close(found.finite_time.sum(-1), expected, rtol=1e-6, atol=1e-6)
 
 
@@ -83,7 +98,9 @@ def test_tanh_sum_in_closed_form():
 
 
 def test_full_state_of_an_lstm_keeps_the_carousel():
-    """With an open forget gate the largest exponent is that of the carousel; a product of h-h blocks alone misses it."""
+    """With an open forget gate the largest exponent is that of the carousel; a product of h-h
+    blocks alone misses it.
+    """
     torch.manual_seed(0)
     cell = build("lstm", 3, 16)
     for parameter in cell.parameters():
@@ -100,7 +117,10 @@ def test_full_state_of_an_lstm_keeps_the_carousel():
 def test_first_exponents_are_those_of_the_whole(k):
     trace = unroll(build("gru", 3, 6), draw(800, 2, 3))
     torch.testing.assert_close(
-        lyapunov_spectrum(trace, k=k).exponents, lyapunov_spectrum(trace).exponents[:k], rtol=0, atol=0.03
+        lyapunov_spectrum(trace, k=k).exponents,
+        lyapunov_spectrum(trace).exponents[:k],
+        rtol=0,
+        atol=0.03,
     )
 
 
@@ -110,8 +130,12 @@ def test_one_tangent_gives_the_first_exponent_of_every_cell(name):
     expected = lyapunov_spectrum(trace, k=1, burn_in=20, interval=1)
     found = largest_lyapunov_exponent(trace, burn_in=20)
     torch.testing.assert_close(found.finite_time, expected.finite_time, rtol=0, atol=1e-10)
-    torch.testing.assert_close(found.standard_errors, expected.standard_errors, rtol=0, atol=1e-10, equal_nan=True)
-    assert bool(expected.exponents.isfinite().all()) == (name != "indrnn")  # whose relus are all dead at some step: J = 0
+    torch.testing.assert_close(
+        found.standard_errors, expected.standard_errors, rtol=0, atol=1e-10, equal_nan=True
+    )
+    assert bool(expected.exponents.isfinite().all()) == (
+        name != "indrnn"
+    )  # whose relus are all dead at some step: J = 0
     if name != "indrnn":
         torch.testing.assert_close(found.series, expected.series, rtol=0, atol=1e-10)
     assert found.times == expected.times
@@ -174,10 +198,18 @@ def test_covariant_vectors_are_covariant_and_grow_by_their_exponents():
         mapped = mapped / mapped.norm(dim=0)
         overlap = (mapped * found.vectors[place + 1, 0]).sum(0).abs()
         torch.testing.assert_close(overlap, torch.ones(5, dtype=torch.float64), rtol=0, atol=1e-8)
-    # the vector at t grows into the one at t + 1: the exponents are the means of the logarithms of that
-    growth = torch.stack([(jacobians[t, 0] @ v[0]).norm(dim=0).log() for t, v in zip(found.times, found.vectors, strict=True)])
+    # the vector at t grows into the one at t + 1: the exponents are the means of the logarithms of
+    # that
+    growth = torch.stack(
+        [
+            (jacobians[t, 0] @ v[0]).norm(dim=0).log()
+            for t, v in zip(found.times, found.vectors, strict=True)
+        ]
+    )
     torch.testing.assert_close(found.exponents[0], growth[:-1].mean(0), rtol=0, atol=0.05)
-    torch.testing.assert_close(found.exponents[0], lyapunov_spectrum(trace, burn_in=150).exponents, rtol=0.05, atol=0.05)
+    torch.testing.assert_close(
+        found.exponents[0], lyapunov_spectrum(trace, burn_in=150).exponents, rtol=0.05, atol=0.05
+    )
 
 
 def test_covariant_vectors_of_a_constant_matrix_are_its_eigenvectors():

@@ -1,4 +1,6 @@
-"""Norms of all pairs by halves, against the products one by one, where it is easy and where digits could be lost."""
+"""Norms of all pairs by halves, against the products one by one, where it is easy and where digits
+could be lost.
+"""
 
 import math
 
@@ -20,7 +22,10 @@ def one_by_one(jacobians, norm, part=None):
     time, batch = jacobians.shape[:2]
     table = torch.full((time + 1, time + 1, batch), torch.nan, dtype=torch.float64)
     for t in range(time + 1):
-        product, scale = torch.eye(jacobians.shape[-1], dtype=torch.float64).expand(batch, -1, -1), torch.zeros(batch)
+        product, scale = (
+            torch.eye(jacobians.shape[-1], dtype=torch.float64).expand(batch, -1, -1),
+            torch.zeros(batch),
+        )
         for k in range(t, -1, -1):
             if k < t:
                 product = product @ jacobians[k].double()
@@ -28,7 +33,9 @@ def one_by_one(jacobians, norm, part=None):
                 safe = torch.where(size > 0, size, 1.0)
                 product, scale = product / safe[:, None, None], scale + safe.log()
             shown = product if part is None else product[:, part][:, :, part]
-            table[t, k] = torch.linalg.matrix_norm(shown, 2 if norm == "spectral" else "fro").log() + scale
+            table[t, k] = (
+                torch.linalg.matrix_norm(shown, 2 if norm == "spectral" else "fro").log() + scale
+            )
     return table
 
 
@@ -48,12 +55,22 @@ def test_a_block_of_the_product(norm):
     for name, part in (("h", slice(0, 30)), ("c", slice(30, 60))):
         expected = one_by_one(step_jacobians(trace), norm, part)
         torch.testing.assert_close(
-            jacobian_log_norms(trace, norm=norm, block=name), expected, rtol=0, atol=1e-10, equal_nan=True
+            jacobian_log_norms(trace, norm=norm, block=name),
+            expected,
+            rtol=0,
+            atol=1e-10,
+            equal_nan=True,
         )
 
 
 @pytest.mark.parametrize("norm", ["spectral", "frobenius"])
-@given(st.sets(st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda p: (max(p), min(p))), min_size=1, max_size=300))
+@given(
+    st.sets(
+        st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda p: (max(p), min(p))),
+        min_size=1,
+        max_size=300,
+    )
+)
 def test_any_pairs_and_only_those(norm, pairs):
     jacobians = draw(60, 1, 4, 4, seed=3) / 2
     found = jacobian_log_norms(jacobians, norm=norm, pairs=sorted(pairs))
@@ -68,7 +85,10 @@ def test_any_pairs_and_only_those(norm, pairs):
 def test_a_small_budget_changes_nothing(norm):
     jacobians = draw(70, 3, 5, 5, seed=1) / 2
     whole = jacobian_log_norms(jacobians, norm=norm)
-    for budget in (2 * 4 * 25 * 24, 40 * 25 * 24):  # a few products at a time; tiles of the larger rectangles
+    for budget in (
+        2 * 4 * 25 * 24,
+        40 * 25 * 24,
+    ):  # a few products at a time; tiles of the larger rectangles
         tight = jacobian_log_norms(jacobians, norm=norm, memory_budget=budget)
         torch.testing.assert_close(tight, whole, rtol=0, atol=1e-11, equal_nan=True)
 
@@ -80,7 +100,9 @@ def test_a_state_beyond_the_budget_is_named():
 
 @pytest.mark.parametrize("norm", ["spectral", "frobenius"])
 def test_exact_zeros_stay_exact(norm):
-    """A nilpotent shift by halves: a^lag below the number of units, and -inf from there, where X and Y themselves are not 0."""
+    """A nilpotent shift by halves: a^lag below the number of units, and -inf from there, where X
+    and Y themselves are not 0.
+    """
     a, n = 0.5, 30
     shift = a * torch.diag(torch.ones(n - 1, dtype=torch.float64), -1)
     table = jacobian_log_norms(shift.expand(64, 1, n, n), norm=norm)
@@ -94,11 +116,15 @@ def test_exact_zeros_stay_exact(norm):
 
 @pytest.mark.parametrize("norm", ["spectral", "frobenius"])
 def test_products_of_large_factors_that_nearly_cancel(norm):
-    """X Y far smaller than X and Y: an inner product of Gram matrices alone would lose it in rounding."""
+    """X Y far smaller than X and Y: an inner product of Gram matrices alone would lose it in
+    rounding.
+    """
     q = torch.linalg.qr(draw(30, 30))[0]
     half = torch.tensor([3.0] * 15 + [0.01] * 15, dtype=torch.float64)
     grow, shrink = (q @ torch.diag(values) @ q.T for values in (half, half.flip(0)))
-    jacobians = torch.stack([shrink, shrink, *[torch.eye(30, dtype=torch.float64)] * 36, grow, grow])[:, None]
+    jacobians = torch.stack(
+        [shrink, shrink, *[torch.eye(30, dtype=torch.float64)] * 36, grow, grow]
+    )[:, None]
     found = jacobian_log_norms(jacobians, norm=norm)[40, 0, 0]
     assert abs(found - math.log(9e-4) - (0.5 * math.log(30) if norm == "frobenius" else 0)) < 1e-10
 
@@ -122,7 +148,9 @@ def test_lanczos_claims_only_what_it_has(values, dtype):
     found, sure = log_top_singular_value(x, v.T.to(dtype)[None, None])
     if sure.all():
         expected = torch.linalg.svdvals(x.double() @ v.T)[..., 0].log().flatten()
-        torch.testing.assert_close(found.flatten(), expected, rtol=0, atol=1e-6 if dtype == torch.float32 else 1e-12)
+        torch.testing.assert_close(
+            found.flatten(), expected, rtol=0, atol=1e-6 if dtype == torch.float32 else 1e-12
+        )
     assert sure.all() or values[1] > 0.9, "a graded spectrum converges"
 
 
@@ -131,4 +159,6 @@ def test_far_beyond_a_float():
     trace.cell.weight_hh.data *= 1e-3
     found = jacobian_log_norms(trace, norm="frobenius")
     assert found[80, 0, 0] < -300
-    torch.testing.assert_close(found[80, 0], jacobian_product(trace, 80, 0).log_frobenius_norm(), rtol=0, atol=1e-4)
+    torch.testing.assert_close(
+        found[80, 0], jacobian_product(trace, 80, 0).log_frobenius_norm(), rtol=0, atol=1e-4
+    )

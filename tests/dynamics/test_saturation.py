@@ -3,7 +3,7 @@
 import torch
 
 from gradscope import saturated
-from gradscope.activations import ACTIVATIONS
+from gradscope.dynamics.activations import ACTIVATIONS
 
 
 def test_tanh_sigmoid_and_relu():

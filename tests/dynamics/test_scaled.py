@@ -14,8 +14,12 @@ from tests.conftest import draw
 def test_norms_carry_the_scale(rows, columns, scale, seed):
     m = draw(2, rows, columns, seed=seed)
     scaled = Scaled.of(m, scale)
-    torch.testing.assert_close(scaled.log_frobenius_norm(), torch.linalg.matrix_norm(m).log() + scale)
-    torch.testing.assert_close(scaled.log_spectral_norm(), torch.linalg.matrix_norm(m, 2).log() + scale)
+    torch.testing.assert_close(
+        scaled.log_frobenius_norm(), torch.linalg.matrix_norm(m).log() + scale
+    )
+    torch.testing.assert_close(
+        scaled.log_spectral_norm(), torch.linalg.matrix_norm(m, 2).log() + scale
+    )
     torch.testing.assert_close(scaled.log_singular_values()[:, 0], scaled.log_spectral_norm())
     assert (scaled.mantissa.abs().amax((-2, -1)) == 1).all()
 
@@ -37,5 +41,7 @@ def test_zero_is_minus_infinity_and_stays_so():
 def test_singular_values_lost_to_rounding_are_not_reported():
     m = torch.diag(torch.tensor([1.0, 1e-3, 1e-12]))
     values = Scaled.of(m.float()).log_singular_values()
-    torch.testing.assert_close(values[:2], torch.tensor([0.0, math.log(1e-3)], dtype=torch.float64), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        values[:2], torch.tensor([0.0, math.log(1e-3)], dtype=torch.float64), rtol=1e-5, atol=1e-6
+    )
     assert values[2].isnan()

@@ -1,7 +1,8 @@
-"""Models with a planted illness, and healthy ones, each built from a seed: what a diagnosis is measured on.
+"""Models with a planted illness, and healthy ones, each built from a seed: what a diagnosis is
+measured on.
 
-PLANTED: name of the case -> (the finding that must be made, a function of a seed that gives a scope with a recording).
-HEALTHY: name of the case -> the same function; nothing must be found.
+PLANTED: name of the case -> (the finding that must be made, a function of a seed that gives a scope
+with a recording). HEALTHY: name of the case -> the same function; nothing must be found.
 """
 
 import torch
@@ -77,7 +78,11 @@ def data(seed, time=TIME, batch=BATCH):
 
 def loss_of(output, y):
     if output.dim() == 3:  # a loss at every step
-        y = y.expand(len(output), -1) if output.shape[1] == len(y) else torch.zeros(output.shape[:2], dtype=torch.long)
+        y = (
+            y.expand(len(output), -1)
+            if output.shape[1] == len(y)
+            else torch.zeros(output.shape[:2], dtype=torch.long)
+        )
     elif len(output) != len(y):
         y = torch.zeros(len(output), dtype=torch.long)
     return nn.functional.cross_entropy(output.flatten(0, -2), y.flatten())
@@ -115,7 +120,7 @@ def changed(make, change, **options):
     return simple(make_changed, **options)
 
 
-# --- illnesses -----------------------------------------------------------------------------------------------------------
+# --- illnesses ------------------------------------------------------------------------------------
 
 
 def windows(time, make, blocks=3):
@@ -126,7 +131,13 @@ def windows(time, make, blocks=3):
         model = Reader(make(), read=lambda out: out)
         scope, state = gradscope.attach(model), None
         for part in x.split(time):
-            state = state if state is None else tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
+            state = (
+                state
+                if state is None
+                else (
+                    tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
+                )
+            )
             with scope.record():
                 output, state = model(part, state)
                 loss_of(output, y).backward()
@@ -214,7 +225,12 @@ class Residual(Plain):
 def deep(make, **options):
     def build(seed):
         torch.manual_seed(seed)
-        return recorded(Deep(make, **options), torch.randn(BATCH, 16), torch.randint(3, (BATCH,)), depth="blocks")
+        return recorded(
+            Deep(make, **options),
+            torch.randn(BATCH, 16),
+            torch.randint(3, (BATCH,)),
+            depth="blocks",
+        )
 
     return build
 
@@ -246,26 +262,44 @@ def poisoned(x):
 
 
 PLANTED = {
-    "tanh, small matrix": ("vanishing", simple(lambda: recurrent(nn.RNN(INPUT, HIDDEN), gaussian(0.5)))),
+    "tanh, small matrix": (
+        "vanishing",
+        simple(lambda: recurrent(nn.RNN(INPUT, HIDDEN), gaussian(0.5))),
+    ),
     "LSTM as torch starts it, 60 steps": ("vanishing", simple(lambda: nn.LSTM(INPUT, HIDDEN))),
     "GRU as torch starts it, two layers": ("vanishing", simple(lambda: nn.GRU(INPUT, HIDDEN, 2))),
-    "ReLU, large matrix": ("exploding", simple(lambda: recurrent(nn.RNN(INPUT, HIDDEN, nonlinearity="relu"), gaussian(2.5)))),
+    "ReLU, large matrix": (
+        "exploding",
+        simple(lambda: recurrent(nn.RNN(INPUT, HIDDEN, nonlinearity="relu"), gaussian(2.5))),
+    ),
     "tanh, 128 units, gain 3": (  # of matrices of 32 units some settle on a cycle in the long run
-        "chaotic", simple(lambda: recurrent(nn.RNN(INPUT, 128), gaussian(3.0)), inputs=lambda x: 0.1 * x),
+        "chaotic",
+        simple(lambda: recurrent(nn.RNN(INPUT, 128), gaussian(3.0)), inputs=lambda x: 0.1 * x),
     ),
     "forget gates at -4": ("forget_gates_shut", changed(lstm, lambda m: gates(m, f=-4.0))),
-    "update gates at -5": ("forget_gates_shut", changed(gru, lambda m: gates(m, ("r", "z", "n"), z=-5.0))),
+    "update gates at -5": (
+        "forget_gates_shut",
+        changed(gru, lambda m: gates(m, ("r", "z", "n"), z=-5.0)),
+    ),
     "input gates at -6": ("input_gates_shut", changed(lstm, lambda m: gates(m, i=-6.0))),
     "output gates at -6": ("output_gates_shut", changed(lstm, lambda m: gates(m, o=-6.0))),
-    "update gates at 25": ("frozen_state", changed(gru, lambda m: gates(m, ("r", "z", "n"), z=25.0))),
-    "tanh, weights 20 times as large": (
-        "saturated_units", changed(lambda: nn.RNN(INPUT, HIDDEN), lambda m: [p.data.mul_(20) for p in m.parameters()]),
+    "update gates at 25": (
+        "frozen_state",
+        changed(gru, lambda m: gates(m, ("r", "z", "n"), z=25.0)),
     ),
-    "ReLU, half the biases at -100": ("dead_units", changed(lambda: nn.RNN(INPUT, HIDDEN, nonlinearity="relu"), dead)),
+    "tanh, weights 20 times as large": (
+        "saturated_units",
+        changed(lambda: nn.RNN(INPUT, HIDDEN), lambda m: [p.data.mul_(20) for p in m.parameters()]),
+    ),
+    "ReLU, half the biases at -100": (
+        "dead_units",
+        changed(lambda: nn.RNN(INPUT, HIDDEN, nonlinearity="relu"), dead),
+    ),
     "LSTM that only adds": ("cell_runaway", changed(lstm, lambda m: gates(m, i=5.0, f=9.0, g=3.0))),
     "clip at 0.01": ("clipping_always", simple(lstm, blocks=6, clip=0.01)),
     "a loss 100 times as large now and then": (
-        "gradient_spikes", simple(lstm, blocks=8, lr=1e-4, scale=lambda block: 100.0 if block == 5 else 1.0),
+        "gradient_spikes",
+        simple(lstm, blocks=8, lr=1e-4, scale=lambda block: 100.0 if block == 5 else 1.0),
     ),
     "windows of 6 steps": ("truncated_early", windows(6, lstm)),
     "state detached at every step": ("detached_steps", cells_detached),
@@ -278,16 +312,25 @@ PLANTED = {
     "inputs in the millionths": ("inputs_out_of_scale", simple(lstm, inputs=lambda x: 1e-6 * x)),
     "learning rate 1000": ("update_out_of_scale", simple(lstm, lr=1000.0)),
     "learning rate 1e-7": ("update_out_of_scale", simple(lstm, lr=1e-7)),
-    "upper layer deaf to the lower": ("layer_imbalance", changed(lambda: lstm(layers=2), weak_lower_layer)),
+    "upper layer deaf to the lower": (
+        "layer_imbalance",
+        changed(lambda: lstm(layers=2), weak_lower_layer),
+    ),
     "one state for all": ("collapsed_states", simple(lstm, inputs=lambda x: x[:, :1] + 1e-7 * x)),
     "one sequence's loss 10,000 times as large": ("one_sequence_rules", one_rules),
     "batch taken for time": ("axes_swapped", swapped),
-    "reverse direction read at out[-1]": ("reverse_read_early", simple(lambda: lstm(bidirectional=True))),
-    "beyond float32": ("below_float_range", simple(lambda: recurrent(nn.RNN(INPUT, HIDDEN), gaussian(0.1)))),
+    "reverse direction read at out[-1]": (
+        "reverse_read_early",
+        simple(lambda: lstm(bidirectional=True)),
+    ),
+    "beyond float32": (
+        "below_float_range",
+        simple(lambda: recurrent(nn.RNN(INPUT, HIDDEN), gaussian(0.1))),
+    ),
     "a shear of 32 units": ("transient_growth", changed(lambda: nn.RNN(INPUT, HIDDEN), shear)),
     "depth without a residual path": ("vanishing", deep(lambda size: Plain(size, 0.5))),
     "depth of large blocks": ("exploding", deep(lambda size: Large(size))),
-}  # fmt: skip
+}
 
 
 class Large(Plain):
@@ -298,7 +341,7 @@ class Large(Plain):
         return self.linear(x)
 
 
-# --- health --------------------------------------------------------------------------------------------------------------
+# --- health ---------------------------------------------------------------------------------------
 
 
 def packed(seed):
@@ -390,7 +433,10 @@ def encoder(seed):
     class Encoder(nn.Module):
         def __init__(self):
             super().__init__()
-            self.encoder, self.out = nn.TransformerEncoder(layer, 6, enable_nested_tensor=False), nn.Linear(16, 3)
+            self.encoder, self.out = (
+                nn.TransformerEncoder(layer, 6, enable_nested_tensor=False),
+                nn.Linear(16, 3),
+            )
 
         def forward(self, x):
             return self.out(self.encoder(x)[-1]), None
@@ -407,7 +453,9 @@ HEALTHY = {
     "LSTM, two layers": simple(lambda: lstm(layers=2)),
     "LSTM, two layers, dropout": simple(lambda: lstm(layers=2, dropout=0.2)),
     "LSTM, projected": simple(lambda: lstm(proj_size=16)),
-    "LSTM, both directions read at their ends": simple(lambda: lstm(bidirectional=True), read=both_ends),
+    "LSTM, both directions read at their ends": simple(
+        lambda: lstm(bidirectional=True), read=both_ends
+    ),
     "LSTM, a loss at every step": simple(lstm, read=lambda out: out),
     "LSTM, five updates": simple(lstm, blocks=5, lr=0.05),
     "LSTM, a clip for exceptions": simple(lstm, blocks=5, clip=10.0),
@@ -415,19 +463,26 @@ HEALTHY = {
     "LSTM, packed": packed,
     "LSTM, chrono gates": changed(lstm, lambda m: gates(m, f=3.0, i=-1.0)),
     "LSTM in float64": changed(lstm, lambda m: None),
-    "LSTM, one-hot inputs": simple(lstm, inputs=lambda x: nn.functional.one_hot(x.argmax(-1), INPUT).float()),
+    "LSTM, one-hot inputs": simple(
+        lstm, inputs=lambda x: nn.functional.one_hot(x.argmax(-1), INPUT).float()
+    ),
     "LSTM, inputs of rms 3": simple(lstm, inputs=lambda x: 3 * x),
-    "LSTM as torch starts it, 8 steps": simple(lambda: nn.LSTM(INPUT, HIDDEN), inputs=lambda x: x[:8]),
+    "LSTM as torch starts it, 8 steps": simple(
+        lambda: nn.LSTM(INPUT, HIDDEN), inputs=lambda x: x[:8]
+    ),
     "windows longer than the horizon": windows(40, lambda: lstm(2.2)),
     "windows, simple cell": windows(12, lambda: nn.GRU(INPUT, HIDDEN)),
     "GRU, update bias 3.5": simple(gru),
     "GRU, two layers": simple(lambda: gru(num_layers=2)),
-    "GRU as torch starts it, 10 steps": simple(lambda: nn.GRU(INPUT, HIDDEN), inputs=lambda x: x[:10]),
+    "GRU as torch starts it, 10 steps": simple(
+        lambda: nn.GRU(INPUT, HIDDEN), inputs=lambda x: x[:10]
+    ),
     "tanh, nearly orthogonal": simple(
         lambda: recurrent(nn.RNN(INPUT, HIDDEN), near_identity), inputs=lambda x: 0.05 * x
     ),
     "ReLU, identity": simple(
-        lambda: recurrent(nn.RNN(INPUT, HIDDEN, nonlinearity="relu"), torch.eye), inputs=lambda x: 0.3 * x
+        lambda: recurrent(nn.RNN(INPUT, HIDDEN, nonlinearity="relu"), torch.eye),
+        inputs=lambda x: 0.3 * x,
     ),
     "tanh, two layers, 6 steps": simple(lambda: nn.RNN(INPUT, HIDDEN, 2), inputs=lambda x: x[:6]),
     "LSTMCell in a loop": loop(lambda: kept(nn.LSTMCell(INPUT, HIDDEN))),
@@ -440,12 +495,15 @@ HEALTHY = {
     "a batch of sequences with padding in front": simple(
         lstm, inputs=lambda x: torch.cat((torch.zeros_like(x[:10]), x[10:]))
     ),
-    "some sequences repeat a value at the end": simple(lstm, inputs=lambda x: torch.cat((x[:-1], x[-2:-1]))),
+    "some sequences repeat a value at the end": simple(
+        lstm, inputs=lambda x: torch.cat((x[:-1], x[-2:-1]))
+    ),
     "frozen readout": changed(lstm, lambda m: None, lr=0.01),
     "Adam-sized steps": simple(lstm, blocks=3, lr=0.02),
     "ReLU, some units rarely active": changed(
         lambda: recurrent(nn.RNN(INPUT, HIDDEN, nonlinearity="relu"), torch.eye),
-        lambda m: m.bias_ih_l0.data[:5].fill_(-0.05), inputs=lambda x: 0.3 * x,
+        lambda m: m.bias_ih_l0.data[:5].fill_(-0.05),
+        inputs=lambda x: 0.3 * x,
     ),
     "output gates half shut": changed(lstm, lambda m: gates(m, f=3.5, o=-1.0)),
-}  # fmt: skip
+}

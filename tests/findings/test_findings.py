@@ -8,15 +8,17 @@ import torch
 from torch import nn
 
 import gradscope
-from gradscope import registry
-from gradscope.diagnosis._remedies import REMEDIES
+from gradscope.components import registry
+from gradscope.remedies.remedies import REMEDIES
 from tests.findings.planted import HEALTHY, HIDDEN, INPUT, PLANTED, gaussian, recurrent, simple
 
 
 def test_the_suite_is_large_enough():
     assert len({kind for kind, _ in PLANTED.values()}) >= 20
     assert len(HEALTHY) >= len(PLANTED)
-    assert {kind for kind, _ in PLANTED.values()} == set(registry.names("finding")), "a finding that nobody plants"
+    assert {kind for kind, _ in PLANTED.values()} == set(registry.names("finding")), (
+        "a finding that nobody plants"
+    )
 
 
 @pytest.mark.parametrize("case", PLANTED)
@@ -37,7 +39,9 @@ def test_a_planted_illness_is_found(case):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_stretches_of_one_step_are_judged_together(seed):
-    """A state held by a mask between two calls of a cell: each call is a stretch, which few sequences may own."""
+    """A state held by a mask between two calls of a cell: each call is a stretch, which few
+    sequences may own.
+    """
     torch.manual_seed(seed)
     cell, x = nn.GRUCell(4, 16), torch.randn(40, 8, 4)
     running = torch.arange(40)[:, None] < torch.randint(20, 41, (8,))
@@ -56,10 +60,16 @@ def test_stretches_of_one_step_are_judged_together(seed):
 
 @pytest.mark.parametrize("seed", [14, 23])
 def test_growth_on_a_short_trajectory_is_no_chaos(seed):
-    """Neighbours part on 60 steps and come together again in the long run, as two trajectories over 3000 steps show."""
-    scope = simple(lambda: recurrent(nn.RNN(INPUT, HIDDEN), gaussian(3.0)), inputs=lambda x: 0.1 * x)(seed)
+    """Neighbours part on 60 steps and come together again in the long run, as two trajectories over
+    3000 steps show.
+    """
+    scope = simple(
+        lambda: recurrent(nn.RNN(INPUT, HIDDEN), gaussian(3.0)), inputs=lambda x: 0.1 * x
+    )(seed)
     trace = next(iter(scope.last.traces.values()))
-    assert float(gradscope.largest_lyapunov_exponent(trace, burn_in=12).exponents[0]) * trace.time > math.log(10)
+    assert float(
+        gradscope.largest_lyapunov_exponent(trace, burn_in=12).exponents[0]
+    ) * trace.time > math.log(10)
     cell, x = copy.deepcopy(trace.cell).double(), trace.inputs.double().flatten(0, 1)
     with torch.no_grad():
         state, near, growth = (
@@ -79,12 +89,18 @@ def test_growth_on_a_short_trajectory_is_no_chaos(seed):
 
 @pytest.mark.parametrize("every", [False, True])
 def test_a_loss_at_every_step_makes_vanishing_milder(every):
-    """What the last loss sends back vanishes either way; with losses of their own the early states are moved all the same."""
-    build = simple(lambda: nn.LSTM(INPUT, HIDDEN), read=(lambda out: out) if every else (lambda out: out[-1]))
+    """What the last loss sends back vanishes either way; with losses of their own the early states
+    are moved all the same.
+    """
+    build = simple(
+        lambda: nn.LSTM(INPUT, HIDDEN), read=(lambda out: out) if every else (lambda out: out[-1])
+    )
     (found,) = [each for each in build(7).diagnose().findings if each.finding == "vanishing"]
     assert ("early states are moved by other ways" in found.says) == every
     lag, steps = found.evidence["lag"], 60
-    assert found.severity == pytest.approx((0.3 + 0.7 * (1 - lag / steps)) * (0.5 if every else 1.0))
+    assert found.severity == pytest.approx(
+        (0.3 + 0.7 * (1 - lag / steps)) * (0.5 if every else 1.0)
+    )
 
 
 @pytest.mark.parametrize("case", HEALTHY)

@@ -3,12 +3,14 @@
 import pytest
 import torch
 
-from gradscope import registry
-from gradscope.options import component
+from gradscope.components import registry
+from gradscope.components.options import component
 
 
 def matrix(name, size=60, seed=0, **options):
-    return component("init", {"name": name, **options}).recurrent(size, torch.Generator().manual_seed(seed))
+    return component("init", {"name": name, **options}).recurrent(
+        size, torch.Generator().manual_seed(seed)
+    )
 
 
 @pytest.mark.parametrize("name", registry.names("init"))
@@ -26,7 +28,8 @@ def test_contract(name):
 
 def test_orthogonal_has_every_singular_value_equal_to_its_gain():
     torch.testing.assert_close(
-        torch.linalg.svdvals(matrix("orthogonal", gain=1.3)), torch.full((60,), 1.3, dtype=torch.float64)
+        torch.linalg.svdvals(matrix("orthogonal", gain=1.3)),
+        torch.full((60,), 1.3, dtype=torch.float64),
     )
 
 
@@ -64,6 +67,8 @@ def test_uniform_stays_within_torchs_bound():
 def test_a_cell_takes_its_init_by_name():
     from gradscope.cells.lstm import LSTM
 
-    cell = LSTM(2, hidden_size=8, recurrent_init={"name": "orthogonal", "gain": 2.0}, dtype=torch.float64)
+    cell = LSTM(
+        2, hidden_size=8, recurrent_init={"name": "orthogonal", "gain": 2.0}, dtype=torch.float64
+    )
     for block in cell.recurrent_matrices().values():
         torch.testing.assert_close(block @ block.T, 4 * torch.eye(8, dtype=torch.float64))

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gradscope import registry
-from gradscope.options import component
+from gradscope.components import registry
+from gradscope.components.options import component
 
 
 @pytest.mark.parametrize("name", registry.names("optimizer"))
@@ -20,7 +20,14 @@ def test_built_with_its_options(name):
 
 def test_momentum_and_betas_arrive():
     parameter = [torch.nn.Parameter(torch.ones(2))]
-    assert component("optimizer", {"name": "sgd", "momentum": 0.9}).build(parameter).defaults["momentum"] == 0.9
-    assert component("optimizer", {"name": "adam", "beta1": 0.5}).build(parameter).defaults["betas"] == (0.5, 0.999)
+    assert (
+        component("optimizer", {"name": "sgd", "momentum": 0.9})
+        .build(parameter)
+        .defaults["momentum"]
+        == 0.9
+    )
+    assert component("optimizer", {"name": "adam", "beta1": 0.5}).build(parameter).defaults[
+        "betas"
+    ] == (0.5, 0.999)
     with pytest.raises(ValueError, match="nesterov needs a momentum"):
         registry.get("optimizer", "sgd")(nesterov=True)

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from gradscope import config, tables
+from gradscope.experiment import schema as config
+from gradscope.experiment.run import run_sweep
 from gradscope.plots.league import League
-from gradscope.records import RunDirectory
-from gradscope.sweep import run_sweep
+from gradscope.results import tables
+from gradscope.results.records import RunDirectory
 from tests.conftest import Silent
 
 TEXT = """
@@ -44,5 +45,8 @@ def test_what_diverged_comes_last_and_intervals_hold_their_means(frame):
     wild = frame[frame["entrant"] == "wild"]
     assert (wild["ratio"] >= 10 - 1e-9).all()
     assert frame.loc[frame["rank"].idxmax(), "entrant"] == "wild"
-    assert ((frame["low"] <= frame["ratio"] * (1 + 1e-9)) & (frame["ratio"] <= frame["high"] * (1 + 1e-9))).all()
+    assert (
+        (frame["low"] <= frame["ratio"] * (1 + 1e-9))
+        & (frame["ratio"] <= frame["high"] * (1 + 1e-9))
+    ).all()
     assert np.isfinite(frame["ratio"]).all()

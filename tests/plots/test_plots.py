@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from gradscope import config, registry, tables
+from gradscope.components import registry
+from gradscope.experiment import schema as config
+from gradscope.experiment.run import run_sweep
 from gradscope.plots._explorer import explorer
 from gradscope.plots._plot import looks, styled
-from gradscope.records import RunDirectory
-from gradscope.sweep import run_sweep
+from gradscope.results import tables
+from gradscope.results.records import RunDirectory
 from tests.conftest import Silent
 
 
@@ -40,10 +42,10 @@ def text(tmp_path_factory):
     path = tmp_path_factory.mktemp("runs") / "text"
     run_sweep(
         config.parse(
-            "task: {name: char_lm, length: 20, ngram: 2, test_tokens: 500}\ncell: {name: gru, hidden_size: 4}\n"
-            "training: {steps: 4, batch_size: 2}\nevaluation: {lengths: [5, 50]}\n"
-            f"probes: [{', '.join(registry.names('probe'))}]\n"
-            "sweep: {cell.hidden_size: [2, 3, 4, 5], cell.name: [gru, lstm]}"
+            "task: {name: char_lm, length: 20, ngram: 2, test_tokens: 500}\ncell: {name: gru,"
+            " hidden_size: 4}\ntraining: {steps: 4, batch_size: 2}\nevaluation: {lengths: [5,"
+            f" 50]}}\nprobes: [{', '.join(registry.names('probe'))}]\nsweep: {{cell.hidden_size:"
+            " [2, 3, 4, 5], cell.name: [gru, lstm]}"
         ),
         RunDirectory(path),
         Silent(),
@@ -125,7 +127,9 @@ def test_gradient_vs_lag_draws_what_was_recorded(loaded):
     plot = registry.get("plot", "gradient_vs_lag")()
     data = plot.data(loaded)
     raw = loaded["jacobian_norms"]
-    row = data.query("configuration == 'LSTM · none' and lag == 3 and when == 'before training' and seed == 1").iloc[0]
+    row = data.query(
+        "configuration == 'LSTM · none' and lag == 3 and when == 'before training' and seed == 1"
+    ).iloc[0]
     source = raw[
         (raw["trial"] == row["trial"])
         & (raw["t"] == 12)
@@ -145,7 +149,9 @@ def test_explorer_has_a_position_for_every_measured_step(loaded):
 
 
 def test_exact_zeros_count_in_the_median(loaded):
-    """Two of three seeds dead: the line ends in a triangle; one of three: the median is what the others say."""
+    """Two of three seeds dead: the line ends in a triangle; one of three: the median is what the
+    others say.
+    """
     from matplotlib.axes import Axes
 
     from gradscope.plots._plot import lines
@@ -158,12 +164,18 @@ def test_exact_zeros_count_in_the_median(loaded):
         lines(axes, frame, loaded, x="x", y="y", floor=-5.0)
         triangles = [line for line in axes.lines if line.get_marker() == "v"]
         assert bool(triangles) is not drawn
-        assert all(line.get_ydata().tolist() == [-1.0] for line in axes.lines if line not in triangles and drawn)
+        assert all(
+            line.get_ydata().tolist() == [-1.0]
+            for line in axes.lines
+            if line not in triangles and drawn
+        )
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory):
-    """Several tasks, one with a length for each batch; configurations of different lengths; labels that are markup."""
+    """Several tasks, one with a length for each batch; configurations of different lengths; labels
+    that are markup.
+    """
     path = tmp_path_factory.mktemp("runs") / "mixed"
     text = """
 question: "$x$ and [/b] and <i>"
@@ -188,7 +200,9 @@ sweep:
     return tables.load(RunDirectory(path))
 
 
-@pytest.mark.parametrize("name", sorted({*registry.names("plot")} - {"fixed_points"}))  # a cell may have none to show
+@pytest.mark.parametrize(
+    "name", sorted({*registry.names("plot")} - {"fixed_points"})
+)  # a cell may have none to show
 def test_mixed_runs_lose_no_configuration(name, mixed):
     plot = registry.get("plot", name)()
     if plot.missing(mixed):
@@ -205,4 +219,8 @@ def test_mixed_runs_in_words_and_in_the_explorer(mixed):
         assert words.count(label) == 3  # solved or not, before, after
     assert len(explorer(mixed).frames) == 6
     panels = registry.get("plot", "learning_curves")().draw(mixed).axes
-    assert [ax.get_ylabel() for ax in panels] == ["test loss (MSE)", "test loss (nats)", "test loss (nats)"]
+    assert [ax.get_ylabel() for ax in panels] == [
+        "test loss (MSE)",
+        "test loss (nats)",
+        "test loss (nats)",
+    ]

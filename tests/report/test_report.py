@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from gradscope import config, registry
-from gradscope.records import RunDirectory
+from gradscope.components import registry
+from gradscope.experiment import schema as config
+from gradscope.experiment.run import run_sweep
 from gradscope.report import write_report
 from gradscope.report.page import subscripts
-from gradscope.sweep import run_sweep
+from gradscope.results.records import RunDirectory
 from tests.conftest import Silent
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -32,7 +33,11 @@ def test_page_holds_the_question_the_verdict_and_every_figure(page):
     assert "Solved at length 12 by no seed" in text
     assert "did not hold" in text
     assert "could not be drawn" not in text
-    for name in set(registry.names("plot")) - {"language", "other_lengths", "traced_text"}:  # of texts and other lengths
+    for name in set(registry.names("plot")) - {
+        "language",
+        "other_lengths",
+        "traced_text",
+    }:  # of texts and other lengths
         assert f'id="{name}"' in text
         for suffix in ("svg", "png", "csv"):
             assert (page.parent / "figures" / f"{name}.{suffix}").stat().st_size > 100
@@ -45,7 +50,10 @@ def test_page_refers_to_nothing_outside(page):
         r"<script.*?</script>", "", page.read_text(), flags=re.S
     )  # plotly's own code is looked at in the browser test
     for address in re.findall(r'(?:src|href)="([^"]*)"', text):
-        assert address.startswith(("#", "data:", "figures/")) or address in ("summary.csv", "manifest.json"), address
+        assert address.startswith(("#", "data:", "figures/")) or address in (
+            "summary.csv",
+            "manifest.json",
+        ), address
         if address.startswith("figures/"):
             assert (page.parent / address).exists()
     assert "@import" not in text
@@ -56,8 +64,9 @@ def test_words_from_the_file_are_escaped(tmp_path):
     run = RunDirectory(tmp_path / "run")
     run_sweep(
         config.parse(
-            "question: <script>alert(1)</script>\ntask: {name: adding, length: 4}\ncell: rnn\nprobes: []\n"
-            "training: {steps: 2}\nevaluation: {sequences: 5}\nsweep: {v: [{label: '<b>x</b>', seed: 1}]}"
+            "question: <script>alert(1)</script>\ntask: {name: adding, length: 4}\ncell:"
+            " rnn\nprobes: []\ntraining: {steps: 2}\nevaluation: {sequences: 5}\nsweep: {v:"
+            " [{label: '<b>x</b>', seed: 1}]}"
         ),
         run,
         Silent(),
@@ -87,8 +96,8 @@ def test_figures_may_be_chosen_with_options(tmp_path):
     run = RunDirectory(tmp_path / "run")
     run_sweep(
         config.parse(
-            "task: {name: adding, length: 4}\ncell: lstm\ntraining: {steps: 2}\nevaluation: {sequences: 5}\n"
-            "figures: [{name: gradient_vs_lag, block: hidden}]"
+            "task: {name: adding, length: 4}\ncell: lstm\ntraining: {steps: 2}\nevaluation:"
+            " {sequences: 5}\nfigures: [{name: gradient_vs_lag, block: hidden}]"
         ),
         run,
         Silent(),
@@ -109,27 +118,45 @@ def test_subscripts():
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_in_chromium(page, width, tmp_path):
-    """No console error, no outside request, no sideways scrolling, every picture shown, the explorer drawn and alive."""
+    """No console error, no outside request, no sideways scrolling, every picture shown, the
+    explorer drawn and alive.
+    """
     from playwright.sync_api import sync_playwright
 
     assert CHROMIUM, "Chromium is required here and is not installed"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
         try:
             view = browser.new_page(viewport={"width": width, "height": 900})
             complaints, requests = [], []
             view.on(
-                "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+                "console",
+                lambda message: (
+                    complaints.append(message.text)
+                    if message.type in ("error", "warning")
+                    else None
+                ),
             )
             view.on("pageerror", lambda error: complaints.append(str(error)))
             view.on("request", lambda request: requests.append(request.url))
             view.goto(page.as_uri())
             view.wait_for_selector("#explorer .main-svg")
             assert complaints == []
-            assert [url for url in requests if not url.startswith(("data:", "blob:")) and url != page.as_uri()] == []
+            assert [
+                url
+                for url in requests
+                if not url.startswith(("data:", "blob:")) and url != page.as_uri()
+            ] == []
             assert view.evaluate("document.documentElement.scrollWidth") <= width
-            assert view.evaluate("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
-            small = view.evaluate("[...document.querySelectorAll('figure img')].map(i => i.getBoundingClientRect().width)")
+            assert view.evaluate(
+                "[...document.images].every(i => i.complete && i.naturalWidth > 0)"
+            )
+            small = view.evaluate(
+                "[...document.querySelectorAll('figure img')].map(i =>"
+                " i.getBoundingClientRect().width)"
+            )
             assert min(small) >= min(600, width - 80)
             view.evaluate("Plotly.animate('explorer', ['6'], {mode: 'immediate'})")
             assert complaints == []
@@ -143,8 +170,8 @@ def test_redrawing_needs_no_torch(tiny_run):
     import sys
 
     script = (
-        "import sys; from gradscope.report import write_report; from gradscope.records import RunDirectory; "
-        f"import gradscope.tables as t; t.summary(t.load(RunDirectory({str(tiny_run)!r}))); "
-        "assert 'torch' not in sys.modules"
+        "import sys; from gradscope.report import write_report; from gradscope.results.records"
+        " import RunDirectory; import gradscope.results.tables as t;"
+        f" t.summary(t.load(RunDirectory({str(tiny_run)!r}))); assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

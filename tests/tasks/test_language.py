@@ -7,11 +7,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from gradscope import GradscopeError, config, corpora
-from gradscope.cli import main
-from gradscope.model import build
-from gradscope.options import component
-from gradscope.sample import generate
+from gradscope import GradscopeError
+from gradscope.cli._group import main
+from gradscope.components.options import component
+from gradscope.experiment import schema as config
+from gradscope.experiment.model import build
+from gradscope.experiment.sample import generate
+from gradscope.tasks import _corpora as corpora
 from gradscope.tasks._ngram import cross_entropies
 from gradscope.tasks.long_agreement import LANGUAGES, NEAR
 from gradscope.tasks.word_lm import split
@@ -33,7 +35,7 @@ def model_of(text, **kwargs):
     return build(settings, generator=generator())
 
 
-# --- streams ----------------------------------------------------------------------------------------------------------
+# --- streams --------------------------------------------------------------------------------------
 
 
 def test_streams_are_contiguous_and_cover_the_text_in_an_epoch(text_file):
@@ -42,7 +44,9 @@ def test_streams_are_contiguous_and_cover_the_text_in_an_epoch(text_file):
     batches = list(islice(task.stream(4, generator()), (len(train) - 1) // 4 // 25))
     assert [b.continues for b in batches] == [False, *[True] * (len(batches) - 1)]
     for before, after in pairwise(batches):
-        assert torch.equal(before.targets[-1], after.inputs[0]), "a batch begins with what the last one was asked for"
+        assert torch.equal(before.targets[-1], after.inputs[0]), (
+            "a batch begins with what the last one was asked for"
+        )
     for batch in batches:
         assert torch.equal(batch.inputs[1:], batch.targets[:-1])
     read = torch.cat([b.inputs for b in batches]).T.flatten()
@@ -53,17 +57,19 @@ def test_streams_are_contiguous_and_cover_the_text_in_an_epoch(text_file):
 
 
 def test_without_state_every_batch_is_a_fresh_one(text_file):
-    task = component("task", {"name": "char_lm", "corpus": text_file, "length": 10, "stateful": False})
+    task = component(
+        "task", {"name": "char_lm", "corpus": text_file, "length": 10, "stateful": False}
+    )
     assert not any(batch.continues for batch in islice(task.stream(2, generator()), 5))
 
 
 def test_training_carries_the_state_from_batch_to_batch(text_file):
     """Two stateful batches give the loss of one sequence twice as long, at fixed weights."""
-    from gradscope.train import _Run
+    from gradscope.experiment.train import _Run
 
     text = (
-        f"task: {{name: char_lm, corpus: '{text_file}', length: 10}}\ncell: {{name: lstm, hidden_size: 5}}\ndtype: float64\n"
-        "training: {batch_size: 3}\nprobes: []"
+        f"task: {{name: char_lm, corpus: '{text_file}', length: 10}}\ncell: {{name: lstm,"
+        " hidden_size: 5}\ndtype: float64\ntraining: {batch_size: 3}\nprobes: []"
     )
     run = _Run(config.parse(text).trials[0], "cpu", lambda *_: None)
     batches, losses = [], []
@@ -81,7 +87,9 @@ def test_training_carries_the_state_from_batch_to_batch(text_file):
 
 
 def test_held_out_text_is_never_trained_on_and_read_in_order(text_file):
-    task = component("task", {"name": "char_lm", "corpus": text_file, "held_out": 0.3, "test_tokens": 500})
+    task = component(
+        "task", {"name": "char_lm", "corpus": text_file, "held_out": 0.3, "test_tokens": 500}
+    )
     (batch,) = task.test(0, generator())
     assert batch.inputs.numel() == 500
     assert torch.equal(batch.inputs.T.flatten(), task.text().test[:500])
@@ -90,11 +98,13 @@ def test_held_out_text_is_never_trained_on_and_read_in_order(text_file):
     assert pieces.inputs.shape == (20, 25)
 
 
-# --- n-grams ----------------------------------------------------------------------------------------------------------
+# --- n-grams --------------------------------------------------------------------------------------
 
 
 def test_witten_bell_by_hand():
-    """Train abab a; after a comes b twice (one kind): p(b | a) = (2 + 1 p(b)) / 3, with p(b) = (2 + 2 / 3) / (5 + 2)."""
+    """Train abab a; after a comes b twice (one kind): p(b | a) = (2 + 1 p(b)) / 3, with p(b) = (2 +
+    2 / 3) / (5 + 2).
+    """
     train, test = [0, 1, 0, 1, 0], [0, 1]
     one, two = cross_entropies(train, test, 3, 2)
     p_a, p_b = (3 + 2 / 3) / 7, (2 + 2 / 3) / 7
@@ -117,7 +127,7 @@ def test_a_deterministic_text_is_learned_by_a_long_enough_context():
     assert found[2] < 0.02
 
 
-# --- corpora ----------------------------------------------------------------------------------------------------------
+# --- corpora --------------------------------------------------------------------------------------
 
 
 def test_public_corpora_are_checked_and_cached(tmp_path, monkeypatch):
@@ -129,7 +139,9 @@ def test_public_corpora_are_checked_and_cached(tmp_path, monkeypatch):
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("small", "some text\n" * 20)
     digest = "md5:" + hashlib.md5(b"some text\n" * 20).hexdigest()
-    monkeypatch.setitem(corpora.SOURCES, "small", (corpora.Part(archive.as_uri(), digest, "small", True),))
+    monkeypatch.setitem(
+        corpora.SOURCES, "small", (corpora.Part(archive.as_uri(), digest, "small", True),)
+    )
     assert corpora.load("small").train == "some text\n" * 20
     archive.unlink()
     corpora._public.cache_clear()
@@ -152,7 +164,9 @@ def test_a_download_with_the_wrong_checksum_is_not_kept(tmp_path, monkeypatch):
 
 def test_without_a_network_the_error_says_where_to_put_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADSCOPE_CACHE", str(tmp_path))
-    monkeypatch.setitem(corpora.SOURCES, "gone", (corpora.Part((tmp_path / "no.txt").as_uri(), "md5:0"),))
+    monkeypatch.setitem(
+        corpora.SOURCES, "gone", (corpora.Part((tmp_path / "no.txt").as_uri(), "md5:0"),)
+    )
     with pytest.raises(GradscopeError, match=r"put that file at .*gone.no\.txt by hand"):
         corpora.load("gone")
 
@@ -172,13 +186,26 @@ def test_texts_that_cannot_be_used(tmp_path):
 
 
 def test_words_of_a_plain_text_and_of_one_that_is_ready():
-    assert split("I live in France.\n\nYes!", ready=False) == ["i", "live", "in", "france", ".", "<eos>", "yes", "!", "<eos>"]
+    assert split("I live in France.\n\nYes!", ready=False) == [
+        "i",
+        "live",
+        "in",
+        "france",
+        ".",
+        "<eos>",
+        "yes",
+        "!",
+        "<eos>",
+    ]
     assert split("the <unk> N\n", ready=True) == ["the", "<unk>", "N", "<eos>"]
 
 
-# --- embeddings -------------------------------------------------------------------------------------------------------
+# --- embeddings -----------------------------------------------------------------------------------
 
-LM = "task: {name: char_lm, corpus: '%s', length: 10}\ncell: {name: rnn, hidden_size: 6}\nmodel: {embedding: %s%s}"
+LM = (
+    "task: {name: char_lm, corpus: '%s', length: 10}\ncell: {name: rnn, hidden_size: 6}\nmodel:"
+    " {embedding: %s%s}"
+)
 
 
 def test_one_hot_learned_scaled_and_tied_embeddings(text_file):
@@ -191,16 +218,20 @@ def test_one_hot_learned_scaled_and_tied_embeddings(text_file):
     assert torch.allclose(scaled.embed(tokens)[0], math.sqrt(5) * scaled.embedding[[0, 3]])
     tied = model_of(LM % (text_file, "tied", ""))
     assert tied.weight_hy is tied.embedding
-    assert sum(p.numel() for p in tied.parameters()) == sum(p.numel() for p in set(tied.parameters()))
+    assert sum(p.numel() for p in tied.parameters()) == sum(
+        p.numel() for p in set(tied.parameters())
+    )
     with pytest.raises(GradscopeError, match=r"tied.*embedding_size the cell's hidden_size"):
         model_of(LM % (text_file, "tied", ", embedding_size: 5"))
 
 
-# --- sampling ---------------------------------------------------------------------------------------------------------
+# --- sampling -------------------------------------------------------------------------------------
 
 
 def test_samples_follow_the_models_distribution(text_file):
-    """With the recurrence cut, every symbol is a draw from the softmax of the bias at that temperature."""
+    """With the recurrence cut, every symbol is a draw from the softmax of the bias at that
+    temperature.
+    """
     model = model_of(LM % (text_file, "one_hot", ""))
     with torch.no_grad():
         model.weight_hy.zero_()
@@ -216,9 +247,17 @@ def test_samples_follow_the_models_distribution(text_file):
 
 def test_sample_from_the_command_line(text_file, tmp_path):
     path = tmp_path / "lm.yaml"
-    path.write_text((LM % (text_file, "one_hot", "")) + "\ntraining: {steps: 3, save_weights: true}\nprobes: [grad_norms]")
+    path.write_text(
+        (LM % (text_file, "one_hot", ""))
+        + "\ntraining: {steps: 3, save_weights: true}\nprobes: [grad_norms]"
+    )
     runner = CliRunner()
-    assert runner.invoke(main, ["run", str(path), "--out", str(tmp_path / "run"), "--no-report"]).exit_code == 0
+    assert (
+        runner.invoke(
+            main, ["run", str(path), "--out", str(tmp_path / "run"), "--no-report"]
+        ).exit_code
+        == 0
+    )
     arguments = ["sample", str(tmp_path / "run"), "--length", "30", "--prompt", "ab", "--seed", "3"]
     first, second = runner.invoke(main, arguments), runner.invoke(main, arguments)
     assert first.exit_code == 0, first.output
@@ -229,12 +268,20 @@ def test_sample_from_the_command_line(text_file, tmp_path):
     assert wrong.exit_code == 2
     assert "no configuration 'nope'" in wrong.output
     bare = tmp_path / "bare"
-    unsaved = ["run", str(path), "--out", str(bare), "--no-report", "--set", "training.save_weights=false"]
+    unsaved = [
+        "run",
+        str(path),
+        "--out",
+        str(bare),
+        "--no-report",
+        "--set",
+        "training.save_weights=false",
+    ]
     assert runner.invoke(main, unsaved).exit_code == 0
     assert "save_weights=true" in runner.invoke(main, ["sample", str(bare)]).output
 
 
-# --- the two sentences ------------------------------------------------------------------------------------------------
+# --- the two sentences ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("length", [4, 5, 11, 60])
@@ -247,7 +294,9 @@ def test_the_answer_stands_as_many_words_back_as_said(length):
         assert sentence[-2:] == ["i", "speak"]
         assert len(sentence) - 3 == length
         assert task.alphabet[target] == LANGUAGES[sentence[3]]
-        assert not set(sentence[4:]) & (set(LANGUAGES) | set(LANGUAGES.values())), "a filler gives the answer away"
+        assert not set(sentence[4:]) & (set(LANGUAGES) | set(LANGUAGES.values())), (
+            "a filler gives the answer away"
+        )
     assert batch.steps.tolist() == [len(words[0]) - 1]
 
 

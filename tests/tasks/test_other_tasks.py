@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradscope import GradscopeError
-from gradscope.options import component
+from gradscope.components.options import component
 
 seeds = st.integers(0, 500)
 
@@ -78,12 +78,16 @@ def test_delayed_xor_answers_after_the_delay(length, extra, seed):
     _, batch = sample({"name": "delayed_xor", "length": length, "extra": extra}, seed)
     bits = (batch.inputs > 0).long()
     for place, step in enumerate(batch.steps.tolist()):
-        assert torch.equal(batch.targets[place], bits[step - length, :, 0] ^ bits[step - length, :, 1])
+        assert torch.equal(
+            batch.targets[place], bits[step - length, :, 0] ^ bits[step - length, :, 1]
+        )
 
 
 @given(seeds)
 def test_flip_flop_holds_the_last_pulse(seed):
-    _, batch = sample({"name": "flip_flop", "length": 25, "channels": 2, "rate": 0.3}, seed, count=5)
+    _, batch = sample(
+        {"name": "flip_flop", "length": 25, "channels": 2, "rate": 0.3}, seed, count=5
+    )
     held = torch.zeros(5, 2)
     for pulse, target in zip(batch.inputs, batch.targets, strict=True):
         held = torch.where(pulse != 0, pulse, held)
@@ -96,12 +100,18 @@ def test_influence_is_positive_near_and_negative_far():
     x = batch.inputs[:, 0, 0]
     for t in range(12):
         near, far = x[max(0, t - 3) : t + 1].sum(), x[: max(0, t - 3)].sum()
-        assert float(batch.targets[t, 0, 0]) == pytest.approx(float(0.4 * near - 0.6 * far) / 12, abs=1e-6)
+        assert float(batch.targets[t, 0, 0]) == pytest.approx(
+            float(0.4 * near - 0.6 * far) / 12, abs=1e-6
+        )
 
 
 @given(seeds)
 def test_recall_asks_each_key_once_for_its_value(seed):
-    task, batch = sample({"name": "associative_recall", "length": 2, "pairs": 3, "keys": 6, "values": 4}, seed, count=6)
+    task, batch = sample(
+        {"name": "associative_recall", "length": 2, "pairs": 3, "keys": 6, "values": 4},
+        seed,
+        count=6,
+    )
     for column, target in zip(batch.inputs.T.tolist(), batch.targets.T.tolist(), strict=True):
         known = dict(zip(column[0:6:2], column[1:6:2], strict=True))
         assert len(known) == 3
@@ -119,7 +129,9 @@ def test_digits_are_scikit_learns_with_a_fixed_test_set():
     assert sum(b.inputs.shape[1] for b in tests) == 360
     again = task.test(1000, torch.Generator().manual_seed(2))
     assert all(torch.equal(a.inputs, b.inputs) for a, b in zip(tests, again, strict=True))
-    permuted = component("task", {"name": "digits", "permuted": True}).test(1000, torch.Generator())[0]
+    permuted = component("task", {"name": "digits", "permuted": True}).test(
+        1000, torch.Generator()
+    )[0]
     assert not torch.equal(permuted.inputs, tests[0].inputs)
     assert torch.equal(permuted.inputs.sort(0).values, tests[0].inputs.sort(0).values)
     seen = [next(task.stream(50, torch.Generator().manual_seed(0))).inputs for _ in range(2)]
@@ -127,7 +139,9 @@ def test_digits_are_scikit_learns_with_a_fixed_test_set():
 
 
 def write_idx(path, array, compress=False):
-    content = struct.pack(f">BBBB{array.dim()}I", 0, 0, 8, array.dim(), *array.shape) + bytes(array.flatten().tolist())
+    content = struct.pack(f">BBBB{array.dim()}I", 0, 0, 8, array.dim(), *array.shape) + bytes(
+        array.flatten().tolist()
+    )
     path.write_bytes(gzip.compress(content) if compress else content)
 
 
@@ -139,7 +153,10 @@ def test_mnist_from_idx_files(tmp_path):
         return torch.randint(0, 256, (count, 3, 4), generator=generator, dtype=torch.uint8)
 
     images = {name: pixels(count) for name, count in sizes.items()}
-    labels = {name: torch.randint(0, 10, (count,), generator=generator, dtype=torch.uint8) for name, count in sizes.items()}
+    labels = {
+        name: torch.randint(0, 10, (count,), generator=generator, dtype=torch.uint8)
+        for name, count in sizes.items()
+    }
     for name in sizes:
         write_idx(tmp_path / f"{name}-images-idx3-ubyte.gz", images[name], compress=True)
         write_idx(tmp_path / f"{name}-labels-idx1-ubyte", labels[name])
@@ -153,7 +170,9 @@ def test_mnist_from_idx_files(tmp_path):
 def test_broken_idx_files_are_named(tmp_path):
     with pytest.raises(GradscopeError, match="has no train-images-idx3-ubyte"):
         component("task", {"name": "digits", "data": str(tmp_path)}).sample(1, torch.Generator())
-    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + struct.pack(">3I", 2, 2, 2) + b"abc")
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(
+        b"\0\0\x08\x03" + struct.pack(">3I", 2, 2, 2) + b"abc"
+    )
     with pytest.raises(GradscopeError, match="cut short"):
         component("task", {"name": "digits", "data": str(tmp_path)}).sample(1, torch.Generator())
 

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradscope import registry
-from gradscope.options import component
+from gradscope.components import registry
+from gradscope.components.options import component
 from gradscope.tasks import Task
 
 VARIANTS = {
@@ -25,7 +25,12 @@ VARIANTS = {
     "selective copy": {"name": "selective_copy", "length": 12, "symbols": 3},
     "latch": {"name": "latch", "length": 8},
     "long lag known": {"name": "long_lag", "length": 12},
-    "long lag random": {"name": "long_lag", "length": 12, "distractors": "random", "alphabet_size": 5},
+    "long lag random": {
+        "name": "long_lag",
+        "length": 12,
+        "distractors": "random",
+        "alphabet_size": 5,
+    },
     "permutation": {"name": "random_permutation", "length": 12, "alphabet_size": 9},
     "parity": {"name": "parity", "length": 9},
     "parity, every step": {"name": "parity", "length": 9, "every_step": True},
@@ -60,7 +65,11 @@ def test_contract(variant):
     batch = one.sample(6, generator())
     again, other = one.sample(6, generator()), one.sample(6, generator(1))
     assert all(torch.equal(a, b) for a, b in zip(batch[:3], again[:3], strict=True))
-    assert not torch.equal(batch.inputs, other.inputs) if batch.inputs.shape == other.inputs.shape else True
+    assert (
+        not torch.equal(batch.inputs, other.inputs)
+        if batch.inputs.shape == other.inputs.shape
+        else True
+    )
     assert batch.inputs.shape[1] == 6
     if one.tokens:
         assert batch.inputs.dtype == torch.long
@@ -84,7 +93,10 @@ def test_a_perfect_answer_scores_zero_and_is_solved(variant):
         outputs = batch.targets.clone()
     else:
         outputs = 100.0 * torch.nn.functional.one_hot(batch.targets, one.output_size)
-    loss, wrong = float(one.score(outputs, batch.targets).mean()), float(one.wrong(outputs, batch.targets).float().mean())
+    loss, wrong = (
+        float(one.score(outputs, batch.targets).mean()),
+        float(one.wrong(outputs, batch.targets).float().mean()),
+    )
     assert loss < 1e-6
     assert wrong == 0
     assert one.solved(loss, wrong)
@@ -99,7 +111,11 @@ def test_baseline_is_the_memoryless_loss_by_simulation(variant):
     if one.loss == "mse":
         outputs = batch.targets.mean(1, keepdim=True).expand_as(batch.targets)
     else:
-        frequencies = torch.nn.functional.one_hot(batch.targets, one.output_size).double().mean(1, keepdim=True)
+        frequencies = (
+            torch.nn.functional.one_hot(batch.targets, one.output_size)
+            .double()
+            .mean(1, keepdim=True)
+        )
         outputs = frequencies.log().clamp_min(-1e4).expand(-1, batch.targets.shape[1], -1)
     assert abs(float(one.score(outputs, batch.targets).mean()) / one.baseline - 1) < 0.02
 
@@ -114,7 +130,9 @@ def test_baselines_in_closed_form():
 
 @given(st.integers(2, 40), st.sampled_from(["uniform", "halves"]), st.integers(0, 1000))
 def test_adding_marks_two_numbers_and_asks_for_their_sum(length, placement, seed):
-    batch = task({"name": "adding", "length": length, "placement": placement}).sample(30, generator(seed))
+    batch = task({"name": "adding", "length": length, "placement": placement}).sample(
+        30, generator(seed)
+    )
     values, marks = batch.inputs.unbind(-1)
     assert (marks.sum(0) == 2).all()
     assert (marks[: length // 2].sum(0) == 1).all() or placement == "uniform"
@@ -122,7 +140,9 @@ def test_adding_marks_two_numbers_and_asks_for_their_sum(length, placement, seed
 
 
 def test_adding_uniform_marks_every_pair_alike():
-    batch = task({"name": "adding", "length": 4, "placement": "uniform"}).sample(24_000, generator())
+    batch = task({"name": "adding", "length": 4, "placement": "uniform"}).sample(
+        24_000, generator()
+    )
     pairs = torch.stack([column.nonzero().flatten() for column in batch.inputs[..., 1].T])
     counts = torch.bincount(pairs[:, 0] * 4 + pairs[:, 1], minlength=16)
     assert (counts[counts > 0] - 4000).abs().max() < 300
@@ -131,7 +151,9 @@ def test_adding_uniform_marks_every_pair_alike():
 
 @given(st.integers(10, 200), st.integers(0, 1000))
 def test_adding_as_pascanu_has_it(length, seed):
-    batch = task({"name": "adding", "length": length, "placement": "pascanu"}).sample(20, generator(seed))
+    batch = task({"name": "adding", "length": length, "placement": "pascanu"}).sample(
+        20, generator(seed)
+    )
     time = batch.time
     assert length <= time < max(1.1 * length, length + 1)
     marks, values = batch.inputs.unbind(-1)
@@ -153,7 +175,9 @@ def test_adding_criteria():
     assert not halves.solved(0.0101, 0.0)
 
 
-@pytest.mark.parametrize(("marker", "where"), [("arjovsky", [24]), ("tcn", list(range(24, 35))), ("exprnn", [25])])
+@pytest.mark.parametrize(
+    ("marker", "where"), [("arjovsky", [24]), ("tcn", list(range(24, 35))), ("exprnn", [25])]
+)
 def test_copy_memory_lies_as_each_source_has_it(marker, where):
     batch = task({"name": "copy_memory", "length": 15, "marker": marker}).sample(8, generator())
     assert batch.time == 35
@@ -167,7 +191,9 @@ def test_copy_memory_lies_as_each_source_has_it(marker, where):
 
 @given(st.integers(10, 120), st.sampled_from([2, 3]), st.integers(0, 1000))
 def test_temporal_order_positions_and_classes(length, symbols, seed):
-    batch = task({"name": "temporal_order", "length": length, "symbols": symbols}).sample(20, generator(seed))
+    batch = task({"name": "temporal_order", "length": length, "symbols": symbols}).sample(
+        20, generator(seed)
+    )
     ranges = {2: [(0.1, 0.2), (0.5, 0.6)], 3: [(0.1, 0.2), (0.3, 0.4), (0.6, 0.7)]}[symbols]
     for column in range(20):
         positions = (batch.inputs[:, column] >= 4).nonzero().flatten().tolist()

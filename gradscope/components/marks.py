@@ -1,0 +1,194 @@
+"""YAML -> plain values that know their place in the file.
+
+Scalars follow YAML 1.2's core schema (``1e-3`` is a number, ``off`` and ``no`` are strings, ``012``
+is twelve); duplicate keys, tags other than YAML's own and recursive aliases are refused. Nothing in
+the file can run code.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from gradscope.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Place:
+    """A position in a file; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Mapping(dict[str, Any]):
+    """A mapping that knows its dotted path, its own place, and the place of every key's value."""
+
+    def __init__(self, path: str = "", place: Place | None = None):
+        super().__init__()
+        self.path, self.place = path, place
+        self.places: dict[str, Any] = {}
+
+    def put(self, key: str, value: Any, place: Any) -> None:
+        """Set ``key`` and where its value stands."""
+        self[key] = value
+        self.places[key] = place
+
+    def duplicate(self) -> Mapping:
+        """A copy whose nested mappings are copies too; the values' marks are kept."""
+        twin = Mapping(self.path, self.place)
+        for key, value in self.items():
+            twin.put(
+                key,
+                value.duplicate() if isinstance(value, Mapping) else value,
+                self.places.get(key),
+            )
+        return twin
+
+
+class Sequence(list[Any]):
+    """A list that knows its dotted path and the place of every item."""
+
+    def __init__(self, path: str = "", place: Place | None = None):
+        super().__init__()
+        self.path, self.place = path, place
+        self.places: list[Place | None] = []
+
+
+def read(text: str, file: str) -> Mapping:
+    """Parse one YAML document whose top level is a mapping.
+
+    Raises:
+        ConfigError: for anything that is not such a document; the message names file, line and
+            column.
+    """
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        problem = (error.problem or str(error)).replace("\t", "\\t")
+        raise ConfigError(
+            f"not valid YAML: {problem}", where=_place(mark, file) if mark else file
+        ) from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"not valid YAML: {str(error).splitlines()[0]}", where=file) from None
+    if node is None:
+        raise ConfigError(
+            "the file is empty; an experiment is a mapping such as 'task: {name: adding}'",
+            where=file,
+        )
+    if not isinstance(node, yaml.MappingNode):
+        kind = "a list" if isinstance(node, yaml.SequenceNode) else "a single value"
+        where = _place(node.start_mark, file)
+        raise ConfigError(
+            f"the top level is {kind}; an experiment is a mapping of 'key: value' lines",
+            where=where,
+        )
+    return _convert(node, file, "", frozenset())
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with YAML 1.2's core schema of implicit scalars."""
+
+    yaml_implicit_resolvers: dict = {}  # noqa: RUF012 - PyYAML's own protocol
+
+
+_SCALARS = {
+    "tag:yaml.org,2002:null": (r"~|null|Null|NULL|", "~nN"),
+    "tag:yaml.org,2002:bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "tag:yaml.org,2002:int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    "tag:yaml.org,2002:float": (
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+}
+for _tag, (_pattern, _first) in _SCALARS.items():
+    _Loader.add_implicit_resolver(
+        _tag, re.compile(f"^(?:{_pattern})$"), [*_first, ""] if "null" in _tag else [*_first]
+    )
+
+
+def _place(mark: yaml.Mark, file: str) -> Place:
+    return Place(file, mark.line + 1, mark.column + 1)
+
+
+def _convert(node: yaml.Node, file: str, path: str, above: frozenset[int]) -> Any:
+    place = _place(node.start_mark, file)
+    if id(node) in above:
+        raise ConfigError(
+            "an alias (*) inside its own anchor (&) never ends; write the value out", where=place
+        )
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(node, place)
+    above = above | {id(node)}
+    if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+        sequence = Sequence(path, place)
+        for index, item in enumerate(node.value):
+            sequence.append(_convert(item, file, f"{path}[{index}]", above))
+            sequence.places.append(_place(item.start_mark, file))
+        return sequence
+    if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+        return _mapping(node, file, path, above, place)
+    raise _tag_error(node, place)
+
+
+def _mapping(
+    node: yaml.MappingNode, file: str, path: str, above: frozenset[int], place: Place
+) -> Mapping:
+    mapping = Mapping(path, place)
+    first: dict[str, int] = {}
+    for key_node, value_node in node.value:
+        where = _place(key_node.start_mark, file)
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise ConfigError("a key must be a plain word, not a list or a mapping", where=where)
+        key = str(key_node.value)
+        if key == "<<":
+            raise ConfigError(
+                "merge keys (<<) are not part of YAML 1.2; write the keys out", where=where
+            )
+        if key in first:
+            raise ConfigError(
+                f"the key appears twice, first on line {first[key]}; keep one", where=where, key=key
+            )
+        first[key] = where.line
+        dotted = f"{path}.{key}" if path else key
+        mapping.put(
+            key, _convert(value_node, file, dotted, above), _place(value_node.start_mark, file)
+        )
+    return mapping
+
+
+def _scalar(node: yaml.ScalarNode, place: Place) -> Any:
+    text = node.value
+    match node.tag.rsplit(":", 1)[-1] if node.tag in (*_SCALARS, "tag:yaml.org,2002:str") else "":
+        case "null":
+            return None
+        case "bool":
+            return text.lower() == "true"
+        case "int":
+            return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+        case "float":
+            return float(
+                text.replace(".inf", "inf")
+                .replace(".Inf", "inf")
+                .replace(".INF", "inf")
+                .lstrip(".")
+                if text.lstrip("+-").lower() in (".inf", ".nan")
+                else text
+            )
+        case "str":
+            return text
+    raise _tag_error(node, place)
+
+
+def _tag_error(node: yaml.Node, place: Place) -> ConfigError:
+    return ConfigError(
+        f"the tag {node.tag!r} is not allowed; write plain values, lists and mappings", where=place
+    )

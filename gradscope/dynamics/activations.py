@@ -1,0 +1,98 @@
+"""Activation functions with their closed-form derivatives.
+
+``ACTIVATIONS[name]`` is the one list of what exists; a cell takes any of them by name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Activation:
+    """phi and phi'.
+
+    Attributes:
+        function: u -> phi(u), elementwise.
+        derivative: (u, phi(u)) -> phi'(u), elementwise; the second argument saves a second
+            evaluation. At a kink the derivative is torch's (relu'(0) = 0).
+        max_slope: the supremum of |phi'|.
+    """
+
+    function: Callable[[Tensor], Tensor]
+    derivative: Callable[[Tensor, Tensor], Tensor]
+    max_slope: float
+
+    def __call__(self, u: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
+        """phi(u)."""
+        return self.function(u)
+
+
+def _gelu_slope(u: Tensor, y: Tensor) -> Tensor:
+    normal = torch.exp(-0.5 * u * u) / math.sqrt(2 * math.pi)
+    return 0.5 * (1 + torch.erf(u / math.sqrt(2))) + u * normal
+
+
+def _silu_slope(u: Tensor, y: Tensor) -> Tensor:
+    gate = torch.sigmoid(u)
+    return gate + y * (1 - gate)
+
+
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+ACTIVATIONS: dict[str, Activation] = {
+    "tanh": Activation(torch.tanh, lambda u, y: 1 - y * y, 1.0),
+    "relu": Activation(torch.relu, lambda u, y: (y > 0).to(y.dtype), 1.0),
+    "identity": Activation(lambda u: u, lambda u, y: torch.ones_like(u), 1.0),
+    "sigmoid": Activation(torch.sigmoid, lambda u, y: y * (1 - y), 0.25),
+    "leaky_relu": Activation(
+        F.leaky_relu,
+        lambda u, y: torch.where(u > 0, torch.ones_like(u), torch.full_like(u, 0.01)),
+        1.0,
+    ),
+    "elu": Activation(F.elu, lambda u, y: torch.where(u > 0, torch.ones_like(u), y + 1), 1.0),
+    "selu": Activation(
+        F.selu,
+        lambda u, y: torch.where(
+            u > 0, torch.full_like(u, _SELU_SCALE), y + _SELU_SCALE * _SELU_ALPHA
+        ),
+        _SELU_SCALE * _SELU_ALPHA,
+    ),
+    "gelu": Activation(F.gelu, _gelu_slope, 1.1289041451851549),
+    "silu": Activation(F.silu, _silu_slope, 1.0998393201288669),
+    "softplus": Activation(F.softplus, lambda u, y: torch.sigmoid(u), 1.0),
+    "softsign": Activation(F.softsign, lambda u, y: (1 - y.abs()) ** 2, 1.0),
+    "hard_tanh": Activation(F.hardtanh, lambda u, y: ((u > -1) & (u < 1)).to(u.dtype), 1.0),
+    "erf": Activation(
+        torch.erf, lambda u, y: 2 / math.sqrt(math.pi) * torch.exp(-u * u), 2 / math.sqrt(math.pi)
+    ),
+    "sin": Activation(torch.sin, lambda u, y: torch.cos(u), 1.0),
+}
+
+#: an activation with a bias of its own for each unit, which a cell that takes it holds as a
+#: parameter
+MODRELU = "modrelu"
+
+
+def modrelu(bias: Float[Tensor, " hidden"]) -> Activation:
+    """phi(u) = sign(u) relu(|u| + b): the sign, or phase, stays, the modulus has to pass a
+    threshold; phi' = 1 beyond it.
+
+    Reference: Arjovsky, Shah and Bengio (2016), Unitary evolution recurrent neural networks.
+    """
+    return Activation(
+        lambda u: torch.sign(u) * torch.relu(u.abs() + bias),
+        lambda u, y: (u.abs() + bias > 0).to(u),
+        max_slope=1.0,
+    )
+
+
+ActivationName = Literal[tuple(ACTIVATIONS)]  # type: ignore[valid-type]

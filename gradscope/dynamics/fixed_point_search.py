@@ -1,0 +1,131 @@
+"""Fixed points of a cell under a constant input, with their stability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+from gradscope.errors import GradscopeError
+
+
+@dataclass(frozen=True)
+class FixedPoints:
+    """Distinct states with s = F(x, s), the most visited first.
+
+    Attributes:
+        states: ``(points, state)``, everything the cell carries.
+        residuals: ||F(x, s) - s||.
+        eigenvalues: of ds_t/ds_{t-1} there, by falling modulus, ``(points, state)``.
+        stable: whether all eigenvalues lie within the unit circle.
+        time_constants: -1 / ln|lambda| in steps, one for each eigenvalue: negative where the mode
+            grows, inf at modulus 1.
+        visits: how many starts ended here.
+        converged: the share of the starts that ended at a fixed point at all.
+    """
+
+    states: Float[Tensor, "points state"]
+    residuals: Float[Tensor, " points"]
+    eigenvalues: Complex[Tensor, "points state"]
+    stable: Tensor
+    time_constants: Float[Tensor, "points state"]
+    visits: Tensor
+    converged: float
+
+
+@torch.no_grad()
+def fixed_points(
+    cell: Any,
+    input: Float[Tensor, " input"] | None = None,
+    starts: Float[Tensor, "starts state"] | None = None,
+    *,
+    tolerance: float = 1e-9,
+    distinct: float = 1e-4,
+    iterations: int = 200,
+    seed: int = 0,
+) -> FixedPoints:
+    """Solve F(x, s) = s from many starts at once, by Levenberg-Marquardt with the cell's own
+    Jacobian.
+
+    Args:
+        cell: whose weights are best in float64.
+        input: the constant x; None is zero.
+        starts: states to start from, such as states of a trace; None is 256 drawn from N(0, 1).
+        tolerance: of the residual's norm at which a start has converged.
+        distinct: distance under which two solutions are one.
+        iterations: at most.
+        seed: of the drawn starts.
+
+    Raises:
+        GradscopeError: for inputs or starts of another shape.
+
+    Reference: Sussillo and Barak (2013), Opening the black box, for the question; the solver is a
+    plain damped Newton.
+    """
+    weight = next(cell.parameters())
+    x = weight.new_zeros(cell.input_size) if input is None else input.to(weight)
+    if starts is None:
+        drawn = torch.randn(
+            256, cell.state_size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
+        )
+        starts = drawn.to(weight)
+    if x.shape != (cell.input_size,) or starts.dim() != 2 or starts.shape[1] != cell.state_size:
+        wanted = f"an input ({cell.input_size},) and starts (starts, {cell.state_size})"
+        raise GradscopeError(f"needs {wanted}, got {tuple(x.shape)} and {tuple(starts.shape)}")
+    s, damping = starts.to(weight).clone(), weight.new_full((len(starts),), 1e-2)
+    x = x.expand(len(s), -1)
+    identity = torch.eye(cell.state_size, dtype=s.dtype, device=s.device)
+    residual = cell(x, s) - s
+    for _ in range(iterations):
+        norm = residual.norm(dim=-1)
+        if bool((norm < tolerance).all()):
+            break
+        slope = cell.jacobian(x, s, s + residual) - identity
+        normal = slope.mT @ slope + damping[:, None, None] * identity
+        step = -torch.linalg.solve(normal, slope.mT @ residual.unsqueeze(-1)).squeeze(-1)
+        trial = s + step
+        after = cell(x, trial) - trial
+        better = after.norm(dim=-1) < norm
+        s, residual = (
+            torch.where(better[:, None], trial, s),
+            torch.where(better[:, None], after, residual),
+        )
+        damping = torch.where(better, damping * 0.2, damping * 4).clamp(1e-14, 1e8)
+    good = residual.norm(dim=-1) < tolerance
+    return _collected(cell, x, s[good], residual[good], distinct, float(good.double().mean()))
+
+
+def _collected(
+    cell: Any, x: Tensor, s: Tensor, residual: Tensor, distinct: float, converged: float
+) -> FixedPoints:
+    kept: list[int] = []
+    visits: list[int] = []
+    for index in residual.norm(dim=-1).argsort().tolist():
+        distances = (s[kept] - s[index]).norm(dim=-1) if kept else s.new_empty(0)
+        if len(distances) and float(distances.min()) < distinct:
+            visits[int(distances.argmin())] += 1
+        else:
+            kept.append(index)
+            visits.append(1)
+    count = torch.tensor(visits, dtype=torch.long)
+    order = count.argsort(descending=True, stable=True)
+    chosen = torch.tensor(kept, dtype=torch.long)[order]
+    states = s[chosen]
+    if len(states):
+        jacobians = cell.jacobian(x[: len(states)], states, cell(x[: len(states)], states))
+    else:
+        jacobians = s.new_empty(0, s.shape[-1], s.shape[-1])
+    eigenvalues = torch.linalg.eigvals(jacobians.double())
+    eigenvalues = eigenvalues.gather(-1, eigenvalues.abs().argsort(dim=-1, descending=True))
+    return FixedPoints(
+        states,
+        residual[chosen].norm(dim=-1),
+        eigenvalues,
+        (eigenvalues.abs() < 1).all(-1),
+        -1 / eigenvalues.abs().log(),
+        count[order],
+        converged,
+    )

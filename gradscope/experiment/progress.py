@@ -1,0 +1,140 @@
+"""What a sweep shows while it runs: a live table on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from gradscope.experiment.schema import Trial
+
+_STYLES = {"solved": "green", "unsolved": "yellow", "diverged": "magenta", "failed": "red"}
+
+
+def label(trial: Trial) -> str:
+    """The trial in the sweep's words."""
+    return (
+        " · ".join(
+            f"seed {value.removeprefix('seed ')}" if axis == "seed" else value
+            for axis, value in trial.axes.items()
+        )
+        or trial.configuration
+    )
+
+
+class _Pace:
+    """Time left, from the optimiser steps done so far; early stops make it an upper estimate."""
+
+    def __init__(self, trials: Sequence[Trial]):
+        self.total = {trial.id: trial.settings.training.steps for trial in trials}
+        self.done = dict.fromkeys(self.total, 0)
+        self.started = time.monotonic()
+
+    def left(self) -> str:
+        """Such as '1:20', or '' while nothing is known."""
+        done, total = sum(self.done.values()), sum(self.total.values())
+        if not done:
+            return ""
+        seconds = int((time.monotonic() - self.started) / done * (total - done))
+        return f"{seconds // 60}:{seconds % 60:02d}"
+
+
+class PlainProgress:
+    """A line when a trial ends, with the time left at most."""
+
+    def __init__(self, trials: Sequence[Trial], stream: TextIO):
+        self.trials, self.stream, self.pace, self.count = (
+            {t.id: t for t in trials},
+            stream,
+            _Pace(trials),
+            0,
+        )
+
+    def __enter__(self) -> PlainProgress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+    def advanced(self, trial: str, train_step: int, steps: int, loss: float) -> None:
+        """Count, say nothing."""
+        self.pace.done[trial] = train_step
+
+    def finished(self, trial: str, outcome: str) -> None:
+        """One line."""
+        self.count += 1
+        steps = self.pace.done[trial]
+        self.pace.total[trial] = self.pace.done[trial] = max(steps, 1)
+        left = f", at most {self.pace.left()} left" if self.count < len(self.trials) else ""
+        print(
+            f"[{self.count}/{len(self.trials)}] {label(self.trials[trial])}: {outcome}{left}",
+            file=self.stream,
+            flush=True,
+        )
+
+
+class LiveProgress:
+    """A bar over all steps, and under it a line for every trial in flight."""
+
+    def __init__(self, trials: Sequence[Trial], console: Console):
+        self.trials, self.pace, self.count = {t.id: t for t in trials}, _Pace(trials), 0
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=False,
+        )
+        self.rows: dict[str, TaskID] = {}
+        self.all = self.progress.add_task(
+            "trials", total=sum(self.pace.total.values()), note=f"0/{len(trials)}"
+        )
+        self.shown = 0.0
+
+    def __enter__(self) -> LiveProgress:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+
+    def advanced(self, trial: str, train_step: int, steps: int, loss: float) -> None:
+        """Move the bars, ten times a second at most."""
+        self.pace.done[trial] = train_step
+        if time.monotonic() - self.shown < 0.1 and trial in self.rows:
+            return
+        self.shown = time.monotonic()
+        if trial not in self.rows:
+            self.rows[trial] = self.progress.add_task(
+                f"  {escape(label(self.trials[trial]))}", total=steps, note=""
+            )
+        self.progress.update(
+            self.rows[trial], completed=train_step, note=f"step {train_step}, loss {loss:.4g}"
+        )
+        self._total()
+
+    def finished(self, trial: str, outcome: str) -> None:
+        """Take the trial's line away and say above the bars what became of it."""
+        self.count += 1
+        self.pace.total[trial] = self.pace.done[trial] = max(self.pace.done[trial], 1)
+        if trial in self.rows:
+            self.progress.remove_task(self.rows.pop(trial))
+        style = _STYLES[outcome]
+        self.progress.console.print(
+            f"[{style}]{outcome:>9}[/{style}] {escape(label(self.trials[trial]))}", highlight=False
+        )
+        self._total()
+
+    def _total(self) -> None:
+        left = self.pace.left()
+        self.progress.update(
+            self.all,
+            completed=sum(self.pace.done.values()),
+            total=sum(self.pace.total.values()),
+            note=f"{self.count}/{len(self.trials)}" + (f", at most {left} left" if left else ""),
+        )

@@ -1,0 +1,112 @@
+"""Figures of a phase diagram."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.colors import CenteredNorm
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from gradscope.plots._plot import FAINT, INK, edges, new_figure
+
+
+def exponent_against_gain(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
+    """The largest exponent against gain, a colour for each input variance, with the mean-field
+    curves.
+    """
+    first = frame[frame["index"] == 0]
+    variances = sorted(first["input_variance"].unique())
+    shades = dict(zip(variances, sns.color_palette("viridis", len(variances)), strict=True))
+    figure, axes = new_figure(1, 1, height=4.2)
+    ax = axes[0, 0]
+    for variance in variances:
+        by_gain = first[first["input_variance"] == variance].groupby("gain")["exponent"]
+        middle, low, high = by_gain.mean(), by_gain.min(), by_gain.max()
+        ax.errorbar(
+            middle.index,
+            middle,
+            yerr=[middle - low, high - middle],
+            color=shades[variance],
+            linestyle="",
+            marker="o",
+            markersize=4,
+            capsize=2,
+            linewidth=0.9,
+        )
+        own = curves[curves["input_variance"] == variance]
+        ax.plot(own["gain"], own["mean_field_exponent"], color=shades[variance], linewidth=1.3)
+    ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
+    ax.set(xlabel="gain g", ylabel="largest Lyapunov exponent (nats/step)")
+    handles = [Line2D([], [], color=shades[v], marker="o") for v in variances]
+    figure.legend(
+        handles,
+        [f"input variance {v:g}" for v in variances],
+        loc="outside lower center",
+        ncols=min(5, len(variances)),
+    )
+    return figure
+
+
+def phase_map(frame: pd.DataFrame, critical: pd.DataFrame) -> Figure:
+    """The largest exponent over gain and input variance, with the mean-field critical line."""
+    table = frame[frame["index"] == 0].pivot_table(
+        index="input_variance", columns="gain", values="exponent"
+    )
+    norm = CenteredNorm(0, max(float(np.nanmax(np.abs(table.to_numpy()))), 1e-6))
+    figure, axes = new_figure(1, 1, width=7.5, height=1.6 + 0.45 * len(table))
+    ax = axes[0, 0]
+    # the variances are shown as equal rows, so that 0 and a logarithmic grid have their place alike
+    rows = np.arange(len(table) + 1) - 0.5
+    shown = ax.pcolormesh(
+        edges(table.columns.to_numpy(dtype=float)),
+        rows,
+        table.to_numpy(),
+        norm=norm,
+        cmap="vlag_r",
+        rasterized=True,
+    )
+    ax.set_yticks(range(len(table)), [f"{v:g}" for v in table.index])
+    ax.grid(False)
+    if len(critical):
+        places = [list(table.index).index(v) for v in critical["input_variance"]]
+        ax.plot(critical["gain"], places, color=INK, marker="o", markersize=4, linewidth=1.3)
+        ax.set_xlim(edges(table.columns.to_numpy(dtype=float))[[0, -1]])
+    ax.set(xlabel="gain g", ylabel="input variance")
+    figure.colorbar(shown, ax=ax, label="largest exponent (nats/step)")
+    return figure
+
+
+def spectra(frame: pd.DataFrame) -> Figure:
+    """Exponents by index, a colour for each gain, a panel for each input variance."""
+    variances, gains = sorted(frame["input_variance"].unique()), sorted(frame["gain"].unique())
+    shades = dict(zip(gains, sns.color_palette("flare", len(gains)), strict=True))
+    columns = min(3, len(variances))
+    figure, axes = new_figure(
+        -(-len(variances) // columns),
+        columns,
+        height=2.6 * -(-len(variances) // columns) + 0.8,
+        sharey=True,
+    )
+    for ax in axes.flat[len(variances) :]:
+        ax.set_visible(False)
+    for ax, variance in zip(axes.flat, variances, strict=False):
+        for gain, own in frame[frame["input_variance"] == variance].groupby("gain"):
+            line = own.groupby("index")["exponent"].mean().replace(-np.inf, np.nan)
+            ax.plot(
+                line.index + 1, line, color=shades[gain], linewidth=1.2, marker=".", markersize=3
+            )
+        ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
+        ax.set(title=f"input variance {variance:g}", xlabel="index i")
+    axes[0, 0].set_ylabel("exponent λ$_i$ (nats/step)")
+    shown = (
+        gains if len(gains) <= 8 else [gains[round(i)] for i in np.linspace(0, len(gains) - 1, 8)]
+    )
+    figure.legend(
+        [Line2D([], [], color=shades[g]) for g in shown],
+        [f"g = {g:g}" for g in shown],
+        loc="outside lower center",
+        ncols=len(shown),
+    )
+    return figure

