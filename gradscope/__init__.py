@@ -2,64 +2,25 @@
 
 In the order in which data flows:
 
-    config      YAML -> Experiment -> Trials             tasks     one long-dependency task per file
-    cells       s_t = F(x_t, s_{t-1}), one per file      model     embedding, a stack of cells, readout
-    trace       the tensors of one unroll                dynamics  Jacobians, products, adjoints, horizons
-    clips       rules that bound a gradient              probes    measurements of a training in progress
-    train       the BPTT / TBPTT loop of one trial       sweep     trials over an executor
-    records     a run directory on disk                  tables    run directories -> DataFrames
-    plots       DataFrames -> figures                    report    one self-contained HTML page
-    attached    the same probes on any torch model       findings  one illness of gradients per file
-    diagnosis   findings, ranked, and their remedies     conversion  torch's modules to our cells, and back
+    components   how a named thing comes to be           dynamics     Jacobians, adjoints, exponents
+    cells        s_t = F(x_t, s_{t-1})                   tasks        what a model is asked
+    inits, clips, optimizers                             probes       measurements of a training
+    experiment   YAML -> trials -> trained models        results      a run on disk, and its tables
+    plots        tables -> figures                       report       one page that works offline
+    capture      recurrences of any torch model          findings     illnesses of gradients
+    diagnosis    findings, ranked                        remedies     what may help
+    scope        attach, record, diagnose, report        phase        random cells, no training
+    runs         run, open_run, Run                      cli          a command a file
 
-On a model of your own: ``gradscope.attach(model)``. The mathematics is at the top level too:
-``gradscope.unroll``, ``gradscope.step_jacobians``, ``gradscope.adjoints``, ...
+The public names are those of ``__init__.pyi``; each is imported when it is first used, so that
+``import gradscope`` is quick.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from typing import Any
+import lazy_loader
 
 __version__ = "0.1.0"
 
-#: where the top level's names come from; imported when first asked for, so that ``import
-#: gradscope`` is quick
-_SOURCES = (
-    "dynamics",
-    "cells",
-    "dynamics.trace",
-    "errors",
-    "experiment.schema",
-    "cells._conversion",
-    "scope",
-)
-
-
-def _names(source: str) -> list[str]:
-    module = importlib.import_module(f"gradscope.{source}")
-    own = [
-        name
-        for name, value in vars(module).items()
-        if getattr(value, "__module__", "") == module.__name__
-    ]
-    return [name for name in getattr(module, "__all__", own) if not name.startswith("_")]
-
-
-def __getattr__(name: str) -> Any:
-    if name == "__all__":
-        return sorted(
-            {"__version__", *(public for source in _SOURCES for public in _names(source))}
-        )
-    # a submodule on its way to being imported is asked for here first: it must not bring the others
-    # along
-    if not name.startswith("_") and importlib.util.find_spec(f"gradscope.{name}") is None:
-        for source in _SOURCES:
-            if name in _names(source):
-                return getattr(importlib.import_module(f"gradscope.{source}"), name)
-    raise AttributeError(f"module 'gradscope' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__getattr__("__all__")})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ += ["__version__"]

@@ -1,12 +1,23 @@
-"""The errors a user can put right, each with one message that says what is wrong and what would be
-right.
+"""Every error that gradscope raises on purpose.
+
+    GradscopeError                  its message says what is wrong and what would be right
+    ├── ConfigError                 an experiment file, or an option, that cannot be used
+    │   ├── MissingOptionError      an option without a default was not given
+    │   └── UnknownNameError        there is no component, option or key of that name
+    ├── PluginError                 a user's file of components that cannot be loaded
+    ├── RunDirectoryError           a run directory that is missing, unwritable, damaged or another's
+    ├── UnknownTableError           a table that was not measured (a KeyError as well)
+    ├── NoLossError                 a gradient was asked for where no loss reaches
+    └── MissingPackageError         an optional package that is not installed (an ImportError as well)
+
+Code branches on these classes, never on the text of a message.
 """
 
 from __future__ import annotations
 
 
 class GradscopeError(Exception):
-    """Base of every error that gradscope raises on purpose; the CLI prints it without a traceback."""
+    """Base of all of them; the command line prints it as one message, without a traceback."""
 
 
 class ConfigError(GradscopeError):
@@ -14,12 +25,47 @@ class ConfigError(GradscopeError):
 
     The message reads ``file:line:column: key: what is wrong; what would be right``, as far as these
     are known.
+
+    Attributes:
+        message: what is wrong, without the place.
+        where: the place in a file, such as ``lstm.yaml:3:7``, or "".
+        key: the dotted key, such as ``training.steps``, or "".
     """
 
     def __init__(self, message: str, *, where: object = "", key: str = ""):
         self.message, self.where, self.key = message, str(where or ""), key
         super().__init__(": ".join(part for part in (self.where, key, message) if part))
 
+    def at(self, where: object, key: str = "") -> ConfigError:
+        """The same error at a place that is better known."""
+        return type(self)(self.message, where=where or self.where, key=key or self.key)
+
+
+class MissingOptionError(ConfigError):
+    """An option without a default was not given."""
+
+
+class UnknownNameError(ConfigError):
+    """There is no component, option or key of that name; the message suggests the nearest one."""
+
+
+class PluginError(GradscopeError):
+    """A user's file of components that cannot be loaded; the message names file and line."""
+
 
 class RunDirectoryError(GradscopeError):
     """A run directory that is missing, unwritable, damaged or of another experiment."""
+
+
+class UnknownTableError(GradscopeError, KeyError):
+    """A table that was not measured."""
+
+    __str__ = Exception.__str__
+
+
+class NoLossError(GradscopeError):
+    """A gradient was asked for where no loss reaches."""
+
+
+class MissingPackageError(GradscopeError, ImportError):
+    """An optional package that is not installed; the message says how to get it."""

@@ -1,6 +1,4 @@
-"""What every kind of recurrence has in common while it is watched: hooks that only look, and
-tensors that are copied.
-"""
+"""What every kind of recurrence has in common while it is watched."""
 
 from __future__ import annotations
 
@@ -9,14 +7,33 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from gradscope.capture._place import Place
 from gradscope.dynamics.trace import Trace
 
 _M = TypeVar("_M", bound=nn.Module)
+
+#: arguments of a call by position and by name
+Args = tuple[object, ...]
+Kwargs = dict[str, object]
+
+
+class Recorded(NamedTuple):
+    """One recurrence that was recorded.
+
+    Attributes:
+        place: where it runs.
+        trace: what was recorded.
+        carried: whether it begins in a state that came, detached, from an earlier step.
+    """
+
+    place: Place
+    trace: Trace
+    carried: bool = False
 
 
 @dataclass
@@ -24,21 +41,25 @@ class Harvest:
     """What one place in a model left after a recorded block.
 
     Attributes:
-        traces: name to trace, one for each layer, direction and unbroken chain of steps.
+        recorded: one for each layer, direction and unbroken chain of steps.
         notes: what the reader should know of them, such as a state that was cut off between two
             calls.
-        carried: names of the traces that begin in a state which came, detached, from an earlier
-            step.
     """
 
-    traces: dict[str, Trace] = field(default_factory=dict)
+    recorded: list[Recorded] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    carried: set[str] = field(default_factory=set)
 
 
 class Watch(ABC):
-    """One place in a model, watched during one recorded block. Hooks see tensors and return
-    nothing: the graph, the random numbers and every bit of the training stay as they are."""
+    """One place in a model, watched during one recorded block.
+
+    Hooks see tensors and return nothing: the graph, the random numbers and every bit of the
+    training stay as they are.
+
+    Args:
+        name: of the module in the model.
+        module: that is watched.
+    """
 
     def __init__(self, name: str, module: nn.Module):
         self.name, self.module = name, module
@@ -49,30 +70,30 @@ class Watch(ABC):
 
     @abstractmethod
     def harvest(self) -> Harvest:
-        """The traces of what was seen, after the block."""
+        """What was seen, taken apart after the block."""
 
-    def label(self, *parts: str) -> str:
-        """The module's name and what is added to it, by dots."""
-        return (
-            ".".join(part for part in (self.name, *parts) if part)
-            or type(self.module).__name__.lower()
-        )
+    @property
+    def place(self) -> Place:
+        """The module as a place."""
+        return Place(self.name, type(self.module).__name__.lower())
 
 
 class Received:
-    """The gradient that arrives at a tensor, summed over backward passes; None until there is one."""
+    """The gradient that arrives at a tensor, summed over backward passes; None until there is one.
+
+    Args:
+        tensor: that is watched.
+        hooks: takes the hook off again.
+    """
 
     def __init__(self, tensor: Tensor, hooks: ExitStack):
         self.value: Tensor | None = None
         self.passes = 0
         if tensor.requires_grad:
-            handle = tensor.register_hook(self._add)
-            hooks.callback(handle.remove)
+            hooks.callback(tensor.register_hook(self._add).remove)
 
     def _add(self, gradient: Tensor | None) -> None:
-        if (
-            gradient is None
-        ):  # one output of an operation that gives several, and not the one that the loss hears
+        if gradient is None:  # of an operation that gives several outputs, one that no loss hears
             return
         self.passes += 1
         # a copy: autograd may go on adding to the tensor that it hands out
@@ -80,34 +101,51 @@ class Received:
             gradient.detach().clone() if self.value is None else self.value + gradient.detach()
         )
 
+    def or_zero(self, like: Tensor) -> Tensor:
+        """The gradient; zero where none arrived."""
+        return torch.zeros_like(like) if self.value is None else self.value
+
+
+class Mark(NamedTuple):
+    """What tells a tensor from any other while it lives: its identity, version, and more."""
+
+    identity: int
+    version: int
+    requires_grad: bool
+
+
+def marks(tensors: Iterable[Tensor]) -> tuple[Mark, ...]:
+    """Of each tensor."""
+    return tuple(Mark(id(part), part._version, part.requires_grad) for part in tensors)
+
 
 def hook(
     hooks: ExitStack,
     module: nn.Module,
-    after: Callable[..., None],
-    before: Callable[..., None] | None = None,
+    after: Callable[..., object],
+    before: Callable[..., object] | None = None,
 ) -> None:
-    """Call ``before`` and ``after`` around every forward pass of the module until ``hooks`` closes."""
+    """Call ``before`` and ``after`` around every forward pass of the module until hooks close."""
     if before is not None:
         hooks.callback(module.register_forward_pre_hook(before, with_kwargs=True).remove)
     hooks.callback(module.register_forward_hook(after, with_kwargs=True).remove)
 
 
 def bare_copy(module: _M) -> _M:
-    """A copy without the hooks that are on it, so that running it again runs nobody else's code."""
+    """A copy without the hooks that are on it, so that running it runs nobody else's code."""
     names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    hooks = [getattr(each, name) for each in module.modules() for name in names]
-    return copy.deepcopy(module, {id(each): type(each)() for each in hooks})
+    hooks = [getattr(inner, name) for inner in module.modules() for name in names]
+    return copy.deepcopy(module, {id(inner): type(inner)() for inner in hooks})
 
 
-def several_passes(label: str, received: Iterable[Received]) -> list[str]:
+def several_passes(place: Place, received: Iterable[Received]) -> list[str]:
     """A note where gradients of more than one backward pass were added up."""
-    most = max((each.passes for each in received), default=0)
+    most = max((one.passes for one in received), default=0)
     if most < 2:
         return []
     return [
-        f"{label}: gradients of {most} backward passes arrived and were added up, those of"
-        " torch.autograd.grad among them"
+        f"{place}: gradients of {most} backward passes arrived and were added up, those of "
+        "torch.autograd.grad among them"
     ]
 
 
@@ -117,27 +155,22 @@ def copied(tensor: Tensor) -> Tensor:
 
 
 def full_precision(module: _M) -> _M:
-    """In float32 at least: what a half-precision module does is looked at in numbers that hold a
-    gradient.
-    """
+    """In float32 at least, in which a gradient can be looked at."""
     half = any(p.dtype in (torch.float16, torch.bfloat16) for p in module.parameters())
     return module.float() if half else module
 
 
 def without_rounding(gradient: Tensor, whole: Tensor) -> Tensor:
-    """``gradient``, a difference of terms as large as ``whole``, with zero where nothing but their
-    rounding is left.
+    """``gradient``, a difference of terms as large as ``whole``, zero where only rounding is left.
 
     Shapes (..., state); what counts is the norm over the last axis.
     """
     size = torch.linalg.vector_norm(whole, dim=-1, keepdim=True)
-    kept = (
-        torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
-        > 32 * torch.finfo(gradient.dtype).eps * size
-    )
+    left = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
+    kept = left > 32 * torch.finfo(gradient.dtype).eps * size
     return torch.where(kept, gradient, torch.zeros_like(gradient))
 
 
-def versions(module: nn.Module) -> tuple[Any, ...]:
+def versions(module: nn.Module) -> tuple[Mark, ...]:
     """Changes whenever a parameter of the module is replaced or changed in place."""
-    return tuple((id(p), p._version) for p in module.parameters())
+    return marks(module.parameters())

@@ -1,26 +1,46 @@
-"""Cell: the one-step equation s_t = F(x_t, s_{t-1}), and everything that follows from it alone."""
+"""Cell: the one-step equation s_t = F(x_t, s_{t-1}), and what follows from it alone."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from gradscope.dynamics.activations import Activation
+from gradscope.components.base import Component
+from gradscope.components.kind import Kind
+from gradscope.dynamics.activations import Gate
 from gradscope.dynamics.linearisation import AutogradLinearisation, Linearisation
 from gradscope.errors import GradscopeError
 
 
-class Gate(NamedTuple):
-    """A nonlinearity inside a cell at recorded steps: its activation and what goes into it,
-    ``(time, batch, hidden)``.
-    """
+class CellOptions(Component):
+    """The options of a cell, made of its ``__init__``: all that it takes but its input size."""
 
-    activation: Activation
-    preactivation: Tensor
+    hidden_size: int
+
+    @property
+    def readout_init(self) -> object:
+        """How the layers around the cell are drawn: as its recurrent weights, where that is said."""
+        return getattr(self, "recurrent_init", "uniform")
+
+    def build(
+        self,
+        input_size: int,
+        *,
+        generator: Generator | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Cell:
+        """The cell, its weights drawn."""
+        assert self.made_class is not None
+        options = {name: getattr(self, name) for name in type(self).model_fields}
+        cell = self.made_class(input_size, **options, generator=generator, dtype=dtype)
+        assert isinstance(cell, Cell)
+        return cell
 
 
 class Cell(nn.Module, ABC):
@@ -35,17 +55,24 @@ class Cell(nn.Module, ABC):
     what the cell reads.
     """
 
+    component_kind: ClassVar[str] = "cell"
+    #: what the options of all cells have in common
+    options_base: ClassVar[type[Component]] = CellOptions
+    #: name and options by which trials with such a cell were identified before some of them went
+    #: to a cell of their own; recorded trials keep their id
+    former_name: ClassVar[str] = ""
+    former_options: ClassVar[Mapping[str, object]] = MappingProxyType({})
     #: names of the parts of the state, each of hidden_size
     state_blocks: ClassVar[tuple[str, ...]] = ("h",)
     #: whether its steps are layers and not time
-    along_depth: ClassVar[bool] = False
+    along_depth: bool = False
 
     def __init__(self, input_size: int, hidden_size: int):
         super().__init__()
         if input_size < 1 or hidden_size < 1:
             raise GradscopeError(
-                f"a cell needs input_size and hidden_size of at least 1, got {input_size},"
-                f" {hidden_size}"
+                f"a cell needs input_size and hidden_size of at least 1, got {input_size}, "
+                f"{hidden_size}"
             )
         self.input_size, self.hidden_size = input_size, hidden_size
         self.register_load_state_dict_pre_hook(_strip_layer_suffix)
@@ -77,8 +104,7 @@ class Cell(nn.Module, ABC):
 
     def initial_state(self, batch_size: int) -> Float[Tensor, "batch state"]:
         """s_0 = 0."""
-        reference = next(self.parameters())
-        return reference.new_zeros(batch_size, self.state_size)
+        return next(self.parameters()).new_zeros(batch_size, self.state_size)
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
@@ -90,7 +116,17 @@ class Cell(nn.Module, ABC):
         """The recurrent weight matrices by gate. None unless the cell says so."""
         return {}
 
-    # --- what follows from forward alone ----------------------------------------------------------
+    def torch_module(self) -> tuple[type[nn.RNNBase], dict[str, object]]:
+        """torch's module that computes the same, and what it needs beside size, bias and layers.
+
+        Raises:
+            GradscopeError: where torch has none.
+        """
+        raise GradscopeError(
+            f"torch.nn has no {type(self).__name__}; it has RNN (tanh, relu), LSTM and GRU"
+        )
+
+    # --- derivatives ----------------------------------------------------------------------------
 
     def jacobian(
         self,
@@ -98,8 +134,9 @@ class Cell(nn.Module, ABC):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """J_t = ds_t/ds_{t-1} of the full state, axes (..., out, in). Here by torch.func; closed
-        form where a cell has it.
+        """J_t = ds_t/ds_{t-1} of the full state, axes (..., out, in).
+
+        Here by torch.func; in closed form where a cell has one.
         """
         return self._by_func(1, x, s_prev)
 
@@ -119,26 +156,19 @@ class Cell(nn.Module, ABC):
         batched = torch.func.vmap(torch.func.jacrev(self.forward, argnums=argument))
         return batched(flat_x, flat_s).reshape(*lead, self.state_size, -1).detach()
 
-    def vjp(
-        self,
-        x: Float[Tensor, "*batch input"],
-        s_prev: Float[Tensor, "*batch state"],
-        s: Float[Tensor, "*batch state"],
-        cotangent: Float[Tensor, "*batch state"],
-    ) -> tuple[Float[Tensor, "*batch state"], Float[Tensor, "*batch input"]]:
-        """(J_t^T a, (ds_t/dx_t)^T a) without forming a Jacobian, for any number of steps at once."""
-        return self.linearise(x, s_prev, s).vjp(cotangent)
-
     def linearise(
         self,
         x: Float[Tensor, "time batch input"],
         s_prev: Float[Tensor, "time batch state"],
         s: Float[Tensor, "time batch state"],
     ) -> Linearisation:
-        """The derivative of these steps, to be applied many times; here by autograd, closed form
-        where a cell has it.
+        """The derivative of these steps, to be applied many times.
+
+        Here by autograd; in closed form where a cell has one.
         """
-        return AutogradLinearisation(self, x, s_prev)
+        return AutogradLinearisation(self.forward, dict(self.named_parameters()), x, s_prev)
+
+    # --- many steps -----------------------------------------------------------------------------
 
     def unroll(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
@@ -158,39 +188,53 @@ class Cell(nn.Module, ABC):
     def outputs(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
-        """h_t for t = 1..time and the last state, by the fastest way there is; no other state is
-        kept.
-        """
+        """h_t for t = 1..time and the last state, by the fastest way; no other state is kept."""
         states = self.scan(inputs, state)
         return self.hidden(states[1:]), states[-1]
 
-    def pullback(
+    def teacher_forced(
         self,
         inputs: Float[Tensor, "time batch input"],
-        states: Float[Tensor, "time+1 batch state"],
-        immediate: Float[Tensor, "time+1 batch state"],
-    ) -> tuple[Float[Tensor, "time+1 batch state"], Float[Tensor, "time batch input"]]:
-        """The adjoint recursion a_t = dl_t/ds_t + J_{t+1}^T a_{t+1}, run in reverse time.
+        state: Float[Tensor, "batch state"],
+        hidden: Float[Tensor, "time batch hidden"] | None = None,
+    ) -> Forced:
+        """All states along known h_1 ... h_T; as ``scan`` where none are known.
 
-        Args:
-            inputs: x_1 ... x_T.
-            states: s_0 ... s_T, as ``unroll`` gives them.
-            immediate: dl_t/ds_t with earlier states held fixed.
-
-        Returns:
-            dL/ds_t for t = 0..T, and dL/dx_t for t = 1..T.
+        Along known outputs no error builds up in h, whatever the cell's dynamics: only what else
+        the state holds is run.
         """
-        adjoints, input_adjoints = [immediate[-1]], []
-        for t in range(inputs.shape[0] - 1, -1, -1):
-            by_state, by_input = self.vjp(inputs[t], states[t], states[t + 1], adjoints[-1])
-            adjoints.append(immediate[t] + by_state)
-            input_adjoints.append(by_input)
-        return torch.stack(adjoints[::-1]), torch.stack(input_adjoints[::-1])
+        if hidden is None:
+            return Forced(self.scan(inputs, state), None, inputs.new_zeros(len(inputs)))
+        states, size, mismatch = [state], self.hidden_size, []
+        for x, h in zip(inputs.unbind(0), hidden.unbind(0), strict=True):
+            free = self(x, states[-1])
+            mismatch.append((free[:, :size] - h).abs().max())
+            states.append(torch.cat((h, free[:, size:]), dim=-1))
+        return Forced(torch.stack(states), None, torch.stack(mismatch))
 
 
-def _strip_layer_suffix(module: nn.Module, state_dict: dict, prefix: str, *rest: object) -> None:
-    """Let the state dict of a one-layer torch.nn.RNN/LSTM/GRU load: ``weight_ih_l0`` is our
-    ``weight_ih``.
+class Forced(NamedTuple):
+    """What ``Cell.teacher_forced`` gives.
+
+    Attributes:
+        states: s_0 ... s_T.
+        linear: the linearisation of the steps, where running them has given it.
+        mismatch: by how much each step's own h_t misses the known one, 0 where none is known.
     """
+
+    states: Float[Tensor, "time+1 batch state"]
+    linear: Linearisation | None
+    mismatch: Float[Tensor, " time"]
+
+
+#: every cell
+CELLS: Kind[Cell, CellOptions] = Kind("cell")
+register = CELLS.register
+
+
+def _strip_layer_suffix(
+    module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *rest: object
+) -> None:
+    """Let the state dict of a one-layer torch module load: ``weight_ih_l0`` is ``weight_ih``."""
     for key in [key for key in state_dict if key.startswith(prefix) and key.endswith("_l0")]:
         state_dict[key.removesuffix("_l0")] = state_dict.pop(key)

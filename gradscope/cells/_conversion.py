@@ -1,34 +1,44 @@
-"""convert: torch's recurrent modules to our cells, and back, with the same weights."""
+"""convert: torch's recurrent modules to gradscope's cells, and back, with the same weights."""
 
 from __future__ import annotations
 
-import functools
-from typing import Any
+from collections.abc import Mapping
+from typing import overload
 
 import torch
 from torch import Tensor, nn
 
-from gradscope.cells import Cell, Stack
+from gradscope.cells._cell import Cell, CellOptions
+from gradscope.cells._stack import Stack
 from gradscope.cells.gru import GRU
 from gradscope.cells.lstm import LSTM
 from gradscope.cells.projected_lstm import ProjectedLSTM
 from gradscope.cells.rnn import RNN
+from gradscope.components.registry import options
 from gradscope.errors import GradscopeError
 
-__all__ = ["convert", "layer_cells"]
 
-#: what torch can express: our cells whose options are at these values
-_PLAIN = {LSTM: {"variant": "np", "vectors": ()}, GRU: {}, ProjectedLSTM: {}, RNN: {}}
+@overload
+def convert(module: nn.RNNBase) -> Stack: ...
 
 
-@functools.singledispatch
-def convert(module: Any) -> Any:
-    """torch.nn.RNN/LSTM/GRU (and their *Cell modules) -> our cells; our cells ->
-    torch.nn.RNN/LSTM/GRU. Weights are copied.
+@overload
+def convert(module: nn.RNNCellBase) -> Cell: ...
 
-    A layered module becomes a ``Stack``, whose Jacobians are those of all layers together; a
-    ``Stack`` or a cell becomes a torch module with as many layers. Both compute the same to
-    rounding. Dropout between layers is not part of a cell's equation and must be 0.
+
+@overload
+def convert(module: Cell) -> nn.RNNBase: ...
+
+
+def convert(module: nn.Module) -> nn.Module:
+    """torch.nn.RNN, LSTM, GRU and their *Cell modules to gradscope's cells, or the other way.
+
+        cell = gradscope.convert(torch.nn.LSTM(8, 32, num_layers=2))  # a Stack of two LSTM cells
+        module = gradscope.convert(cell)  # a torch.nn.LSTM again
+
+    Weights are copied. A layered module becomes a ``Stack``, whose Jacobians are those of all
+    layers together; a ``Stack`` or a cell becomes a torch module with as many layers. Both compute
+    the same to rounding. Dropout between layers is not part of a cell's equation and must be 0.
 
     Args:
         module: nn.RNN, nn.LSTM, nn.GRU (unidirectional), nn.RNNCell, nn.LSTMCell, nn.GRUCell; or
@@ -38,159 +48,128 @@ def convert(module: Any) -> Any:
     Raises:
         GradscopeError: for anything that the other side cannot express; the message says what.
     """
+    if isinstance(module, nn.RNNBase):
+        return _from_layers(module)
+    if isinstance(module, nn.RNNCellBase):
+        return _from_torch_cell(module)
+    if isinstance(module, Cell):
+        return _to_torch(module)
     raise GradscopeError(
-        f"{type(module).__name__} cannot be converted: it should be torch.nn.RNN, LSTM, GRU, one of"
-        " their *Cell modules, or a gradscope rnn, lstm, projected_lstm, gru or a Stack of these"
+        f"{type(module).__name__} cannot be converted: it should be torch.nn.RNN, LSTM, GRU, one of "
+        "their *Cell modules, or a gradscope rnn, lstm, projected_lstm, gru or a Stack of these"
     )
 
 
-@convert.register
 def _from_layers(module: nn.RNNBase) -> Stack:
     if module.bidirectional:
         raise GradscopeError(
-            "a bidirectional module is two recurrences a layer, not one cell:"
-            " gradscope.attach(model) gives each its own trace"
+            "a bidirectional module is two recurrences a layer, not one cell: "
+            "gradscope.attach(model) gives each its own trace"
         )
     if module.dropout:
         raise GradscopeError(
-            f"dropout={module.dropout:g} between layers is not part of a cell; set module.dropout ="
-            " 0 first"
+            f"dropout={module.dropout:g} between layers is not part of a cell; set module.dropout "
+            "= 0 first"
         )
     return Stack([cell for _, cell in layer_cells(module)])
 
 
-@convert.register
-def _from_cell(module: nn.RNNCellBase) -> Cell:
-    kinds: dict[type, tuple[type[Cell], dict[str, Any]]] = {
-        nn.LSTMCell: (LSTM, {}),
-        nn.GRUCell: (GRU, {}),
-        nn.RNNCell: (RNN, {"activation": getattr(module, "nonlinearity", "tanh")}),
-    }
-    if type(module) not in kinds:
+def _from_torch_cell(module: nn.RNNCellBase) -> Cell:
+    size: dict[str, object] = {"hidden_size": module.hidden_size, "bias": module.bias}
+    if type(module) is nn.LSTMCell:
+        made = LSTM, size
+    elif type(module) is nn.GRUCell:
+        made = GRU, size
+    elif type(module) is nn.RNNCell:
+        made = RNN, {**size, "activation": module.nonlinearity}
+    else:
         raise GradscopeError(
             f"{type(module).__name__} cannot be converted: its step is not known to be torch's"
         )
-    cls, options = kinds[type(module)]
-    weights = {
-        name: getattr(module, name)
-        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        if module.bias or "w" in name
-    }
-    return _loaded(
-        cls,
-        module.input_size,
-        {"hidden_size": module.hidden_size, "bias": module.bias, **options},
-        weights,
-    )
+    return _loaded(*made, module.input_size, dict(module.named_parameters()))
 
 
-@convert.register
-def _from_ours(cell: Cell) -> nn.RNNBase:
+def _to_torch(cell: Cell) -> nn.RNNBase:
     layers = cell.layers if isinstance(cell, Stack) else [cell]
     first = layers[0]
-    if type(first) not in _PLAIN:
-        raise GradscopeError(
-            f"torch.nn has no {type(first).__name__}; it has RNN (tanh, relu), LSTM and GRU"
-        )
-    for layer in layers:
-        if (type(layer), layer.hidden_size) != (type(first), first.hidden_size):
-            raise GradscopeError("torch.nn's layers are all of one kind and size; these are not")
-        for name, value in _PLAIN[type(layer)].items():
-            if getattr(layer, name) != value:
-                raise GradscopeError(f"torch.nn.LSTM has no {name} = {getattr(layer, name)!r}")
-    weight: Tensor = first.weight_ih  # type: ignore[assignment]
-    options: dict[str, Any] = {
-        "num_layers": len(layers),
-        "bias": first.bias_ih is not None,
-        "dtype": weight.dtype,
-        "device": weight.device,
-    }
-    size = first.hidden_size
-    if isinstance(first, RNN):
-        kinds = {str(layer.activation) for layer in layers if isinstance(layer, RNN)}
-        if len(kinds) > 1 or not kinds <= {"tanh", "relu"}:
-            raise GradscopeError(
-                f"torch.nn.RNN has tanh or relu in all layers, not {', '.join(sorted(kinds))}"
-            )
-        options["nonlinearity"] = kinds.pop()
-    if isinstance(first, ProjectedLSTM):
-        options["proj_size"], size = (
-            (0 if first.hidden_size == first.cell_size else first.hidden_size),
-            first.cell_size,
-        )
-        if not options["proj_size"]:
-            raise GradscopeError(
-                "torch.nn.LSTM projects to fewer units than hidden_size; this cell's projection is"
-                " square"
-            )
-    kind = {RNN: nn.RNN, GRU: nn.GRU, LSTM: nn.LSTM, ProjectedLSTM: nn.LSTM}[type(first)]
+    kinds = [layer.torch_module() for layer in layers]
+    if any(kind != kinds[0] for kind in kinds) or any(
+        layer.hidden_size != first.hidden_size for layer in layers
+    ):
+        raise GradscopeError("torch.nn's layers are all of one kind and size; these are not")
+    module_class, chosen = kinds[0]
+    weights = dict(first.named_parameters())
+    like = weights["weight_ih"]
     with torch.random.fork_rng(devices=[]):
-        made = kind(first.input_size, size, **options)
-    state = {
-        f"{name}_l{index}": value
-        for index, layer in enumerate(layers)
-        for name, value in layer.state_dict().items()
-    }
-    made.load_state_dict(state)
-    return made.train(cell.training)
+        module = module_class(
+            first.input_size,
+            **{"hidden_size": first.hidden_size, **chosen},
+            num_layers=len(layers),
+            bias="bias_ih" in weights,
+            dtype=like.dtype,
+            device=like.device,
+        )
+    module.load_state_dict(
+        {
+            f"{name}_l{index}": value
+            for index, layer in enumerate(layers)
+            for name, value in layer.state_dict().items()
+        }
+    )
+    return module.train(cell.training)
 
 
-def layer_cells(
-    module: nn.RNNBase, weights: dict[str, Tensor] | None = None
-) -> list[tuple[str, Cell]]:
-    """(torch's suffix such as ``l0`` or ``l1_reverse``, cell) for every layer and direction, bottom
-    up, forward first.
+def layer_cells(module: nn.RNNBase) -> list[tuple[str, Cell]]:
+    """(torch's suffix such as ``l0`` or ``l1_reverse``, cell) for every layer and direction.
 
-    Args:
-        module: whose shape and options count.
-        weights: by torch's names; None takes the module's.
+    Bottom up, the forward direction first.
     """
-    given: Any = weights
-    if given is None:
-        given = dict(zip(module._flat_weights_names, module._flat_weights, strict=True))  # type: ignore[arg-type]
+    cls, chosen = _cell_of(module)
     directions = ("", "_reverse") if module.bidirectional else ("",)
-    cls, options = _kind_of(module)
-    found, size = [], module.input_size
+    weights = dict(named_weights(module))
+    cells, size = [], module.input_size
     for layer in range(module.num_layers):
         for direction in directions:
             suffix = f"l{layer}{direction}"
-            own = {
+            of_layer = {
                 name.removesuffix(f"_{suffix}"): value
-                for name, value in given.items()
+                for name, value in weights.items()
                 if name.endswith(f"_{suffix}")
             }
-            found.append((suffix, _loaded(cls, size, options, own)))
+            cells.append((suffix, _loaded(cls, chosen, size, of_layer)))
         size = len(directions) * (module.proj_size or module.hidden_size)
-    return found
+    return cells
 
 
-def _kind_of(module: nn.RNNBase) -> tuple[type[Cell], dict[str, Any]]:
-    options: dict[str, Any] = {"hidden_size": module.hidden_size, "bias": module.bias}
+def named_weights(module: nn.RNNBase) -> list[tuple[str, Tensor]]:
+    """The weights that the module computes with, by name: a parametrisation's result included."""
+    names = module._flat_weights_names
+    weights = [weight for weight in module._flat_weights if weight is not None]
+    return list(zip(names, weights, strict=True))
+
+
+def _cell_of(module: nn.RNNBase) -> tuple[type[Cell], dict[str, object]]:
+    chosen: dict[str, object] = {"hidden_size": module.hidden_size, "bias": module.bias}
     if isinstance(module, nn.LSTM):
-        return (
-            (ProjectedLSTM, {**options, "projection_size": module.proj_size})
-            if module.proj_size
-            else (LSTM, options)
-        )
+        projected = ProjectedLSTM, {**chosen, "projection_size": module.proj_size}
+        return projected if module.proj_size else (LSTM, chosen)
     if isinstance(module, nn.GRU):
-        return GRU, options
+        return GRU, chosen
     if isinstance(module, nn.RNN):
-        return RNN, {**options, "activation": module.nonlinearity}
+        return RNN, {**chosen, "activation": module.nonlinearity}
     raise GradscopeError(
         f"{type(module).__name__} cannot be converted: it is none of torch.nn.RNN, LSTM and GRU"
     )
 
 
-def _loaded(cls: Any, input_size: int, options: dict[str, Any], weights: dict[str, Tensor]) -> Cell:
+def _loaded(
+    cls: type[Cell], chosen: Mapping[str, object], input_size: int, weights: Mapping[str, Tensor]
+) -> Cell:
     """A cell with copies of these weights; nothing is drawn from torch's global generator."""
-    reference = weights["weight_ih"]
-    cell: Any = cls(
-        input_size,
-        **options,
-        generator=torch.Generator(),
-        dtype=reference.dtype,
-        device=reference.device,
-    )
+    like = weights["weight_ih"]
+    made = options(cls)(**chosen)
+    assert isinstance(made, CellOptions)
+    cell = made.build(input_size, generator=torch.Generator(), dtype=like.dtype).to(like.device)
     with torch.no_grad():
         for name, parameter in cell.named_parameters():
             parameter.copy_(weights[name])

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from gradscope.cells._cell import Cell
-from gradscope.cells._gated import affine, rows, vector
+from gradscope.cells._gated import TensorKind, affine, rows, vector
 from gradscope.dynamics.activations import ACTIVATIONS
 
 
@@ -40,7 +40,7 @@ class ComplexDiagonal(Cell):
         device: torch.device | str | None,
     ):
         super().__init__(input_size, hidden_size)
-        kind: dict[str, Any] = {"dtype": dtype, "device": device}
+        kind = TensorKind(dtype=dtype, device=device)
         self.weight_b = nn.Parameter(torch.empty(2 * hidden_size, input_size, **kind))
         self.weight_c = nn.Parameter(torch.empty(hidden_size, 2 * hidden_size, **kind))
         self.weight_d = nn.Parameter(torch.empty(hidden_size, input_size, **kind))

@@ -1,25 +1,29 @@
-"""Cells whose new state is phi of an affine map, whatever makes the recurrent matrix: h_t =
-phi(W_ih x_t + W h_{t-1} + b).
-"""
+"""Cells whose new state is phi of an affine map: h_t = phi(W_ih x_t + W h_{t-1} + b)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from gradscope.cells._affine import AffineCell, Local
-from gradscope.cells._cell import Gate
-from gradscope.cells._gated import vector
-from gradscope.components.options import Named
-from gradscope.dynamics.activations import ACTIVATIONS, MODRELU, Activation, ActivationName, modrelu
+from gradscope.cells._affine import AffineCell
+from gradscope.cells._affine_equation import Derivatives
+from gradscope.cells._gated import InitOption, TensorKind, vector
+from gradscope.components.options import OneOf
+from gradscope.dynamics.activations import (
+    ACTIVATIONS,
+    MODRELU,
+    Activation,
+    Gate,
+    modrelu,
+)
 
 
 class ElmanCell(AffineCell):
-    """Base: phi, modReLU with a bias of its own among them, and its derivatives."""
+    """Base: phi and its derivatives, modReLU with a bias of its own among them."""
 
     gate_names = ("h",)
     additive = True
@@ -29,11 +33,9 @@ class ElmanCell(AffineCell):
         input_size: int,
         *,
         hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        activation: Annotated[
-            ActivationName | Literal["modrelu"], Field(description="phi")
-        ] = "tanh",  # type: ignore
+        activation: Annotated[str, OneOf(*ACTIVATIONS, MODRELU), Field(description="phi")] = "tanh",
         bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
-        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
@@ -50,7 +52,7 @@ class ElmanCell(AffineCell):
             device=device,
         )
 
-    def add_parameters(self, kind: dict[str, Any]) -> None:
+    def add_parameters(self, kind: TensorKind) -> None:
         """modReLU's bias, one for each unit, zero at first."""
         if self.vectors:
             self.modrelu_bias = nn.Parameter(torch.zeros(self.hidden_size, **kind))
@@ -79,10 +81,12 @@ class ElmanCell(AffineCell):
         """h_t = phi(u)."""
         return self.phi.function(u_x)
 
-    def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
+    def derivatives(
+        self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor
+    ) -> Derivatives:
         """dh/du = phi'(u)."""
         slope = self.phi.derivative(u_x, s).unsqueeze(-2).unsqueeze(-2)
-        return Local(slope, slope, None)
+        return Derivatives(slope, slope, None)
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]

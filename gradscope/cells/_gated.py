@@ -1,11 +1,10 @@
-"""GatedCell: the parameters that gated cells share, and the small algebra of their equations and
-Jacobians.
-"""
+"""GatedCell: the parameters that gated cells share, and the algebra of their equations."""
 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, TypedDict
 
 import torch
 from jaxtyping import Float
@@ -13,7 +12,19 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from gradscope.cells._cell import Cell
-from gradscope.components.options import Named, component
+from gradscope.components.options import Named
+from gradscope.inits import INITS, Init
+
+
+class TensorKind(TypedDict):
+    """Where and how the tensors of a cell are made."""
+
+    dtype: torch.dtype | None
+    device: torch.device | str | None
+
+
+#: a recurrent initialisation as an option: a name, or a mapping with options
+InitOption = Annotated[Init | str | Mapping[str, object], Named("init")]
 
 
 class GatedCell(Cell):
@@ -38,15 +49,15 @@ class GatedCell(Cell):
         *,
         hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
         bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
-        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ):
         super().__init__(input_size, hidden_size)
-        self.init: Any = component("init", recurrent_init)
+        self.init = INITS.make(recurrent_init)
         rows = len(self.gate_names) * hidden_size
-        kind: dict[str, Any] = {"dtype": dtype, "device": device}
+        kind = TensorKind(dtype=dtype, device=device)
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size, **kind))
         self.weight_hh = (
             nn.Parameter(torch.empty(rows, hidden_size, **kind)) if self.recurrent else None
@@ -56,13 +67,14 @@ class GatedCell(Cell):
         self.add_parameters(kind)
         self.reset_parameters(generator)
 
-    def add_parameters(self, kind: dict[str, Any]) -> None:
+    def add_parameters(self, kind: TensorKind) -> None:
         """Make the parameters that only this cell has; ``kind`` is their dtype and device."""
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw the weights as ``recurrent_init`` says, in float64 on the CPU, so that dtype and
-        device do not matter.
+        """Draw the weights as ``recurrent_init`` says.
+
+        In float64 on the CPU, so that dtype and device do not matter.
         """
         size = self.hidden_size
         for block in self.weight_ih.split(size):
@@ -79,18 +91,34 @@ class GatedCell(Cell):
         """The blocks of weight_hh by gate."""
         if self.weight_hh is None:
             return {}
-        return dict(
-            zip(
-                self.gate_names,
-                self.weight_hh.detach().split(self.hidden_size, dim=-2),
-                strict=True,
-            )
-        )
+        blocks = self.weight_hh.detach().split(self.hidden_size, dim=-2)
+        return dict(zip(self.gate_names, blocks, strict=True))
+
+
+def chrono_biases(size: int, longest: int, generator: Generator | None) -> Float[Tensor, " size"]:
+    """b_f ~ ln U(1, longest - 1): forget gates for dependencies up to the longest expected.
+
+    Reference: Tallec and Ollivier (2018), Can recurrent neural networks warp time?
+    """
+    drawn = torch.rand(size, dtype=torch.float64, generator=generator)
+    return (drawn * (longest - 2) + 1).log()
+
+
+@torch.no_grad()
+def set_gate_bias(cell: GatedCell, gate: str, values: Float[Tensor, " hidden"]) -> None:
+    """Make bias_ih + bias_hh of a gate be these values."""
+    place = cell.gate_names.index(gate) * cell.hidden_size
+    block = slice(place, place + cell.hidden_size)
+    assert cell.bias_ih is not None
+    cell.bias_ih[block] = values.to(cell.bias_ih)
+    if cell.bias_hh is not None:
+        cell.bias_hh[block] = 0.0
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x W^T + b with leading axes free: a weight ``(trial, out, in)`` meets an x ``(..., trial,
-    batch, in)``.
+    """x W^T + b with leading axes free.
+
+    A weight ``(trial, out, in)`` meets an x ``(..., trial, batch, in)``.
     """
     if weight.dim() == 2:
         return nn.functional.linear(x, weight, bias)

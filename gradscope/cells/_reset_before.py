@@ -16,9 +16,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.cells._cell import Gate
 from gradscope.cells._gated import GatedCell, affine, rows
-from gradscope.dynamics.activations import ACTIVATIONS
+from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 
 class ResetBefore(GatedCell):

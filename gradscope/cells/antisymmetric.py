@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.cells._affine import AffineCell, Local
-from gradscope.cells._cell import Gate
-from gradscope.components.options import Named
-from gradscope.components.registry import register
-from gradscope.dynamics.activations import ACTIVATIONS
+from gradscope.cells._affine import AffineCell
+from gradscope.cells._affine_equation import Derivatives
+from gradscope.cells._cell import register
+from gradscope.cells._gated import InitOption
+from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 
-@register("cell", "antisymmetric")
+@register("antisymmetric")
 class Antisymmetric(AffineCell):
     """h_t = h_{t-1} + epsilon tanh((W - W^T - gamma I) h_{t-1} + W_ih x_t + b), an Euler step of a
     stable equation.
@@ -40,7 +40,7 @@ class Antisymmetric(AffineCell):
         step: Annotated[float, Field(gt=0, description="epsilon, of Euler's method")] = 0.1,
         diffusion: Annotated[float, Field(ge=0, description="gamma")] = 0.01,
         bias: Annotated[bool, Field(description="whether there are biases")] = True,
-        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
@@ -75,11 +75,13 @@ class Antisymmetric(AffineCell):
         """h_t = h_{t-1} + epsilon tanh(u)."""
         return s_prev + self.step * torch.tanh(u_x)
 
-    def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
+    def derivatives(
+        self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor
+    ) -> Derivatives:
         """dh/du = epsilon tanh', dh/dh_{t-1} = 1."""
         y = torch.tanh(u_x)
         slope = (self.step * (1 - y * y)).unsqueeze(-2).unsqueeze(-2)
-        return Local(slope, slope, torch.ones_like(slope))
+        return Derivatives(slope, slope, torch.ones_like(slope))
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]

@@ -9,12 +9,12 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from gradscope.cells._cell import register
 from gradscope.cells._diagonal import ComplexDiagonal
-from gradscope.components.registry import register
 from gradscope.errors import GradscopeError
 
 
-@register("cell", "diagonal_ssm")
+@register("diagonal_ssm")
 class DiagonalSSM(ComplexDiagonal):
     """h_t = gelu(Re(C z_t) + D x_t) of dz/dt = A z + B x, A diagonal, held between steps: lambda =
     exp(delta A).

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from gradscope.cells._cell import Gate
-from gradscope.cells._gated import GatedCell, affine, rows
-from gradscope.components.registry import register
-from gradscope.dynamics.activations import ACTIVATIONS
+from gradscope.cells._cell import register
+from gradscope.cells._gated import GatedCell, TensorKind, affine, rows
+from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 
-@register("cell", "full_gate_lstm")
+@register("full_gate_lstm")
 class FullGateLSTM(GatedCell):
     """c_t = f c_{t-1} + i g, h_t = o tanh(c_t), with i, f, o of W_ih x_t + W_hh h_{t-1} + W_gates
     [i, f, o]_{t-1} + b as well.
@@ -30,7 +27,7 @@ class FullGateLSTM(GatedCell):
     gate_names = ("i", "f", "g", "o")
     two_biases = False
 
-    def add_parameters(self, kind: dict[str, Any]) -> None:
+    def add_parameters(self, kind: TensorKind) -> None:
         """W_gates, from i, f, o to i, f, o."""
         self.weight_gates = nn.Parameter(
             torch.empty(3 * self.hidden_size, 3 * self.hidden_size, **kind)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
-from gradscope.cells._affine import AffineCell, Local
-from gradscope.cells._cell import Gate
-from gradscope.components.registry import register
-from gradscope.dynamics.activations import ACTIVATIONS
+from gradscope.cells._affine import AffineCell
+from gradscope.cells._affine_equation import Derivatives
+from gradscope.cells._cell import register
+from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 
-@register("cell", "gru")
+@register("gru")
 class GRU(AffineCell):
     """h_t = (1 - z) n + z h_{t-1}, with r, z = sigmoid(.) and n = tanh(W_in x_t + b_in + r (W_hn
     h_{t-1} + b_hn)).
@@ -41,7 +41,9 @@ class GRU(AffineCell):
         n = torch.addcmul(u_x[..., 2 * size :], r, u_h[..., 2 * size :]).tanh_()
         return torch.lerp(n, s_prev, z)
 
-    def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
+    def derivatives(
+        self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor
+    ) -> Derivatives:
         """v = u_h[n]: dh/du_n = (1 - z) n', dh/dv = r dh/du_n, dh/du_r = v r' dh/du_n, dh/du_z =
         (h_{t-1} - n) z'.
         """
@@ -60,7 +62,11 @@ class GRU(AffineCell):
         torch.sub(s_prev, n, out=by_z).mul_(z).mul_(one_minus_z)
         by_recurrent = by_input.clone()
         by_recurrent[..., 2, :] *= r.unsqueeze(-2)
-        return Local(by_input, by_recurrent, z.unsqueeze(-2).unsqueeze(-2))
+        return Derivatives(by_input, by_recurrent, z.unsqueeze(-2).unsqueeze(-2))
+
+    def torch_module(self) -> tuple[type[nn.RNNBase], dict[str, object]]:
+        """torch.nn.GRU."""
+        return nn.GRU, {}
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from gradscope.cells._cell import register
 from gradscope.cells._reset_before import ResetBefore
-from gradscope.components.registry import register
 
 
-@register("cell", "gru_original")
+@register("gru_original")
 class GRUOriginal(ResetBefore):
     """h_t = z h_{t-1} + (1 - z) n, n = tanh(W_n x_t + U_n (r h_{t-1})), r, z = sigmoid(W x_t + U
     h_{t-1}).

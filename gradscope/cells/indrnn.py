@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from gradscope.cells._affine import AffineCell, Local
-from gradscope.cells._cell import Gate
-from gradscope.cells._gated import vector
-from gradscope.components.options import Named
-from gradscope.components.registry import register
-from gradscope.dynamics.activations import ACTIVATIONS, ActivationName
+from gradscope.cells._affine import AffineCell
+from gradscope.cells._affine_equation import Derivatives
+from gradscope.cells._cell import register
+from gradscope.cells._gated import InitOption, TensorKind, vector
+from gradscope.components.options import OneOf
+from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 
-@register("cell", "indrnn")
+@register("indrnn")
 class IndRNN(AffineCell):
     """h_t = phi(W_ih x_t + u h_{t-1} + b), u a vector: a unit sees its own past, and layers above
     mix units.
@@ -39,11 +39,11 @@ class IndRNN(AffineCell):
         input_size: int,
         *,
         hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        activation: Annotated[ActivationName, Field(description="phi")] = "relu",  # type: ignore[valid-type]
+        activation: Annotated[str, OneOf(*ACTIVATIONS), Field(description="phi")] = "relu",
         low: Annotated[float, Field(description="least initial recurrent weight")] = 0.0,
         high: Annotated[float, Field(description="largest initial recurrent weight")] = 1.0,
         bias: Annotated[bool, Field(description="whether there are biases")] = True,
-        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
@@ -59,7 +59,7 @@ class IndRNN(AffineCell):
             device=device,
         )
 
-    def add_parameters(self, kind: dict[str, Any]) -> None:
+    def add_parameters(self, kind: TensorKind) -> None:
         """The recurrent vector u."""
         self.weight_recurrent = nn.Parameter(torch.empty(self.hidden_size, **kind))
 
@@ -85,11 +85,13 @@ class IndRNN(AffineCell):
         """h_t = phi(u_x + u h_{t-1})."""
         return self.phi.function(self._u(u_x, s_prev))
 
-    def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
+    def derivatives(
+        self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor
+    ) -> Derivatives:
         """dh/du_x = phi', dh/dh_{t-1} = phi' u."""
         slope = self.phi.derivative(self._u(u_x, s_prev), s)
         by_gates = slope.unsqueeze(-2).unsqueeze(-2)
-        return Local(
+        return Derivatives(
             by_gates, by_gates, (slope * vector(self.weight_recurrent)).unsqueeze(-2).unsqueeze(-2)
         )
 

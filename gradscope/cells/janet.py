@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.cells._affine import AffineCell, Local
-from gradscope.cells._cell import Gate
-from gradscope.components.options import Named
-from gradscope.components.registry import register
-from gradscope.dynamics.activations import ACTIVATIONS
+from gradscope.cells._affine import AffineCell
+from gradscope.cells._affine_equation import Derivatives
+from gradscope.cells._cell import register
+from gradscope.cells._gated import InitOption, chrono_biases, set_gate_bias
+from gradscope.dynamics.activations import ACTIVATIONS, Gate
 from gradscope.errors import GradscopeError
 
 
-@register("cell", "janet")
+@register("janet")
 class JANET(AffineCell):
     """h_t = f h_{t-1} + (1 - f) g, with f = sigmoid(.), g = tanh(.) of W_ih x_t + W_hh h_{t-1} + b:
     just another network.
@@ -43,7 +43,7 @@ class JANET(AffineCell):
             Field(ge=3, description="longest dependency expected: b_f ~ ln U(1, chrono - 1)"),
         ] = None,
         bias: Annotated[bool, Field(description="whether there are biases")] = True,
-        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
@@ -65,13 +65,8 @@ class JANET(AffineCell):
     def reset_parameters(self, generator: Generator | None = None) -> None:
         """Draw the weights; then the forget gate's bias where ``chrono`` is given."""
         super().reset_parameters(generator)
-        if self.chrono is not None and self.bias_ih is not None and self.bias_hh is not None:
-            size = self.hidden_size
-            drawn = (
-                torch.rand(size, dtype=torch.float64, generator=generator) * (self.chrono - 2) + 1
-            )
-            self.bias_ih[:size] = drawn.log().to(self.bias_ih)
-            self.bias_hh[:size] = 0.0
+        if self.chrono is not None:
+            set_gate_bias(self, "f", chrono_biases(self.hidden_size, self.chrono, generator))
 
     def _parts(self, u_x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """f, what is written, g."""
@@ -88,13 +83,15 @@ class JANET(AffineCell):
         f, write, g = self._parts(u_x)
         return f * s_prev + write * g
 
-    def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
+    def derivatives(
+        self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor
+    ) -> Derivatives:
         """dh/du_f = h_{t-1} f' - w' g, dh/du_g = w g', dh/dh_{t-1} = f."""
         f, write, g = self._parts(u_x)
         by_gates = torch.stack(
             (s_prev * f * (1 - f) - g * write * (1 - write), write * (1 - g * g)), dim=-2
         ).unsqueeze(-3)
-        return Local(by_gates, by_gates, f.unsqueeze(-2).unsqueeze(-2))
+        return Derivatives(by_gates, by_gates, f.unsqueeze(-2).unsqueeze(-2))
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]

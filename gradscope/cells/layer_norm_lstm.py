@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from gradscope.cells._cell import Gate
-from gradscope.cells._gated import GatedCell, affine, vector
-from gradscope.components.options import Named
-from gradscope.components.registry import register
-from gradscope.dynamics.activations import ACTIVATIONS
+from gradscope.cells._cell import register
+from gradscope.cells._gated import (
+    GatedCell,
+    InitOption,
+    TensorKind,
+    affine,
+    set_gate_bias,
+    vector,
+)
+from gradscope.dynamics.activations import ACTIVATIONS, Gate
 from gradscope.errors import GradscopeError
 
 _EPSILON = 1e-5
 
 
-@register("cell", "layer_norm_lstm")
+@register("layer_norm_lstm")
 class LayerNormLSTM(GatedCell):
     """c_t = f c_{t-1} + i g and h_t = o tanh(N(c_t)), with i, f, g, o of N(W_ih x_t) + N(W_hh
     h_{t-1}) + b.
@@ -43,7 +48,7 @@ class LayerNormLSTM(GatedCell):
             float | None, Field(description="initial bias of the forget gate; null: as drawn")
         ] = None,
         bias: Annotated[bool, Field(description="whether there are biases")] = True,
-        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
@@ -63,7 +68,7 @@ class LayerNormLSTM(GatedCell):
             device=device,
         )
 
-    def add_parameters(self, kind: dict[str, Any]) -> None:
+    def add_parameters(self, kind: TensorKind) -> None:
         """The gains, and the shift of c."""
         rows_ = 4 * self.hidden_size
         self.gain_ih, self.gain_hh = (nn.Parameter(torch.empty(rows_, **kind)) for _ in range(2))
@@ -78,8 +83,8 @@ class LayerNormLSTM(GatedCell):
         for gain in (self.gain_ih, self.gain_hh, self.gain_c):
             gain.fill_(1.0)
         self.shift_c.zero_()
-        if self.forget_bias is not None and self.bias_ih is not None:
-            self.bias_ih[self.hidden_size : 2 * self.hidden_size] = self.forget_bias
+        if self.forget_bias is not None:
+            set_gate_bias(self, "f", torch.full((self.hidden_size,), self.forget_bias))
 
     def _parts(self, x: Tensor, s: Tensor) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
         """(the gates' preactivations, c_{t-1}, W_hh h_{t-1})."""

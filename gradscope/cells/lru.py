@@ -8,12 +8,12 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
+from gradscope.cells._cell import register
 from gradscope.cells._diagonal import ComplexDiagonal
-from gradscope.components.registry import register
 from gradscope.errors import GradscopeError
 
 
-@register("cell", "lru")
+@register("lru")
 class LRU(ComplexDiagonal):
     """z_t = lambda z_{t-1} + gamma B x_t with |lambda| = exp(-exp(nu)) < 1, h_t = gelu(Re(C z_t) +
     D x_t).

@@ -6,13 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.cells._cell import Gate
+from gradscope.cells._cell import register
 from gradscope.cells._gated import GatedCell, affine, rows
-from gradscope.components.registry import register
-from gradscope.dynamics.activations import ACTIVATIONS
+from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 
-@register("cell", "mgu")
+@register("mgu")
 class MGU(GatedCell):
     """h_t = (1 - f) h_{t-1} + f n, n = tanh(W_n x_t + U_n (f h_{t-1})), f = sigmoid(W_f x_t + U_f
     h_{t-1}): one gate does both.

@@ -6,13 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.cells._affine import AffineCell, Local
-from gradscope.cells._cell import Gate
-from gradscope.components.registry import register
-from gradscope.dynamics.activations import ACTIVATIONS
+from gradscope.cells._affine import AffineCell
+from gradscope.cells._affine_equation import Derivatives
+from gradscope.cells._cell import register
+from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 
-@register("cell", "mingru")
+@register("mingru")
 class MinGRU(AffineCell):
     """h_t = (1 - z) h_{t-1} + z n, with z = sigmoid(W_z x_t + b_z), n = W_n x_t + b_n: no recurrent
     weights at all.
@@ -38,12 +38,14 @@ class MinGRU(AffineCell):
         u_z, n = u_x.chunk(2, dim=-1)
         return torch.lerp(s_prev, n, torch.sigmoid(u_z))
 
-    def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
+    def derivatives(
+        self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor
+    ) -> Derivatives:
         """dh/du_z = (n - h_{t-1}) z', dh/du_n = z, dh/dh_{t-1} = 1 - z."""
         u_z, n = u_x.chunk(2, dim=-1)
         z = torch.sigmoid(u_z)
         by_gates = torch.stack(((n - s_prev) * z * (1 - z), z), dim=-2).unsqueeze(-3)
-        return Local(by_gates, by_gates, (1 - z).unsqueeze(-2).unsqueeze(-2))
+        return Derivatives(by_gates, by_gates, (1 - z).unsqueeze(-2).unsqueeze(-2))
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]

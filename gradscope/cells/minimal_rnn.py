@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from gradscope.cells._cell import Gate
-from gradscope.cells._gated import GatedCell, affine, rows
-from gradscope.components.registry import register
-from gradscope.dynamics.activations import ACTIVATIONS
+from gradscope.cells._cell import register
+from gradscope.cells._gated import GatedCell, TensorKind, affine, rows
+from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 
-@register("cell", "minimal_rnn")
+@register("minimal_rnn")
 class MinimalRNN(GatedCell):
     """h_t = u h_{t-1} + (1 - u) z, with z = tanh(W_ih x_t + b_z) and u = sigmoid(U_z z + W_hh
     h_{t-1} + b_u).
@@ -28,7 +25,7 @@ class MinimalRNN(GatedCell):
 
     gate_names = ("u",)
 
-    def add_parameters(self, kind: dict[str, Any]) -> None:
+    def add_parameters(self, kind: TensorKind) -> None:
         """U_z, the gate's view of the embedded input."""
         self.weight_zu = nn.Parameter(torch.empty(self.hidden_size, self.hidden_size, **kind))
 

@@ -6,13 +6,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.cells._affine import AffineCell, Local
-from gradscope.cells._cell import Gate
-from gradscope.components.registry import register
-from gradscope.dynamics.activations import ACTIVATIONS
+from gradscope.cells._affine import AffineCell
+from gradscope.cells._affine_equation import Derivatives
+from gradscope.cells._cell import register
+from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 
-@register("cell", "minlstm")
+@register("minlstm")
 class MinLSTM(AffineCell):
     """h_t = f' h_{t-1} + i' g, with f' = f / (f + i), i' = i / (f + i), f, i = sigmoid(.), g of
     W_ih x_t + b alone.
@@ -37,7 +37,9 @@ class MinLSTM(AffineCell):
         f, i, g = u_x.chunk(3, dim=-1)
         return torch.lerp(g, s_prev, _share(f, i))
 
-    def local(self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor) -> Local:
+    def derivatives(
+        self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor
+    ) -> Derivatives:
         """df'/du_f = f' (1 - f') (1 - f), df'/du_i = -f' (1 - f') (1 - i); dh = (h_{t-1} - g) df'
         and dh/dg = 1 - f'.
         """
@@ -47,7 +49,7 @@ class MinLSTM(AffineCell):
         by_gates = torch.stack(
             (felt * torch.sigmoid(-f), -felt * torch.sigmoid(-i), 1 - keep), dim=-2
         ).unsqueeze(-3)
-        return Local(by_gates, by_gates, keep.unsqueeze(-2).unsqueeze(-2))
+        return Derivatives(by_gates, by_gates, keep.unsqueeze(-2).unsqueeze(-2))
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]

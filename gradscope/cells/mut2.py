@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from gradscope.cells._cell import register
 from gradscope.cells._reset_before import ResetBefore
-from gradscope.components.registry import register
 
 
-@register("cell", "mut2")
+@register("mut2")
 class MUT2(ResetBefore):
     """h_t = z n + (1 - z) h_{t-1}, with
     n = tanh(W_n x_t + U_n (r h_{t-1})), z, r = sigmoid(W x_t + U h_{t-1}).

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from gradscope.cells._cell import register
 from gradscope.cells._reset_before import ResetBefore
-from gradscope.components.registry import register
 
 
-@register("cell", "mut3")
+@register("mut3")
 class MUT3(ResetBefore):
     """h_t = z n + (1 - z) h_{t-1}, with
     n = tanh(W_n x_t + U_n (r h_{t-1})), z = sigmoid(W_z x_t + U_z tanh(h_{t-1})).

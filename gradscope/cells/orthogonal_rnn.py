@@ -6,11 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from gradscope.cells._cell import register
 from gradscope.cells._elman import ElmanCell
-from gradscope.components.registry import register
 
 
-@register("cell", "orthogonal_rnn")
+@register("orthogonal_rnn")
 class OrthogonalRNN(ElmanCell):
     """h_t = phi(W_ih x_t + exp(A - A^T) h_{t-1} + b): the recurrent matrix is orthogonal whatever A
     is, in training too.

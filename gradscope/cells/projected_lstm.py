@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from gradscope.cells._cell import Cell, Gate
-from gradscope.cells._gated import affine, rows
-from gradscope.components.options import Named, component
-from gradscope.components.registry import register
-from gradscope.dynamics.activations import ACTIVATIONS
+from gradscope.cells._cell import Cell, register
+from gradscope.cells._gated import InitOption, TensorKind, affine, rows
+from gradscope.dynamics.activations import ACTIVATIONS, Gate
+from gradscope.errors import GradscopeError
+from gradscope.inits import INITS
 
 
-@register("cell", "projected_lstm")
+@register("projected_lstm")
 class ProjectedLSTM(Cell):
-    """c_t = f c_{t-1} + i g and h_t = W_hr (o tanh(c_t)): a large cell that shows, and sees of
-    itself, a short h.
+    """c_t = f c_{t-1} + i g and h_t = W_hr (o tanh(c_t)): a large cell that shows a short h.
+
+    Of itself it sees the short h alone.
 
     State s = [h, c] with h of ``projection_size`` and c of ``hidden_size`` units. Parameters as
     torch.nn.LSTM with proj_size.
@@ -41,14 +42,14 @@ class ProjectedLSTM(Cell):
             int | None, Field(ge=1, description="length of h; null: as long as c")
         ] = None,
         bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
-        recurrent_init: Annotated[Any, Named("init")] = "uniform",
+        recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ):
         super().__init__(input_size, projection_size or hidden_size)
-        self.cell_size, self.init = hidden_size, component("init", recurrent_init)
-        kind: dict[str, Any] = {"dtype": dtype, "device": device}
+        self.cell_size, self.init = hidden_size, INITS.make(recurrent_init)
+        kind = TensorKind(dtype=dtype, device=device)
         self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size, **kind))
         self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, self.hidden_size, **kind))
         self.bias_ih, self.bias_hh = (
@@ -73,19 +74,27 @@ class ProjectedLSTM(Cell):
         ones.
         """
         bound = 1 / math.sqrt(self.cell_size)
-        init: Any = self.init
         for block in self.weight_ih.split(self.cell_size):
-            block.copy_(init.dense(self.cell_size, self.input_size, bound, generator))
+            block.copy_(self.init.dense(self.cell_size, self.input_size, bound, generator))
         for block in self.weight_hh.split(self.cell_size):
             square = self.hidden_size == self.cell_size
             block.copy_(
-                init.recurrent(self.cell_size, generator)
+                self.init.recurrent(self.cell_size, generator)
                 if square
-                else init.dense(self.cell_size, self.hidden_size, bound, generator)
+                else self.init.dense(self.cell_size, self.hidden_size, bound, generator)
             )
-        self.weight_hr.copy_(init.dense(self.hidden_size, self.cell_size, bound, generator))
+        self.weight_hr.copy_(self.init.dense(self.hidden_size, self.cell_size, bound, generator))
         for bias in (b for b in (self.bias_ih, self.bias_hh) if b is not None):
-            bias.copy_(init.bias(4 * self.cell_size, bound, generator))
+            bias.copy_(self.init.bias(4 * self.cell_size, bound, generator))
+
+    def torch_module(self) -> tuple[type[nn.RNNBase], dict[str, object]]:
+        """torch.nn.LSTM with proj_size, which projects to fewer units."""
+        if self.hidden_size >= self.cell_size:
+            raise GradscopeError(
+                "torch.nn.LSTM projects to fewer units than hidden_size; this cell's projection is "
+                f"from {self.cell_size} to {self.hidden_size}"
+            )
+        return nn.LSTM, {"hidden_size": self.cell_size, "proj_size": self.hidden_size}
 
     def _preactivations(self, x: Tensor, s: Tensor) -> tuple[Tensor, ...]:
         u = affine(x, self.weight_ih, self.bias_ih) + affine(

@@ -10,13 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.components.registry import Component
+from gradscope.components.base import Component
+from gradscope.components.kind import Kind
 from gradscope.dynamics.trace import Trace
 
 
 def gradient_norm(gradients: Sequence[Tensor]) -> Float[Tensor, ""]:
-    """The 2-norm over all gradients together, in float64, so that squares of float32 numbers cannot
-    overflow.
+    """The 2-norm over all gradients together.
+
+    In float64, so that squares of float32 numbers cannot overflow.
     """
     return torch.linalg.vector_norm(
         torch.cat([g.flatten() for g in gradients]), dtype=torch.float64
@@ -30,12 +32,17 @@ Rule = Callable[[Sequence[Tensor], Tensor], Tensor]
 class Clip(Component):
     """Base of all clips."""
 
+    component_kind: ClassVar[str] = "clip"
+
     #: whether ``clip_adjoint`` is to be applied to every dL/ds_t on its way back through time
     inside: ClassVar[bool] = False
+    #: whether ``term`` adds something to the loss
+    regularises: ClassVar[bool] = False
 
     def begin(self, parameters: Mapping[str, Tensor]) -> Rule:
-        """The rule of one training: this object itself, unless it looks at the parameters or
-        remembers earlier updates.
+        """The rule of one training.
+
+        This object itself, unless it looks at the parameters or remembers earlier updates.
 
         Args:
             parameters: by name, in the order in which their gradients will come.
@@ -47,9 +54,7 @@ class Clip(Component):
         return adjoint
 
     def term(self, trace: Trace) -> Float[Tensor, ""] | None:
-        """A differentiable term that joins the loss, made of one unroll; None unless the clip is a
-        regulariser.
-        """
+        """A differentiable term that joins the loss, made of one unroll, of a regulariser."""
         return None
 
     @abstractmethod
@@ -61,8 +66,7 @@ class Clip(Component):
             norm: their ``gradient_norm`` as they come in.
 
         Returns:
-            clip_coefficient: the norm after over the norm before, which is the factor applied where
-                all gradients are
+            The norm after over the norm before, which is the factor applied where all gradients are
             scaled by one; exactly 1 where nothing was clipped.
         """
 
@@ -70,3 +74,8 @@ class Clip(Component):
 def ratio(gradients: Sequence[Tensor], norm: Float[Tensor, ""], clipped: bool) -> Float[Tensor, ""]:
     """The coefficient of a rule that does not scale all gradients by one factor."""
     return gradient_norm(gradients) / norm if clipped else torch.ones_like(norm)
+
+
+#: every clip
+CLIPS: Kind[Clip, Clip] = Kind("clip")
+register = CLIPS.register

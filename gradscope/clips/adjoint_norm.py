@@ -9,11 +9,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from gradscope.clips._clip import Clip
-from gradscope.components.registry import register
+from gradscope.clips._clip import Clip, register
 
 
-@register("clip", "adjoint_norm")
+@register("adjoint_norm")
 class AdjointNorm(Clip):
     """dL/ds_t <- dL/ds_t min(1, max_norm / ||dL/ds_t||) of each sequence at every step t on its way
     back.

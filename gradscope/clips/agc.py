@@ -9,11 +9,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from gradscope.clips._clip import Clip, Rule, ratio
-from gradscope.components.registry import register
+from gradscope.clips._clip import Clip, Rule, ratio, register
 
 
-@register("clip", "agc")
+@register("agc")
 class AGC(Clip):
     """g_i <- g_i min(1, factor max(||w_i||, floor) / ||g_i||) for each unit i: none moves by more
     than a share of its weights.

@@ -10,11 +10,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from gradscope.clips._clip import Clip, Rule
-from gradscope.components.registry import register
+from gradscope.clips._clip import Clip, Rule, register
 
 
-@register("clip", "autoclip")
+@register("autoclip")
 class AutoClip(Clip):
     """g <- g min(1, eta / ||g||), eta the ``percentile`` of all gradient norms of this training so
     far, this one among them.

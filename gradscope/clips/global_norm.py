@@ -8,11 +8,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from gradscope.clips._clip import Clip
-from gradscope.components.registry import register
+from gradscope.clips._clip import Clip, register
 
 
-@register("clip", "global_norm")
+@register("global_norm")
 class GlobalNorm(Clip):
     """g <- g min(1, max_norm / ||g||), ||g|| over all parameters together: the direction stays.
 

@@ -8,11 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.clips._clip import Clip
-from gradscope.components.registry import register
+from gradscope.clips._clip import Clip, register
 
 
-@register("clip", "none")
+@register("none")
 class NoClip(Clip):
     """Leaves gradients as they are; their norm is recorded all the same."""
 

@@ -8,11 +8,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from gradscope.clips._clip import Clip
-from gradscope.components.registry import register
+from gradscope.clips._clip import Clip, register
 
 
-@register("clip", "norm_rescaling")
+@register("norm_rescaling")
 class NormRescaling(Clip):
     """g <- g norm / ||g||, always: only the direction of a gradient counts. A zero gradient stays.
 

@@ -9,18 +9,16 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from gradscope.clips._clip import Clip
-from gradscope.components.registry import register
+from gradscope.clips._clip import Clip, register
 from gradscope.dynamics import adjoints
 from gradscope.dynamics.trace import Trace
 
 
-@register("clip", "omega")
+@register("omega")
 class Omega(Clip):
-    """Omega = mean over t of (||J_{t+1}^T a_{t+1}|| / ||a_{t+1}|| - 1)^2, times ``weight``, joins
-    the loss; then a global clip.
+    """Omega = mean over t of (||J_{t+1}^T a_{t+1}|| / ||a_{t+1}|| - 1)^2 joins the loss.
 
-    a_t = dL/ds_t. As in the paper the derivative of Omega is the immediate one: states and adjoints
+    Times ``weight``; then the global norm is clipped. a_t = dL/ds_t. As in the paper the derivative of Omega is the immediate one: states and adjoints
     are held fixed, only the parameters in J move. ``squared`` takes squared norms in the ratio, as
     the authors' code does where the paper prints norms. Steps without an adjoint do not count.
 
@@ -33,6 +31,8 @@ class Omega(Clip):
         1.0, gt=0, description="largest norm that passes unchanged; null: no clip"
     )
     squared: bool = Field(False, description="squared norms in the ratio")
+
+    regularises = True
 
     def term(self, trace: Trace) -> Float[Tensor, ""] | None:
         """weight * Omega."""

@@ -9,11 +9,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from gradscope.clips._clip import Clip, Rule, gradient_norm, ratio
-from gradscope.components.registry import register
+from gradscope.clips._clip import Clip, Rule, gradient_norm, ratio, register
 
 
-@register("clip", "per_block_norm")
+@register("per_block_norm")
 class PerBlockNorm(Clip):
     """g_b <- g_b min(1, max_norm / ||g_b||) for each block b of the model alone: the embedding,
     every layer, the readout.

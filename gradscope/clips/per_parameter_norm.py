@@ -9,11 +9,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from gradscope.clips._clip import Clip, ratio
-from gradscope.components.registry import register
+from gradscope.clips._clip import Clip, ratio, register
 
 
-@register("clip", "per_parameter_norm")
+@register("per_parameter_norm")
 class PerParameterNorm(Clip):
     """g_p <- g_p min(1, max_norm / ||g_p||) for each parameter array p alone: arrays lose their
     relative size.

@@ -8,11 +8,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 
-from gradscope.clips._clip import Clip, ratio
-from gradscope.components.registry import register
+from gradscope.clips._clip import Clip, ratio, register
 
 
-@register("clip", "value")
+@register("value")
 class Value(Clip):
     """g_i <- max(-max_value, min(max_value, g_i)) for every element: the direction may turn.
 

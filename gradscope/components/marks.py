@@ -8,8 +8,8 @@ the file can run code.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
-from typing import Any
 
 import yaml
 
@@ -28,15 +28,19 @@ class Place:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-class Mapping(dict[str, Any]):
+#: where a value stands: in a file, or in words such as "--set training.steps"
+Where = Place | str | None
+
+
+class Mapping(dict[str, object]):
     """A mapping that knows its dotted path, its own place, and the place of every key's value."""
 
-    def __init__(self, path: str = "", place: Place | None = None):
+    def __init__(self, path: str = "", place: Where = None):
         super().__init__()
         self.path, self.place = path, place
-        self.places: dict[str, Any] = {}
+        self.places: dict[str, Where] = {}
 
-    def put(self, key: str, value: Any, place: Any) -> None:
+    def put(self, key: str, value: object, place: Where) -> None:
         """Set ``key`` and where its value stands."""
         self[key] = value
         self.places[key] = place
@@ -53,13 +57,39 @@ class Mapping(dict[str, Any]):
         return twin
 
 
-class Sequence(list[Any]):
+class Sequence(list[object]):
     """A list that knows its dotted path and the place of every item."""
 
-    def __init__(self, path: str = "", place: Place | None = None):
+    def __init__(self, path: str = "", place: Where = None):
         super().__init__()
         self.path, self.place = path, place
-        self.places: list[Place | None] = []
+        self.places: list[Where] = []
+
+
+def marked(value: AbstractMapping[str, object], path: str = "") -> Mapping:
+    """A plain mapping, of Python's own types, as one whose parts know their dotted path.
+
+    Raises:
+        ConfigError: for a key that is not a string.
+    """
+    mapping = Mapping(path)
+    for key, item in value.items():
+        if not isinstance(key, str):
+            raise ConfigError(f"a key should be a string, got {key!r}", key=path)
+        mapping.put(key, _marked(item, f"{path}.{key}" if path else key), None)
+    return mapping
+
+
+def _marked(value: object, path: str) -> object:
+    if isinstance(value, AbstractMapping):
+        return marked(value, path)
+    if isinstance(value, list | tuple):
+        sequence = Sequence(path)
+        for index, item in enumerate(value):
+            sequence.append(_marked(item, f"{path}[{index}]"))
+            sequence.places.append(None)
+        return sequence
+    return value
 
 
 def read(text: str, file: str) -> Mapping:
@@ -91,7 +121,9 @@ def read(text: str, file: str) -> Mapping:
             f"the top level is {kind}; an experiment is a mapping of 'key: value' lines",
             where=where,
         )
-    return _convert(node, file, "", frozenset())
+    mapping = _convert(node, file, "", frozenset())
+    assert isinstance(mapping, Mapping)
+    return mapping
 
 
 class _Loader(yaml.SafeLoader):
@@ -119,7 +151,7 @@ def _place(mark: yaml.Mark, file: str) -> Place:
     return Place(file, mark.line + 1, mark.column + 1)
 
 
-def _convert(node: yaml.Node, file: str, path: str, above: frozenset[int]) -> Any:
+def _convert(node: yaml.Node, file: str, path: str, above: frozenset[int]) -> object:
     place = _place(node.start_mark, file)
     if id(node) in above:
         raise ConfigError(
@@ -165,7 +197,7 @@ def _mapping(
     return mapping
 
 
-def _scalar(node: yaml.ScalarNode, place: Place) -> Any:
+def _scalar(node: yaml.ScalarNode, place: Place) -> None | bool | int | float | str:
     text = node.value
     match node.tag.rsplit(":", 1)[-1] if node.tag in (*_SCALARS, "tag:yaml.org,2002:str") else "":
         case "null":

@@ -1,160 +1,188 @@
-"""name -> class, for every kind of component, without a list kept by hand.
+"""Name -> class, for every kind of component, without a list kept by hand.
 
-A component is one class in one file ``gradscope/<folder>/<name>.py``, decorated with
-``register(kind, name)``; the file's stem, the registered name and the name in YAML are the same.
-Names are read off the folder, so that knowing what exists imports nothing; a class is imported when
-it is asked for.
+A component of gradscope's own is one class in one file ``gradscope/<folder>/<name>.py``; the file's
+stem, the registered name and the name in YAML are the same. Names are read off the folder, so that
+knowing what exists imports nothing; a class is imported when it is asked for. Components of others
+come from installed packages, by the entry point group ``gradscope.components``, and from files, by
+``load_plugin``.
+
+This module knows components by kind and name alone. Rooms use the typed view of a kind that its
+package exports, such as ``gradscope.probes.PROBES``, so that imports show who depends on whom.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import pkgutil
-from collections.abc import Callable
-from difflib import get_close_matches
+import re
+import warnings
+from collections.abc import Callable, Mapping
 from functools import cache
+from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, create_model
 
-from gradscope.errors import ConfigError
+from gradscope.components.base import NAMES, Component, name_of
+from gradscope.components.suggestions import suggest
+from gradscope.errors import UnknownNameError
 
 #: kind -> the folder under gradscope/ that holds its components
-FOLDERS = {
-    "cell": "cells",
-    "init": "inits",
-    "task": "tasks",
-    "clip": "clips",
-    "optimizer": "optimizers",
-    "probe": "probes",
-    "plot": "plots",
-    "finding": "findings",
-}
+FOLDERS: Mapping[str, str] = MappingProxyType(
+    {
+        "cell": "cells",
+        "init": "inits",
+        "task": "tasks",
+        "clip": "clips",
+        "optimizer": "optimizers",
+        "probe": "probes",
+        "plot": "plots",
+        "finding": "findings",
+        "remedy": "remedies",
+    }
+)
 
-_CLASSES: dict[tuple[str, str], type] = {}
+#: installed packages name their modules with components under this group
+ENTRY_POINTS = "gradscope.components"
+
+#: keyword-only parameters that the caller's code supplies and that are not options
+_RUNTIME = frozenset({"generator", "dtype", "device"})
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_PACKAGE = __name__.partition(".")[0]
+
+_classes: dict[tuple[str, str], type] = {}
 _C = TypeVar("_C", bound=type)
-
-
-class Component(BaseModel):
-    """Base of every component that is nothing but its options: typed, frozen, and refusing what it
-    does not know.
-    """
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        validate_default=True,
-        allow_inf_nan=False,
-        arbitrary_types_allowed=True,
-    )
-
-    @property
-    def name(self) -> str:
-        """The name under which the component is registered."""
-        return name_of(type(self))
 
 
 def register(kind: str, name: str) -> Callable[[_C], _C]:
     """Class decorator: make the class known as ``name`` among the components of ``kind``.
 
     Raises:
-        ValueError: if ``name`` is not the stem of the class's file, or is taken.
+        ValueError: for an unknown kind, a name that is no word, is taken, or differs from the file
+            of one of gradscope's own; for a class that is not of that kind, or lacks a method.
     """
+    if kind not in FOLDERS:
+        raise ValueError(f"there is no kind of component called {kind!r}; {suggest(kind, FOLDERS)}")
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"a component's name is one word of letters, digits and _, got {name!r}")
 
     def decorate(cls: _C) -> _C:
-        stem = cls.__module__.rsplit(".", 1)[-1]
-        if cls.__module__.startswith("gradscope.") and stem != name:
-            raise ValueError(
-                f"{cls.__qualname__} is registered as {name!r} but its file is {stem}.py: use one"
-                " name"
-            )
-        known = _CLASSES.get((kind, name))
-        if known is not None and known.__module__ != cls.__module__:
-            raise ValueError(
-                f"the {kind} {name!r} is registered twice: {known.__module__} and {cls.__module__}"
-            )
-        cls._gradscope_name = name  # type: ignore[attr-defined]
-        _CLASSES[kind, name] = cls
+        _check(cls, kind, name)
+        _classes[kind, name] = cls
+        NAMES[cls] = name
         return cls
 
     return decorate
 
 
-def names(kind: str) -> list[str]:
-    """All names of a kind, sorted: the files of its folder (nothing is imported) and what the user
-    registered.
-    """
-    spec = importlib.util.find_spec("gradscope")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    folder = Path(spec.submodule_search_locations[0]) / FOLDERS[kind]
-    files = {
-        module.name
-        for module in pkgutil.iter_modules([str(folder)])
-        if not module.name.startswith("_")
-    }
-    return sorted(files | {name for known, name in _CLASSES if known == kind})
+def _check(cls: type, kind: str, name: str) -> None:
+    stem = cls.__module__.rpartition(".")[2]
+    if cls.__module__.startswith(f"{_PACKAGE}.") and stem != name:
+        raise ValueError(
+            f"{cls.__qualname__} is registered as {name!r} but its file is {stem}.py: use one name"
+        )
+    if getattr(cls, "component_kind", "") != kind:
+        raise ValueError(
+            f"{cls.__qualname__} is registered as a {kind} but does not derive from the base class "
+            f"of {_PACKAGE}.{FOLDERS[kind]}"
+        )
+    if inspect.isabstract(cls):
+        lacking = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
+        raise ValueError(f"the {kind} {name!r} does not define {lacking}")
+    known = _classes.get((kind, name))
+    own = name in _own_names(kind) and not cls.__module__.startswith(f"{_PACKAGE}.")
+    if own or (known is not None and known.__module__ != cls.__module__):
+        other = known.__module__ if known is not None else f"{_PACKAGE}.{FOLDERS[kind]}.{name}"
+        raise ValueError(
+            f"the {kind} {name!r} is registered twice: by {other} and by {cls.__module__}; "
+            "choose another name"
+        )
 
 
-def get(kind: str, name: str) -> Any:
-    """The class registered as ``name``.
-
-    Raises:
-        ConfigError: if there is none; the message suggests the nearest name and lists those that
-            exist.
-    """
-    if (kind, name) not in _CLASSES:
-        if name not in names(kind):
-            raise ConfigError(f"there is no {kind} called {name!r}; {suggest(name, names(kind))}")
-        importlib.import_module(f"gradscope.{FOLDERS[kind]}.{name}")
-    return _CLASSES[kind, name]
+def forget(module: str) -> None:
+    """Take out what a module registered, so that a changed version of it may come in its place."""
+    for key, cls in list(_classes.items()):
+        if cls.__module__ == module:
+            del _classes[key], NAMES[cls]
 
 
-def name_of(cls: type) -> str:
-    """The registered name of a component's class."""
-    return cls._gradscope_name  # type: ignore[attr-defined]
+def registered_by(module: str) -> list[tuple[str, str]]:
+    """The (kind, name) of everything that a module registered."""
+    return [key for key, cls in _classes.items() if cls.__module__ == module]
 
 
 @cache
-def options(cls: type) -> type[BaseModel]:
-    """The pydantic model of a component's options.
+def _own_names(kind: str) -> frozenset[str]:
+    folder = Path(__file__).parent.parent / FOLDERS[kind]
+    modules = pkgutil.iter_modules([str(folder)])
+    return frozenset(module.name for module in modules if not module.name.startswith("_"))
+
+
+@cache
+def load_entry_points() -> Mapping[str, str]:
+    """Import the components of installed packages, once; name of the entry point -> distribution.
+
+    A package whose import fails is named in a warning and left out.
+    """
+    loaded = {}
+    for point in metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            point.load()
+        except Exception as error:
+            warnings.warn(
+                f"components of the installed package {point.value!r} are left out: importing it "
+                f"failed with {type(error).__name__}: {error}",
+                stacklevel=2,
+            )
+            continue
+        distribution = point.dist
+        loaded[point.name] = f"{distribution.name} {distribution.version}" if distribution else ""
+    return MappingProxyType(loaded)
+
+
+def names(kind: str) -> list[str]:
+    """All names of a kind, sorted: gradscope's own, then nothing imported, and everybody else's."""
+    load_entry_points()
+    return sorted(_own_names(kind) | {name for known, name in _classes if known == kind})
+
+
+def get(kind: str, name: str) -> type:
+    """The class registered as ``name``.
+
+    Raises:
+        UnknownNameError: if there is none; the message suggests the nearest name.
+    """
+    if (kind, name) not in _classes:
+        if name in _own_names(kind):
+            importlib.import_module(f"{_PACKAGE}.{FOLDERS[kind]}.{name}")
+        elif name not in names(kind):
+            raise UnknownNameError(
+                f"there is no {kind} called {name!r}; {suggest(name, names(kind))}"
+            )
+    return _classes[kind, name]
+
+
+@cache
+def options(cls: type) -> type[Component]:
+    """The model of a component's options.
 
     A ``Component`` is its own model. Any other class (a cell is a ``torch.nn.Module``) declares its
-    options as the keyword-only parameters of its ``__init__``, with types and defaults.
+    options as the keyword-only parameters of its ``__init__``, with types and defaults; its base
+    class says in ``options_base`` what such models have in common.
     """
     if issubclass(cls, BaseModel):
+        assert issubclass(cls, Component)
         return cls
-    fields: dict[str, Any] = {}
-    for parameter in inspect.signature(cls.__init__, eval_str=True).parameters.values():  # type: ignore[misc]
+    fields = {}
+    for parameter in inspect.signature(cls.__init__, eval_str=True).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in _RUNTIME:
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[parameter.name] = (parameter.annotation, default)
-    model = create_model(
-        f"{cls.__name__}Options", __base__=Component, __doc__=cls.__doc__, **fields
-    )
-    model._gradscope_name = name_of(cls)  # type: ignore[attr-defined]
+    base: type[Component] = getattr(cls, "options_base", Component)
+    model = create_model(f"{cls.__name__}Options", __base__=base, __doc__=cls.__doc__, **fields)
+    model.made_class = cls
+    NAMES[model] = name_of(cls)
     return model
-
-
-#: keyword-only parameters that the caller's code supplies and that are not options
-_RUNTIME = frozenset({"generator", "dtype", "device"})
-
-
-def suggest(name: str, known: list[str]) -> str:
-    """'did you mean ...?' where a name is near, then the names that exist, the nearest of them
-    where they are many.
-    """
-    near = get_close_matches(str(name), known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    if len(known) > _MANY:
-        nearest = get_close_matches(str(name), known, n=10, cutoff=0.0)
-        return f"{hint}among {len(known)} known: {', '.join(nearest)}, ..."
-    return f"{hint}known: {', '.join(known)}" if known else "it has no options"
-
-
-#: names beyond which not all are listed
-_MANY = 40

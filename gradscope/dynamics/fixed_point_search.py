@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from jaxtyping import Complex, Float
+from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
+from gradscope.dynamics.trace import StepFunction
 from gradscope.errors import GradscopeError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FixedPoints:
     """Distinct states with s = F(x, s), the most visited first.
 
@@ -30,15 +30,15 @@ class FixedPoints:
     states: Float[Tensor, "points state"]
     residuals: Float[Tensor, " points"]
     eigenvalues: Complex[Tensor, "points state"]
-    stable: Tensor
+    stable: Bool[Tensor, " points"]
     time_constants: Float[Tensor, "points state"]
-    visits: Tensor
+    visits: Int[Tensor, " points"]
     converged: float
 
 
 @torch.no_grad()
 def fixed_points(
-    cell: Any,
+    cell: StepFunction,
     input: Float[Tensor, " input"] | None = None,
     starts: Float[Tensor, "starts state"] | None = None,
     *,
@@ -47,8 +47,12 @@ def fixed_points(
     iterations: int = 200,
     seed: int = 0,
 ) -> FixedPoints:
-    """Solve F(x, s) = s from many starts at once, by Levenberg-Marquardt with the cell's own
-    Jacobian.
+    """Solve F(x, s) = s from many starts at once.
+
+    By Levenberg-Marquardt with the cell's own Jacobian.
+
+        points = gradscope.fixed_points(cell.double())
+        points.states[points.stable]  # what the cell may come to rest in
 
     Args:
         cell: whose weights are best in float64.
@@ -65,17 +69,16 @@ def fixed_points(
     Reference: Sussillo and Barak (2013), Opening the black box, for the question; the solver is a
     plain damped Newton.
     """
-    weight = next(cell.parameters())
-    x = weight.new_zeros(cell.input_size) if input is None else input.to(weight)
+    like = cell.initial_state(1)
+    x = like.new_zeros(cell.input_size) if input is None else input.to(like)
     if starts is None:
-        drawn = torch.randn(
-            256, cell.state_size, generator=torch.Generator().manual_seed(seed), dtype=torch.float64
-        )
-        starts = drawn.to(weight)
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.randn(256, cell.state_size, generator=generator, dtype=torch.float64)
+        starts = drawn.to(like)
     if x.shape != (cell.input_size,) or starts.dim() != 2 or starts.shape[1] != cell.state_size:
         wanted = f"an input ({cell.input_size},) and starts (starts, {cell.state_size})"
         raise GradscopeError(f"needs {wanted}, got {tuple(x.shape)} and {tuple(starts.shape)}")
-    s, damping = starts.to(weight).clone(), weight.new_full((len(starts),), 1e-2)
+    s, damping = starts.to(like).clone(), like.new_full((len(starts),), 1e-2)
     x = x.expand(len(s), -1)
     identity = torch.eye(cell.state_size, dtype=s.dtype, device=s.device)
     residual = cell(x, s) - s
@@ -99,7 +102,7 @@ def fixed_points(
 
 
 def _collected(
-    cell: Any, x: Tensor, s: Tensor, residual: Tensor, distinct: float, converged: float
+    cell: StepFunction, x: Tensor, s: Tensor, residual: Tensor, distinct: float, converged: float
 ) -> FixedPoints:
     kept: list[int] = []
     visits: list[int] = []

@@ -5,20 +5,19 @@ dL/dW = sum_lag G_lag,    G_lag = sum_t (dl_t/ds_t) J_{t:t-lag} (d+s_{t-lag}/dW)
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.dynamics.backpropagation import adjoints, immediate_gradients, linearised
+from gradscope.dynamics.backpropagation import adjoints, immediate_gradients
 from gradscope.dynamics.trace import Trace
 from gradscope.errors import GradscopeError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LagContributions:
     """How a gradient is made up of its lags.
 
@@ -48,6 +47,9 @@ def lag_contributions(
 ) -> LagContributions:
     """dL/dW split by lag, exactly.
 
+        parts = gradscope.lag_contributions(trace, losses)
+        parts.shares[10]  # how much of dL/dW the lags up to 10 make up
+
     Every lag is one vectorised pass over all steps that still carry a term, so T lags cost T^2 / 2
     steps if every step has a loss and T steps if only one has.
 
@@ -63,91 +65,30 @@ def lag_contributions(
         GradscopeError: for an unknown parameter, or as ``immediate_gradients``.
     """
     names = chosen_parameters(trace, parameter)
-    full = {
+    whole = {
         name: value.double() for name, value in gradient(trace, losses).items() if name in names
     }
-    full_norm = _norm(full)
+    whole_norm = joint_norm(whole)
     kept: dict[str, list[Tensor]] = {name: [] for name in names}
-    norms, cosines, dots = [], [], []
+    log_norms, cosines, dots = [], [], []
     last = trace.time - 1 if lags is None else min(lags, trace.time - 1)
     for scale, parts in by_lag(trace, immediate_gradients(trace, losses), last, names=names):
-        own = {name: parts[name].double() for name in names}
-        norm = _norm(own)
-        dot = sum(((own[name] * full[name]).sum() for name in names), start=norm.new_zeros(()))
-        norms.append(norm.log() + scale)
-        cosines.append(dot / (norm * full_norm))
-        dots.append(dot * scale.exp() / full_norm**2)
+        part = {name: parts[name].double() for name in names}
+        norm = joint_norm(part)
+        dot = sum(((part[name] * whole[name]).sum() for name in names), start=norm.new_zeros(()))
+        log_norms.append(norm.log() + scale)
+        cosines.append(dot / (norm * whole_norm))
+        dots.append(dot * scale.exp() / whole_norm**2)
         if tensors:
             for name in names:
                 kept[name].append(parts[name] * scale.exp().to(parts[name].dtype))
     return LagContributions(
-        list(range(len(norms))),
-        torch.stack(norms),
+        list(range(len(log_norms))),
+        torch.stack(log_norms),
         torch.stack(cosines),
         torch.stack(dots).cumsum(0),
         {name: torch.stack(values) for name, values in kept.items()} if tensors else None,
     )
-
-
-@dataclass(frozen=True)
-class TruncationBias:
-    """The truncated gradient against the full one.
-
-    Attributes:
-        lengths: TBPTT lengths.
-        kind: ``sliding`` (every loss reaches back exactly that many steps) or ``chunk`` (the state
-            is cut off every so many).
-        norm_ratios: ||G_K|| / ||G||.
-        cosines: cosine of G_K and G.
-        sign_agreement: share of the elements of G, zeros left out, that have the same sign in G_K.
-    """
-
-    lengths: list[int]
-    kind: Literal["sliding", "chunk"]
-    norm_ratios: Float[Tensor, " lengths"]
-    cosines: Float[Tensor, " lengths"]
-    sign_agreement: Float[Tensor, " lengths"]
-
-
-def truncation_bias(
-    trace: Trace,
-    losses: Float[Tensor, "scored batch"] | None = None,
-    lengths: Sequence[int] = (),
-    *,
-    kind: Literal["sliding", "chunk"] = "sliding",
-    parameter: str | Sequence[str] | None = None,
-) -> TruncationBias:
-    """What truncated BPTT makes of the gradient, at fixed weights, against the TBPTT length.
-
-    Args:
-        trace: whose states require grad.
-        losses: made from ``trace.states``; None is ``trace.losses``.
-        lengths: TBPTT lengths, at least 1; empty is 1, 2, 4, ... and the whole sequence.
-        kind: sliding or chunk; the two give different gradients.
-        parameter: name or names of the cell's parameters; None is all.
-
-    Raises:
-        GradscopeError: for a length below 1, or as ``lag_contributions``.
-    """
-    names = chosen_parameters(trace, parameter)
-    chosen = sorted(set(lengths) or {*(2**i for i in range(trace.time.bit_length())), trace.time})
-    if chosen[0] < 1:
-        raise GradscopeError(f"a TBPTT length is at least 1, got {chosen[0]}")
-    full = {
-        name: value.double() for name, value in gradient(trace, losses).items() if name in names
-    }
-    rows = []
-    for truncated in _truncated(trace, losses, chosen, kind):
-        own = {name: truncated[name].double() for name in names}
-        dot = sum((own[name] * full[name]).sum() for name in names)
-        same = sum(((own[name] * full[name]) > 0).sum() for name in names)
-        nonzero = sum((full[name] != 0).sum() for name in names)
-        rows.append((_norm(own) / _norm(full), dot / (_norm(own) * _norm(full)), same / nonzero))
-    ratios, cosines, signs = (
-        torch.stack([torch.as_tensor(value) for value in column])
-        for column in zip(*rows, strict=True)
-    )
-    return TruncationBias(chosen, kind, ratios, cosines, signs)
 
 
 def gradient(
@@ -156,30 +97,18 @@ def gradient(
     *,
     tbptt: tuple[int, int] | None = None,
 ) -> dict[str, Tensor]:
-    """dL/dW of the cell's parameters, from the adjoints: sum_t a_t^T d+s_t/dW; truncated where
-    ``tbptt`` is given.
+    """dL/dW of the cell's parameters, by name, from the adjoints: sum_t a_t^T d+s_t/dW.
+
+    Args:
+        trace: whose states require grad, or that has an immediate gradient.
+        losses: made from ``trace.states``; None is ``trace.losses``.
+        tbptt: (length, stride) of truncated BPTT; None is the whole gradient.
+
+    Raises:
+        GradscopeError: as ``adjoints``.
     """
     a = adjoints(trace, losses, tbptt=tbptt).values().to(trace.states.dtype)
-    return linearised(trace).by_parameters(a[1:])
-
-
-def _truncated(
-    trace: Trace, losses: Tensor | None, lengths: Sequence[int], kind: Literal["sliding", "chunk"]
-) -> Iterator[dict[str, Tensor]]:
-    if kind == "chunk":
-        for length in lengths:
-            yield gradient(trace, losses, tbptt=(length, length))
-        return
-    total: dict[str, Tensor] = {}
-    wanted = [min(length, trace.time) for length in lengths]
-    for lag, (scale, parts) in enumerate(
-        by_lag(trace, immediate_gradients(trace, losses), max(wanted) - 1)
-    ):
-        for name, value in parts.items():
-            scaled = value * scale.exp().to(value.dtype)
-            total[name] = total[name] + scaled if name in total else scaled
-        for _ in range(wanted.count(lag + 1)):
-            yield dict(total)
+    return trace.linearisation().by_parameters(a[1:])
 
 
 def by_lag(
@@ -195,7 +124,7 @@ def by_lag(
     ``block`` the weights' gradient is taken of that part of b alone, as if the other parts of s_k
     did not depend on the weights; with ``names`` of those parameters alone.
     """
-    linear = linearised(trace)
+    linear = trace.linearisation()
     scale = torch.zeros((), dtype=torch.float64, device=current.device)
     reached = current.flatten(1).ne(0).any(1).nonzero().flatten()
     low, high = (int(reached[0]), int(reached[-1])) if len(reached) else (1, 0)
@@ -227,20 +156,17 @@ def by_lag(
 def chosen_parameters(trace: Trace, parameter: str | Sequence[str] | None) -> list[str]:
     """The names asked for, checked; all of the cell's for None."""
     known = [name for name, _ in trace.cell.named_parameters()]
-    chosen = (
-        known
-        if parameter is None
-        else [parameter]
-        if isinstance(parameter, str)
-        else list(parameter)
-    )
+    if parameter is None:
+        return known
+    chosen = [parameter] if isinstance(parameter, str) else list(parameter)
     for name in chosen:
         if name not in known:
             raise GradscopeError(f"the cell has no parameter {name!r}; known: {', '.join(known)}")
     return chosen
 
 
-def _norm(tensors: dict[str, Tensor]) -> Tensor:
+def joint_norm(tensors: Mapping[str, Tensor]) -> Float[Tensor, ""]:
+    """The 2-norm of all tensors together."""
     return torch.linalg.vector_norm(
         torch.stack([torch.linalg.vector_norm(t) for t in tensors.values()])
     )

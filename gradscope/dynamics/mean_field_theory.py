@@ -29,12 +29,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from scipy import integrate, optimize
 
-from gradscope.components.registry import suggest
+from gradscope.components.suggestions import suggest
 from gradscope.errors import GradscopeError
 
 
@@ -175,8 +174,7 @@ class MeanField:
                 return 0.0
         if excess(0.0) <= 1e-13:
             return 0.0
-        root: Any = optimize.brentq(excess, 0.0, high, xtol=1e-14)
-        return float(root)
+        return float(optimize.brentq(excess, 0.0, high, xtol=1e-14))
 
     @cached_property
     def correlation_slope(self) -> float:
@@ -235,8 +233,7 @@ def _fixed_point(moments: Moments, gain: float, added: float) -> float:
         low /= 2
         if low < 1e-14:
             return 0.0 if added == 0 else added
-    root: Any = optimize.brentq(excess, low, high, xtol=1e-15)
-    return float(root)
+    return float(optimize.brentq(excess, low, high, xtol=1e-15))
 
 
 def critical_gain(
@@ -263,8 +260,7 @@ def critical_gain(
     before = grid[0]
     for gain in grid[1:]:
         if excess(gain) >= 0:
-            root: Any = optimize.brentq(excess, before, gain, xtol=1e-12)
-            return float(root)
+            return float(optimize.brentq(excess, before, gain, xtol=1e-12))
         before = gain
     raise GradscopeError(f"no gain up to 1000 is critical for {activation!r} with these variances")
 

@@ -1,4 +1,4 @@
-"""Scaled: matrices and vectors with a logarithmic scale, for products that a float cannot hold."""
+"""Matrices and vectors with a logarithmic scale, for products that a float cannot hold."""
 
 from __future__ import annotations
 
@@ -12,22 +12,16 @@ from torch import Tensor
 _LOW, _HIGH = 1e-6, 1e6
 
 
-def frobenius(x: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "*batch"]:
-    """The Frobenius norm, in float64: summed in x's own dtype where the squares stay well inside
-    its range, which is faster.
-    """
-    norms = torch.linalg.vector_norm(x, dim=(-2, -1))
-    if x.dtype != torch.float64 and bool((~((norms > 1e-10) & (norms < 1e15))).any()):
-        norms = torch.linalg.vector_norm(x, dim=(-2, -1), dtype=torch.float64)
-    return norms.double()
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scaled:
-    """The tensor mantissa * exp(log_scale).
+    """The matrices mantissa * exp(log_scale).
 
     Shapes: mantissa ``(..., rows, columns)`` of moderate size (``of`` makes its largest absolute
     entry 1); log_scale ``(...)`` in float64, nats. An exact zero has mantissa 0.
+
+    >>> tiny = Scaled.of(torch.eye(2), log_scale=-900.0)  # e^-900, far below what a float holds
+    >>> float((tiny @ tiny).log_spectral_norm())
+    -1800.0
     """
 
     mantissa: Float[Tensor, "*batch rows columns"]
@@ -37,7 +31,7 @@ class Scaled:
     def of(
         cls, tensor: Float[Tensor, "*batch rows columns"], log_scale: Tensor | float = 0.0
     ) -> Scaled:
-        """Normalise ``tensor * exp(log_scale)``."""
+        """``tensor * exp(log_scale)``, normalised."""
         largest = tensor.abs().amax((-2, -1))
         safe = torch.where(largest > 0, largest, torch.ones_like(largest))
         return cls(tensor / safe[..., None, None], largest.double().log() + log_scale)
@@ -51,18 +45,18 @@ class Scaled:
         return Scaled(self.mantissa[index], self.log_scale[index])
 
     def matrix(self) -> Float[Tensor, "*batch rows columns"]:
-        """The plain tensor, in float64; it may under- or overflow, which is what the scale is for."""
+        """The plain tensor, in float64; it may over- or underflow where the scale does not."""
         return self.mantissa.double() * self.log_scale.exp()[..., None, None]
 
     def log_frobenius_norm(self) -> Float[Tensor, "*batch"]:
         """ln of the Frobenius norm, nats; -inf where exactly zero."""
-        return self.log_scale + frobenius(self.mantissa).log()
+        return self.log_scale + frobenius_norm(self.mantissa).log()
 
     def log_spectral_norm(self) -> Float[Tensor, "*batch"]:
         """ln of the largest singular value, nats; -inf where exactly zero.
 
-        From the largest eigenvalue of the smaller Gram matrix in float64: relative error of order
-        eps * size.
+        From the largest eigenvalue of the smaller Gram matrix in float64: its relative error is of
+        order eps * size.
         """
         m = self.mantissa.double()
         gram = m @ m.mT if m.shape[-2] <= m.shape[-1] else m.mT @ m
@@ -71,24 +65,75 @@ class Scaled:
     def log_singular_values(self) -> Float[Tensor, "*batch values"]:
         """ln of the singular values, descending, nats.
 
-        Values less than eps times the largest are lost in a product formed in floating point; they
-        are NaN here rather than noise.
+        A value less than eps times the largest is lost in a product formed in floating point; it is
+        NaN here rather than noise. ``singular_value_spectrum`` gives all of them.
         """
         values = torch.linalg.svdvals(self.mantissa.double())
         floor = values[..., :1] * torch.finfo(self.mantissa.dtype).eps * self.mantissa.shape[-1]
-        known = torch.where(
-            (values > floor) | (values[..., :1] == 0), values, torch.full_like(values, torch.nan)
+        known = (values > floor) | (values[..., :1] == 0)
+        return self.log_scale[..., None] + torch.where(known, values, torch.nan).log()
+
+
+class Adjoints:
+    """a_t = dL/ds_t for t = 0 .. time, as ``mantissa * exp(log_scale)``.
+
+    Shapes: mantissa ``(time + 1, batch, state)``; log_scale ``(time + 1, batch)`` in float64, nats.
+
+    Attributes:
+        mantissa: the vectors up to their scales.
+        log_scale: of each step and sequence.
+        by_input: dL/dx_t for t = 1 .. time, the same way; None of immediate gradients.
+    """
+
+    def __init__(
+        self,
+        mantissa: Float[Tensor, "steps batch state"],
+        log_scale: Float[Tensor, "steps batch"] | None = None,
+        by_input: Adjoints | None = None,
+        log_norms: Float[Tensor, "steps batch"] | None = None,
+    ):
+        if log_scale is None:
+            shape = mantissa.shape[:2]
+            log_scale = torch.zeros(shape, dtype=torch.float64, device=mantissa.device)
+        self.mantissa, self.log_scale, self.by_input = mantissa, log_scale, by_input
+        self._log_norms = log_norms
+
+    def __repr__(self) -> str:
+        steps, batch, size = self.mantissa.shape
+        return f"Adjoints({steps} steps, {batch} sequences, vectors of {size})"
+
+    def values(self) -> Float[Tensor, "steps batch state"]:
+        """The plain tensor, in float64; it may underflow where the scale does not."""
+        return self.mantissa.double() * self.log_scale.exp()[..., None]
+
+    def __add__(self, other: Adjoints) -> Adjoints:
+        """The sum, on the larger of the two scales at each step of each sequence."""
+        joint = torch.maximum(self.log_norms(), other.log_norms())
+        joint = torch.where(joint.isfinite(), joint, torch.zeros_like(joint))
+        ours, theirs = (
+            (part.mantissa * (part.log_scale - joint).exp()[..., None]).to(part.mantissa.dtype)
+            for part in (self, other)
         )
-        return self.log_scale[..., None] + known.log()
+        return Adjoints(ours + theirs, joint)
+
+    def log_norms(self, block: slice | None = None) -> Float[Tensor, "steps batch"]:
+        """ln ||a_t|| of each sequence, or of one block of the state; nats, -inf where zero."""
+        if block is not None:
+            return self.log_scale + vector_norms(self.mantissa[..., block]).log()
+        if self._log_norms is None:
+            self._log_norms = self.log_scale + vector_norms(self.mantissa).log()
+        return self._log_norms
+
+    def log_norm(self, block: slice | None = None) -> Float[Tensor, " steps"]:
+        """ln ||a_t|| over state and batch together, nats."""
+        return 0.5 * torch.logsumexp(2 * self.log_norms(block), dim=-1)
 
 
 def rescaled(
     mantissa: Float[Tensor, "*batch rows columns"], log_scale: Float[Tensor, "*batch"]
 ) -> Scaled:
-    """The products, in place, rescaled where one has left the range in which squares and further
-    products are safe.
-    """
-    norms = frobenius(mantissa).to(mantissa.dtype)
+    """Matrices, in place, rescaled where one has left the range in which products are safe."""
+    norms = frobenius_norm(mantissa).to(mantissa.dtype)
     drifted = ((norms < _LOW) | (norms > _HIGH)) & (norms > 0)
     if bool(drifted.any()):
         factor = torch.where(drifted, norms, torch.ones_like(norms))
@@ -97,16 +142,27 @@ def rescaled(
     return Scaled(mantissa, log_scale)
 
 
-def norms(x: Float[Tensor, "*any vector"]) -> Float[Tensor, "*any"]:
+def frobenius_norm(x: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "*batch"]:
+    """Frobenius norms in float64.
+
+    Summed in x's own dtype where the squares stay well inside its range, which is faster.
+    """
+    norms = torch.linalg.vector_norm(x, dim=(-2, -1))
+    if x.dtype != torch.float64 and bool((~((norms > 1e-10) & (norms < 1e15))).any()):
+        norms = torch.linalg.vector_norm(x, dim=(-2, -1), dtype=torch.float64)
+    return norms.double()
+
+
+def vector_norms(x: Float[Tensor, "*any vector"]) -> Float[Tensor, "*any"]:
     """2-norms over the last axis in float64, right where squares would under- or overflow too.
 
     In x's own precision first, which is many times faster; what lies where squares are lost is done
     again in float64.
     """
-    found = torch.linalg.vector_norm(x, dim=-1).double()
+    norms = torch.linalg.vector_norm(x, dim=-1).double()
     if x.dtype == torch.float64:
-        return found
-    doubtful = ~((found > 1e-15) & (found < 1e18))
+        return norms
+    doubtful = ~((norms > 1e-15) & (norms < 1e18))
     if bool(doubtful.any()):
-        found[doubtful] = torch.linalg.vector_norm(x[doubtful].double(), dim=-1)
-    return found
+        norms[doubtful] = torch.linalg.vector_norm(x[doubtful].double(), dim=-1)
+    return norms

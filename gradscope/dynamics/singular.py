@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,24 +10,30 @@ from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator, svds
 from torch import Tensor
 
-from gradscope.dynamics.lyapunov import _rank_bound, _shape, _steps
+from gradscope.dynamics.jacobians import check_pairs
 from gradscope.dynamics.trace import Trace
+from gradscope.dynamics.trajectory import (
+    Trajectory,
+    device_of,
+    extent,
+    part,
+    rank_bound,
+    step_by_step,
+)
 from gradscope.errors import GradscopeError
 
 _SWEEPS = 40
 _ORTHOGONAL = 1e-13
 
 
-def singular_value_spectrum(
-    trace: Trace | Float[Tensor, "time batch state state"], t: int, k: int
-) -> Float[Tensor, "batch state"]:
-    """ln of ALL singular values of J_{t:k}, descending, nats; the smallest as accurate as the
-    largest. -inf where exactly zero.
+def singular_value_spectrum(trace: Trajectory, t: int, k: int) -> Float[Tensor, "batch state"]:
+    """ln of ALL singular values of J_{t:k}, descending, nats; -inf where exactly zero.
 
-    Forming the product and calling an SVD loses every value below eps times the largest. Here the
-    product is kept as Q diag(e^d) U: a QR decomposition a step, its triangle folded into graded
-    rows e^d with well-scaled directions U, and at the end a one-sided Jacobi iteration on those
-    rows, whose rotations are computed from the ratios of the scales, so that no range is too wide.
+    The smallest is as accurate as the largest. Forming the product and calling an SVD loses every
+    value below eps times the largest. Here the product is kept as Q diag(e^d) U: a QR decomposition
+    a step, its triangle folded into graded rows e^d with well-scaled directions U, and at the end a
+    one-sided Jacobi iteration on those rows, whose rotations are computed from the ratios of the
+    scales, so that no range is too wide.
 
     Args:
         trace: a trace, or step Jacobians, the first being J_1.
@@ -41,29 +46,19 @@ def singular_value_spectrum(
     Reference: Demmel and Veselic (1992), Jacobi's method is more accurate than QR; Stewart (1997),
     On graded QR decompositions of products of matrices.
     """
-    time, batch, size = _shape(trace)
-    if not 0 <= k <= t <= time:
-        raise GradscopeError(f"J_{{t:k}} needs 0 <= k <= t <= {time}, got t = {t}, k = {k}")
-    device = trace.device if isinstance(trace, Tensor) else trace.states.device
+    time, batch, size = extent(trace)
+    check_pairs([(t, k)], time)
+    device = device_of(trace)
     q = torch.eye(size, dtype=torch.float64, device=device).expand(batch, size, size)
-    rows, scales, rank = (
-        q.clone(),
-        torch.zeros(batch, size, dtype=torch.float64, device=device),
-        size,
-    )
-    for jacobian in _steps(_stretch(trace, t, k), forward=True):
-        rank = min(rank, _rank_bound(jacobian))
+    rows, scales = q.clone(), torch.zeros(batch, size, dtype=torch.float64, device=device)
+    rank = size
+    for jacobian in step_by_step(part(trace, k, t)):
+        rank = min(rank, rank_bound(jacobian))
         q, r = torch.linalg.qr(jacobian.double() @ q)
         rows, scales = _fold(r, rows, scales)
     values = _jacobi(rows, scales)
     values[..., rank:] = -math.inf
     return values
-
-
-def _stretch(trace: Trace | Tensor, t: int, k: int) -> Trace | Tensor:
-    if isinstance(trace, Tensor):
-        return trace[k:t]
-    return Trace(trace.cell, trace.inputs[k:t], trace.states.detach()[k : t + 1])
 
 
 def _fold(r: Tensor, rows: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,12 +147,10 @@ def _round_robin(size: int, device: torch.device) -> list[tuple[Tensor, Tensor]]
 def top_singular_values(
     trace: Trace, t: int, k: int, count: int = 1, *, sequence: int = 0, tolerance: float = 1e-8
 ) -> Float[Tensor, " count"]:
-    """ln of the largest singular values of J_{t:k} of one sequence, descending, nats, without
-    forming a Jacobian.
+    """ln of the largest singular values of J_{t:k} of one sequence, descending, nats.
 
-    Products with vectors go step by step through the cell's linearisation, each divided by a scale
-    found on a first pass, so that none under- or overflows; ARPACK (scipy) does the rest. Memory:
-    the states and a few dozen vectors.
+    No Jacobian is formed: products with vectors go step by step through the cell's linearisation;
+    ARPACK (scipy) does the rest. Memory: the states and a few dozen vectors.
 
     Args:
         trace: of a cell.
@@ -175,42 +168,64 @@ def top_singular_values(
         raise GradscopeError(f"J_{{t:k}} needs 0 <= k < t <= {trace.time}, got t = {t}, k = {k}")
     if not 1 <= count < size:
         raise GradscopeError(f"count should be 1..{size - 1}, got {count}")
-    one = slice(sequence, sequence + 1)
-    inputs, states = trace.inputs[k:t, one], trace.states.detach()[k : t + 1, one]
-    scales = np.zeros(t - k)
-
-    linear = trace.cell.linearise(inputs, states[:-1], states[1:])
-    steps = [linear.at(slice(i, i + 1)) for i in range(t - k)]
-
-    def forward(vector: np.ndarray, *, measure: bool = False) -> np.ndarray:
-        v = torch.as_tensor(vector.reshape(1, 1, -1)).to(states)
-        for i in range(t - k):
-            v = steps[i].jvp(v)
-            if measure:
-                scales[i] = math.log(max(float(v.norm()), 1e-300))
-            v = v * math.exp(-scales[i])
-        return v.double().cpu().numpy().ravel()
-
-    def backward(vector: np.ndarray) -> np.ndarray:
-        a = torch.as_tensor(vector.reshape(1, 1, -1)).to(states)
-        for i in range(t - k - 1, -1, -1):
-            a = steps[i].vjp(a)[0] * math.exp(-scales[i])
-        return a.double().cpu().numpy().ravel()
-
+    product = _Product(trace.sequences(slice(sequence, sequence + 1)).steps(k, t))
     start = np.random.default_rng(0).standard_normal(size)
-    if not np.any(forward(start, measure=True)):
+    if not np.any(product.measure(start)):
         return torch.full((count,), -math.inf, dtype=torch.float64)
     vectors = min(size - 1, max(2 * count + 1, 8))
     if vectors <= count:  # too small for a Krylov space: all of it
-        values: Any = np.linalg.svd(
-            np.stack([forward(unit) for unit in np.eye(size)]), compute_uv=False
-        )[:count]
+        whole = np.stack([product.forward(unit) for unit in np.eye(size)])
+        values = np.linalg.svd(whole, compute_uv=False)[:count]
     else:
-        operator: Any = LinearOperator(
-            (size, size), matvec=forward, rmatvec=backward, dtype=np.float64
+        operator = LinearOperator(
+            (size, size), matvec=product.forward, rmatvec=product.backward, dtype=np.float64
         )
         values = svds(
             operator, k=count, ncv=vectors, tol=tolerance, v0=start, return_singular_vectors=False
         )
     with np.errstate(divide="ignore"):  # ln 0 = -inf
-        return torch.from_numpy(np.sort(np.log(values))[::-1].copy() + scales.sum())
+        logs = np.sort(np.log(values))[::-1] + product.scales.sum()
+    return torch.from_numpy(logs.copy())
+
+
+class _Product:
+    """J_{t:k} of one sequence as a function of vectors, step by step.
+
+    Each step is divided by a scale found on a first pass, so that no vector under- or overflows.
+    """
+
+    def __init__(self, trace: Trace):
+        linear = trace.linearisation()
+        self.steps = [linear.at(slice(step, step + 1)) for step in range(trace.time)]
+        self.scales = np.zeros(trace.time)
+        self.like = trace.states
+
+    def measure(self, vector: np.ndarray) -> np.ndarray:
+        """``forward``, setting the scales by the way."""
+        v = self._tensor(vector)
+        for index, step in enumerate(self.steps):
+            v = step.jvp(v)
+            self.scales[index] = math.log(max(float(v.norm()), 1e-300))
+            v = v * math.exp(-self.scales[index])
+        return self._array(v)
+
+    def forward(self, vector: np.ndarray) -> np.ndarray:
+        """J v."""
+        v = self._tensor(vector)
+        for step, scale in zip(self.steps, self.scales, strict=True):
+            v = step.jvp(v) * math.exp(-scale)
+        return self._array(v)
+
+    def backward(self, vector: np.ndarray) -> np.ndarray:
+        """J^T a."""
+        a = self._tensor(vector)
+        for step, scale in zip(self.steps[::-1], self.scales[::-1], strict=True):
+            a = step.vjp(a)[0] * math.exp(-scale)
+        return self._array(a)
+
+    def _tensor(self, vector: np.ndarray) -> Tensor:
+        return torch.as_tensor(vector.reshape(1, 1, -1)).to(self.like)
+
+    @staticmethod
+    def _array(vector: Tensor) -> np.ndarray:
+        return vector.double().cpu().numpy().ravel()

@@ -2,76 +2,152 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol, TypeVar, cast, runtime_checkable
 
-from jaxtyping import Float
-from torch import Tensor
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from gradscope.dynamics.activations import Gate
+from gradscope.dynamics.linearisation import Linearisation, MaskedLinearisation
+from gradscope.dynamics.scaled import Adjoints
+
+_T = TypeVar("_T")
 
 
+@runtime_checkable
 class StepFunction(Protocol):
-    """What a trace needs of a cell: s_t = F(x_t, s_{t-1}) and the part of the state that is its
-    output.
+    """What a trace needs of a cell: s_t = F(x_t, s_{t-1}), its derivatives and its parts.
+
+    ``gradscope.cells.Cell`` is one, and gives everything that follows from the step alone.
     """
 
-    def __call__(self, x: Tensor, s: Tensor) -> Tensor:
+    input_size: int
+    hidden_size: int
+    along_depth: bool
+
+    @property
+    def state_size(self) -> int:
+        """Length of the state."""
+        ...
+
+    @property
+    def blocks(self) -> dict[str, slice]:
+        """Where each named part of the state lies along its last axis."""
+        ...
+
+    def __call__(
+        self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
         """s_t from x_t and s_{t-1}."""
         ...
 
-    def hidden(self, s: Tensor) -> Tensor:
-        """h, a part of the state."""
+    def hidden(self, s: Float[Tensor, "*any state"]) -> Float[Tensor, "*any hidden"]:
+        """h, the output part of the state."""
+        ...
+
+    def initial_state(self, batch_size: int) -> Float[Tensor, "batch state"]:
+        """s_0."""
+        ...
+
+    def gates(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> dict[str, Gate]:
+        """The nonlinearities by name, at these steps; none where the cell names none."""
+        ...
+
+    def recurrent_matrices(self) -> dict[str, Float[Tensor, "hidden hidden"]]:
+        """The recurrent weight matrices by gate; none where the cell names none."""
+        ...
+
+    def scan(
+        self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
+    ) -> Float[Tensor, "time+1 batch state"]:
+        """All states from s_0 on."""
+        ...
+
+    def jacobian(
+        self,
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
+    ) -> Float[Tensor, "*batch state state"]:
+        """J_t = ds_t/ds_{t-1}, axes (..., out, in)."""
+        ...
+
+    def linearise(
+        self,
+        x: Float[Tensor, "time batch input"],
+        s_prev: Float[Tensor, "time batch state"],
+        s: Float[Tensor, "time batch state"],
+    ) -> Linearisation:
+        """The derivative of these steps, to be applied many times."""
+        ...
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The weights by name."""
         ...
 
 
-@dataclass(frozen=True)
-class Update:
-    """The parameters' gradients of one optimiser step, before and after the clip."""
+class Update(NamedTuple):
+    """The parameters' gradients of one optimiser step, by name, before and after the clip."""
 
     before: Mapping[str, Tensor]
     after: Mapping[str, Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace:
-    """One unroll of a cell over a batch.
+    """One unroll of a cell over a batch: ``states[t + 1] = cell(inputs[t], states[t])``.
 
-    Shapes: inputs ``(time, batch, input)``; states ``(time + 1, batch, state)``, states[0] being
-    the initial state, so that ``states[t + 1] = cell(inputs[t], states[t])``; losses ``(scored,
-    batch)``, the terms whose sum is the loss, made from ``states`` (which then requires grad);
-    ``scored`` of them, at the states' indices ``loss_steps``.
+    Every function of ``gradscope.dynamics`` takes one. Make one with ``gradscope.unroll``, or record
+    one with a ``Scope``.
+
+    Shapes: inputs ``(time, batch, input)``; states ``(time + 1, batch, state)``, states[0] being the
+    initial state; losses ``(scored, batch)``.
 
     Attributes:
         cell: the step function.
+        inputs: x_1 ... x_T.
+        states: s_0 ... s_T; they require grad where losses are made from them.
+        losses: the terms whose sum is the loss, made from ``states``.
+        loss_steps: the index into ``states`` of each row of ``losses``.
+        mask: which steps each sequence takes, ``(time, batch)``; at the others its state is held,
+            s_t = s_{t-1}. None where all are taken. Short sequences are held at their beginning, so
+            that all of a batch end at the same step.
+        immediate: dl_t/ds_t of a model whose losses were made elsewhere; in place of ``losses``.
+        total: dL/ds_t, where it is known without the recursion.
+        linear: the linearisation of all steps, where making the states has given it.
         reduction: how the losses add up, for what is stored.
-        tbptt: (length, stride) of the truncation in training, None for full BPTT.
+        tbptt: (length, stride) of the truncation in training; None for full BPTT.
         update: gradients of the optimiser step, where the trace is of one.
         train_step: optimiser steps taken before this trace.
-        immediate: dl_t/ds_t with its log scale (``dynamics.Adjoints``), of a model whose losses
-            were made elsewhere; takes the place of ``losses``.
-        text: the symbols that were read, and the one to follow the last, of each sequence, where
-            inputs are a text.
-        cache: derived quantities that several probes share; theirs to fill.
+        text: the symbols read, and the one to follow the last, of each sequence of a text.
+        cache: derived quantities that several measurements share.
     """
 
-    cell: Any
+    cell: StepFunction
     inputs: Float[Tensor, "time batch input"]
     states: Float[Tensor, "time+1 batch state"]
     losses: Float[Tensor, "scored batch"] | None = None
-    loss_steps: Tensor | None = None
+    loss_steps: Int[Tensor, " scored"] | None = None
+    mask: Bool[Tensor, "time batch"] | None = None
+    immediate: Adjoints | None = None
+    total: Adjoints | None = None
+    linear: Linearisation | None = field(default=None, repr=False)
     reduction: str = "mean over scored steps and batch"
     tbptt: tuple[int, int] | None = None
     update: Update | None = None
     train_step: int = 0
-    immediate: Any = None
     text: tuple[tuple[str, ...], ...] | None = None
-    cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    cache: dict[Hashable, object] = field(default_factory=dict, repr=False, compare=False)
 
     def __repr__(self) -> str:
-        steps, batch, size = self.states.shape
         return (
-            f"Trace({type(self.cell).__name__}, {steps - 1} steps, {batch} sequences, a state of"
-            f" {size})"
+            f"Trace({type(self.cell).__name__}, {self.time} steps, {self.batch} "
+            f"sequence{'s' * (self.batch != 1)}, a state of {self.states.shape[-1]})"
         )
 
     @property
@@ -79,34 +155,110 @@ class Trace:
         """Number of steps."""
         return self.inputs.shape[0]
 
-    def memo(self, key: Any, make: Callable[[], Any]) -> Any:
+    @property
+    def batch(self) -> int:
+        """Number of sequences."""
+        return self.inputs.shape[1]
+
+    def memo(self, key: Hashable, make: Callable[[], _T]) -> _T:
         """``make()``, computed once for this trace."""
         if key not in self.cache:
             self.cache[key] = make()
-        return self.cache[key]
+        return cast(_T, self.cache[key])
 
-    def running(self) -> Tensor | None:
-        """Which states of each sequence are its own, ``(time + 1, batch)``, where short ones are
-        held at their beginning.
-        """
-        return self.cell.running(self.inputs) if hasattr(self.cell, "running") else None
+    # --- parts ----------------------------------------------------------------------------------
+
+    def steps(self, start: int, stop: int) -> Trace:
+        """The trace of steps start + 1 ... stop, from s_start on, without losses."""
+        return Trace(
+            self.cell,
+            self.inputs[start:stop],
+            self.states.detach()[start : stop + 1],
+            mask=None if self.mask is None else self.mask[start:stop],
+            train_step=self.train_step,
+        )
+
+    def sequences(self, index: slice | Tensor) -> Trace:
+        """The trace of some of the batch's sequences, without losses."""
+        return Trace(
+            self.cell,
+            self.inputs[:, index],
+            self.states.detach()[:, index],
+            mask=None if self.mask is None else self.mask[:, index],
+            train_step=self.train_step,
+        )
 
     def first(self, sequences: int) -> Trace:
         """The trace of the batch's first sequences, without losses; the same object each time."""
-        count = min(sequences, self.inputs.shape[1])
-        return self.memo(
-            ("first", count),
-            lambda: Trace(
-                self.cell,
-                self.inputs[:, :count],
-                self.states.detach()[:, :count],
-                train_step=self.train_step,
-            ),
+        count = min(sequences, self.batch)
+        return self.memo(("first", count), lambda: self.sequences(slice(count)))
+
+    def with_losses_of(self, immediate: Adjoints) -> Trace:
+        """The same trace, heard by losses of this immediate gradient in place of its own."""
+        return replace(
+            self, losses=None, loss_steps=None, immediate=immediate, total=None, cache={}
         )
 
+    # --- sequences of several lengths -------------------------------------------------------------
 
-def recurrence(name: str) -> str:
-    """The name of a recurrence without the number of its stretch: ``decoder.cell`` of
-    ``decoder.cell (2)``.
-    """
-    return name.split(" (")[0]
+    def lengths(self) -> Int[Tensor, " batch"]:
+        """Steps that each sequence takes."""
+        if self.mask is None:
+            return torch.full((self.batch,), self.time, device=self.inputs.device)
+        return self.mask.sum(0)
+
+    def running(self) -> Bool[Tensor, "time+1 batch"] | None:
+        """Which states are a sequence's own, its initial one first; None where all are."""
+        if self.mask is None:
+            return None
+        return torch.cat((self.mask, torch.ones_like(self.mask[:1])))
+
+    # --- the step's derivatives -------------------------------------------------------------------
+
+    def jacobians(self, start: int = 0, stop: int | None = None) -> Float[Tensor, "steps b s s"]:
+        """J_t of steps start + 1 ... stop; the identity where a state is held. Nothing is kept."""
+        stop = self.time if stop is None else stop
+        states = self.states.detach()
+        jacobians = self.cell.jacobian(
+            self.inputs[start:stop], states[start:stop], states[start + 1 : stop + 1]
+        )
+        if self.mask is None:
+            return jacobians
+        identity = torch.eye(states.shape[-1], dtype=jacobians.dtype, device=jacobians.device)
+        return torch.where(self.mask[start:stop, :, None, None], jacobians, identity)
+
+    def linearisation(self) -> Linearisation:
+        """The derivative of all steps, made once."""
+        if self.linear is not None:
+            return self.linear
+        return self.memo("linearisation", lambda: self._linearised(0, self.time))
+
+    def linearised(self, start: int, stop: int) -> Linearisation:
+        """The derivative of steps start + 1 ... stop: a part of the whole one if that is there."""
+        if self.linear is not None or "linearisation" in self.cache:
+            return self.linearisation().at(slice(start, stop))
+        return self._linearised(start, stop)
+
+    def _linearised(self, start: int, stop: int) -> Linearisation:
+        states = self.states.detach()
+        linear = self.cell.linearise(
+            self.inputs[start:stop], states[start:stop], states[start + 1 : stop + 1]
+        )
+        if self.mask is None:
+            return linear
+        return MaskedLinearisation(linear, self.mask[start:stop, :, None].to(states.dtype))
+
+    def gates(self) -> dict[str, Gate]:
+        """The cell's nonlinearities at the steps that are taken.
+
+        Preactivations are ``(time, batch, hidden)``, or ``(taken, 1, hidden)`` where some steps are
+        not taken.
+        """
+        with torch.no_grad():
+            gates = self.cell.gates(self.inputs, self.states.detach()[:-1])
+        if self.mask is None or bool(self.mask.all()):
+            return gates
+        return {
+            name: Gate(gate.activation, gate.preactivation[self.mask].unsqueeze(-2))
+            for name, gate in gates.items()
+        }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -11,21 +10,32 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from gradscope.cells import Cell, Stack
-from gradscope.components import registry
-from gradscope.components.options import component
 from gradscope.dynamics.trace import Trace, Update
 from gradscope.errors import GradscopeError
-from gradscope.inits import Init
+from gradscope.experiment.schema import Settings
+from gradscope.inits import INITS, Init
 from gradscope.tasks import Batch, Task
 
-if TYPE_CHECKING:
-    from gradscope.experiment.schema import Settings
+#: length of a learned embedding that is not said
+_EMBEDDING_SIZE = 16
 
 
 class SequenceModel(nn.Module):
     """x_t (a vector, or a token's embedding) -> s_t = F(x_t, s_{t-1}) -> y_t = W_hy h_t + b_y.
 
     Readout is computed at scored steps only; softmax is part of the loss.
+
+    Args:
+        task: that it is to solve.
+        cells: bottom up.
+        embedding: one_hot, learned, scaled or tied.
+        embedding_size: of an embedding that is not one_hot.
+        init: how the readout is drawn.
+        generator: of all draws.
+        dtype: of the weights.
+
+    Raises:
+        GradscopeError: for a tied embedding whose sizes do not fit.
     """
 
     def __init__(
@@ -34,7 +44,7 @@ class SequenceModel(nn.Module):
         cells: list[Cell],
         *,
         embedding: str = "one_hot",
-        embedding_size: int = 16,
+        embedding_size: int = _EMBEDDING_SIZE,
         init: Init,
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,
@@ -47,39 +57,26 @@ class SequenceModel(nn.Module):
         size, bound = self.stack.hidden_size, 1 / math.sqrt(self.stack.hidden_size)
         if task.tokens and embedding != "one_hot":
             deviation = 1.0 if embedding == "learned" else 1 / math.sqrt(embedding_size)
-            drawn = deviation * torch.randn(
-                task.input_size, embedding_size, dtype=torch.float64, generator=generator
-            )
+            shape = task.input_size, embedding_size
+            drawn = deviation * torch.randn(shape, dtype=torch.float64, generator=generator)
             self.embedding = nn.Parameter(drawn.to(dtype))
         if embedding == "tied":
-            if not task.tokens or (task.input_size, embedding_size) != (task.output_size, size):
-                raise GradscopeError(
-                    "embedding 'tied' reads out with the embedding's own weights, so the task's"
-                    " inputs and outputs should be the same tokens and embedding_size the cell's"
-                    f" hidden_size: got {task.input_size} and {task.output_size} tokens,"
-                    f" {embedding_size} and {size}"
-                )
+            _check_tied(task, embedding_size, size)
             assert self.embedding is not None
             self.weight_hy = self.embedding
         else:
-            self.weight_hy = nn.Parameter(
-                init.dense(task.output_size, size, bound, generator).to(dtype)
-            )
+            drawn = init.dense(task.output_size, size, bound, generator)
+            self.weight_hy = nn.Parameter(drawn.to(dtype))
         self.bias_y = nn.Parameter(init.bias(task.output_size, bound, generator).to(dtype))
 
     def embed(self, inputs: Tensor) -> Float[Tensor, "time batch input"]:
-        """Vectors as they are; tokens one-hot, or by the learned embedding, times sqrt(size) where
-        it is scaled.
-        """
+        """Vectors as they are; tokens one-hot, or by the embedding, times its scale."""
         if not self.task.tokens:
             return inputs
         if self.embedding is None:
             return F.one_hot(inputs, self.task.input_size).to(self.weight_hy.dtype)
-        return (
-            self.scale * F.embedding(inputs, self.embedding)
-            if self.scale != 1
-            else F.embedding(inputs, self.embedding)
-        )
+        embedded = F.embedding(inputs, self.embedding)
+        return self.scale * embedded if self.scale != 1 else embedded
 
     def readout(
         self, hidden: Float[Tensor, "scored batch hidden"]
@@ -89,9 +86,8 @@ class SequenceModel(nn.Module):
 
     def forward(self, batch: Batch) -> Float[Tensor, "scored batch output"]:
         """The outputs at the batch's scored steps, from s_0 = 0."""
-        hidden, _ = self.stack.outputs(
-            self.embed(batch.inputs), self.stack.initial_state(batch.inputs.shape[1])
-        )
+        state = self.stack.initial_state(batch.inputs.shape[1])
+        hidden, _ = self.stack.outputs(self.embed(batch.inputs), state)
         return self.readout(hidden[batch.steps])
 
     def trace(
@@ -103,24 +99,29 @@ class SequenceModel(nn.Module):
         update: Update | None = None,
         train_step: int = 0,
     ) -> Trace:
-        """One unroll with every state kept, from ``state`` or s_0 = 0, and the losses made from
-        those states.
+        """One unroll with every state kept, and the losses made from those states.
+
+        Args:
+            batch: to unroll over.
+            state: to begin in; None is s_0 = 0.
+            tbptt: (length, stride) of the training's truncation, for the trace.
+            update: gradients of the training's step, for the trace.
+            train_step: optimiser steps taken before, for the trace.
         """
         with torch.no_grad():
             inputs = self.embed(batch.inputs)
-            states = self.stack.scan(
-                inputs, self.stack.initial_state(inputs.shape[1]) if state is None else state
-            )
+            start = self.stack.initial_state(inputs.shape[1]) if state is None else state
+            states = self.stack.scan(inputs, start)
         states.requires_grad_()
-        losses = self.task.score(
-            self.readout(self.stack.hidden(states[batch.steps + 1])), batch.targets
-        )
+        scored = batch.steps + 1
+        outputs = self.readout(self.stack.hidden(states[scored]))
+        losses = self.task.score(outputs, batch.targets)
         return Trace(
             self.stack,
             inputs,
             states,
             losses / losses.numel(),
-            batch.steps + 1,
+            scored,
             tbptt=tbptt,
             update=update,
             train_step=train_step,
@@ -132,33 +133,45 @@ class SequenceModel(nn.Module):
         symbols = self.task.alphabet
         if symbols is None:
             return None
-        whole = torch.cat((batch.inputs, batch.targets[-1:])).T.tolist()
-        return tuple(tuple(symbols[token] for token in own) for own in whole)
+        tokens = torch.cat((batch.inputs, batch.targets[-1:])).T.tolist()
+        return tuple(tuple(symbols[token] for token in sequence) for sequence in tokens)
+
+
+def _check_tied(task: Task, embedding_size: int, hidden_size: int) -> None:
+    if task.tokens and (task.input_size, embedding_size) == (task.output_size, hidden_size):
+        return
+    raise GradscopeError(
+        "embedding 'tied' reads out with the embedding's own weights, so the task's inputs and "
+        "outputs should be the same tokens and embedding_size the cell's hidden_size: got "
+        f"{task.input_size} and {task.output_size} tokens, {embedding_size} and {hidden_size}"
+    )
 
 
 def build(
     settings: Settings, *, generator: Generator, device: str | torch.device = "cpu"
 ) -> SequenceModel:
-    """The model that a trial's settings describe, its weights drawn from ``generator`` on the CPU."""
-    task, options, dtype = settings.task, settings.cell, getattr(torch, settings.dtype)
-    init: Any = component("init", getattr(options, "recurrent_init", "uniform"))
+    """The model that a trial's settings describe, its weights drawn from ``generator``.
+
+    On the CPU, so that a seed gives the same weights on every device.
+
+    Raises:
+        GradscopeError: for settings that do not fit each other.
+    """
+    task, cell, dtype = settings.task, settings.cell, getattr(torch, settings.dtype)
     embedding, embedding_size = settings.model.embedding, settings.model.embedding_size
-    if embedding == "tied" and embedding_size is None:
-        embedding_size = options.hidden_size
-    embedding_size = 16 if embedding_size is None else embedding_size
+    if embedding_size is None:
+        embedding_size = cell.hidden_size if embedding == "tied" else _EMBEDDING_SIZE
     size = embedding_size if task.tokens and embedding != "one_hot" else task.input_size
     cells: list[Cell] = []
     for _ in range(settings.model.layers):
-        cell_class = registry.get("cell", registry.name_of(type(options)))
-        chosen = {name: getattr(options, name) for name in type(options).model_fields}
-        cells.append(cell_class(size, **chosen, generator=generator, dtype=dtype))
+        cells.append(cell.build(size, generator=generator, dtype=dtype))
         size = cells[-1].hidden_size
     model = SequenceModel(
         task,
         cells,
         embedding=embedding,
         embedding_size=embedding_size,
-        init=init,
+        init=INITS.make(cell.readout_init),
         generator=generator,
         dtype=dtype,
     )

@@ -17,13 +17,11 @@ _STYLES = {"solved": "green", "unsolved": "yellow", "diverged": "magenta", "fail
 
 def label(trial: Trial) -> str:
     """The trial in the sweep's words."""
-    return (
-        " · ".join(
-            f"seed {value.removeprefix('seed ')}" if axis == "seed" else value
-            for axis, value in trial.axes.items()
-        )
-        or trial.configuration
-    )
+    parts = [
+        f"seed {value.removeprefix('seed ')}" if axis == "seed" else value
+        for axis, value in trial.axes.items()
+    ]
+    return " · ".join(parts) or trial.configuration
 
 
 class _Pace:

@@ -1,55 +1,57 @@
-"""Text from a trained language model, one symbol after another."""
+"""A trained model, and text drawn from it if it is a language model."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load
 from torch import Generator
 
 from gradscope.components.options import validated
-from gradscope.components.registry import suggest
+from gradscope.components.suggestions import suggest
 from gradscope.errors import GradscopeError
 from gradscope.experiment.model import SequenceModel, build
 from gradscope.experiment.schema import Settings
+from gradscope.results.manifest import TrialEntry
 from gradscope.results.records import RunDirectory
 
 
-def trained(
-    run: RunDirectory, configuration: str | None = None
-) -> tuple[SequenceModel, dict[str, Any]]:
-    """The model of a recorded trial with its trained weights, and the trial's entry in the
-    manifest.
+class Trained(NamedTuple):
+    """A model with its trained weights, and the trial that trained it."""
+
+    model: SequenceModel
+    trial: TrialEntry
+
+
+def trained(run: RunDirectory, trial: str | None = None) -> Trained:
+    """The model of a recorded trial with its trained weights.
 
     Args:
         run: the run directory.
-        configuration: its label, or the trial's id; None is the first trial whose weights were
-            kept.
+        trial: its id, or the label of its configuration; None is the first whose weights were kept.
 
     Raises:
-        GradscopeError: if there is no such configuration, or its weights were not kept.
+        GradscopeError: if there is no such trial, or its weights were not kept.
     """
-    trials = run.manifest()["trials"]
-    labels = list(dict.fromkeys(trial["configuration"] for trial in trials))
-    chosen = [
-        trial for trial in trials if configuration in (None, trial["configuration"], trial["id"])
-    ]
+    trials = run.manifest().trials
+    chosen = [one for one in trials if trial in (None, one.configuration, one.id)]
     if not chosen:
+        labels = dict.fromkeys(one.configuration for one in trials)
         raise GradscopeError(
-            f"{run.path}: has no configuration {configuration!r};"
-            f" {suggest(str(configuration), labels)}"
+            f"{run.path}: has no configuration {trial!r}; {suggest(trial, labels)}"
         )
-    kept = [trial for trial in chosen if run.weights_path(trial["id"]).is_file()]
-    if not kept:
+    kept = next((one for one in chosen if run.weights_path(one.id).is_file()), None)
+    if kept is None:
         raise GradscopeError(
-            f"{run.path}: no trained weights of {configuration or 'any trial'} were kept; run the"
-            " experiment with --set training.save_weights=true"
+            f"{run.path}: no trained weights of {trial or 'any trial'} were kept; run the "
+            "experiment with --set training.save_weights=true"
         )
-    settings = validated(Settings, kept[0]["settings"], owner="the experiment")
+    settings = validated(Settings, kept.settings, owner="the experiment")
     model = build(settings, generator=Generator())
-    model.load_state_dict(load(run.weights_path(kept[0]["id"]).read_bytes()))
-    return model.eval(), kept[0]
+    model.load_state_dict(load(run.weights_path(kept.id).read_bytes()))
+    model.eval()
+    return Trained(model, kept)
 
 
 @torch.no_grad()

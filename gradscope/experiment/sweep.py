@@ -13,15 +13,14 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import BaseModel
 
 from gradscope.components import registry
-from gradscope.components.marks import Mapping, Place, Sequence
-from gradscope.components.options import Named
-from gradscope.components.registry import suggest
-from gradscope.errors import ConfigError
+from gradscope.components.marks import Mapping, Sequence, Where
+from gradscope.components.options import kind_of
+from gradscope.components.suggestions import suggest
+from gradscope.errors import ConfigError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -34,14 +33,20 @@ class Point:
 
 @dataclass(frozen=True)
 class _Choice:
+    """One value of an axis: its label, and what it sets (dotted key, value, place)."""
+
     label: str
-    changes: tuple[tuple[str, Any, Place | None], ...]  # dotted key, value, place
+    changes: tuple[tuple[str, object, Where], ...]
 
 
-def expand(
-    base: Mapping, sweep: Any, *, model: type[BaseModel], place: Place | None
-) -> list[Point]:
+def expand(base: Mapping, sweep: object, *, model: type[BaseModel], place: Where) -> list[Point]:
     """All points of the sweep over ``base``, the last axis running fastest.
+
+    Args:
+        base: settings that every trial has unless the sweep changes them.
+        sweep: as the file has it; None is a single point.
+        model: of the settings.
+        place: where the sweep stands.
 
     Raises:
         ConfigError: for a sweep that is empty, of the wrong shape, or that sets what does not
@@ -54,17 +59,13 @@ def expand(
         for choice in choices:
             for key, value, where in choice.changes:
                 settings = applied(settings, key, value, model=model, place=where)
-        points.append(
-            Point(
-                settings, {axis: choice.label for axis, choice in zip(axes, choices, strict=True)}
-            )
-        )
+        labels = {axis: choice.label for axis, choice in zip(axes, choices, strict=True)}
+        points.append(Point(settings, labels))
     return points
 
 
-def without(sweep: Any, key: str) -> Any:
-    """The sweep less the axis that varies ``key``, or a part of it, because it is set once and for
-    all.
+def without(sweep: object, key: str) -> object:
+    """The sweep less the axis that varies ``key``, or a part of it: it is set once and for all.
 
     Raises:
         ConfigError: if an axis varies it together with other keys.
@@ -79,9 +80,13 @@ def without(sweep: Any, key: str) -> Any:
         for axis, values in sweep.items():
             if not touches(axis):
                 kept.put(axis, values, sweep.places[axis])
-    for name, values in [("sweep", kept)] if isinstance(kept, list) else (kept or {}).items():
+    zipped = [("sweep", kept)] if isinstance(kept, list) else []
+    for name, values in kept.items() if isinstance(kept, Mapping) else zipped:
         for item in values if isinstance(values, list) else []:
-            if isinstance(item, Mapping) and (clash := next((k for k in item if touches(k)), None)):
+            clash = (
+                next((k for k in item if touches(k)), None) if isinstance(item, Mapping) else None
+            )
+            if clash is not None:
                 raise ConfigError(
                     f"the sweep's axis {name!r} sets {clash} with other keys; change the file",
                     where=f"--set {key}",
@@ -89,7 +94,10 @@ def without(sweep: Any, key: str) -> Any:
     return kept or None
 
 
-def _axes(sweep: Any, model: type[BaseModel], place: Place | None) -> dict[str, list[_Choice]]:
+# --- axes ------------------------------------------------------------------------------------------
+
+
+def _axes(sweep: object, model: type[BaseModel], place: Where) -> dict[str, list[_Choice]]:
     if sweep is None:
         return {}
     if isinstance(sweep, list):
@@ -104,34 +112,29 @@ def _axes(sweep: Any, model: type[BaseModel], place: Place | None) -> dict[str, 
             where=place,
             key="sweep",
         )
-    axes = {}
-    for key, values in sweep.items():
-        where, path = sweep.places[key], f"sweep.{key}"
-        if not isinstance(values, Sequence) or not values:
-            wrong = (
-                "is empty"
-                if isinstance(values, list)
-                else f"should be a list of values, got {values!r}"
-            )
-            raise ConfigError(f"{wrong}; give at least one value", where=where, key=path)
-        if key.split(".")[0] in model.model_fields:
-            axes[key] = [
-                _Choice(_label(key, value), ((key, value, at),))
-                for value, at in zip(values, values.places, strict=True)
-            ]
-        elif all(isinstance(value, Mapping) for value in values):
-            axes[key] = _zip_axis(path, values, where)
-        else:
-            raise ConfigError(
-                f"is not a key of an experiment; {suggest(key, list(model.model_fields))} (an axis"
-                " with a name of its own takes a list of mappings)",
-                where=where,
-                key=path,
-            )
-    return axes
+    return {key: _axis(key, values, sweep.places[key], model) for key, values in sweep.items()}
 
 
-def _zip_axis(path: str, values: list[Any], place: Place | None) -> list[_Choice]:
+def _axis(key: str, values: object, where: Where, model: type[BaseModel]) -> list[_Choice]:
+    path = f"sweep.{key}"
+    if not isinstance(values, Sequence) or not values:
+        empty = isinstance(values, list)
+        wrong = "is empty" if empty else f"should be a list of values, got {values!r}"
+        raise ConfigError(f"{wrong}; give at least one value", where=where, key=path)
+    if key.split(".")[0] in model.model_fields:
+        placed = zip(values, values.places, strict=True)
+        return [_Choice(_label(key, value), ((key, value, at),)) for value, at in placed]
+    if all(isinstance(value, Mapping) for value in values):
+        return _zip_axis(path, values, where)
+    raise UnknownNameError(
+        f"is not a key of an experiment; {suggest(key, model.model_fields)} (an axis with a name of "
+        "its own takes a list of mappings)",
+        where=where,
+        key=path,
+    )
+
+
+def _zip_axis(path: str, values: list[object], place: Where) -> list[_Choice]:
     if not values:
         raise ConfigError("is empty; give at least one mapping", where=place, key=path)
     choices = []
@@ -142,9 +145,7 @@ def _zip_axis(path: str, values: list[Any], place: Place | None) -> list[_Choice
                 where=place,
                 key=f"{path}[{index}]",
             )
-        changes = tuple(
-            (key, item, value.places[key]) for key, item in value.items() if key != "label"
-        )
+        changes = tuple((k, item, value.places[k]) for k, item in value.items() if k != "label")
         label = value.get("label") or ", ".join(_label(key, item) for key, item, _ in changes)
         choices.append(_Choice(str(label), changes))
     labels = [choice.label for choice in choices]
@@ -155,79 +156,85 @@ def _zip_axis(path: str, values: list[Any], place: Place | None) -> list[_Choice
     return choices
 
 
-def _label(key: str, value: Any) -> str:
+def _label(key: str, value: object) -> str:
+    """A value in a few words."""
     last = key.split(".")[-1]
     if isinstance(value, Mapping):
         rest = ", ".join(_label(k, v) for k, v in value.items() if k != "name")
-        return " ".join(
-            part for part in (str(value.get("name", last)), f"({rest})" if rest else "") if part
-        )
+        parts = (str(value.get("name", last)), f"({rest})" if rest else "")
+        return " ".join(part for part in parts if part)
     if isinstance(value, str):
         return value
     shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
     return f"{last.replace('_', ' ')} {shown}"
 
 
+# --- setting one key -------------------------------------------------------------------------------
+
+
 def applied(
-    root: Mapping, dotted: str, value: Any, *, model: type[BaseModel], place: Any
+    root: Mapping, dotted: str, value: object, *, model: type[BaseModel], place: Where
 ) -> Mapping:
-    """``root`` with ``value`` at the dotted key; components change as the module's docstring says.
+    """``root`` with ``value`` at the dotted key; components change as said at the top.
 
     Raises:
-        ConfigError: if the key cannot exist.
+        UnknownNameError: if there is no such key.
+        ConfigError: if it cannot be set.
     """
     root = root.duplicate()
     node, parts = root, dotted.split(".")
     current: type[BaseModel] = model
     for depth, part in enumerate(parts):
-        path = ".".join(parts[: depth + 1])
+        path, rest = ".".join(parts[: depth + 1]), parts[depth + 1 :]
         if part not in current.model_fields:
-            raise ConfigError(
-                f"there is no option {part!r} here; {suggest(part, list(current.model_fields))}",
-                where=place,
-                key=dotted,
+            known = suggest(part, current.model_fields)
+            raise UnknownNameError(
+                f"there is no option {part!r} here; {known}", where=place, key=dotted
             )
-        kind, inner = _kind(current, part), _section(current, part)
-        if (
-            kind is not None
-            and part not in node
-            and isinstance(current.model_fields[part].default, str)
-        ):
-            node.put(part, current.model_fields[part].default, place)
-        if depth == len(parts) - 1:
+        field = current.model_fields[part]
+        kind, section = kind_of(field), _section(field.annotation)
+        if kind is not None and part not in node and isinstance(field.default, str):
+            node.put(part, field.default, place)
+        if not rest or (kind is not None and rest == ["name"]):
             node.put(part, _merged(kind, node.get(part), value, path, place), place)
             return root
-        if kind is None and inner is None:
+        if kind is None and section is None:
             raise ConfigError(f"{path} has no options of its own", where=place, key=dotted)
-        child = _normal(node.get(part), path, node.places.get(part), kind)
-        if kind is not None and parts[depth + 1 :] == ["name"]:
-            node.put(part, _merged(kind, child, value, path, place), place)
-            return root
-        if kind is not None and "name" not in child:
-            raise ConfigError(
-                f"{path} has no name yet, so its options are not known; name the {kind} in the base"
-                " or in an earlier axis",
-                where=place,
-                key=dotted,
-            )
+        child = _as_mapping(node.get(part), path, node.places.get(part), kind)
         node.put(part, child, node.places.get(part) or place)
-        current = registry.options(registry.get(kind, child["name"])) if kind is not None else inner  # type: ignore[assignment]
-        node = child
+        current, node = _options(kind, section, child, path, dotted, place), child
     return root
 
 
-def _kind(model: type[BaseModel], key: str) -> str | None:
-    return next((m.kind for m in model.model_fields[key].metadata if isinstance(m, Named)), None)
+def _options(
+    kind: str | None,
+    section: type[BaseModel] | None,
+    child: Mapping,
+    path: str,
+    dotted: str,
+    place: Where,
+) -> type[BaseModel]:
+    """The model of what is inside a section or a component."""
+    if kind is None:
+        assert section is not None
+        return section
+    name = child.get("name")
+    if not isinstance(name, str):
+        raise ConfigError(
+            f"{path} has no name yet, so its options are not known; name the {kind} in the base or "
+            "in an earlier axis",
+            where=place,
+            key=dotted,
+        )
+    return registry.options(registry.get(kind, name))
 
 
-def _section(model: type[BaseModel], key: str) -> type[BaseModel] | None:
-    annotation = model.model_fields[key].annotation
-    return (
-        annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-    )
+def _section(annotation: object) -> type[BaseModel] | None:
+    is_section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return annotation if is_section else None
 
 
-def _normal(value: Any, path: str, place: Place | None, kind: str | None) -> Mapping:
+def _as_mapping(value: object, path: str, place: Where, kind: str | None) -> Mapping:
     if isinstance(value, Mapping):
         return value.duplicate()
     mapping = Mapping(path, place)
@@ -236,34 +243,35 @@ def _normal(value: Any, path: str, place: Place | None, kind: str | None) -> Map
     return mapping
 
 
-def _merged(kind: str | None, old: Any, new: Any, path: str, place: Place | None) -> Any:
-    """``new``, which stands at ``place``, over ``old``: options of components and keys of sections
-    merge, all else is new.
+def _merged(kind: str | None, old: object, new: object, path: str, place: Where) -> object:
+    """``new``, which stands at ``place``, over ``old``.
+
+    Options of components and keys of sections merge, all else is new.
     """
     if kind is None:
-        if isinstance(old, Mapping) and isinstance(new, Mapping):
-            merged = old.duplicate()
-            for key, value in new.items():
-                merged.put(key, value, new.places[key])
-            return merged
-        return new
+        return _over(old, new) if isinstance(old, Mapping) and isinstance(new, Mapping) else new
     if not isinstance(new, str | Mapping):
         return new
-    old_map, new_map = _normal(old, path, None, kind), _normal(new, path, place, kind)
-    name = new_map.get("name", old_map.get("name"))
-    if name not in registry.names(kind):
-        return new_map
-    allowed = registry.options(registry.get(kind, name)).model_fields
-    merged = Mapping(path, getattr(new, "place", None) or old_map.place)
-    merged.put("name", name, new_map.places.get("name") or old_map.places.get("name"))
-    for key, value in old_map.items():
-        if key != "name" and (key in allowed or name == old_map.get("name")):
-            merged.put(key, value, old_map.places.get(key))
-    for key, value in new_map.items():
+    before = _as_mapping(old, path, None, kind)
+    after = _as_mapping(new, path, place, kind)
+    name = after.get("name", before.get("name"))
+    if not isinstance(name, str) or name not in registry.names(kind):
+        return after
+    fields = registry.options(registry.get(kind, name)).model_fields
+    merged = Mapping(path, (after.place if isinstance(new, Mapping) else None) or before.place)
+    merged.put("name", name, after.places.get("name") or before.places.get("name"))
+    for key, value in before.items():
+        if key != "name" and (key in fields or name == before.get("name")):
+            merged.put(key, value, before.places.get(key))
+    for key, value in after.items():
         if key != "name":
-            nested = (
-                _kind(registry.options(registry.get(kind, name)), key) if key in allowed else None
-            )
-            at = new_map.places.get(key)
-            merged.put(key, _merged(nested, merged.get(key), value, f"{path}.{key}", at), at)
+            inner, at = kind_of(fields[key]) if key in fields else None, after.places.get(key)
+            merged.put(key, _merged(inner, merged.get(key), value, f"{path}.{key}", at), at)
+    return merged
+
+
+def _over(old: Mapping, new: Mapping) -> Mapping:
+    merged = old.duplicate()
+    for key, value in new.items():
+        merged.put(key, value, new.places[key])
     return merged

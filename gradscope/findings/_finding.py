@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from gradscope.cells._held import Held
-from gradscope.components.registry import Component
+from gradscope.components.base import Component
+from gradscope.components.kind import Kind
 from gradscope.dynamics import Adjoints, adjoints, largest_lyapunov_exponent, last_loss_alone
 from gradscope.dynamics.activations import Activation
 from gradscope.dynamics.trace import Trace, recurrence
@@ -259,6 +260,8 @@ class Evidence:
 class Finding(Component):
     """Base of all findings; options are the values from which on it speaks."""
 
+    component_kind: ClassVar[str] = "finding"
+
     #: the plot that shows it, and the probe that the plot needs
     figure: ClassVar[str] = ""
     probe: ClassVar[str] = ""
@@ -362,3 +365,8 @@ def times(log_factor: float) -> str:
         if log_factor < 600
         else f"a factor of e^{log_factor:.0f}"
     )
+
+
+#: every finding
+FINDINGS: Kind[Finding, Finding] = Kind("finding")
+register = FINDINGS.register

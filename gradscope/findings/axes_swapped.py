@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "axes_swapped")
+@register("axes_swapped")
 class AxesSwapped(Finding):
     """Only one sequence of the batch has a loss, and it has one at every step: out[:, -1] of a
     module that is not batch_first.

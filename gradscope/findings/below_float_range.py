@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 import torch
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "below_float_range")
+@register("below_float_range")
 class BelowFloatRange(Finding):
     """ln ||dL/ds_t|| under the format's smallest normal number (float32: -87.3): zero, or a
     subnormal that makes training slow.

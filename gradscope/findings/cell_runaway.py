@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found, laplace
+from gradscope.findings._finding import Evidence, Finding, Found, laplace, register
 
 
-@register("finding", "cell_runaway")
+@register("cell_runaway")
 class CellRunaway(Finding):
     """median |c_T| > 10, and still growing: tanh(c) is flat there, so the output no longer hears
     the cell nor the loss sends to it.

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "chaotic")
+@register("chaotic")
 class Chaotic(Finding):
     """lambda_1 > 0: the largest Lyapunov exponent is positive by more than two standard errors
     while the states stay bounded.

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found, laplace
+from gradscope.findings._finding import Evidence, Finding, Found, laplace, register
 
 
-@register("finding", "clipping_always")
+@register("clipping_always")
 class ClippingAlways(Finding):
     """Norm after the clip over norm before it: under 0.5 in nine of ten recordings.
 

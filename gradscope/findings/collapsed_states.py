@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "collapsed_states")
+@register("collapsed_states")
 class CollapsedStates(Finding):
     """Standard deviation of s_T over the batch against its size: below 1e-3, though the inputs
     differ.

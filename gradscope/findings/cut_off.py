@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradscope.components.registry import register
 from gradscope.dynamics.trace import recurrence
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "cut_off")
+@register("cut_off")
 class CutOff(Finding):
     """The model has gradients, its recurrent weights may have them, and none arrives: an output
     that is detached, or not used.

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.components.registry import register
 from gradscope.dynamics.activations import ACTIVATIONS
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "dead_units")
+@register("dead_units")
 class DeadUnits(Finding):
     """Share of rectified units with u <= 0 at every step of every sequence: above 0.3. They and
     their weights get no gradient.

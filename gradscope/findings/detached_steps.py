@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradscope.components.registry import register
 from gradscope.dynamics.trace import recurrence
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "detached_steps")
+@register("detached_steps")
 class DetachedSteps(Finding):
     """Three chains or more of one module, each of a step or two and begun in the detached state of
     the one before: no gradient in time.

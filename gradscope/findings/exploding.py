@@ -7,11 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import STRONG, Evidence, Finding, Found, laplace, middle, times
+from gradscope.findings._finding import Evidence, Finding, Found, laplace, middle, register, STRONG, times
 
 
-@register("finding", "exploding")
+@register("exploding")
 class Exploding(Finding):
     """||J^T g||: what the last loss sends back grows by a factor of a thousand somewhere on its
     way.

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "forget_gates_shut")
+@register("forget_gates_shut")
 class ForgetGatesShut(Finding):
     """mean f < 0.15 (LSTM and its kin), or mean z < 0.1 (GRU, where z keeps): the state is thrown
     away at every step.

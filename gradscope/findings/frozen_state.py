@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found, laplace
+from gradscope.findings._finding import Evidence, Finding, Found, laplace, register
 
 
-@register("finding", "frozen_state")
+@register("frozen_state")
 class FrozenState(Finding):
     """||s_t - s_{t-1}|| / ||s_t|| < 1e-4 while the inputs change: update gates stuck, or a forget
     gate at 1 and an input gate at 0.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "frozen_weights")
+@register("frozen_weights")
 class FrozenWeights(Finding):
     """requires_grad = False on weight_hh, or on all parameters of a step."""
 

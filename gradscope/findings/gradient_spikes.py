@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "gradient_spikes")
+@register("gradient_spikes")
 class GradientSpikes(Finding):
     """Largest gradient norm over the median: above 20, of five recordings or more, where no clip
     tames it.

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "input_gates_shut")
+@register("input_gates_shut")
 class InputGatesShut(Finding):
     """mean i < 0.05: nothing is written to the cell, and next to no gradient reaches what would be
     written.

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from gradscope.cells._held import Held
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "inputs_out_of_scale")
+@register("inputs_out_of_scale")
 class InputsOutOfScale(Finding):
     """Root mean square of what the recurrence reads: above 10, or below 1e-3 (but not zero)."""
 

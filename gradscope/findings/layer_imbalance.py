@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "layer_imbalance")
+@register("layer_imbalance")
 class LayerImbalance(Finding):
     """Gradient norm of one layer's recurrent weights against the next one's: a factor of 1000
     apart.

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "not_finite")
+@register("not_finite")
 class NotFinite(Finding):
     """A state, or a gradient, that is infinite or NaN."""
 

@@ -8,12 +8,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from gradscope.components.registry import register
 from gradscope.dynamics.trace import recurrence
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "one_sequence_rules")
+@register("one_sequence_rules")
 class OneSequenceRules(Finding):
     """Share of one sequence in sum_t ||dL/ds_t||^2: above 0.9, of four or more that have a loss."""
 

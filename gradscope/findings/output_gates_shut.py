@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "output_gates_shut")
+@register("output_gates_shut")
 class OutputGatesShut(Finding):
     """mean o < 0.05: the cell's content is hidden, and the loss sends next to nothing into it."""
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from gradscope.cells._held import Held
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found, laplace
+from gradscope.findings._finding import Evidence, Finding, Found, laplace, register
 
 
-@register("finding", "read_after_padding")
+@register("read_after_padding")
 class ReadAfterPadding(Finding):
     """Inputs that repeat one vector for the last steps of many sequences, while only the last step
     is scored.

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 import torch
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "reverse_read_early")
+@register("reverse_read_early")
 class ReverseReadEarly(Finding):
     """Of a bidirectional module only out[-1] is used: there the reverse direction has read one
     input, and all others are lost on it.

@@ -6,16 +6,15 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.components.registry import register
 from gradscope.dynamics import saturated
 from gradscope.dynamics.activations import ACTIVATIONS
-from gradscope.findings._finding import Evidence, Finding, Found, laplace
+from gradscope.findings._finding import Evidence, Finding, Found, laplace, register
 
 #: activations whose ends are flat
 SQUASHING = ("tanh", "sigmoid", "hard_tanh", "erf", "softsign")
 
 
-@register("finding", "saturated_units")
+@register("saturated_units")
 class SaturatedUnits(Finding):
     """Share of (step, sequence, unit) with |phi'(u)| at most a tenth of its largest, for h, g or n:
     above 0.6.

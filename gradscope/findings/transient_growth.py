@@ -7,11 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import STRONG, Evidence, Finding, Found, laplace, middle, times
+from gradscope.findings._finding import Evidence, Finding, Found, laplace, middle, register, STRONG, times
 
 
-@register("finding", "transient_growth")
+@register("transient_growth")
 class TransientGrowth(Finding):
     """||J^T g|| rises by a factor of ten or more and ends below where it began: non-normal
     Jacobians, whose norm the spectral radius hides.

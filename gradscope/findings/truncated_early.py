@@ -7,11 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found, laplace, middle
+from gradscope.findings._finding import Evidence, Finding, Found, laplace, middle, register
 
 
-@register("finding", "truncated_early")
+@register("truncated_early")
 class TruncatedEarly(Finding):
     """||J_{T:0}^T g|| / ||g|| > 0.2 where the trajectory begins in a state that was carried over,
     detached: TBPTT shorter than the horizon.

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import STRONG, Evidence, Finding, Found, laplace, middle
+from gradscope.findings._finding import Evidence, Finding, Found, laplace, middle, register, STRONG
 
 
-@register("finding", "unheard_inputs")
+@register("unheard_inputs")
 class UnheardInputs(Finding):
     """||dL/dx_t||: from the beginning up to some t at least a quarter of the way, a thousandth of
     its largest or less.

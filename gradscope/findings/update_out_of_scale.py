@@ -6,11 +6,10 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import Evidence, Finding, Found
+from gradscope.findings._finding import Evidence, Finding, Found, register
 
 
-@register("finding", "update_out_of_scale")
+@register("update_out_of_scale")
 class UpdateOutOfScale(Finding):
     """||change of W|| / ||W|| of one optimiser step, median over the recurrence's weights: above
     0.1, or below 1e-6.

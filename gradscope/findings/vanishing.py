@@ -7,23 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.findings._finding import (
-    STRONG,
-    Evidence,
-    Finding,
-    Found,
-    below_for_good,
-    laplace,
-    middle,
-    times,
-)
+from gradscope.findings._finding import below_for_good, Evidence, Finding, Found, laplace, middle, register, STRONG, times
 
 #: said where the whole loss does not vanish
 _AROUND = "early states are moved by other ways (losses of their own, attention, the layer above)"
 
 
-@register("finding", "vanishing")
+@register("vanishing")
 class Vanishing(Finding):
     """||J^T g||: what the last loss sends back falls by a factor of a thousand, and stays there,
     before it reaches the beginning.

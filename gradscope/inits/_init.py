@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import Component
+from gradscope.components.base import Component
+from gradscope.components.kind import Kind
 
 
 class Init(Component):
@@ -17,6 +19,8 @@ class Init(Component):
     Everything is drawn in float64 on the CPU, so that a seed gives the same weights in any dtype on
     any device.
     """
+
+    component_kind: ClassVar[str] = "init"
 
     @abstractmethod
     def recurrent(self, size: int, generator: Generator | None) -> Tensor:
@@ -59,3 +63,8 @@ def normal(rows: int, columns: int, std: float, generator: Generator | None) -> 
 def uniform(rows: int, columns: int, bound: float, generator: Generator | None) -> Tensor:
     """Independent U(-bound, bound) entries in float64."""
     return bound * (2 * torch.rand(rows, columns, dtype=torch.float64, generator=generator) - 1)
+
+
+#: every init
+INITS: Kind[Init, Init] = Kind("init")
+register = INITS.register

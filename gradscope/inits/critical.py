@@ -8,12 +8,11 @@ from typing import Literal
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
 from gradscope.dynamics.mean_field_theory import critical_gain
-from gradscope.inits._init import Init, normal
+from gradscope.inits._init import Init, normal, register
 
 
-@register("init", "critical")
+@register("critical")
 class Critical(Init):
     """Recurrent weights N(0, g^2 / H) at the gain where chi = g^2 E[phi'^2] = 1: a gradient's mean
     square stays; zero biases.

@@ -7,11 +7,10 @@ import math
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.inits._init import Init, normal
+from gradscope.inits._init import Init, normal, register
 
 
-@register("init", "gaussian")
+@register("gaussian")
 class Gaussian(Init):
     """Recurrent weights of variance g^2 / H, zero biases; eigenvalues fill a disc of radius g as H
     grows.

@@ -6,11 +6,10 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.inits._init import GaussianElsewhere
+from gradscope.inits._init import GaussianElsewhere, register
 
 
-@register("init", "identity")
+@register("identity")
 class Identity(GaussianElsewhere):
     """Recurrent weights scale * I, other weights N(0, std^2), zero biases; with relu the IRNN.
 

@@ -7,11 +7,10 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.inits._init import Init, normal
+from gradscope.inits._init import Init, normal, register
 
 
-@register("init", "np_rnn")
+@register("np_rnn")
 class NPRNN(Init):
     """Recurrent weights (A + I) / lambda_max(A + I) with A = R^T R / H, R normal: one eigenvalue 1,
     the others in (0, 1).

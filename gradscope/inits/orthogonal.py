@@ -6,11 +6,10 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.inits._init import Init, normal
+from gradscope.inits._init import Init, normal, register
 
 
-@register("init", "orthogonal")
+@register("orthogonal")
 class Orthogonal(Init):
     """Recurrent weights g Q with Q orthogonal, Haar distributed; zero biases. Every singular value
     is g.

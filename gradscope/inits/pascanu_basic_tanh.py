@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.inits._init import GaussianEverywhere
+from gradscope.inits._init import GaussianEverywhere, register
 
 
-@register("init", "pascanu_basic_tanh")
+@register("pascanu_basic_tanh")
 class PascanuBasicTanh(GaussianEverywhere):
     """Every weight N(0, std^2) with std = 0.1, zero biases: the basic one for tanh units.
 

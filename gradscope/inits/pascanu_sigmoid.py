@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.inits._init import GaussianEverywhere
+from gradscope.inits._init import GaussianEverywhere, register
 
 
-@register("init", "pascanu_sigmoid")
+@register("pascanu_sigmoid")
 class PascanuSigmoid(GaussianEverywhere):
     """Every weight N(0, std^2) with std = 0.01, zero biases: the one for sigmoid units.
 

@@ -6,11 +6,10 @@ import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.inits._init import GaussianElsewhere, normal
+from gradscope.inits._init import GaussianElsewhere, normal, register
 
 
-@register("init", "pascanu_smart_tanh")
+@register("pascanu_smart_tanh")
 class PascanuSmartTanh(GaussianElsewhere):
     """Sparse recurrent weights, 15 nonzero in each row, scaled to spectral radius 0.95; others N(0,
     0.01^2); zero biases.

@@ -6,12 +6,11 @@ import math
 
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.inits._init import Init
+from gradscope.inits._init import Init, register
 from gradscope.inits._init import uniform as draw
 
 
-@register("init", "uniform")
+@register("uniform")
 class Uniform(Init):
     """U(-1/sqrt(H), 1/sqrt(H)) for every weight and bias, as torch.nn draws them; a gain of about
     1/sqrt(3).

@@ -1,5 +1,5 @@
-"""Optimisers of torch.optim, one per file."""
+"""torch's optimisers, one per file."""
 
-from gradscope.optimizers._optimizer import Optimizer
-
-__all__ = ["Optimizer"]
+from gradscope.optimizers._optimizer import OPTIMIZERS as OPTIMIZERS
+from gradscope.optimizers._optimizer import Optimizer as Optimizer
+from gradscope.optimizers._optimizer import register as register

@@ -9,11 +9,14 @@ from typing import Any, ClassVar
 from pydantic import Field
 from torch import Tensor, optim
 
-from gradscope.components.registry import Component
+from gradscope.components.base import Component
+from gradscope.components.kind import Kind
 
 
 class Optimizer(Component):
     """Base of all optimisers; the steps themselves are torch.optim's."""
+
+    component_kind: ClassVar[str] = "optimizer"
 
     lr: float = Field(gt=0, description="learning rate")
 
@@ -41,3 +44,8 @@ class AdamFamily(Optimizer):
             "weight_decay": self.weight_decay,
         }
         return self.torch_class(parameters, **options)
+
+
+#: every optimizer
+OPTIMIZERS: Kind[Optimizer, Optimizer] = Kind("optimizer")
+register = OPTIMIZERS.register

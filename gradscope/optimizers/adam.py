@@ -5,11 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 from torch import optim
 
-from gradscope.components.registry import register
-from gradscope.optimizers._optimizer import AdamFamily
+from gradscope.optimizers._optimizer import AdamFamily, register
 
 
-@register("optimizer", "adam")
+@register("adam")
 class Adam(AdamFamily):
     """torch.optim.Adam. Kingma and Ba (2015)."""
 

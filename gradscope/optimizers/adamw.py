@@ -5,11 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 from torch import optim
 
-from gradscope.components.registry import register
-from gradscope.optimizers._optimizer import AdamFamily
+from gradscope.optimizers._optimizer import AdamFamily, register
 
 
-@register("optimizer", "adamw")
+@register("adamw")
 class AdamW(AdamFamily):
     """torch.optim.AdamW. Loshchilov and Hutter (2019): weight decay decoupled from the gradient."""
 

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from pydantic import Field
 from torch import Tensor, optim
 
-from gradscope.components.registry import register
-from gradscope.optimizers._optimizer import Optimizer
+from gradscope.optimizers._optimizer import Optimizer, register
 
 
-@register("optimizer", "rmsprop")
+@register("rmsprop")
 class RMSprop(Optimizer):
     """torch.optim.RMSprop. Tieleman and Hinton (2012), lecture 6.5."""
 

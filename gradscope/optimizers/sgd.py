@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from pydantic import Field
 from torch import Tensor, optim
 
-from gradscope.components.registry import register
-from gradscope.optimizers._optimizer import Optimizer
+from gradscope.optimizers._optimizer import Optimizer, register
 
 
-@register("optimizer", "sgd")
+@register("sgd")
 class SGD(Optimizer):
     """v <- momentum v + g; w <- w - lr v. torch.optim.SGD."""
 

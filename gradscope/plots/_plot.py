@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from gradscope.components.registry import Component
+from gradscope.components.base import Component
+from gradscope.components.kind import Kind
 from gradscope.results.tables import Tables, median
 
 WIDTH = 9.0  # inches of a full figure
@@ -47,6 +48,8 @@ STYLE = {
 
 class Plot(Component):
     """Base of all plots: one question, drawn from tables; tables come in and stay as they are."""
+
+    component_kind: ClassVar[str] = "plot"
 
     #: tables without which there is nothing to draw
     requires: ClassVar[tuple[str, ...]]
@@ -260,3 +263,8 @@ def first_trials(tables: Tables, name: str, limit: int) -> list[tuple[str, str]]
 def styled() -> mpl.rc_context:  # type: ignore[valid-type]
     """The context in which figures are made and saved."""
     return mpl.rc_context(STYLE)
+
+
+#: every plot
+PLOTS: Kind[Plot, Plot] = Kind("plot")
+register = PLOTS.register

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import Plot, legend, limits, lines, new_figure, time_axis
+from gradscope.plots._plot import legend, limits, lines, new_figure, Plot, register, time_axis
 from gradscope.results.tables import Tables
 
 
-@register("plot", "adjoint_norms")
+@register("adjoint_norms")
 class AdjointNorms(Plot):
     """ln ||dL/ds_t|| over t, before training and at its end; under TBPTT the truncated one below."""
 

@@ -10,21 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import (
-    FAINT,
-    Plot,
-    finish,
-    first_trials,
-    looks,
-    new_figure,
-    panels,
-    wrapped,
-)
+from gradscope.plots._plot import FAINT, finish, first_trials, looks, new_figure, panels, Plot, register, wrapped
 from gradscope.results.tables import Tables
 
 
-@register("plot", "clipping")
+@register("clipping")
 class Clipping(Plot):
     """The gradient's norm before and after the clip over training, and the fraction of clipped
     updates.

@@ -13,23 +13,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import (
-    FAINT,
-    INK,
-    Plot,
-    finish,
-    first_trials,
-    new_figure,
-    panels,
-    wrapped,
-)
+from gradscope.plots._plot import FAINT, finish, first_trials, INK, new_figure, panels, Plot, register, wrapped
 from gradscope.results.tables import Tables
 
 GATES = dict(zip("hifgorzn", sns.color_palette("colorblind", 8), strict=True))
 
 
-@register("plot", "eigenvalues")
+@register("eigenvalues")
 class Eigenvalues(Plot):
     """Eigenvalues of the recurrent matrices and of step Jacobians in the complex plane, with the
     unit circle.

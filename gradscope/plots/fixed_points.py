@@ -7,12 +7,11 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import FAINT, Plot, legend, looks, new_figure
+from gradscope.plots._plot import FAINT, legend, looks, new_figure, Plot, register
 from gradscope.results.tables import Tables
 
 
-@register("plot", "fixed_points")
+@register("fixed_points")
 class FixedPointsPlot(Plot):
     """The spectral radius at each fixed point against how many starts end there, before training
     and at its end.

@@ -9,15 +9,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import Plot, edges, new_figure, wrapped
+from gradscope.plots._plot import edges, new_figure, Plot, register, wrapped
 from gradscope.results.tables import Tables
 
 #: rows of panels at most
 _ROWS = 6
 
 
-@register("plot", "gates")
+@register("gates")
 class GatesPlot(Plot):
     """Every gate's units over the steps of one sequence, at the end of training."""
 

@@ -8,12 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import FAINT, Plot, legend, limits, lines, new_figure
+from gradscope.plots._plot import FAINT, legend, limits, lines, new_figure, Plot, register
 from gradscope.results.tables import Tables
 
 
-@register("plot", "gradient_vs_lag")
+@register("gradient_vs_lag")
 class GradientVsLag(Plot):
     """ln ||ds_T/ds_{T-lag}|| (or of h) against lag, before training and at its end."""
 

@@ -7,12 +7,11 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import Plot, legend, limits, lines, new_figure, time_axis
+from gradscope.plots._plot import legend, limits, lines, new_figure, Plot, register, time_axis
 from gradscope.results.tables import Tables
 
 
-@register("plot", "input_gradients")
+@register("input_gradients")
 class InputGradientsPlot(Plot):
     """ln ||dL/dx_t|| over t, at the first and the last measurement."""
 

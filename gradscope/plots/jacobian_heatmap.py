@@ -12,12 +12,11 @@ from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import Plot, edges, finish, first_trials, new_figure, panels, wrapped
+from gradscope.plots._plot import edges, finish, first_trials, new_figure, panels, Plot, register, wrapped
 from gradscope.results.tables import Tables
 
 
-@register("plot", "jacobian_heatmap")
+@register("jacobian_heatmap")
 class JacobianHeatmap(Plot):
     """ln ||dh_t/dh_k|| (or of s) over the grid of (t, k) at the end of training, a panel for each
     configuration.

@@ -7,12 +7,11 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import FAINT, Plot, legend, limits, lines, new_figure
+from gradscope.plots._plot import FAINT, legend, limits, lines, new_figure, Plot, register
 from gradscope.results.tables import Tables
 
 
-@register("plot", "lag_contributions")
+@register("lag_contributions")
 class LagContributionsPlot(Plot):
     """ln ||G_lag|| and the cumulative share of the gradient against lag, at the end of training."""
 

@@ -8,12 +8,11 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure
+from gradscope.plots._plot import FAINT, legend, lines, new_figure, Plot, register
 from gradscope.results.tables import Tables
 
 
-@register("plot", "language")
+@register("language")
 class LanguagePlot(Plot):
     """Bits per symbol of held-out text against optimiser steps, with what smoothed n-grams reach."""
 

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import FAINT, Plot, new_figure, plain
+from gradscope.plots._plot import FAINT, new_figure, plain, Plot, register
 from gradscope.results.tables import Tables
 
 _DRAWS = 2000
 
 
-@register("plot", "league")
+@register("league")
 class League(Plot):
     """Configurations in order of their loss over the baseline, with bootstrap intervals over seeds,
     task by task.

@@ -8,12 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure
+from gradscope.plots._plot import FAINT, legend, lines, new_figure, Plot, register
 from gradscope.results.tables import Tables
 
 
-@register("plot", "learning_curves")
+@register("learning_curves")
 class LearningCurves(Plot):
     """Test loss against optimiser steps by configuration, with bands over seeds and the memoryless
     baseline.

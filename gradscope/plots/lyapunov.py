@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import FAINT, Plot, legend, lines, looks, new_figure
+from gradscope.plots._plot import FAINT, legend, lines, looks, new_figure, Plot, register
 from gradscope.results.tables import Tables
 
 
-@register("plot", "lyapunov")
+@register("lyapunov")
 class LyapunovPlot(Plot):
     """Finite-time Lyapunov exponents by index, before training and at its end."""
 

@@ -9,12 +9,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import FAINT, Plot, legend, lines, looks, new_figure
+from gradscope.plots._plot import FAINT, legend, lines, looks, new_figure, Plot, register
 from gradscope.results.tables import Tables, median
 
 
-@register("plot", "mean_field")
+@register("mean_field")
 class MeanFieldPlot(Plot):
     """ln(chi) / 2 over training, measured and by mean field theory of weights as large."""
 

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import FAINT, Plot, looks, new_figure, plain
+from gradscope.plots._plot import FAINT, looks, new_figure, plain, Plot, register
 from gradscope.results.tables import Tables
 
 
-@register("plot", "non_normality")
+@register("non_normality")
 class NonNormalityPlot(Plot):
     """Henrici's relative departure, and spectral radius against numerical radius and norm, at the
     end of training.

@@ -7,12 +7,11 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure
+from gradscope.plots._plot import FAINT, legend, lines, new_figure, Plot, register
 from gradscope.results.tables import Tables
 
 
-@register("plot", "other_lengths")
+@register("other_lengths")
 class OtherLengths(Plot):
     """Accuracy and loss on test sequences of other lengths than the one of training."""
 

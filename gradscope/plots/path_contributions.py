@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import Plot, finish, first_trials, new_figure, panels, wrapped
+from gradscope.plots._plot import finish, first_trials, new_figure, panels, Plot, register, wrapped
 from gradscope.results.tables import Tables
 
 
-@register("plot", "path_contributions")
+@register("path_contributions")
 class PathContributionsPlot(Plot):
     """ln ||G_lag|| by path through the state, and the gradient passed back by each gate, at the end
     of training.

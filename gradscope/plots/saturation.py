@@ -9,14 +9,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import FAINT, Plot, new_figure, plain
+from gradscope.plots._plot import FAINT, new_figure, plain, Plot, register
 from gradscope.results.tables import Tables
 
 LOW, HIGH = "#5b8db8", "#c8553d"
 
 
-@register("plot", "saturation")
+@register("saturation")
 class SaturationPlot(Plot):
     """The share of saturated units by gate, before training and at its end."""
 

@@ -11,12 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import FAINT, Plot, finish, first_trials, new_figure, panels, wrapped
+from gradscope.plots._plot import FAINT, finish, first_trials, new_figure, panels, Plot, register, wrapped
 from gradscope.results.tables import Tables
 
 
-@register("plot", "singular_values")
+@register("singular_values")
 class SingularValues(Plot):
     """ln of the singular values of J_{T:T-lag} by rank, for a few lags, at the end of training."""
 

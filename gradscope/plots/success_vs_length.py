@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import Plot, legend, looks, new_figure, wrapped
+from gradscope.plots._plot import legend, looks, new_figure, Plot, register, wrapped
 from gradscope.results.tables import Tables, summary
 
 
-@register("plot", "success_vs_length")
+@register("success_vs_length")
 class SuccessVsLength(Plot):
     """The share of seeds that solve the task, with Wilson's interval, against length, or by
     configuration at one length.

@@ -8,12 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import FAINT, Plot, legend, limits, lines, new_figure
+from gradscope.plots._plot import FAINT, legend, limits, lines, new_figure, Plot, register
 from gradscope.results.tables import Tables
 
 
-@register("plot", "traced_back")
+@register("traced_back")
 class TracedBackPlot(Plot):
     """ln ||dl_T/dx_t|| (or of s_t) of the last loss alone against lag, before training and at its
     end.

@@ -13,8 +13,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import Plot, new_figure, plain
+from gradscope.plots._plot import new_figure, plain, Plot, register
 from gradscope.results.tables import Tables
 
 #: signs in a line, lines of a text at most, and nats over which its colours run
@@ -31,7 +30,7 @@ class _Text(NamedTuple):
     answer: str
 
 
-@register("plot", "traced_text")
+@register("traced_text")
 class TracedTextPlot(Plot):
     """The end of one sequence of text, each symbol coloured by the gradient that the last answer's
     loss sends to it.

@@ -7,12 +7,11 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.components.registry import register
-from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure
+from gradscope.plots._plot import FAINT, legend, lines, new_figure, Plot, register
 from gradscope.results.tables import Tables
 
 
-@register("plot", "truncation_bias")
+@register("truncation_bias")
 class TruncationBiasPlot(Plot):
     """Norm ratio and cosine of the truncated and the full gradient against TBPTT length, at the end
     of training.

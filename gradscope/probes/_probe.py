@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Literal
 
-import numpy as np
-import torch
-from jaxtyping import Float
 from pydantic import Field
-from torch import Tensor
 
-from gradscope.components.registry import Component
-from gradscope.dynamics import Norm, Scaled, jacobian_products, log_norm, step_jacobians
+from gradscope.components.base import Component
+from gradscope.components.kind import Kind
 from gradscope.dynamics.trace import Trace
+from gradscope.results.columns import Columns
 
-Columns = dict[str, Any]
+#: what a probe's work grows with, and so when a scope takes it unasked
+Cost = Literal["steps", "vectors", "jacobians"]
 
 
 class Probe(Component):
-    """Base of all probes: a trace in, the columns of a table out; the mathematics is
-    ``gradscope.dynamics``'.
+    """Base of all probes: a trace in, the columns of a table out.
 
-    A probe is asked at train_step 0 (before the first update), every ``every`` optimiser steps, and
-    once after the last.
+    The mathematics is that of ``gradscope.dynamics``. A probe is asked at train_step 0 (before the
+    first update), every ``every`` optimiser steps, and once after the last.
     """
+
+    component_kind: ClassVar[str] = "probe"
+
+    #: what its work grows with. ``steps``: a scope measures it in every recorded block;
+    #: ``vectors``: it forms no Jacobian; ``jacobians``: it forms Jacobians of the full state, which
+    #: a scope does not do unasked where states are large
+    cost: ClassVar[Cost] = "jacobians"
+    #: whether an experiment measures it unless told otherwise
+    by_default: ClassVar[bool] = False
+    #: whether the report of a scope measures it on the last recording
+    in_report: ClassVar[bool] = False
+    #: options that differ from their defaults where a scope measures it unasked
+    scope_options: ClassVar[Mapping[str, object]] = MappingProxyType({})
+    #: place among the measurements, ascending
+    order: ClassVar[int] = 1000
 
     every: int | None = Field(
         None, ge=1, description="optimiser steps between measurements; null: training.steps / 3"
@@ -36,48 +50,12 @@ class Probe(Component):
 
     @abstractmethod
     def measure(self, trace: Trace) -> Columns:
-        """The columns of the probe's table: name to equally long sequences, ``train_step`` left to
-        the caller.
+        """The columns of the probe's table: name to equally long sequences; {} for nothing.
+
+        ``train_step`` is left to the caller.
         """
 
 
-def lag_products(
-    trace: Trace, lags: list[int]
-) -> dict[tuple[str, Norm], Float[Tensor, "lags batch"]]:
-    """ln of the norms of ds_T/ds_{T-lag} (block state) and dh_T/dh_{T-lag} (hidden); keys (block,
-    norm); shared by probes.
-    """
-
-    def make() -> dict[tuple[str, Norm], Tensor]:
-        norms: dict[tuple[str, Norm], list[Tensor]] = {}
-        for _, _, products in jacobian_products(
-            step_jacobians(trace), [(trace.time, trace.time - lag) for lag in lags]
-        ):
-            for key, values in block_norms(trace, products).items():
-                norms.setdefault(key, []).append(values[0])
-        return {key: torch.stack(values) for key, values in norms.items()}
-
-    return trace.memo(("lag_products", tuple(lags)), make)
-
-
-def block_norms(trace: Trace, products: Scaled) -> dict[tuple[str, Norm], Float[Tensor, "*batch"]]:
-    """ln of both norms of both blocks of Jacobian products; keys (block, norm)."""
-    blocks: dict[str, Any] = {"state": None, "hidden": trace.cell.hidden}
-    norms: tuple[Norm, ...] = ("spectral", "frobenius")
-    return {
-        (block, norm): log_norm(products, norm, part)
-        for block, part in blocks.items()
-        for norm in norms
-    }
-
-
-def grid(last: int, points: int) -> list[int]:
-    """At most ``points`` integers from 0 to ``last``, evenly spread, both ends among them."""
-    return sorted({round(x) for x in np.linspace(0, last, min(points, last + 1))})
-
-
-def lag_grid(last: int, points: int) -> list[int]:
-    """At most ``points`` lags from 0 to ``last``: every small one, then ever wider apart."""
-    if last + 1 <= points:
-        return list(range(last + 1))
-    return sorted({0, *(round(x) for x in np.geomspace(1, last, points - 1))})
+#: every probe
+PROBES: Kind[Probe, Probe] = Kind("probe")
+register = PROBES.register

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import torch
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.dynamics.trace import Trace
-from gradscope.probes._probe import Columns, Probe
+from gradscope.dynamics import Trace
+from gradscope.probes._probe import Probe, register
+from gradscope.results.columns import Columns, Rows
 
 
-@register("probe", "gates")
+@register("gates")
 class Gates(Probe):
     """The value of every gate at every step of one sequence: when a cell forgets, when it writes,
     when it shows.
@@ -19,26 +18,30 @@ class Gates(Probe):
     no text). No rows for a cell without gates.
     """
 
+    cost = "vectors"
+    in_report = True
+    order = 64
+
     units: int = Field(16, ge=1, description="units to record, the first ones")
     sequence: int = Field(0, ge=0, description="which sequence of the batch")
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each gate, unit and step."""
-        b = min(self.sequence, trace.inputs.shape[1] - 1)
-        with torch.no_grad():
-            gates = trace.cell.gates(
-                trace.inputs[:, b : b + 1], trace.states[:-1, b : b + 1].detach()
-            )
-        if not gates:
-            return {}
+        b = min(self.sequence, trace.batch - 1)
+        alone = trace.sequences(slice(b, b + 1))
+        steps = range(1, trace.time + 1)
+        if alone.mask is not None:
+            steps = [t for t in steps if bool(alone.mask[t - 1, 0])]
         text = trace.text[b] if trace.text is not None else ("",) * (trace.time + 1)
-        columns: Columns = {name: [] for name in ("gate", "unit", "t", "value", "symbol")}
-        for name, gate in gates.items():
-            values = gate.activation(gate.preactivation)[:, 0]
+        rows = Rows()
+        for name, gate in alone.gates().items():
+            values = gate.value[:, 0].double()
             for unit in range(min(self.units, values.shape[-1])):
-                columns["gate"] += [name] * trace.time
-                columns["unit"] += [unit] * trace.time
-                columns["t"] += range(1, trace.time + 1)
-                columns["value"] += values[:, unit].double().tolist()
-                columns["symbol"] += text[: trace.time]
-        return columns
+                rows.add(
+                    gate=name,
+                    unit=unit,
+                    t=steps,
+                    value=values[:, unit].tolist(),
+                    symbol=[text[t - 1] for t in steps],
+                )
+        return rows

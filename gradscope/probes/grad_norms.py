@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import torch
 
-from gradscope.components.registry import register
-from gradscope.dynamics.trace import Trace
-from gradscope.probes._probe import Columns, Probe
+from gradscope.dynamics import Trace
+from gradscope.probes._probe import Probe, register
+from gradscope.results.columns import Columns
 
 
-@register("probe", "grad_norms")
+@register("grad_norms")
 class GradNorms(Probe):
     """||dL/dp|| for every parameter p of the model, before and after the clip.
 
     Columns: parameter, size (number of elements), grad_norm_preclip, grad_norm_postclip (2-norms;
     under TBPTT of the measured update).
     """
+
+    cost = "steps"
+    by_default = True
+    order = 10
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each parameter."""
@@ -24,8 +28,8 @@ class GradNorms(Probe):
             return {}
         return {
             "parameter": list(update.before),
-            "size": [g.numel() for g in update.before.values()],
-            "grad_norm_preclip": [_norm(g) for g in update.before.values()],
+            "size": [gradient.numel() for gradient in update.before.values()],
+            "grad_norm_preclip": [_norm(gradient) for gradient in update.before.values()],
             "grad_norm_postclip": [_norm(update.after[name]) for name in update.before],
         }
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from gradscope.components.registry import register
-from gradscope.dynamics import input_gradients
-from gradscope.dynamics.trace import Trace
-from gradscope.probes._probe import Columns, Probe
+from gradscope.dynamics import Trace, input_gradients
+from gradscope.probes._probe import Probe, register
+from gradscope.results.columns import Columns, Rows
 
 
-@register("probe", "input_gradients")
+@register("input_gradients")
 class InputGradients(Probe):
     """ln ||dL/dx_t|| for every t: which inputs the loss depends on, to first order.
 
@@ -19,14 +18,15 @@ class InputGradients(Probe):
     vector where inputs are symbols.
     """
 
+    cost = "steps"
+    order = 25
+
     def measure(self, trace: Trace) -> Columns:
         """One row for each t."""
-        logs = input_gradients(trace).log_norms()
-        if (running := trace.running()) is not None:
-            logs = logs.masked_fill(~running[:-1], -torch.inf)
-        log_norm = 0.5 * torch.logsumexp(2 * logs, dim=-1)
-        return {
-            "t": list(range(1, trace.time + 1)),
-            "time": [trace.time] * trace.time,
-            "log_norm": log_norm.tolist(),
-        }
+        by_sequence = input_gradients(trace).log_norms()
+        if trace.mask is not None:
+            by_sequence = by_sequence.masked_fill(~trace.mask, -torch.inf)
+        log_norms = 0.5 * torch.logsumexp(2 * by_sequence, dim=-1)
+        rows = Rows()
+        rows.add(t=range(1, trace.time + 1), time=trace.time, log_norm=log_norms.tolist())
+        return rows

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from gradscope.components.registry import register
-from gradscope.dynamics import lag_contributions
-from gradscope.dynamics.trace import Trace
-from gradscope.probes._probe import Columns, Probe
+from gradscope.dynamics import Trace, lag_contributions
+from gradscope.probes._probe import Probe, register
+from gradscope.results.columns import Columns
 
 
-@register("probe", "lag_contributions")
+@register("lag_contributions")
 class LagContributionsProbe(Probe):
     """ln ||G_lag||: the gradient of the loss with respect to the cell's weights, split by lag.
 
@@ -17,12 +16,16 @@ class LagContributionsProbe(Probe):
     batch, without truncation.
     """
 
+    cost = "vectors"
+    in_report = True
+    order = 62
+
     def measure(self, trace: Trace) -> Columns:
         """One row for each lag."""
-        found = lag_contributions(trace)
+        parts = lag_contributions(trace)
         return {
-            "lag": found.lags,
-            "log_norm": found.log_norms.tolist(),
-            "cosine": found.cosines.tolist(),
-            "share": found.shares.tolist(),
+            "lag": parts.lags,
+            "log_norm": parts.log_norms.tolist(),
+            "cosine": parts.cosines.tolist(),
+            "share": parts.shares.tolist(),
         }

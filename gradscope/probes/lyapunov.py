@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.dynamics import adjoint_lyapunov_spectrum, lyapunov_spectrum
-from gradscope.dynamics.trace import Trace
-from gradscope.probes._probe import Columns, Probe
+from gradscope.dynamics import Trace, adjoint_lyapunov_spectrum, lyapunov_spectrum
+from gradscope.probes._probe import Probe, register
+from gradscope.results.columns import Columns, Rows
 
 
-@register("probe", "lyapunov")
+@register("lyapunov")
 class Lyapunov(Probe):
     """lambda_i: finite-time Lyapunov exponents of the cell on its trajectory, of the tangent and of
     the adjoint.
@@ -20,6 +19,9 @@ class Lyapunov(Probe):
     adjoint_exponent (nats per step; -inf where the product of Jacobians is singular), kaplan_yorke
     (the Kaplan-Yorke dimension), entropy_rate (sum of the positive exponents).
     """
+
+    in_report = True
+    order = 60
 
     sequences: int = Field(2, ge=1, description="sequences of the batch to measure")
     exponents: int | None = Field(
@@ -35,11 +37,13 @@ class Lyapunov(Probe):
         k = min(self.exponents or trace.states.shape[-1], trace.states.shape[-1])
         tangent = lyapunov_spectrum(trace, k=k, blocks=self.blocks)
         adjoint = adjoint_lyapunov_spectrum(trace, k=k, blocks=self.blocks)
-        return {
-            "index": list(range(k)),
-            "exponent": tangent.exponents.tolist(),
-            "standard_error": tangent.standard_errors.tolist(),
-            "adjoint_exponent": adjoint.exponents.tolist(),
-            "kaplan_yorke": [tangent.kaplan_yorke_dimension] * k,
-            "entropy_rate": [tangent.entropy_rate] * k,
-        }
+        rows = Rows()
+        rows.add(
+            index=range(k),
+            exponent=tangent.exponents.tolist(),
+            standard_error=tangent.standard_errors.tolist(),
+            adjoint_exponent=adjoint.exponents.tolist(),
+            kaplan_yorke=tangent.kaplan_yorke_dimension,
+            entropy_rate=tangent.entropy_rate,
+        )
+        return rows

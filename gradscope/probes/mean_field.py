@@ -7,15 +7,13 @@ import math
 import torch
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.dynamics import mean_field, step_jacobians
-from gradscope.dynamics.activations import ACTIVATIONS
+from gradscope.dynamics import ACTIVATIONS, Trace, mean_field, step_jacobians
 from gradscope.dynamics.mean_field_theory import MOMENTS
-from gradscope.dynamics.trace import Trace
-from gradscope.probes._probe import Columns, Probe
+from gradscope.probes._probe import Probe, register
+from gradscope.results.columns import Columns
 
 
-@register("probe", "mean_field")
+@register("mean_field")
 class MeanFieldProbe(Probe):
     """chi = ||J_t||_F^2 / state, the mean square of J_t's singular values, against what mean field
     theory says of the weights.
@@ -28,6 +26,8 @@ class MeanFieldProbe(Probe):
     cell.
     """
 
+    order = 140
+
     sequences: int = Field(4, ge=1, description="sequences of the batch to measure")
 
     @torch.no_grad()
@@ -36,34 +36,35 @@ class MeanFieldProbe(Probe):
         trace = trace.first(self.sequences)
         jacobians = step_jacobians(trace)
         chi = float(jacobians.double().square().sum((-2, -1)).mean()) / jacobians.shape[-1]
-        found = {"chi": chi, "rate": 0.5 * math.log(chi) if chi > 0 else -math.inf}
         names = ("gain", "added_variance", "q", "q_predicted", "chi_predicted", "rate_predicted")
-        return {
-            name: [value]
-            for name, value in (
-                found | dict.fromkeys(names, math.nan) | self._theory(trace)
-            ).items()
+        values = {
+            "chi": chi,
+            "rate": 0.5 * math.log(chi) if chi > 0 else -math.inf,
+            **dict.fromkeys(names, math.nan),
+            **_theory(trace),
         }
+        return {name: [value] for name, value in values.items()}
 
-    def _theory(self, trace: Trace) -> dict[str, float]:
-        gates, matrices = (
-            trace.cell.gates(trace.inputs, trace.states[:-1]),
-            trace.cell.recurrent_matrices(),
-        )
-        known = {id(ACTIVATIONS[name]): name for name in MOMENTS}
-        if list(gates) != ["h"] or "h" not in matrices or id(gates["h"].activation) not in known:
-            return {}
-        weight, u = matrices["h"].double(), gates["h"].preactivation.double()
-        added = u - trace.states[:-1].double() @ weight.mT
-        gain = float((weight.square().mean() * len(weight)).sqrt())
-        theory = mean_field(
-            known[id(gates["h"].activation)], gain, input_variance=float(added.square().mean())
-        )
-        return {
-            "gain": gain,
-            "added_variance": float(added.square().mean()),
-            "q": float(u.square().mean()),
-            "q_predicted": theory.q,
-            "chi_predicted": theory.chi,
-            "rate_predicted": theory.exponent,
-        }
+
+def _theory(trace: Trace) -> dict[str, float]:
+    """What mean field theory says of weights as large; nothing of a cell that it does not know."""
+    gates, matrices = trace.gates(), trace.cell.recurrent_matrices()
+    if list(gates) != ["h"] or "h" not in matrices:
+        return {}
+    phi = gates["h"].activation
+    known = next((name for name in MOMENTS if ACTIVATIONS[name] is phi), None)
+    if known is None or trace.mask is not None:
+        return {}
+    weight, u = matrices["h"].double(), gates["h"].preactivation.double()
+    added = u - trace.states[:-1].double() @ weight.mT
+    gain = float((weight.square().mean() * len(weight)).sqrt())
+    variance = float(added.square().mean())
+    theory = mean_field(known, gain, input_variance=variance)
+    return {
+        "gain": gain,
+        "added_variance": variance,
+        "q": float(u.square().mean()),
+        "q_predicted": theory.q,
+        "chi_predicted": theory.chi,
+        "rate_predicted": theory.exponent,
+    }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.dynamics import memory_horizon
-from gradscope.dynamics.trace import Trace
-from gradscope.probes._probe import Columns, Probe, lag_grid, lag_products
+from gradscope.dynamics import Trace, memory_horizon
+from gradscope.probes._norms import BLOCKS, lag_grid, norms_by_lag
+from gradscope.probes._probe import Probe, register
+from gradscope.results.columns import Columns, Rows
 
 
-@register("probe", "memory_horizon")
+@register("memory_horizon")
 class MemoryHorizonProbe(Probe):
     """The lag at which ||ds_T/ds_k|| (block state) and ||dh_T/dh_k|| (block hidden) have fallen by
     e, and their growth rate.
@@ -22,6 +22,10 @@ class MemoryHorizonProbe(Probe):
     largest finite-time exponent, nats per step).
     """
 
+    by_default = True
+    in_report = True
+    order = 40
+
     sequences: int = Field(1, ge=1, description="sequences of the batch to measure")
     lags: int = Field(32, ge=3, description="lags from the last step, dense near 0")
 
@@ -31,28 +35,20 @@ class MemoryHorizonProbe(Probe):
             return {}
         trace = trace.first(self.sequences)
         lags, time = lag_grid(trace.time, self.lags), trace.time
-        names = (
-            "sequence",
-            "block",
-            "horizon",
-            "kind",
-            "law",
-            "rate",
-            "rate_error",
-            "time",
-            "log_norm",
-            "growth_rate",
-        )
-        columns: Columns = {name: [] for name in names}
-        found_norms = lag_products(trace, lags)
-        for block in ("state", "hidden"):
-            for sequence, series in enumerate(found_norms[block, "spectral"].T.cpu().numpy()):
-                found = memory_horizon(lags, series)
-                fit, last = (
-                    (found.lag, found.kind, found.law, found.rate, found.rate_error),
-                    float(series[-1]),
+        by_lag, rows = norms_by_lag(trace, lags), Rows()
+        for block in BLOCKS:
+            for sequence, log_norms in enumerate(by_lag[block, "spectral"].T.cpu().numpy()):
+                horizon, whole = memory_horizon(lags, log_norms), float(log_norms[-1])
+                rows.add(
+                    sequence=sequence,
+                    block=block,
+                    horizon=horizon.lag,
+                    kind=horizon.kind,
+                    law=horizon.law,
+                    rate=horizon.rate,
+                    rate_error=horizon.rate_error,
+                    time=time,
+                    log_norm=whole,
+                    growth_rate=whole / time,
                 )
-                row = (sequence, block, *fit, time, last, last / time)
-                for name, value in zip(columns, row, strict=True):
-                    columns[name].append(value)
-        return columns
+        return rows

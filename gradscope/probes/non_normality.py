@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import torch
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.dynamics import non_normality, step_jacobians
-from gradscope.dynamics.trace import Trace
-from gradscope.probes._probe import Columns, Probe, grid
+from gradscope.dynamics import Trace, non_normality, step_jacobians
+from gradscope.probes._norms import even_grid
+from gradscope.probes._probe import Probe, register
+from gradscope.results.columns import Columns, Rows
 
 
-@register("probe", "non_normality")
+@register("non_normality")
 class NonNormalityProbe(Probe):
     """Henrici's departure, numerical radius and abscissa, Kreiss' bound: of the recurrent matrices
     and of step Jacobians.
@@ -21,20 +20,17 @@ class NonNormalityProbe(Probe):
     kreiss (as gradscope.non_normality has them).
     """
 
+    in_report = True
+    order = 66
+
     steps: int = Field(2, ge=1, description="steps t, evenly spread, at which J_t is taken")
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each matrix."""
-        matrices: list[tuple[str, int, torch.Tensor]] = [
-            (f"W_{gate}", -1, matrix) for gate, matrix in trace.cell.recurrent_matrices().items()
-        ]
+        rows = Rows()
+        for gate, matrix in trace.cell.recurrent_matrices().items():
+            rows.add(matrix=f"W_{gate}", t=-1, **vars(non_normality(matrix)))
         jacobians = step_jacobians(trace.first(1))
-        matrices += [("J", t + 1, jacobians[t, 0]) for t in grid(trace.time - 1, self.steps)]
-        columns: Columns = {
-            "matrix": [name for name, _, _ in matrices],
-            "t": [t for _, t, _ in matrices],
-        }
-        for _, _, matrix in matrices:
-            for name, value in vars(non_normality(matrix)).items():
-                columns.setdefault(name, []).append(value)
-        return columns
+        for t in even_grid(trace.time - 1, self.steps):
+            rows.add(matrix="J", t=t + 1, **vars(non_normality(jacobians[t, 0])))
+        return rows

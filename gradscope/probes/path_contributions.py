@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from gradscope.components.registry import register
-from gradscope.dynamics import gate_contributions, path_contributions
-from gradscope.dynamics.trace import Trace
-from gradscope.probes._probe import Columns, Probe
+from gradscope.dynamics import Trace, gate_contributions, path_contributions
+from gradscope.probes._probe import Probe, register
+from gradscope.results.columns import Columns, Rows
 
 
-@register("probe", "path_contributions")
+@register("path_contributions")
 class PathContributionsProbe(Probe):
     """ln ||G_lag|| by path, from the part of s_t that the loss sees to the part of s_k that the
     weights made; and by gate.
@@ -20,24 +19,18 @@ class PathContributionsProbe(Probe):
     gate of the part of J_{t+1}^T a_{t+1}, over batch and units).
     """
 
+    cost = "vectors"
+    order = 110
+
     def measure(self, trace: Trace) -> Columns:
         """One row for each path and lag."""
-        columns: Columns = {name: [] for name in ("kind", "path", "lag", "log_norm")}
-        found = path_contributions(trace)
-        for (begin, end), log_norms in found.log_norms.items():
-            _extend(columns, "state", f"{begin}→{end}", found.lags, log_norms.tolist())
-        for gate, parts in gate_contributions(trace).items():
-            norms = (
-                torch.linalg.vector_norm(parts.flatten(1), dim=1, dtype=torch.float64).log().flip(0)
+        rows, paths = Rows(), path_contributions(trace)
+        for (begin, end), log_norms in paths.log_norms.items():
+            rows.add(
+                kind="state", path=f"{begin}→{end}", lag=paths.lags, log_norm=log_norms.tolist()
             )
-            _extend(columns, "gate", gate, list(range(1, trace.time + 1)), norms.tolist())
-        return columns
-
-
-def _extend(
-    columns: Columns, kind: str, path: str, lags: list[int], log_norms: list[float]
-) -> None:
-    columns["kind"] += [kind] * len(lags)
-    columns["path"] += [path] * len(lags)
-    columns["lag"] += lags
-    columns["log_norm"] += log_norms
+        lags = range(1, trace.time + 1)
+        for gate, vectors in gate_contributions(trace).items():
+            norms = torch.linalg.vector_norm(vectors.flatten(1), dim=1, dtype=torch.float64)
+            rows.add(kind="gate", path=gate, lag=lags, log_norm=norms.log().flip(0).tolist())
+        return rows

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 import torch
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.dynamics import saturated
-from gradscope.dynamics.trace import Trace
-from gradscope.probes._probe import Columns, Probe
+from gradscope.dynamics import Trace, saturated
+from gradscope.probes._probe import Probe, register
+from gradscope.results.columns import Columns, Rows
 
 
-@register("probe", "saturation")
+@register("saturation")
 class Saturation(Probe):
     """The share of saturated units of every gate over all steps of the measured sequences, and the
     gate's mean value.
@@ -20,6 +21,11 @@ class Saturation(Probe):
     Columns: gate, low, high (shares, 0..1), mean (of phi(u)). No rows for a cell without gates.
     """
 
+    cost = "steps"
+    by_default = True
+    scope_options = MappingProxyType({"sequences": 4})
+    order = 100
+
     sequences: int = Field(8, ge=1, description="sequences of the batch to measure")
     threshold: float = Field(
         0.1, gt=0, lt=1, description="share of the largest slope under which a unit is saturated"
@@ -27,17 +33,14 @@ class Saturation(Probe):
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each gate."""
-        trace = trace.first(self.sequences)
-        columns: Columns = {"gate": [], "low": [], "high": [], "mean": []}
-        with torch.no_grad():
-            gates = trace.cell.gates(trace.inputs, trace.states[:-1])
-        if not gates:
-            return {}
-        for name, gate in gates.items():
-            value = gate.activation(gate.preactivation)
+        rows = Rows()
+        for name, gate in trace.first(self.sequences).gates().items():
+            value = gate.value
             low, high = saturated(gate.activation, gate.preactivation, self.threshold, value)
-            columns["gate"].append(name)
-            columns["low"].append(int(low.count_nonzero()) / low.numel())
-            columns["high"].append(int(high.count_nonzero()) / high.numel())
-            columns["mean"].append(float(value.mean(dtype=torch.float64)))
-        return columns
+            rows.add(
+                gate=name,
+                low=int(low.count_nonzero()) / low.numel(),
+                high=int(high.count_nonzero()) / high.numel(),
+                mean=float(value.mean(dtype=torch.float64)),
+            )
+        return rows

@@ -6,13 +6,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.dynamics import singular_value_spectrum, step_jacobians
-from gradscope.dynamics.trace import Trace
-from gradscope.probes._probe import Columns, Probe
+from gradscope.dynamics import Trace, singular_value_spectrum, step_jacobians
+from gradscope.probes._probe import Probe, register
+from gradscope.results.columns import Columns, Rows
 
 
-@register("probe", "singular_values")
+@register("singular_values")
 class SingularValuesProbe(Probe):
     """ln sigma_i(J_{T:T-lag}): every singular value, the smallest as accurate as the largest.
 
@@ -20,17 +19,17 @@ class SingularValuesProbe(Probe):
     zero).
     """
 
+    in_report = True
+    order = 68
+
     lags: list[Annotated[int, Field(ge=1)]] = Field(
         [1, 10, 50, 100, 200], description="those beyond T are left out"
     )
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each lag and singular value."""
-        jacobians, time = step_jacobians(trace.first(1)), trace.time
-        columns: Columns = {"lag": [], "index": [], "log_value": []}
+        rows, jacobians, time = Rows(), step_jacobians(trace.first(1)), trace.time
         for lag in sorted({lag for lag in self.lags if lag <= time}):
             values = singular_value_spectrum(jacobians, time, time - lag)[0].tolist()
-            columns["lag"] += [lag] * len(values)
-            columns["index"] += range(len(values))
-            columns["log_value"] += values
-        return columns
+            rows.add(lag=lag, index=range(len(values)), log_value=values)
+        return rows

@@ -6,13 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from gradscope.components.registry import register
-from gradscope.dynamics import truncation_bias
-from gradscope.dynamics.trace import Trace
-from gradscope.probes._probe import Columns, Probe
+from gradscope.dynamics import Trace, truncation_bias
+from gradscope.probes._probe import Probe, register
+from gradscope.results.columns import Columns, Rows
 
 
-@register("probe", "truncation_bias")
+@register("truncation_bias")
 class TruncationBiasProbe(Probe):
     """||G_K|| / ||G|| and the cosine of G_K with G: the truncated against the full gradient at the
     same weights.
@@ -21,20 +20,23 @@ class TruncationBiasProbe(Probe):
     the elements with the same sign). Of the measured batch, whatever the training's own truncation.
     """
 
+    cost = "vectors"
+    order = 120
+
     kinds: list[Literal["sliding", "chunk"]] = Field(
         ["sliding", "chunk"], description="of truncation"
     )
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each kind and length 1, 2, 4, ..., T."""
-        columns: Columns = {
-            name: [] for name in ("kind", "tbptt_length", "norm_ratio", "cosine", "sign_agreement")
-        }
+        rows = Rows()
         for kind in self.kinds:
-            found = truncation_bias(trace, kind=kind)
-            columns["kind"] += [kind] * len(found.lengths)
-            columns["tbptt_length"] += found.lengths
-            columns["norm_ratio"] += found.norm_ratios.tolist()
-            columns["cosine"] += found.cosines.tolist()
-            columns["sign_agreement"] += found.sign_agreement.tolist()
-        return columns
+            bias = truncation_bias(trace, kind=kind)
+            rows.add(
+                kind=kind,
+                tbptt_length=bias.lengths,
+                norm_ratio=bias.norm_ratios.tolist(),
+                cosine=bias.cosines.tolist(),
+                sign_agreement=bias.sign_agreement.tolist(),
+            )
+        return rows

@@ -1,37 +1,31 @@
 """A run directory on disk: atomic, resumable, readable by others.
 
-    manifest.json               the experiment, its trials; device, versions, hardware, git revision of each stretch of work
+    manifest.json                    the experiment, its trials, and the provenance of each part
     tables/<table>/<trial>.parquet   one shard for each trial and table
-    timing/<trial>.json         seconds, which depend on the machine and so stand apart from the tables
-    failures/<trial>.json       the traceback of a trial that failed for a cause other than divergence
+    weights/<trial>.safetensors      a trial's trained weights, where they are kept
+    timing/<trial>.json              seconds, which depend on the machine and so stand apart
+    failures/<trial>.json            why a trial failed, other than by divergence
 
-A shard is written under a temporary name, fsynced and put in place with os.replace; a trial counts
-as done when its shard of the table ``trials``, written last, is there. Any number of writers on any
-number of machines need no lock.
+A trial counts as done when its shard of the table ``trials``, written last, is there. Any number of
+writers on any number of machines need no lock.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import platform
-import re
-import subprocess
-import sys
-import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from gradscope.errors import RunDirectoryError
-
-FORMAT = 1
-_PACKAGES = ("gradscope", "torch", "numpy", "pandas", "scipy", "pyarrow")
+from gradscope.results.columns import Columns
+from gradscope.results.files import read_json, remove_temporaries, write_atomically
+from gradscope.results.manifest import FORMAT, Manifest, Provenance, first_problem
+from gradscope.results.provenance import git_revision, hardware, versions
 
 
 class RunDirectory:
@@ -40,160 +34,157 @@ class RunDirectory:
     def __init__(self, path: str | Path):
         self.path = Path(path)
 
+    def __repr__(self) -> str:
+        return f"RunDirectory({str(self.path)!r})"
+
+    # --- the manifest ---------------------------------------------------------------------------
+
     @property
     def manifest_path(self) -> Path:
         """Where the manifest stands."""
         return self.path / "manifest.json"
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         """What the manifest says.
 
         Raises:
             RunDirectoryError: if the directory is not a run's, or its manifest cannot be read.
         """
         try:
-            manifest = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+            content = json.loads(self.manifest_path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            what = "holds no manifest.json" if self.path.is_dir() else "does not exist"
-            if (self.path / "findings.json").exists():
-                raise RunDirectoryError(
-                    f"{self.path}: is the report of an attached model, no run; open its index.html"
-                ) from None
-            raise RunDirectoryError(
-                f"{self.path}: {what}; name a directory that 'gradscope run' has written"
-            ) from None
+            raise RunDirectoryError(f"{self.path}: {self._what_it_is_instead()}") from None
         except (OSError, ValueError) as error:
             raise RunDirectoryError(f"{self.manifest_path}: cannot be read: {error}") from None
-        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-            found = (
-                manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
-            )
+        version = content.get("format") if isinstance(content, dict) else type(content).__name__
+        if version != FORMAT:
             raise RunDirectoryError(
-                f"{self.manifest_path}: format {found!r}, this version reads {FORMAT}"
+                f"{self.manifest_path}: format {version!r}, this version reads {FORMAT}"
             )
-        if absent := [
-            key for key in ("name", "created", "trials", "provenance") if key not in manifest
-        ]:
-            raise RunDirectoryError(f"{self.manifest_path}: damaged, it lacks {absent[0]!r}")
-        return manifest
+        try:
+            return Manifest.model_validate(content)
+        except ValidationError as error:
+            raise RunDirectoryError(
+                f"{self.manifest_path}: damaged, {first_problem(error)}"
+            ) from None
 
-    def prepare(
-        self, name: str, description: dict[str, Any], trials: list[dict[str, Any]], device: str
-    ) -> None:
-        """Make the directory ready for these trials; what a run of the same experiment recorded
-        stays.
+    def _what_it_is_instead(self) -> str:
+        if (self.path / "findings.json").exists():
+            return "is the report of a scope, no run; open its index.html"
+        what = "holds no manifest.json" if self.path.is_dir() else "does not exist"
+        return f"{what}; name a directory that 'gradscope run' has written"
 
-        A sweep may have grown since, or its words changed; every recorded trial must still be one
-        of ``trials``.
+    def prepare(self, wanted: Manifest, device: str) -> Manifest:
+        """Make the directory ready for the trials of a manifest.
+
+        What a run of the same experiment recorded stays. A sweep may have grown since, or its words
+        changed; every recorded trial must still be one of them.
+
+        Args:
+            wanted: without ``created`` and ``provenance``, which are filled in.
+            device: that the trials are to run on.
+
+        Returns:
+            The manifest as it stands on disk now.
 
         Raises:
             RunDirectoryError: if the directory holds something else, or cannot be written; nothing
                 is changed then.
         """
-        ids = {trial["id"] for trial in trials}
-        if self.manifest_path.exists():
-            manifest = self.manifest()
-            foreign = self.done() - ids
-            if manifest["name"] != name or foreign:
-                reason = (
-                    f"a run of the experiment {manifest['name']!r}, not of {name!r}"
-                    if manifest["name"] != name
-                    else (
-                        f"{len(foreign)} recorded trial{'s' * (len(foreign) > 1)} that the"
-                        " experiment, as it is now, does not have"
-                    )
-                )
-                raise RunDirectoryError(
-                    f"{self.path}: holds {reason}; give another directory with --out, or remove it"
-                )
-            created, history = manifest["created"], manifest["provenance"]
-        else:
+        ids = {trial.id for trial in wanted.trials}
+        before = self._continued(wanted, ids)
+        here = Provenance(
+            device=device, versions=versions(), hardware=hardware(), git=git_revision()
+        )
+        history = list(before.provenance) if before is not None else []
+        if ids - self.done() and (
+            not history or history[-1].model_copy(update={"since": ""}) != here
+        ):
+            history.append(here.model_copy(update={"since": _now()}))
+        created = before.created if before is not None else _now()
+        manifest = wanted.model_copy(update={"created": created, "provenance": history})
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            content = manifest.model_dump(mode="json")
+            write_atomically(self.manifest_path, json.dumps(content, indent=1).encode())
+        except OSError as error:
+            raise RunDirectoryError(
+                f"{self.path}: cannot be written: {error.strerror or error}; give another "
+                "directory with --out"
+            ) from None
+        remove_temporaries(self.path)
+        return manifest
+
+    def _continued(self, wanted: Manifest, ids: set[str]) -> Manifest | None:
+        """The manifest of the run that goes on here; None for a new one."""
+        if not self.manifest_path.exists():
             if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
                 raise RunDirectoryError(
                     f"{self.path}: exists and is not a run directory; give another one with --out"
                 )
-            created, history = _now(), []
-        here = {
-            "device": device,
-            "versions": versions(),
-            "hardware": hardware(),
-            "git": git_revision(),
-        }
-        if ids - self.done() and (
-            not history or {**history[-1], "since": None} != {**here, "since": None}
-        ):
-            history = [*history, {**here, "since": _now()}]
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            manifest = {
-                "format": FORMAT,
-                "name": name,
-                "created": created,
-                **description,
-                "trials": trials,
-                "provenance": history,
-            }
-            write_atomically(self.manifest_path, json.dumps(manifest, indent=1).encode())
-        except OSError as error:
+            return None
+        before = self.manifest()
+        if problem := _difference(before, wanted, len(self.done() - ids)):
             raise RunDirectoryError(
-                f"{self.path}: cannot be written: {error.strerror or error}; give another directory"
-                " with --out"
-            ) from None
-        self._sweep_temporaries()
+                f"{self.path}: holds {problem}; give another directory with --out, or remove it"
+            )
+        return before
 
-    def _sweep_temporaries(self) -> None:
-        """Remove what writers on this host left behind when they were killed."""
-        for path in self.path.rglob(".*.tmp"):
-            host, _, pid = path.name.removesuffix(".tmp").rpartition(".")[2].rpartition("-")
-            if host == _host() and pid.isdigit() and not _alive(int(pid)):
-                path.unlink(missing_ok=True)
+    # --- trials ---------------------------------------------------------------------------------
 
     def done(self) -> set[str]:
         """Ids of the trials that are wholly recorded."""
         return {path.stem for path in (self.path / "tables" / "trials").glob("*.parquet")}
 
-    def failures(self) -> dict[str, dict[str, str]]:
-        """Trial id to what went wrong, for trials of the experiment that failed and have not been
-        recorded since.
-        """
-        open_ = {trial["id"] for trial in self.manifest()["trials"]} - self.done()
-        found = {path.stem: path for path in sorted((self.path / "failures").glob("*.json"))}
-        return {trial: _json(path) for trial, path in found.items() if trial in open_}
+    def failures(self) -> dict[str, dict[str, object]]:
+        """Trial id to what went wrong, of trials that failed and have not been recorded since."""
+        missing = {trial.id for trial in self.manifest().trials} - self.done()
+        paths = sorted((self.path / "failures").glob("*.json"))
+        return {path.stem: read_json(path) for path in paths if path.stem in missing}
 
     def write_trial(
         self,
         trial: str,
-        tables: dict[str, dict[str, list]],
-        seconds: dict[str, float],
+        tables: Mapping[str, Columns],
+        seconds: Mapping[str, float],
         weights: bytes | None = None,
     ) -> None:
-        """Put a trial's shards in place, and its weights (safetensors bytes) where there are any;
-        the table ``trials`` last.
+        """Put a trial's shards in place, the table ``trials`` last.
+
+        Args:
+            trial: its id.
+            tables: name to columns.
+            seconds: where its time went.
+            weights: the trained weights as safetensors bytes, where they are kept.
         """
         if weights is not None:
             write_atomically(self.weights_path(trial), weights)
         for table in sorted(tables, key=lambda name: name == "trials"):
-            columns = {"trial": [trial] * len(next(iter(tables[table].values()))), **tables[table]}
+            columns = tables[table]
+            count = len(next(iter(columns.values())))
             if table == "trials":
                 self.write_json("timing", trial, seconds)
-            write_atomically(self.path / "tables" / table / f"{trial}.parquet", _parquet(columns))
+            write_atomically(
+                self.path / "tables" / table / f"{trial}.parquet",
+                _parquet({"trial": [trial] * count, **columns}),
+            )
         (self.path / "failures" / f"{trial}.json").unlink(missing_ok=True)
 
     def weights_path(self, trial: str) -> Path:
         """Where a trial's trained weights are, if they were kept."""
         return self.path / "weights" / f"{trial}.safetensors"
 
-    def write_json(self, folder: str, trial: str, content: dict[str, Any]) -> None:
+    def write_json(self, folder: str, trial: str, content: Mapping[str, object]) -> None:
         """Put ``<folder>/<trial>.json`` in place."""
-        write_atomically(
-            self.path / folder / f"{trial}.json", json.dumps(content, indent=1).encode()
-        )
+        path = self.path / folder / f"{trial}.json"
+        write_atomically(path, json.dumps(dict(content), indent=1).encode())
+
+    # --- tables ---------------------------------------------------------------------------------
 
     def tables(self) -> list[str]:
         """Names of the tables that have a shard."""
-        return sorted(
-            path.name for path in (self.path / "tables").glob("*") if any(path.glob("*.parquet"))
-        )
+        folders = (self.path / "tables").glob("*")
+        return sorted(path.name for path in folders if any(path.glob("*.parquet")))
 
     def read(self, table: str, trials: Iterable[str]) -> pa.Table | None:
         """The shards of these trials as one table, None if there are none.
@@ -206,118 +197,51 @@ class RunDirectory:
             path = self.path / "tables" / table / f"{trial}.parquet"
             if path.exists():
                 try:
-                    parts.append(pq.read_table(path, partitioning=None))  # type: ignore[arg-type]
+                    parts.append(pq.read_table(path, partitioning=None))
                 except (pa.ArrowInvalid, OSError) as error:
                     raise RunDirectoryError(
-                        f"{path}: damaged ({error}); delete the file and its namesake under"
-                        " tables/trials and run the experiment again"
+                        f"{path}: damaged ({error}); delete the file and its namesake under "
+                        "tables/trials and run the experiment again"
                     ) from None
         return pa.concat_tables(parts, promote_options="permissive") if parts else None
 
     def timing(self) -> dict[str, dict[str, float]]:
         """Trial id to seconds."""
-        return {path.stem: _json(path) for path in sorted((self.path / "timing").glob("*.json"))}
+        paths = sorted((self.path / "timing").glob("*.json"))
+        return {path.stem: {k: float(str(v)) for k, v in read_json(path).items()} for path in paths}
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write under a temporary name, fsync, and put in place: a reader sees the old file or the new
-    one, whole.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.{_host()}-{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+def _difference(before: Manifest, wanted: Manifest, foreign: int) -> str:
+    """Why a run cannot go on as the one wanted; empty if it can."""
+    if before.name != wanted.name:
+        return f"a run of the experiment {before.name!r}, not of {wanted.name!r}"
+    if foreign:
+        several = "s" * (foreign > 1)
+        return f"{foreign} recorded trial{several} that the experiment, as it is now, does not have"
+    digests = {plugin.path: plugin.sha256 for plugin in before.plugins}
+    for plugin in wanted.plugins:
+        if digests.get(plugin.path, plugin.sha256) != plugin.sha256:
+            return (
+                f"a run that began with another version of {plugin.path}, whose SHA-256 was "
+                f"{digests[plugin.path]} and now is {plugin.sha256}"
+            )
+    return ""
 
 
-def _parquet(columns: dict[str, list]) -> bytes:
+def _parquet(columns: Columns) -> bytes:
     table = pa.table({name: pa.array(list(values)) for name, values in columns.items()})
-    floating = [f.name for f in table.schema if pa.types.is_floating(f.type)]
-    others = [f.name for f in table.schema if f.name not in floating]
+    floating = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    others = [field.name for field in table.schema if field.name not in floating]
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,
         sink,
         compression="zstd",
-        use_dictionary=others,  # type: ignore[arg-type]
-        use_byte_stream_split=floating,  # type: ignore[arg-type]
+        use_dictionary=others,
+        use_byte_stream_split=floating,
     )
     return sink.getvalue().to_pybytes()
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunDirectoryError(f"{path}: damaged ({error}); delete it") from None
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _host() -> str:
-    """This machine's name, fit for a part of a file name."""
-    return re.sub(r"[^A-Za-z0-9]", "_", platform.node())
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def versions() -> dict[str, str]:
-    """Of Python and of the packages that decide the numbers."""
-    found = {"python": sys.version.split()[0]}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def hardware() -> dict[str, Any]:
-    """The machine in a few words."""
-    processor = platform.processor()
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            processor = next(
-                (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")),
-                processor,
-            )
-    except OSError:
-        pass
-    return {
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "processor": processor,
-        "cpus": os.cpu_count(),
-    }
-
-
-def git_revision() -> str | None:
-    """Of the working directory, with '+' where it has changes; None outside a repository."""
-    try:
-        head = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, timeout=5
-        )
-        if head.returncode:
-            return None
-        status = subprocess.run(
-            ["git", "status", "--porcelain", "-uno"], capture_output=True, text=True, timeout=5
-        )
-        return head.stdout.strip() + ("+" if status.stdout.strip() else "")
-    except (OSError, subprocess.TimeoutExpired):
-        return None

@@ -1,5 +1,6 @@
-"""What language models over characters and over words share: p(x) = prod_t p(x_t | x_<t), by
-maximum likelihood.
+"""What language models over characters and over words share.
+
+p(x) = prod_t p(x_t | x_1 ... x_{t-1}), by maximum likelihood
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.errors import GradscopeError
+from gradscope.errors import ConfigError, GradscopeError
 from gradscope.tasks import _corpora as corpora
 from gradscope.tasks._ngram import cross_entropies
 from gradscope.tasks._task import Batch, Task
@@ -93,7 +94,7 @@ class LanguageModel(Task):
         try:
             corpora.check(self.corpus)
         except GradscopeError as error:
-            raise GradscopeError(f"corpus: {error}") from None
+            raise ConfigError(str(error), key="corpus") from None
 
     @property
     def input_size(self) -> int:

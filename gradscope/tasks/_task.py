@@ -5,7 +5,8 @@ criterion of success.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -13,7 +14,8 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
-from gradscope.components.registry import Component
+from gradscope.components.base import Component
+from gradscope.components.kind import Kind
 
 #: sequences evaluated at once
 _TEST_BATCH = 250
@@ -49,10 +51,14 @@ class Task(Component):
     overfit.
     """
 
+    component_kind: ClassVar[str] = "task"
+
     #: how outputs are scored: mean squared error, or cross-entropy in nats
     loss: ClassVar[Literal["mse", "cross_entropy"]]
     #: the criterion of success in words, with its source
     criterion: ClassVar[str]
+    #: the columns that ``measures`` adds to the summary: name -> (heading, unit)
+    measure_words: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType({})
 
     @property
     @abstractmethod
@@ -70,17 +76,24 @@ class Task(Component):
         return False
 
     def check(self) -> None:
-        """Look whether the files that the options name are there, before anything runs; it reads
-        and downloads nothing.
+        """Look whether the files that the options name are there, before anything runs.
+
+        Nothing is read or downloaded.
 
         Raises:
-            GradscopeError: if not; its message begins with the option's name and a colon.
+            ConfigError: if not; its ``key`` is the option's name.
         """
 
     @property
     def alphabet(self) -> tuple[str, ...] | None:
         """What the tokens stand for, where they are a text's."""
         return None
+
+    @property
+    def nominal_length(self) -> int | None:
+        """Its option ``length``; None for a task that has none."""
+        length = getattr(self, "length", None)
+        return length if isinstance(length, int) else None
 
     def at_length(self, length: int) -> Task:
         """The same task with sequences of another length.
@@ -104,6 +117,11 @@ class Task(Component):
         sizes = [min(_TEST_BATCH, sequences - done) for done in range(0, sequences, _TEST_BATCH)]
         return [self.sample(size, generator) for size in sizes]
 
+    @property
+    def loss_unit(self) -> str:
+        """What the loss is measured in."""
+        return {"mse": "mean squared error", "cross_entropy": "nats"}[self.loss]
+
     def references(self) -> dict[str, float]:
         """Test losses of simple models to compare with, by name; none but the baseline unless the
         task says so.
@@ -111,7 +129,7 @@ class Task(Component):
         return {}
 
     def measures(self, loss: float) -> dict[str, float]:
-        """The loss in the field's other units, by name."""
+        """The loss in the field's other units, by the names of ``measure_words``."""
         return {}
 
     @property
@@ -147,3 +165,8 @@ class Task(Component):
 def integers(low: int, high: int, count: int, generator: Generator) -> Int[Tensor, " count"]:
     """Uniform integers in [low, high)."""
     return torch.randint(low, high, (count,), generator=generator)
+
+
+#: every task
+TASKS: Kind[Task, Task] = Kind("task")
+register = TASKS.register

@@ -9,11 +9,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.tasks._task import Batch, Task, integers
+from gradscope.tasks._task import Batch, Task, integers, register
 
 
-@register("task", "adding")
+@register("adding")
 class Adding(Task):
     """Add the two marked numbers of a long sequence; the answer is due at its end.
 

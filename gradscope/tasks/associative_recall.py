@@ -9,11 +9,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.tasks._task import Batch, Task
+from gradscope.tasks._task import Batch, Task, register
 
 
-@register("task", "associative_recall")
+@register("associative_recall")
 class AssociativeRecall(Task):
     """Pairs of a key and a value, then keys again: say the value of each.
 

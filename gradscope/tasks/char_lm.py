@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from types import MappingProxyType
 
 import torch
 
-from gradscope.components.registry import register
 from gradscope.errors import GradscopeError
 from gradscope.tasks import _corpora as corpora
 from gradscope.tasks._language import LanguageModel, Text
+from gradscope.tasks._task import register
 
 
-@register("task", "char_lm")
+@register("char_lm")
 class CharLM(LanguageModel):
     """Predict the next character of a text, at every character: p(x) = prod_t p(x_t | x_<t), by
     maximum likelihood.
@@ -33,6 +34,9 @@ class CharLM(LanguageModel):
     """
 
     token = "character"
+    measure_words = MappingProxyType(
+        {"bits_per_character": ("bits per character", ""), "perplexity": ("perplexity", "")}
+    )
 
     def text(self) -> Text:
         """The corpus as characters; the alphabet is that of the whole corpus."""

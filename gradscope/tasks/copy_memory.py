@@ -10,13 +10,12 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.tasks._task import Batch, Task
+from gradscope.tasks._task import Batch, Task, register
 
 SYMBOLS, MARKER, COPIED = 8, 9, 10
 
 
-@register("task", "copy_memory")
+@register("copy_memory")
 class CopyMemory(Task):
     """Ten symbols, a long blank, a marker; then say the ten symbols again.
 

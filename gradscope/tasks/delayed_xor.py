@@ -9,11 +9,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.tasks._task import Batch, Task
+from gradscope.tasks._task import Batch, Task, register
 
 
-@register("task", "delayed_xor")
+@register("delayed_xor")
 class DelayedXOR(Task):
     """At every step the exclusive or of two bits that were read ``length`` steps ago.
 

@@ -14,14 +14,13 @@ from jaxtyping import Float, Int
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
 from gradscope.errors import GradscopeError
-from gradscope.tasks._task import Batch, Task
+from gradscope.tasks._task import Batch, Task, register
 
 _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
 
-@register("task", "digits")
+@register("digits")
 class Digits(Task):
     """A handwritten digit read one pixel at a time, row by row or in a fixed random order; which
     digit is due at the end.

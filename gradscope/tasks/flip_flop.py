@@ -7,11 +7,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.tasks._task import Batch, Task
+from gradscope.tasks._task import Batch, Task, register
 
 
-@register("task", "flip_flop")
+@register("flip_flop")
 class FlipFlop(Task):
     """Each channel now and then sends a pulse of +1 or -1; the output is the sign of its last
     pulse.

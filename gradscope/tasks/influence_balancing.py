@@ -7,11 +7,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.tasks._task import Batch, Task
+from gradscope.tasks._task import Batch, Task, register
 
 
-@register("task", "influence_balancing")
+@register("influence_balancing")
 class InfluenceBalancing(Task):
     """Each input raises the target for a short while and lowers it by more later: what truncation
     gets the wrong way round.

@@ -9,11 +9,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.tasks._task import Batch, Task
+from gradscope.tasks._task import Batch, Task, register
 
 
-@register("task", "latch")
+@register("latch")
 class Latch(Task):
     """The first three steps say one of two classes, the rest is noise; the class is due at the end.
 

@@ -14,8 +14,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.tasks._task import Batch, Task, integers
+from gradscope.tasks._task import Batch, Task, integers, register
 
 LANGUAGES = {
     "albania": "albanian",
@@ -138,7 +137,7 @@ def _filler_tokens() -> tuple[list[int], ...]:
     return tuple([_places()[word] for word in sentence] for sentence in _fillers())
 
 
-@register("task", "long_agreement")
+@register("long_agreement")
 class LongAgreement(Task):
     """Fill a blank whose answer stands ``length`` words back, other sentences between: 'I live in
     France. ... I speak ___'.

@@ -10,11 +10,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.tasks._task import Batch, Task
+from gradscope.tasks._task import Batch, Task, register
 
 
-@register("task", "long_lag")
+@register("long_lag")
 class LongLag(Task):
     """The last symbol is the first one again; between them stands a known sequence, or noise.
 

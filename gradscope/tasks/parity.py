@@ -9,11 +9,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.tasks._task import Batch, Task
+from gradscope.tasks._task import Batch, Task, register
 
 
-@register("task", "parity")
+@register("parity")
 class Parity(Task):
     """Whether the number of ones in a sequence of bits is odd; due at the end, or at every step.
 

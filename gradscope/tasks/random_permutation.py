@@ -9,11 +9,10 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.tasks._task import Batch, Task
+from gradscope.tasks._task import Batch, Task, register
 
 
-@register("task", "random_permutation")
+@register("random_permutation")
 class RandomPermutation(Task):
     """The last symbol equals the first one, and everything between is random.
 

@@ -9,13 +9,12 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.tasks._task import Batch, Task
+from gradscope.tasks._task import Batch, Task, register
 
 SYMBOLS, MARKER = 8, 9
 
 
-@register("task", "selective_copy")
+@register("selective_copy")
 class SelectiveCopy(Task):
     """Symbols stand anywhere in a long blank; after the marker say them in order: what to keep
     depends on the content.

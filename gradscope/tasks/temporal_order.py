@@ -10,14 +10,13 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.components.registry import register
-from gradscope.tasks._task import Batch, Task, integers
+from gradscope.tasks._task import Batch, Task, integers, register
 
 DISTRACTORS = 4
 RANGES = {2: ((1, 2), (5, 6)), 3: ((1, 2), (3, 4), (6, 7))}  # in tenths of the length
 
 
-@register("task", "temporal_order")
+@register("temporal_order")
 class TemporalOrder(Task):
     """In which order did the few symbols that matter come? The class is due at the end.
 

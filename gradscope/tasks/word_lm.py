@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from functools import lru_cache
+from types import MappingProxyType
 
 import torch
 from pydantic import Field
 
-from gradscope.components.registry import register
 from gradscope.errors import GradscopeError
 from gradscope.tasks import _corpora as corpora
 from gradscope.tasks._language import LanguageModel, Text
+from gradscope.tasks._task import register
 
 UNKNOWN, END = "<unk>", "<eos>"
 
 
-@register("task", "word_lm")
+@register("word_lm")
 class WordLM(LanguageModel):
     """Predict the next word of a text, at every word: p(x) = prod_t p(x_t | x_<t), by maximum
     likelihood.
@@ -40,6 +41,9 @@ class WordLM(LanguageModel):
     vocabulary: int = Field(10_000, ge=2, description="words kept, the most frequent ones")
 
     token = "word"
+    measure_words = MappingProxyType(
+        {"bits_per_word": ("bits per word", ""), "perplexity": ("perplexity", "")}
+    )
 
     def text(self) -> Text:
         """The corpus as words."""

@@ -1,0 +1,141 @@
+"""One call of a torch.nn.RNN, LSTM or GRU: what goes in and out, read off the hook's arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+
+from gradscope.capture._watch import Args, Kwargs, Mark, Received, copied
+from gradscope.errors import GradscopeError
+
+
+@dataclass
+class RandomState:
+    """The state of the generators from which dropout was drawn."""
+
+    cpu: Tensor
+    cuda: Tensor | None
+
+    @classmethod
+    def now(cls, device: torch.device) -> RandomState:
+        """As it is."""
+        cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+        return cls(torch.get_rng_state(), cuda)
+
+    def restore(self, device: torch.device) -> None:
+        """Draw from here on."""
+        torch.set_rng_state(self.cpu)
+        if self.cuda is not None:
+            torch.cuda.set_rng_state(self.cuda, device)
+
+
+@dataclass
+class Call:
+    """One forward pass.
+
+    Tensors are time-major, sequences in the order in which torch runs them (packed: longest first);
+    all but ``batch`` and ``packed_lengths`` are of the sequences that are to be measured.
+
+    Attributes:
+        batch: how many sequences there were.
+        packed_lengths: of all of a packed batch; None of any other.
+        inputs: x_1 ... x_T.
+        lengths: of each sequence; None where all are as long.
+        order: of a packed batch's sequences.
+        start: h_0 and, of an LSTM, c_0: (layers * directions, batch, size).
+        given: what tells the tensors that the caller gave as the initial state.
+        detached: whether these have no gradient to pass on.
+        autocast: whether torch chose lower precision for some operations.
+        outputs: of the top layer, directions side by side.
+        weights: by torch's names, as they were.
+        random: from which dropout between layers was drawn; None without dropout.
+        by_output: the gradient that arrives at the output.
+        by_final: at h_n and, of an LSTM, c_n.
+        final: these tensors themselves, kept so that their identities stay unique.
+        handed_out: what tells them.
+    """
+
+    batch: int
+    packed_lengths: Tensor | None
+    inputs: Tensor
+    lengths: Tensor | None
+    order: Tensor | None
+    start: list[Tensor]
+    given: tuple[Mark, ...]
+    detached: bool
+    autocast: bool
+    outputs: Tensor
+    weights: dict[str, Tensor]
+    random: RandomState | None
+    by_output: Received
+    by_final: list[Received]
+    final: tuple[Tensor, ...]
+    handed_out: tuple[Mark, ...]
+
+    @property
+    def received(self) -> list[Received]:
+        """Everywhere that a gradient may arrive."""
+        return [self.by_output, *self.by_final]
+
+    @property
+    def carried(self) -> bool:
+        """Whether it begins in a state that came, detached, from somewhere."""
+        return bool(self.given) and self.detached and any(bool(p.ne(0).any()) for p in self.start)
+
+
+@dataclass
+class Passed:
+    """What went in and out of a call, still in the caller's layout."""
+
+    inputs: Tensor | PackedSequence
+    hx: tuple[Tensor, ...]
+    output: Tensor | PackedSequence
+    final: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, module: nn.RNNBase, args: Args, kwargs: Kwargs, result: object) -> Passed:
+        """From a hook's arguments.
+
+        Raises:
+            GradscopeError: for a call that is none of torch's.
+        """
+        given = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+        inputs, hx = given.get("input"), given.get("hx")
+        output, final = result if isinstance(result, tuple) and len(result) == 2 else (None, None)
+        if not isinstance(inputs, Tensor | PackedSequence) or not isinstance(
+            output, Tensor | PackedSequence
+        ):
+            raise GradscopeError(
+                f"{type(module).__name__} was called in a way that is not torch's: (input, hx) -> "
+                "(output, h_n) is expected"
+            )
+        return cls(inputs, _tensors(hx), output, _tensors(final))
+
+    def initial_state(self) -> list[Tensor]:
+        """h_0 and c_0 with a batch axis; zeros where none were given."""
+        if self.hx:
+            return [copied(part if part.dim() == 3 else part.unsqueeze(1)) for part in self.hx]
+        return [
+            part.new_zeros(part.shape if part.dim() == 3 else (part.shape[0], 1, part.shape[1]))
+            for part in self.final
+        ]
+
+
+def _tensors(state: object) -> tuple[Tensor, ...]:
+    parts = state if isinstance(state, tuple | list) else (state,)
+    return tuple(part for part in parts if isinstance(part, Tensor))
+
+
+def padded(packed: PackedSequence) -> tuple[Tensor, Tensor]:
+    """(time, batch, ...) in packed order, and the lengths."""
+    return pad_packed_sequence(packed._replace(unsorted_indices=None, sorted_indices=None))
+
+
+def time_major(x: Tensor, module: nn.RNNBase) -> Tensor:
+    """(time, batch, ...)."""
+    if x.dim() == 2:
+        return x.unsqueeze(1)
+    return x.transpose(0, 1) if module.batch_first else x

@@ -1,0 +1,235 @@
+"""The equation of cells whose gates are affine in input and hidden state.
+
+    u_x = W_ih x_t + b_ih      u_h = W_hh h_{t-1} + b_hh      s_t = combine(u_x, u_h, s_{t-1})
+
+``combine`` couples no two units, so its derivatives are diagonals, and from them everything else
+about such a cell follows in closed form, once for all: see ``_affine``.
+
+Legend of axes: T time, B batch, N state blocks, G gates, H hidden units.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gradscope.cells._gated import GatedCell, affine
+
+#: elements of the gate derivatives that are made at a time: about a megabyte in float32
+_CACHED = 2**18
+
+
+class Derivatives(NamedTuple):
+    """The diagonal derivatives of ``combine``.
+
+    Attributes:
+        by_input: ds[n]/du_x[g].
+        by_recurrent: ds[n]/du_h[g].
+        by_state: ds_t[n]/ds_{t-1}[m] with u_x and u_h held fixed; None where it is zero.
+    """
+
+    by_input: Float[Tensor, "*batch n g h"]
+    by_recurrent: Float[Tensor, "*batch n g h"]
+    by_state: Float[Tensor, "*batch n n h"] | None
+
+    def at(self, steps: slice) -> Derivatives:
+        """Views of some of the steps."""
+        by_state = None if self.by_state is None else self.by_state[steps]
+        return Derivatives(self.by_input[steps], self.by_recurrent[steps], by_state)
+
+
+class AffineEquation(GatedCell):
+    """What a cell with affine gates is: its equation, and the diagonal derivatives of it.
+
+    Parameters have torch's names, shapes and gate order. A subclass may derive its recurrent matrix
+    from its parameters (``recurrent_weight``); everything goes by that matrix, and autograd carries
+    its gradient on to the parameters.
+    """
+
+    #: whether combine depends on u_x + u_h alone
+    additive: ClassVar[bool]
+    #: names of parameters ``(H)`` that combine uses unit by unit
+    vectors: tuple[str, ...] = ()
+    #: whether ``recurrent_weight`` is made of the parameters rather than being one of them
+    derived: ClassVar[bool] = False
+
+    @abstractmethod
+    def combine(
+        self,
+        u_x: Float[Tensor, "*batch gates"],
+        u_h: Float[Tensor, "*batch gates"] | None,
+        s_prev: Float[Tensor, "*batch state"],
+    ) -> Float[Tensor, "*batch state"]:
+        """s_t from the gates' preactivations; u_x + u_h and None for an additive cell."""
+
+    @abstractmethod
+    def derivatives(
+        self,
+        u_x: Float[Tensor, "*batch gates"],
+        u_h: Float[Tensor, "*batch gates"] | None,
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
+    ) -> Derivatives:
+        """The diagonal derivatives of ``combine`` at these steps."""
+
+    def by_vectors(
+        self,
+        u_x: Float[Tensor, "*batch gates"],
+        u_h: Float[Tensor, "*batch gates"] | None,
+        s_prev: Float[Tensor, "*batch state"],
+        s: Float[Tensor, "*batch state"],
+    ) -> Float[Tensor, "*batch n vectors h"]:
+        """ds[n]/d(vector k), for a cell with ``vectors``."""
+        raise NotImplementedError
+
+    def forward(
+        self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
+        """One step: s_t from x_t and s_{t-1}."""
+        return self.combine(*self.preactivations(x, s), s)
+
+    # --- preactivations -------------------------------------------------------------------------
+
+    def preactivations(
+        self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
+    ) -> tuple[Float[Tensor, "*batch gates"], Float[Tensor, "*batch gates"] | None]:
+        """(u_x, u_h), or (u_x + u_h, None) for an additive cell; any number of steps at once."""
+        u_x = affine(x, self.weight_ih, self.bias_ih)
+        if not self.recurrent:
+            return u_x, None
+        u_h = affine(self.hidden(s_prev), self.recurrent_weight(), self.bias_hh)
+        return (u_x + u_h, None) if self.additive else (u_x, u_h)
+
+    def known_beforehand(
+        self, inputs: Float[Tensor, "time batch input"]
+    ) -> Float[Tensor, "time batch gates"]:
+        """The part of an additive cell's u that needs no state: W_ih x_t and both biases."""
+        bias = self.bias_ih
+        if bias is not None and self.bias_hh is not None:
+            bias = bias + self.bias_hh
+        return affine(inputs, self.weight_ih, bias)
+
+    def recurrent_weight(self) -> Float[Tensor, "*trial gates hidden"]:
+        """The matrix that meets h_{t-1}.
+
+        weight_hh, unless the cell makes it of other parameters; zero if it has none.
+        """
+        if self.weight_hh is None:
+            return self.weight_ih.new_zeros(*self.weight_ih.shape[:-1], self.hidden_size)
+        return self.weight_hh
+
+    def recurrent_matrices(self) -> dict[str, Float[Tensor, "hidden hidden"]]:
+        """Its blocks by gate."""
+        if not self.recurrent and not self.derived:
+            return {}
+        blocks = self.recurrent_weight().detach().split(self.hidden_size, dim=-2)
+        return dict(zip(self.gate_names, blocks, strict=True))
+
+    # --- many steps -----------------------------------------------------------------------------
+
+    def cached_steps(self, steps: int, batch: int) -> list[slice]:
+        """The steps in parts, latest first, whose derivatives fit a processor's cache."""
+        length = max(1, _CACHED // (batch * len(self.gate_names) * self.hidden_size))
+        return [slice(max(0, stop - length), stop) for stop in range(steps, 0, -length)]
+
+    def scan_gates(
+        self,
+        inputs: Float[Tensor, "time batch input"],
+        state: Float[Tensor, "batch state"],
+        weight_hh: Float[Tensor, "gates hidden"],
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """(states, u_x, u_h) over all steps, written without autograd in mind.
+
+        In an additive cell the first product's buffer takes the sum in place.
+        """
+        weight, size, states = weight_hh.t(), self.hidden_size, [state]
+        if self.additive:
+            u_x = self.known_beforehand(inputs)
+            for u in u_x.unbind(0):
+                if self.recurrent:
+                    u.addmm_(states[-1][:, :size], weight)
+                states.append(self.combine(u, None, states[-1]))
+            return torch.stack(states), u_x, None
+        u_x = affine(inputs, self.weight_ih, self.bias_ih)
+        u_h = torch.empty_like(u_x)
+        for u, v in zip(u_x.unbind(0), u_h.unbind(0), strict=True):
+            if self.bias_hh is None:
+                torch.mm(states[-1][:, :size], weight, out=v)
+            else:
+                torch.addmm(self.bias_hh, states[-1][:, :size], weight, out=v)
+            states.append(self.combine(u, v, states[-1]))
+        return torch.stack(states), u_x, u_h
+
+    def backpropagate(
+        self,
+        u_x: Float[Tensor, "time batch gates"],
+        u_h: Float[Tensor, "time batch gates"] | None,
+        s_prev: Float[Tensor, "time batch state"],
+        s: Float[Tensor, "time batch state"],
+        adjoints: Float[Tensor, "time+1 batch state"],
+        weight_hh: Float[Tensor, "gates hidden"],
+    ) -> tuple[Float[Tensor, "time batch gates"], Float[Tensor, "time batch gates"]]:
+        """Turn dl_t/ds_t into a_t, in place; (dL/du_h, dL/du_x) for all steps.
+
+            dL/du_h[g] = sum_n a_t[n] by_recurrent[n g]
+            a_{t-1}[m] = dl[m] + sum_n a_t[n] by_state[n m] + [m = h] dL/du_h W_hh
+
+        From the diagonal derivatives; a cell whose derivatives have more structure may do with less
+        work.
+        """
+        local = self.derivatives(u_x, u_h, s_prev, s)
+        steps, batch, blocks, gates, size = local.by_recurrent.shape
+        d_h = adjoints.new_empty(steps, batch, gates * size)
+        # by block: a_t[n], and its factors for all gates side by side; a tiled copy beats a product
+        # that broadcasts over gates
+        parts = [part.unbind(0) for part in adjoints.split(size, dim=-1)]
+        factors = [factor.flatten(-2).unbind(0) for factor in local.by_recurrent.unbind(2)]
+        carried = local.by_state.unbind(0) if local.by_state is not None else None
+        whole = adjoints.unflatten(-1, (blocks, 1, size)).unbind(0)
+        hidden, deltas = parts[0], d_h.unbind(0)
+        for t in range(steps - 1, -1, -1):
+            for n in range(blocks):
+                tiled = (
+                    torch.cat((parts[n][t + 1],) * gates, dim=-1) if gates > 1 else parts[n][t + 1]
+                )
+                if n == 0:
+                    torch.mul(tiled, factors[n][t], out=deltas[t])
+                else:
+                    deltas[t].addcmul_(tiled, factors[n][t])
+            if carried is not None and blocks == 1:
+                hidden[t].addcmul_(hidden[t + 1], carried[t].view(batch, size))
+            elif carried is not None:
+                whole[t].squeeze(2).add_((whole[t + 1] * carried[t]).sum(1))
+            if self.recurrent:
+                hidden[t].addmm_(deltas[t], weight_hh)
+        return d_h, d_h if self.additive else onto_gates(adjoints[1:], local.by_input)
+
+
+def onto_gates(
+    cotangent: Float[Tensor, "*batch state"], diagonals: Float[Tensor, "*batch n g h"]
+) -> Float[Tensor, "*batch gates"]:
+    """sum_n cotangent[n] diagonals[n, g], gates side by side.
+
+    The cotangent is tiled over the gates first: a product that broadcasts over a middle axis is
+    several times slower.
+    """
+    blocks, gates, _ = diagonals.shape[-3:]
+    total: Tensor | None = None
+    for n, part in enumerate(cotangent.chunk(blocks, dim=-1)):
+        tiled = torch.cat((part,) * gates, dim=-1) if gates > 1 else part
+        term = tiled * diagonals[..., n, :, :].flatten(-2)
+        total = term if total is None else total.add_(term)
+    assert total is not None
+    return total
+
+
+def onto_vectors(
+    cotangent: Float[Tensor, "time batch state"], derivatives: Float[Tensor, "time batch n k h"]
+) -> Float[Tensor, "k h"]:
+    """sum over steps, batch and blocks of a[n] ds[n]/d(vector k)."""
+    blocks, _, size = derivatives.shape[-3:]
+    return (cotangent.unflatten(-1, (blocks, 1, size)) * derivatives).flatten(0, -3).sum(0)

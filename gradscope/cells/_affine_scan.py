@@ -1,0 +1,130 @@
+"""The unroll of a cell with affine gates, with backpropagation through time written out.
+
+The backward pass does a few operations a step and leaves the weights' gradients to matrix products
+over many steps.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+from gradscope.cells._affine_equation import AffineEquation, onto_vectors
+
+
+def scan(cell: AffineEquation, inputs: Tensor, state: Tensor) -> Tensor:
+    """All states from s_0 on."""
+    states = _States.apply(cell, inputs, state, *_parameters(cell))
+    assert isinstance(states, Tensor)
+    return states
+
+
+def outputs(cell: AffineEquation, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    """(h_1 ... h_T, s_T); the other states stay inside."""
+    hidden, last = _Outputs.apply(cell, inputs, state, *_parameters(cell))
+    return hidden, last
+
+
+def _parameters(cell: AffineEquation) -> tuple[Tensor | None, ...]:
+    vectors = [getattr(cell, name) for name in cell.vectors]
+    return cell.weight_ih, cell.recurrent_weight(), cell.bias_ih, cell.bias_hh, *vectors
+
+
+class _Context(FunctionCtx):
+    """What the forward pass leaves for the backward pass."""
+
+    cell: AffineEquation
+    saved_tensors: tuple[Tensor, ...]
+    needs_input_grad: tuple[bool, ...]
+
+
+def _forward(
+    ctx: _Context, cell: AffineEquation, inputs: Tensor, state: Tensor, parameters: tuple
+) -> Tensor:
+    weight_ih, weight_hh = parameters[:2]
+    states, u_x, u_h = cell.scan_gates(inputs, state, weight_hh)
+    ctx.cell = cell
+    ctx.save_for_backward(inputs, states, u_x, u_h, weight_ih, weight_hh)
+    return states
+
+
+class _States(torch.autograd.Function):
+    """Gives all states."""
+
+    @staticmethod
+    def forward(
+        ctx: _Context,
+        cell: AffineEquation,
+        inputs: Tensor,
+        state: Tensor,
+        *parameters: Tensor | None,
+    ) -> Tensor:
+        return _forward(ctx, cell, inputs, state, parameters)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: _Context, immediate: Tensor) -> tuple[Tensor | None, ...]:
+        return _backward(ctx, immediate.clone(memory_format=torch.contiguous_format))
+
+
+class _Outputs(torch.autograd.Function):
+    """Gives h_1 ... h_T and s_T."""
+
+    @staticmethod
+    def forward(
+        ctx: _Context,
+        cell: AffineEquation,
+        inputs: Tensor,
+        state: Tensor,
+        *parameters: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        states = _forward(ctx, cell, inputs, state, parameters)
+        return cell.hidden(states[1:]), states[-1].clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: _Context, by_hidden: Tensor, by_last: Tensor) -> tuple[Tensor | None, ...]:
+        steps, batch, size = by_hidden.shape
+        immediate = by_hidden.new_empty(steps + 1, batch, ctx.cell.state_size)
+        immediate[0] = 0
+        immediate[1:, :, :size] = by_hidden
+        immediate[1:, :, size:] = 0
+        immediate[-1] += by_last
+        return _backward(ctx, immediate)
+
+
+def _backward(ctx: _Context, adjoints: Tensor) -> tuple[Tensor | None, ...]:
+    """Gradients of the arguments from dl_t/ds_t, whose buffer becomes the adjoints."""
+    cell, (inputs, states, u_x, u_h, weight_ih, weight_hh) = ctx.cell, ctx.saved_tensors
+    by_inputs = torch.empty_like(inputs) if ctx.needs_input_grad[1] else None
+    by_ih, by_hh = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
+    by_bias_ih, by_bias_hh = (weight_hh.new_zeros(len(weight_hh)) for _ in range(2))
+    by_vectors = weight_hh.new_zeros(len(cell.vectors), cell.hidden_size)
+    for part in cell.cached_steps(*inputs.shape[:2]):
+        later = slice(part.start + 1, part.stop + 1)
+        u = u_x[part], None if u_h is None else u_h[part]
+        steps = (*u, states[part], states[later])
+        whole = adjoints[part.start : part.stop + 1]
+        d_h, d_x = cell.backpropagate(*steps, whole, weight_hh)
+        if by_inputs is not None:
+            torch.matmul(d_x, weight_ih, out=by_inputs[part])
+        if cell.vectors:
+            by_vectors = by_vectors + onto_vectors(adjoints[later], cell.by_vectors(*steps))
+        d_h, d_x = d_h.flatten(0, 1), d_x.flatten(0, 1)
+        by_ih.addmm_(d_x.t(), inputs[part].flatten(0, 1))
+        by_hh.addmm_(d_h.t(), cell.hidden(states[part]).flatten(0, 1))
+        by_bias_hh += d_h.sum(0)
+        if not cell.additive:
+            by_bias_ih += d_x.sum(0)
+    by_bias_ih = by_bias_hh if cell.additive else by_bias_ih
+    return (
+        None,
+        by_inputs,
+        adjoints[0],
+        by_ih,
+        by_hh,
+        None if cell.bias_ih is None else by_bias_ih,
+        None if cell.bias_hh is None else by_bias_hh,
+        *by_vectors,
+    )

@@ -1,0 +1,58 @@
+"""Component: the base of everything that an experiment file names and that is only its options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Component(BaseModel):
+    """Typed, frozen options; an option that does not exist, or of a wrong type, is refused.
+
+    A subclass of a kind's base class (``Task``, ``Clip``, ``Probe``, ...) declares its options as
+    fields with a description, and is made known by that kind's ``register``.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+    )
+
+    #: the kind of component that subclasses are, set by the kind's base class
+    component_kind: ClassVar[str] = ""
+    #: of options of a class that is no component itself, such as a cell's: that class
+    made_class: ClassVar[type | None] = None
+
+    @property
+    def identity(self) -> tuple[str, Mapping[str, object]]:
+        """The name, and options more, by which a recorded trial knows this component.
+
+        They differ from its own only where options have moved to another component since.
+        """
+        cls = self.made_class or type(self)
+        return getattr(cls, "former_name", "") or self.name, getattr(cls, "former_options", {})
+
+    @property
+    def name(self) -> str:
+        """The name under which the component is registered."""
+        return name_of(type(self))
+
+
+#: registered class, or model of its options -> name; kept by the registry
+NAMES: dict[type, str] = {}
+
+
+def name_of(cls: type) -> str:
+    """The registered name of a component's class, or of the model of its options."""
+    return NAMES[cls]
+
+
+def is_registered(cls: type) -> bool:
+    """Whether the class, or the model of options, belongs to a registered component."""
+    return cls in NAMES

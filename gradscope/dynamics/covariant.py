@@ -1,0 +1,89 @@
+"""Covariant Lyapunov vectors: the directions that belong to the exponents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gradscope.dynamics.trajectory import (
+    Trajectory,
+    check_run,
+    device_of,
+    extent,
+    random_frame,
+    rank_bound,
+    step_by_step,
+)
+from gradscope.errors import GradscopeError
+
+
+@dataclass(frozen=True, eq=False)
+class CovariantVectors:
+    """Covariant Lyapunov vectors: J_t maps the i-th at t - 1 onto the i-th at t.
+
+    It grows by the i-th exponent on the way.
+
+    Attributes:
+        times: the t at which vectors are given.
+        vectors: unit columns, ``(len(times), batch, state, k)``, the fastest growing first.
+        exponents: their mean growth between those times, nats per step, ``(batch, k)``.
+    """
+
+    times: list[int]
+    vectors: Float[Tensor, "times batch state k"]
+    exponents: Float[Tensor, "batch k"]
+
+
+def covariant_lyapunov_vectors(
+    trace: Trajectory,
+    *,
+    k: int | None = None,
+    burn_in: int | None = None,
+    seed: int = 0,
+) -> CovariantVectors:
+    """The first k covariant Lyapunov vectors on the middle of a trajectory.
+
+    Forward, Q_t R_t = J_t Q_{t-1}; backward, C_{t-1} = R_t^{-1} C_t with unit columns; the vectors
+    are Q_t C_t. The first ``burn_in`` steps let Q settle, the last as many C.
+
+    Args:
+        trace: a trace, or step Jacobians.
+        k: how many; None is all.
+        burn_in: None is a quarter of the trajectory.
+        seed: of the random starts.
+
+    Raises:
+        GradscopeError: for a singular Jacobian, or a burn-in that leaves nothing.
+
+    Reference: Ginelli et al. (2007), Characterizing dynamics with covariant Lyapunov vectors.
+    """
+    time, batch, size = extent(trace)
+    k, burn_in = size if k is None else k, time // 4 if burn_in is None else burn_in
+    check_run(time, size, k, 2 * burn_in)
+    q = random_frame(batch, size, k, seed, device_of(trace))
+    frames, triangles = [], []
+    for count, jacobian in enumerate(step_by_step(trace), start=1):
+        q, r = torch.linalg.qr(jacobian.double() @ q)
+        if count > burn_in:
+            if bool((r.diagonal(dim1=-2, dim2=-1) == 0).any()) or rank_bound(jacobian) < k:
+                raise GradscopeError(
+                    f"J_t at t = {count} is singular: vectors need invertible ones (or a smaller k)"
+                )
+            frames.append(q)
+            triangles.append(r)
+    generator = torch.Generator().manual_seed(seed + 1)
+    drawn = torch.randn(k, k, dtype=torch.float64, generator=generator)
+    c = drawn.triu().to(q.device).expand(batch, k, k)
+    vectors, logs = [], []
+    for index in range(len(frames) - 1, -1, -1):
+        c = c / torch.linalg.vector_norm(c, dim=-2, keepdim=True)
+        if index < len(frames) - burn_in:
+            vectors.append(frames[index] @ c)
+        c = torch.linalg.solve_triangular(triangles[index], c, upper=True)
+        if index < len(frames) - burn_in:
+            logs.append(-torch.linalg.vector_norm(c, dim=-2).log())
+    times = list(range(burn_in + 1, time - burn_in + 1))
+    return CovariantVectors(times, torch.stack(vectors[::-1]), torch.stack(logs).mean(0))

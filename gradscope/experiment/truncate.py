@@ -1,0 +1,132 @@
+"""The losses of a batch, each with its graph: whole, or window by window of truncated BPTT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Generator, Tensor
+from torch.autograd.function import FunctionCtx
+
+from gradscope.clips import Clip
+from gradscope.dynamics import windows
+from gradscope.experiment.model import SequenceModel
+from gradscope.experiment.schema import TrainingSection
+from gradscope.tasks import Batch
+
+#: what happens to an adjoint on its way back
+Rule = Callable[[Tensor], Tensor]
+
+
+class Windows:
+    """Unrolls a model over batches as the training says, and gives the losses to send back.
+
+    Args:
+        model: to unroll.
+        training: with its truncation.
+        clip: which may act on adjoints inside backpropagation.
+        cuts: generator of the random truncation.
+
+    Attributes:
+        start: the state in which the present batch began.
+        tbptt: (length, stride), None for full BPTT.
+    """
+
+    def __init__(
+        self, model: SequenceModel, training: TrainingSection, clip: Clip, cuts: Generator
+    ):
+        self.model, self.clip, self.cuts = model, clip, cuts
+        self.chance = training.tbptt_random
+        length = training.tbptt_length
+        self.tbptt = None if length is None else (length, training.tbptt_stride or length)
+        self.start = self._carried = torch.empty(0)
+
+    def begin(self, batch: Batch) -> None:
+        """Set the state that a batch begins in: zero, or where the one before it ended."""
+        initial = self.model.stack.initial_state(batch.inputs.shape[1])
+        goes_on = batch.continues and self._carried.shape == initial.shape
+        self.start = self._carried if goes_on else initial
+
+    def losses(self, batch: Batch) -> Iterator[Tensor]:
+        """One loss a batch, or one for each window that holds a scored step.
+
+        Weights may change between two of them: a window starts from the state that the weights of
+        its time made. Every loss is a share of the mean over the batch's scored steps and
+        sequences, so that at fixed weights the windows' gradients add up to the truncated one.
+        """
+        state = self.start
+        all_windows = windows(batch.time, *(self.tbptt or (batch.time, batch.time)))
+        next_starts = [start for start, _, _ in all_windows[1:]]
+        for (start, stop, scored_from), following in zip(
+            all_windows, [*next_starts, None], strict=True
+        ):
+            next_start = stop if following is None else following
+            scored = (batch.steps >= scored_from) & (batch.steps < stop)
+            if not bool(scored.any()):
+                state = self._run(batch, start, next_start, state)
+                continue
+            hidden, last = self._window(batch, start, next_start, stop, state)
+            outputs = self.model.readout(hidden[batch.steps[scored] - start])
+            losses = self.model.task.score(outputs, batch.targets[scored])
+            yield losses.sum() / (len(batch.steps) * losses.shape[1])
+            state = last.detach()
+        self._carried = state
+
+    @torch.no_grad()
+    def _run(self, batch: Batch, start: int, stop: int, state: Tensor) -> Tensor:
+        """The state after steps that no loss is sent back through."""
+        if stop <= start:
+            return state
+        return self.model.stack.outputs(self.model.embed(batch.inputs[start:stop]), state)[1]
+
+    def _window(
+        self, batch: Batch, start: int, split: int, stop: int, state: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(h of the window's steps, the state at ``split``, where the next window starts)."""
+        inputs = self.model.embed(batch.inputs[start:stop])
+        first = split - start
+        if not first:
+            return self._outputs(inputs, state)[0], state
+        hidden, last = self._outputs(inputs[:first], state)
+        if split < stop:
+            rest, _ = self._outputs(inputs[first:], last)
+            hidden = torch.cat((hidden, rest))
+        return hidden, last
+
+    def _outputs(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """h_t and the last state; step by step where something is done to the adjoint."""
+        stack = self.model.stack
+        if not self.clip.inside and self.chance is None:
+            return stack.outputs(inputs, state)
+        hidden = []
+        for x in inputs.unbind(0):
+            passed = _OnTheWayBack.apply(state, self._rule())
+            assert isinstance(passed, Tensor)
+            state = stack(x, passed)
+            hidden.append(stack.hidden(state))
+        return torch.stack(hidden), state
+
+    def _rule(self) -> Rule:
+        """A clip's rule for one step; with ARTBP a cut by chance, or else the factor for it."""
+        clip, chance = self.clip.clip_adjoint, self.chance
+        if chance is None:
+            return clip
+        goes_on = float(torch.rand((), generator=self.cuts) >= chance)
+        return lambda adjoint: clip(adjoint * (goes_on / (1 - chance)))
+
+
+class _Context(FunctionCtx):
+    rule: Rule
+
+
+class _OnTheWayBack(torch.autograd.Function):
+    """The identity, whose backward pass applies a rule to what comes back."""
+
+    @staticmethod
+    def forward(ctx: _Context, state: Tensor, rule: Rule) -> Tensor:
+        ctx.rule = rule
+        return state.view_as(state)
+
+    @staticmethod
+    def backward(ctx: _Context, adjoint: Tensor) -> tuple[Tensor, None]:
+        return ctx.rule(adjoint), None

@@ -1,0 +1,52 @@
+"""Norms of Jacobian products by lag, which several probes share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gradscope.dynamics import Norm, Scaled, Trace, jacobian_products, log_norm, step_jacobians
+
+#: the parts of a state whose norms are taken
+BLOCKS = ("state", "hidden")
+NORMS: tuple[Norm, ...] = ("spectral", "frobenius")
+#: (block, norm)
+Key = tuple[str, Norm]
+
+
+def norms_by_lag(trace: Trace, lags: Sequence[int]) -> dict[Key, Float[Tensor, "lags batch"]]:
+    """ln of the norms of ds_T/ds_{T-lag} (block state) and dh_T/dh_{T-lag} (block hidden), nats."""
+
+    def make() -> dict[Key, Tensor]:
+        rows: dict[Key, list[Tensor]] = {}
+        pairs = [(trace.time, trace.time - lag) for lag in lags]
+        for _, _, products in jacobian_products(step_jacobians(trace), pairs):
+            for key, values in block_norms(trace, products).items():
+                rows.setdefault(key, []).append(values[0])
+        return {key: torch.stack(values) for key, values in rows.items()}
+
+    return trace.memo(("norms_by_lag", tuple(lags)), make)
+
+
+def block_norms(trace: Trace, products: Scaled) -> dict[Key, Float[Tensor, "*batch"]]:
+    """ln of both norms of both blocks of Jacobian products, nats."""
+    parts = {"state": None, "hidden": trace.cell.hidden}
+    return {
+        (block, norm): log_norm(products, norm, parts[block]) for block in BLOCKS for norm in NORMS
+    }
+
+
+def even_grid(last: int, points: int) -> list[int]:
+    """At most ``points`` integers from 0 to ``last``, evenly spread, both ends among them."""
+    return sorted({round(x) for x in np.linspace(0, last, min(points, last + 1))})
+
+
+def lag_grid(last: int, points: int) -> list[int]:
+    """At most ``points`` lags from 0 to ``last``: every small one, then ever wider apart."""
+    if last + 1 <= points:
+        return list(range(last + 1))
+    return sorted({0, *(round(x) for x in np.geomspace(1, last, points - 1))})

@@ -1,0 +1,65 @@
+"""Files that are whole or not there: written under a temporary name, fsynced, and put in place."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import uuid
+from pathlib import Path
+
+from gradscope.errors import RunDirectoryError
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put a file in place: a reader sees the old one or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.{_host()}-{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def remove_temporaries(folder: Path) -> None:
+    """Remove what writers on this host left behind when they were killed."""
+    for path in folder.rglob(".*.tmp"):
+        host, _, pid = path.name.removesuffix(".tmp").rpartition(".")[2].rpartition("-")
+        if host == _host() and pid.isdigit() and not _alive(int(pid)):
+            path.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """The object in a JSON file.
+
+    Raises:
+        RunDirectoryError: if it cannot be read, or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunDirectoryError(f"{path}: damaged ({error}); delete it") from None
+    if not isinstance(content, dict):
+        raise RunDirectoryError(f"{path}: damaged (no JSON object); delete it")
+    return content
+
+
+def _host() -> str:
+    """This machine's name, fit for a part of a file name."""
+    return re.sub(r"[^A-Za-z0-9]", "_", platform.node())
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
