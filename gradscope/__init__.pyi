@@ -1,31 +1,20 @@
 """The public names of gradscope, in groups."""
 
 # experiments: from a YAML file to a run, its tables, figures and report
-from .runs import Run as Run
-from .runs import open_run as open_run
-from .runs import run as run
-from .experiment import Experiment as Experiment
-from .results import Tables as Tables
 from . import plots as plots
-
-# your own model: record its gradients while it trains, and say what is wrong with them
-from .scope import RemedyTrials as RemedyTrials
-from .scope import Scope as Scope
-from .scope import TrainingSetup as TrainingSetup
-from .scope import attach as attach
-from .scope import lightning_callback as lightning_callback
-from .scope import transformers_callback as transformers_callback
-from .scope import try_remedies as try_remedies
 from .capture import Recording as Recording
 from .capture import Step as Step
-from .diagnosis import Diagnosis as Diagnosis
-from .findings import Finding as Finding
 
 # the mathematics: a cell, its trace, and everything that is asked of it
 from .cells import AffineCell as AffineCell
 from .cells import Cell as Cell
 from .cells import Stack as Stack
 from .cells._conversion import convert as convert
+
+# components of your own
+from .components import Plugin as Plugin
+from .components import load_plugin as load_plugin
+from .diagnosis import Diagnosis as Diagnosis
 from .dynamics import Adjoints as Adjoints
 from .dynamics import CovariantVectors as CovariantVectors
 from .dynamics import DecayFit as DecayFit
@@ -71,13 +60,6 @@ from .dynamics import truncation_bias as truncation_bias
 from .dynamics import unroll as unroll
 from .dynamics import windows as windows
 
-# random networks without training
-from .phase import PhaseDiagram as PhaseDiagram
-
-# components of your own
-from .components import Plugin as Plugin
-from .components import load_plugin as load_plugin
-
 # errors
 from .errors import ConfigError as ConfigError
 from .errors import GradscopeError as GradscopeError
@@ -88,5 +70,23 @@ from .errors import PluginError as PluginError
 from .errors import RunDirectoryError as RunDirectoryError
 from .errors import UnknownNameError as UnknownNameError
 from .errors import UnknownTableError as UnknownTableError
+from .experiment import Experiment as Experiment
+from .findings import Finding as Finding
+
+# random networks without training
+from .phase import PhaseDiagram as PhaseDiagram
+from .results import Tables as Tables
+from .runs import Run as Run
+from .runs import open_run as open_run
+from .runs import run as run
+
+# your own model: record its gradients while it trains, and say what is wrong with them
+from .scope import RemedyTrials as RemedyTrials
+from .scope import Scope as Scope
+from .scope import TrainingSetup as TrainingSetup
+from .scope import attach as attach
+from .scope import lightning_callback as lightning_callback
+from .scope import transformers_callback as transformers_callback
+from .scope import try_remedies as try_remedies
 
 __version__: str

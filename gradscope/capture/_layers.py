@@ -209,7 +209,9 @@ class Layers:
             immediate.log_scale[1:] = turn.forth(arriving.log_scale)
         final = self._at_final(call, position, states.dtype)
         if final is not None:
-            last = Adjoints(immediate.mantissa[-1:], immediate.log_scale[-1:]) + Adjoints(final[None])
+            last = Adjoints(immediate.mantissa[-1:], immediate.log_scale[-1:]) + Adjoints(
+                final[None]
+            )
             immediate.mantissa[-1], immediate.log_scale[-1] = last.mantissa[0], last.log_scale[0]
         return immediate
 

@@ -37,6 +37,11 @@ class Place:
         return f"l{self.layer}" + ("_reverse" if self.reverse else "")
 
     @property
+    def owner(self) -> str:
+        """The module's name; its kind where the model itself is the module."""
+        return self.module or self.kind
+
+    @property
     def recurrence(self) -> str:
         """The name without the stretch."""
         parts = (self.module, self.suffix, "depth" if self.along_depth else "")

@@ -1,269 +1,37 @@
-"""Linear recurrences whose decay comes from the input: s_t = d_t s_{t-1} + u_t, unit by unit
-(Mamba, RWKV, the mLSTM of xLSTM).
+"""Modules whose recurrence is a diagonal scan, watched.
 
-One small adapter for each, told by the class's name, so that nothing is imported: from what a
-module reads it makes the decays d_t, the drives u_t, and the function from states to the module's
-output. What arrives at the output, sent back through that function, is the immediate gradient
-dl_t/ds_t. The gradient of d_t and u_t with respect to the module's weights is not a part of the
-recurrence and is left out.
+What arrives at the module's output, sent back through the function that makes it of the states, is
+the immediate gradient dl_t/ds_t.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
-from torch import Generator, Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor, nn
 
-from gradscope.capture._watch import Harvest, Received, Watch, bare_copy, copied, hook, versions
-from gradscope.cells import Cell
-from gradscope.dynamics import Adjoints
-from gradscope.dynamics.linearisation import Linearisation
-from gradscope.dynamics.trace import Trace
+from gradscope.capture._adapters import Adapter
+from gradscope.capture._place import Place
+from gradscope.capture._scan_cell import DiagonalScan
+from gradscope.capture._watch import (
+    Args,
+    Harvest,
+    Kwargs,
+    Received,
+    Recorded,
+    Watch,
+    bare_copy,
+    copied,
+    hook,
+    versions,
+)
+from gradscope.dynamics import Adjoints, Trace
 from gradscope.errors import GradscopeError
 
-
-class DiagonalScan(Cell):
-    """s_t = d_t s_{t-1} + u_t, unit by unit; the input is [d_t, u_t]. J_t = diag(d_t)."""
-
-    def __init__(self, size: int):
-        super().__init__(2 * size, size)
-
-    def reset_parameters(self, generator: Generator | None = None) -> None:
-        """It has none."""
-
-    def forward(
-        self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
-    ) -> Float[Tensor, "*batch state"]:
-        """One step."""
-        decay, drive = x.chunk(2, dim=-1)
-        return decay * s + drive
-
-    def jacobian(
-        self,
-        x: Float[Tensor, "*batch input"],
-        s_prev: Float[Tensor, "*batch state"],
-        s: Float[Tensor, "*batch state"],
-    ) -> Float[Tensor, "*batch state state"]:
-        """diag(d_t)."""
-        return torch.diag_embed(x[..., : self.hidden_size])
-
-    def linearise(
-        self,
-        x: Float[Tensor, "time batch input"],
-        s_prev: Float[Tensor, "time batch state"],
-        s: Float[Tensor, "time batch state"],
-    ) -> Linearisation:
-        """In closed form."""
-        return DiagonalLinearisation(x, s_prev)
-
-
-class DiagonalLinearisation(Linearisation):
-    """ds_t = d_t ds_{t-1} + s_{t-1} dd_t + du_t."""
-
-    def __init__(
-        self, x: Float[Tensor, "time batch input"], s_prev: Float[Tensor, "time batch state"]
-    ):
-        self.x, self.s_prev = x, s_prev
-        self.decay = x.chunk(2, dim=-1)[0]
-
-    def vjp(self, cotangent: Float[Tensor, "time batch state"]) -> tuple[Tensor, Tensor]:
-        """(d a, [s_{t-1} a, a])."""
-        return self.decay * cotangent, torch.cat((self.s_prev * cotangent, cotangent), dim=-1)
-
-    def jvp(
-        self,
-        tangent: Float[Tensor, "time batch state"],
-        by_input: Float[Tensor, "time batch input"] | None = None,
-    ) -> Float[Tensor, "time batch state"]:
-        """d v, and what moves the input."""
-        moved = self.decay * tangent
-        if by_input is not None:
-            by_decay, by_drive = by_input.chunk(2, dim=-1)
-            moved = moved + self.s_prev * by_decay + by_drive
-        return moved
-
-    def by_parameters(
-        self, cotangent: Float[Tensor, "time batch state"], names: Collection[str] | None = None
-    ) -> dict[str, Tensor]:
-        """It has none."""
-        return {}
-
-    def at(self, steps: slice) -> DiagonalLinearisation:
-        """Of these steps."""
-        return DiagonalLinearisation(self.x[steps], self.s_prev[steps])
-
-
-class Adapter(ABC):
-    """A kind of module whose recurrence is such a scan. Tensors are batch-first, as these modules
-    have them.
-    """
-
-    #: names of the classes that it knows
-    classes: ClassVar[tuple[str, ...]]
-    #: attributes that such a class must have, so that a namesake is not taken for it
-    attributes: ClassVar[tuple[str, ...]]
-
-    def __init__(self, module: Any):
-        self.module = module
-
-    @classmethod
-    def knows(cls, module: nn.Module) -> bool:
-        """Whether a module is of this kind."""
-        return type(module).__name__ in cls.classes and all(
-            hasattr(module, name) for name in cls.attributes
-        )
-
-    def read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Tensor] | None:
-        """The tensors that the module reads, of a call over a whole sequence without a cache; None
-        for any other call.
-        """
-        values = [*args, *kwargs.values()]
-        single = not isinstance(values[0], Tensor) or values[0].dim() != 3
-        cached = any(
-            v is not None
-            for v in (
-                *args[1:],
-                *(kwargs.get(key) for key in ("cache_params", "state", "past_key_values")),
-            )
-        )
-        return None if single or cached else {"x": values[0]}
-
-    @abstractmethod
-    def scan(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """(decays, drives, what the output needs besides the states); the first two ``(batch, time,
-        state)``.
-        """
-
-    @abstractmethod
-    def output(
-        self, states: Float[Tensor, "batch time+1 state"], needs: dict[str, Tensor]
-    ) -> Tensor:
-        """The module's output from s_0 ... s_T."""
-
-
-class Mamba(Adapter):
-    """h_t = exp(Delta_t A) h_{t-1} + Delta_t B_t x_t, y_t = C_t h_t + D x_t: the selective state
-    space.
-
-    Reference: Gu and Dao (2023), Mamba: linear-time sequence modeling with selective state spaces.
-    """
-
-    classes = ("MambaMixer",)
-    attributes = ("A_log", "D", "in_proj", "conv1d", "x_proj", "dt_proj", "out_proj", "act")
-
-    def scan(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """As the module's own slow way, all steps at once."""
-        m, time = self.module, read["x"].shape[1]
-        x, gate = m.in_proj(read["x"]).chunk(2, dim=-1)
-        x = m.act(m.conv1d(x.transpose(1, 2))[..., :time]).transpose(1, 2)
-        sizes = [m.dt_proj.in_features, *[(m.x_proj.out_features - m.dt_proj.in_features) // 2] * 2]
-        step, b, c = m.x_proj(x).split(sizes, dim=-1)
-        delta = F.softplus(m.dt_proj(step)).unsqueeze(-1)
-        decay = torch.exp(-torch.exp(_full(m.A_log)) * delta)
-        drive = delta * b.unsqueeze(-2) * x.unsqueeze(-1)
-        return decay.flatten(2), drive.flatten(2), {"x": x, "gate": gate, "c": c}
-
-    def output(
-        self, states: Float[Tensor, "batch time+1 state"], needs: dict[str, Tensor]
-    ) -> Tensor:
-        """C h + D x, gated and projected."""
-        m, x = self.module, needs["x"]
-        y = (states[:, 1:].unflatten(-1, (x.shape[-1], -1)) * needs["c"].unsqueeze(-2)).sum(
-            -1
-        ) + m.D * x
-        return m.out_proj(y * m.act(needs["gate"]))
-
-
-class RWKV(Adapter):
-    """a_t = e^-w a_{t-1} + e^k_t v_t and b_t = e^-w b_{t-1} + e^k_t: the numerator and denominator
-    of the WKV mean.
-
-    Both are kept over e^(max_t k_t) of their channel, which no output feels.
-
-    Reference: Peng et al. (2023), RWKV: reinventing RNNs for the transformer era.
-    """
-
-    classes = ("RwkvSelfAttention",)
-    attributes = ("time_decay", "time_first", "extract_key_value", "output")
-
-    def scan(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """From the module's own receptance, key and value."""
-        m = self.module
-        receptance, key, value, _ = m.extract_key_value(read["x"])
-        weight = torch.exp(key - key.amax(1, keepdim=True))
-        decay = torch.exp(-torch.exp(m.time_decay)).expand_as(key)
-        drive = torch.cat((weight * value, weight), dim=-1)
-        return (
-            torch.cat((decay, decay), dim=-1),
-            drive,
-            {"r": receptance, "v": value, "now": torch.exp(m.time_first) * weight},
-        )
-
-    def output(
-        self, states: Float[Tensor, "batch time+1 state"], needs: dict[str, Tensor]
-    ) -> Tensor:
-        """r (a_{t-1} + e^(u + k_t) v_t) / (b_{t-1} + e^(u + k_t)), projected."""
-        above, below = states[:, :-1].chunk(2, dim=-1)
-        now = needs["now"]
-        return self.module.output(needs["r"] * (above + now * needs["v"]) / (below + now))
-
-
-class MLSTM(Adapter):
-    """C_t = f_t C_{t-1} + i_t k_t v_t^T and n_t = f_t n_{t-1} + i_t k_t, f and i scalars of a head:
-    xLSTM's matrix memory.
-
-    Reference: Beck et al. (2024), xLSTM: extended long short-term memory.
-    """
-
-    classes = ("xLSTMBackend", "mLSTMBackend")
-    attributes = ("config",)
-
-    def read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Tensor] | None:
-        """Query, key, value and the gates' preactivations of a whole sequence."""
-        names = ("query", "key", "value", "igate", "fgate", "c_initial")
-        given = dict(zip(names, args, strict=False)) | kwargs
-        if given.get("c_initial") is not None or any(name not in given for name in names[:5]):
-            return None
-        return {name: given[name] for name in names[:5]}
-
-    def scan(self, read: dict[str, Tensor]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """C and n of all heads side by side."""
-        key, value = _full(read["key"]), _full(read["value"])
-        forget, write = torch.sigmoid(_full(read["fgate"])), torch.exp(_full(read["igate"]))
-        memory = write[..., None, None] * key.unsqueeze(-1) * value.unsqueeze(-2)
-        drive = torch.cat((memory.flatten(-2), write.unsqueeze(-1) * key), dim=-1)
-        decay = forget.unsqueeze(-1).expand_as(drive)
-        return *((part.transpose(1, 2).flatten(2)) for part in (decay, drive)), dict(read)  # type: ignore[return-value]
-
-    def output(
-        self, states: Float[Tensor, "batch time+1 state"], needs: dict[str, Tensor]
-    ) -> Tensor:
-        """q C / max(|q n|, 1)."""
-        _, heads, _, size = needs["query"].shape
-        query, width = _full(needs["query"]) * size**-0.5, needs["value"].shape[-1]
-        own = states[:, 1:].unflatten(-1, (heads, -1)).transpose(1, 2)
-        memory, norm = (
-            own[..., : size * width].unflatten(-1, (size, width)),
-            own[..., size * width :],
-        )
-        above = (query.unsqueeze(-1) * memory).sum(-2)
-        below = (query * norm).sum(-1, keepdim=True).abs().clamp_min(1.0)
-        return above / below
-
-
-def _full(x: Tensor) -> Tensor:
-    """In float32 at least, as these modules keep their states."""
-    return x if x.dtype == torch.float64 else x.float()
-
-
-ADAPTERS: tuple[type[Adapter], ...] = (Mamba, RWKV, MLSTM)
+#: how far a module run again may depart from what it gave, over its size, unsaid and at all
+_UNSAID, _AT_ALL = 1e-3, 0.05
 
 
 @dataclass
@@ -274,17 +42,21 @@ class _Call:
 
 
 class ScanWatch(Watch):
-    """Of one module with an adapter."""
+    """Of one module with an adapter.
+
+    Args:
+        name: of the module in the model.
+        module: that is watched.
+        adapter: that knows its kind.
+        sequences: how many of the batch are measured; None is all.
+    """
 
     def __init__(
         self, name: str, module: nn.Module, adapter: type[Adapter], sequences: int | None = None
     ):
         super().__init__(name, module)
-        self.adapter, self.stamp, self.sequences = (
-            adapter(bare_copy(module)),
-            versions(module),
-            sequences,
-        )
+        self.adapter, self.stamp = adapter(bare_copy(module)), versions(module)
+        self.measured = slice(sequences)
         self.calls: list[_Call] = []
         self.unread = 0
         self._hooks = ExitStack()
@@ -294,70 +66,63 @@ class ScanWatch(Watch):
         self._hooks = hooks
         hook(hooks, self.module, self._after)
 
-    def _after(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+    def _after(self, module: nn.Module, args: Args, kwargs: Kwargs, output: object) -> None:
         read = self.adapter.read(args, kwargs)
-        if read is None:
+        seen = output[0] if isinstance(output, tuple) else output
+        if read is None or not isinstance(seen, Tensor):
             self.unread += 1
             return
         if versions(module) != self.stamp:
             raise GradscopeError(
-                f"the weights of {self.label()!r} changed within the recorded block: record one"
-                " update at a time"
+                f"the weights of '{self.place}' changed within the recorded block: record one "
+                "update at a time"
             )
-        seen = output[0] if isinstance(output, tuple) else output
-        self.calls.append(
-            _Call(
-                {k: copied(v) for k, v in read.items()}, copied(seen), Received(seen, self._hooks)
-            )
-        )
+        kept = {name: copied(tensor) for name, tensor in read.items()}
+        self.calls.append(_Call(kept, copied(seen), Received(seen, self._hooks)))
 
     def harvest(self) -> Harvest:
         """A trace for every call over a whole sequence."""
         harvest = Harvest()
         if self.unread:
             harvest.notes.append(
-                f"{self.label()}: {self.unread} calls with a cache, a step at a time, were left out"
+                f"{self.place}: {self.unread} calls with a cache, a step at a time, were left out"
             )
         for index, call in enumerate(self.calls):
-            name = self.label() + (f" ({index + 1})" if len(self.calls) > 1 else "")
-            harvest.traces[name], departure = self._trace(call)
-            if departure > 1e-3:
-                harvest.notes.append(
-                    f"{name}: run again in {str(call.output.dtype).removeprefix('torch.')}'s full"
-                    f" precision it departs from what it gave by {departure:.1e} of its size; its"
-                    " own kernel works in less"
-                )
+            place = self.place.in_stretch(index, len(self.calls))
+            harvest.recorded.append(Recorded(place, self._trace(call, place, harvest.notes)))
         return harvest
 
-    def _trace(self, call: _Call) -> tuple[Trace, float]:
+    def _trace(self, call: _Call, place: Place, notes: list[str]) -> Trace:
         with torch.no_grad():
-            decay, drive, needs = self.adapter.scan(call.read)
-            x = torch.cat((decay, drive), dim=-1).transpose(0, 1).contiguous()
-            cell = DiagonalScan(decay.shape[-1])
-            states = cell.unroll(x, torch.zeros_like(drive[:, 0]))
+            scanned = self.adapter.scan(call.read)
+            x = torch.cat((scanned.decay, scanned.drive), dim=-1).transpose(0, 1).contiguous()
+            cell = DiagonalScan(scanned.decay.shape[-1]).to(x)
+            states = cell.unroll(x, torch.zeros_like(scanned.drive[:, 0]))
         with torch.enable_grad():
-            own = states.transpose(0, 1).detach().requires_grad_()
-            again = self.adapter.output(own, needs)
-        size = float(call.output.detach().abs().max().clamp_min(1e-12))
-        departure = float((again.detach() - call.output).abs().max()) / size
-        if not departure < 0.05:
-            raise GradscopeError(
-                f"{self.label()!r}, run again, departs from what it gave by {departure:.0%} of its"
-                f" size: this version of {type(self.module).__name__} computes something else than"
-                " gradscope knows of"
-            )
-        some = slice(self.sequences)
+            by_sequence = states.transpose(0, 1).detach().requires_grad_()
+            again = self.adapter.output(by_sequence, scanned.needs)
+        self._check(call, again, place, notes)
+        trace = Trace(cell, x[:, self.measured], states[:, self.measured].requires_grad_())
         if call.received.value is None:
-            return Trace(cell, x[:, some], states[:, some].requires_grad_()), departure
-        (immediate,) = torch.autograd.grad(again, own, call.received.value.to(again.dtype))
-        immediate = immediate.transpose(0, 1)[:, some].contiguous()
-        scale = torch.zeros(immediate.shape[:2], dtype=torch.float64, device=immediate.device)
-        return (
-            Trace(
-                cell,
-                x[:, some],
-                states[:, some].requires_grad_(),
-                immediate=Adjoints(immediate, scale),
-            ),
-            departure,
-        )
+            return trace
+        arrived = call.received.value.to(again.dtype)
+        (immediate,) = torch.autograd.grad(again, by_sequence, arrived)
+        immediate = immediate.transpose(0, 1)[:, self.measured].contiguous()
+        return trace.with_losses_of(Adjoints(immediate))
+
+    def _check(self, call: _Call, again: Tensor, place: Place, notes: list[str]) -> None:
+        """The output, made again of the states, is what it was."""
+        size = float(call.output.abs().max().clamp_min(1e-12))
+        departure = float((again.detach() - call.output).abs().max()) / size
+        if not departure < _AT_ALL:
+            raise GradscopeError(
+                f"'{self.place}', run again, departs from what it gave by {departure:.0%} of its "
+                f"size: this version of {type(self.module).__name__} computes something else than "
+                "gradscope knows of"
+            )
+        if departure > _UNSAID:
+            dtype = str(call.output.dtype).removeprefix("torch.")
+            notes.append(
+                f"{place}: run again in {dtype}'s full precision it departs from what it gave by "
+                f"{departure:.1e} of its size; its own kernel works in less"
+            )

@@ -59,10 +59,14 @@ class Watch(ABC):
     Args:
         name: of the module in the model.
         module: that is watched.
+
+    Attributes:
+        place: the module as a place.
     """
 
     def __init__(self, name: str, module: nn.Module):
         self.name, self.module = name, module
+        self.place = Place(name, type(module).__name__.lower())
 
     @abstractmethod
     def install(self, hooks: ExitStack) -> None:
@@ -71,11 +75,6 @@ class Watch(ABC):
     @abstractmethod
     def harvest(self) -> Harvest:
         """What was seen, taken apart after the block."""
-
-    @property
-    def place(self) -> Place:
-        """The module as a place."""
-        return Place(self.name, type(self.module).__name__.lower())
 
 
 class Received:

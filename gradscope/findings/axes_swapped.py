@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
 
 
 @register("axes_swapped")
-class AxesSwapped(Finding):
-    """Only one sequence of the batch has a loss, and it has one at every step: out[:, -1] of a
-    module that is not batch_first.
+class AxesSwapped(Check):
+    """Only one sequence of the batch has a loss, and it has one at every step.
+
+    So it is with out[:, -1] of a module that is not batch_first.
     """
 
     figure = "adjoint_norms"
     probe = "adjoint_norms"
     remedies = ("batch_first",)
+    explains = ("one_sequence_rules", "vanishing", "unheard_inputs", "read_after_padding")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """By where the immediate gradient is."""
-        for name, trace in evidence.in_time.items():
-            heard = evidence.heard(name)
-            if heard is None or heard.shape[1] < 3 or trace.time < 3:
+        for recurrence in evidence.in_time:
+            scored, time = recurrence.scored, recurrence.time
+            if scored is None or scored.shape[1] < 3 or time < 3:
                 continue
-            columns = heard[1:].any(0)
-            if int(columns.sum()) == 1 and bool(heard[1:, int(columns.nonzero()[0])].all()):
-                yield self.found(
-                    name,
-                    f"only sequence {int(columns.nonzero()[0])} of {heard.shape[1]} has a loss, and"
-                    f" it has one at all {trace.time} steps: batch and time seem to be mixed up",
+            sequences = scored[1:].any(0).nonzero().flatten()
+            if len(sequences) == 1 and bool(scored[1:, sequences[0]].all()):
+                yield self.finding(
+                    recurrence.place,
+                    f"only sequence {int(sequences[0])} of {scored.shape[1]} has a loss, and it "
+                    f"has one at all {time} steps: batch and time seem to be mixed up",
                     severity=0.95,
                     confidence=0.9,
-                    sequences=heard.shape[1],
-                    steps=trace.time,
+                    evidence={"sequences": scored.shape[1], "steps": time},
                 )

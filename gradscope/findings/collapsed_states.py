@@ -6,16 +6,17 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
 
 
 @register("collapsed_states")
-class CollapsedStates(Finding):
-    """Standard deviation of s_T over the batch against its size: below 1e-3, though the inputs
-    differ.
+class CollapsedStates(Check):
+    """The standard deviation of s_T over the batch is below 1e-3 of its size.
 
-    The state has forgotten what it read (mean field: the correlation map's fixed point c* = 1), or
-    never heard it.
+    Though the inputs differ: the state has forgotten what it read (mean field: the correlation
+    map's fixed point c* = 1), or never heard it.
     """
 
     figure = "gradient_vs_lag"
@@ -24,23 +25,21 @@ class CollapsedStates(Finding):
 
     level: float = Field(1e-3, gt=0, description="relative spread under which states are one")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Of batches of four or more."""
-        for name, trace in evidence.in_time.items():
+        for recurrence in evidence.in_time:
+            trace = recurrence.trace
             states = trace.states.detach()[-1].double()
-            if (
-                len(states) < 4
-                or trace.time < 4
-                or not bool((trace.inputs != trace.inputs[:, :1]).any())
-            ):
+            differ = bool((trace.inputs != trace.inputs[:, :1]).any())
+            if len(states) < 4 or trace.time < 4 or not differ:
                 continue
-            spread = states.std(0).norm() / states.norm(dim=-1).mean().clamp_min(1e-300)
-            if float(spread) < self.level:
-                yield self.found(
-                    name,
-                    f"its last states are one and the same for all {len(states)} sequences: they"
-                    f" differ by {float(spread):.1e} of their size",
+            spread = float(states.std(0).norm() / states.norm(dim=-1).mean().clamp_min(1e-300))
+            if spread < self.level:
+                yield self.finding(
+                    recurrence.place,
+                    f"its last states are one and the same for all {len(states)} sequences: they "
+                    f"differ by {spread:.1e} of their size",
                     severity=0.8,
                     confidence=0.95,
-                    spread=float(spread),
+                    evidence={"spread": spread},
                 )

@@ -4,56 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradscope.dynamics.trace import recurrence
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
 
 
 @register("cut_off")
-class CutOff(Finding):
-    """The model has gradients, its recurrent weights may have them, and none arrives: an output
-    that is detached, or not used.
+class CutOff(Check):
+    """Other parameters have gradients, its own may learn, and no gradient arrives.
+
+    Its output is detached, or not used.
     """
 
     remedies = ("attach_output",)
+    explains = ("vanishing", "exploding", "transient_growth")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Only where a backward pass was recorded."""
         if not evidence.recording.gradients:
             return
-        for name, trace in evidence.traces.items():
-            module = evidence.modules.get(name)
-            if module is None or not any(p.requires_grad for p in module.parameters()):
+        for recurrence in evidence.recurrences:
+            if not any(p.requires_grad for p in recurrence.module.parameters()):
                 continue
-            mine = [
-                each
-                for each, other in evidence.modules.items()
-                if other is module and each in evidence.traces
-            ]
-            if any(
-                self._reached(evidence, each)
-                for each in mine
-                if recurrence(each) == recurrence(name)
-            ):
+            if any(stretch.is_heard for stretch in evidence.stretches(recurrence)):
                 continue  # this pass was beside one that learns, such as a validation
-            if not self._reached(evidence, name):
-                zero = evidence.traces[name].immediate is not None
-                yield self.found(
-                    name,
-                    (
-                        "the gradient that reaches it is exactly zero, though other parameters"
-                        " have one"
-                        if zero
-                        else (
-                            "no gradient reaches it, though other parameters have one: its output"
-                            " is detached on its way to the loss, made under torch.no_grad(), or"
-                            " not used"
-                        )
-                    ),
-                    severity=1.0,
-                    confidence=0.95,
-                    steps=trace.time,
+            if recurrence.scored is not None:
+                says = (
+                    "the gradient that reaches it is exactly zero, though other parameters have one"
                 )
-
-    def _reached(self, evidence: Evidence, name: str) -> bool:
-        heard = evidence.heard(name)
-        return heard is not None and bool(heard.any())
+            else:
+                says = (
+                    "no gradient reaches it, though other parameters have one: its output is "
+                    "detached on its way to the loss, made under torch.no_grad(), or not used"
+                )
+            yield self.finding(
+                recurrence.place,
+                says,
+                severity=1.0,
+                confidence=0.95,
+                evidence={"steps": recurrence.time},
+            )

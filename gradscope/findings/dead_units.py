@@ -6,14 +6,16 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.dynamics.activations import ACTIVATIONS
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
 
 
 @register("dead_units")
-class DeadUnits(Finding):
-    """Share of rectified units with u <= 0 at every step of every sequence: above 0.3. They and
-    their weights get no gradient.
+class DeadUnits(Check):
+    """The share of rectified units with u <= 0 at every step of every sequence: above 0.3.
+
+    They and their weights get no gradient.
     """
 
     figure = "saturation"
@@ -22,20 +24,21 @@ class DeadUnits(Finding):
 
     share: float = Field(0.3, gt=0, le=1, description="of units that are never active")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
-        """Of relu units."""
-        for name in evidence.in_time:
-            for gate, found in evidence.gates(name).items():
-                if found.activation is not ACTIVATIONS["relu"]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
+        """Of units whose activation is zero on one side."""
+        for recurrence in evidence.in_time:
+            for name, gate in recurrence.gates.items():
+                if not gate.activation.rectifies:
                     continue
-                dead = (found.preactivation <= 0).flatten(0, -2).all(0)
-                seen = found.preactivation.flatten(0, -2).shape[0]
-                if (share := float(dead.double().mean())) > self.share:
-                    yield self.found(
-                        name,
-                        f"{int(dead.sum())} of {len(dead)} units ({gate}) are dead: never active in"
-                        f" {seen} steps",
+                off = (gate.preactivation <= 0).flatten(0, -2)
+                dead = off.all(0)
+                share = float(dead.double().mean())
+                if share > self.share:
+                    yield self.finding(
+                        recurrence.place,
+                        f"{int(dead.sum())} of {len(dead)} units ({name}) are dead: never active "
+                        f"in {len(off)} steps",
                         severity=0.3 + 0.7 * share,
-                        confidence=1 - 1 / (seen + 2),
-                        share=share,
+                        confidence=1 - 1 / (len(off) + 2),
+                        evidence={"share": share},
                     )

@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from gradscope.dynamics.trace import recurrence
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
 
 
 @register("detached_steps")
-class DetachedSteps(Finding):
-    """Three chains or more of one module, each of a step or two and begun in the detached state of
-    the one before: no gradient in time.
+class DetachedSteps(Check):
+    """Three chains or more of one module, each of a step or two: no gradient in time.
+
+    Each begins in the detached state of the one before.
     """
 
     remedies = ("attach_state", "longer_tbptt")
+    explains = ("truncated_early", "cut_off", "unheard_inputs")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """By the chains that were recorded."""
-        chains: dict[str, list[str]] = {}
-        for name in evidence.in_time:
-            chains.setdefault(recurrence(name), []).append(name)
-        for base, names in chains.items():
-            if not evidence.detached(names[-1]):
+        one_of_each = {each.place.recurrence: each for each in evidence.in_time}
+        for recurrence in one_of_each.values():
+            if not evidence.detached(recurrence):
                 continue
-            longest = max(evidence.traces[name].time for name in names)
+            stretches = evidence.stretches(recurrence)
+            longest = max(stretch.time for stretch in stretches)
             pace = "at every step" if longest == 1 else f"every {longest} steps"
-            yield self.found(
-                base,
-                f"its state is detached {pace}: {len(names)} stretches, and no gradient from one to"
-                " another",
+            yield self.finding(
+                replace(recurrence.place, stretch=None),
+                f"its state is detached {pace}: {len(stretches)} stretches, and no gradient from "
+                "one to another",
                 severity=1.0,
                 confidence=0.95,
-                stretches=len(names),
-                steps=longest,
+                evidence={"stretches": len(stretches), "steps": longest},
             )

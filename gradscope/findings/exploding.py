@@ -7,15 +7,18 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
-from gradscope.findings._finding import Evidence, Finding, Found, laplace, middle, register, STRONG, times
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
+from gradscope.findings._statistics import in_words, laplace, middle
+from gradscope.results.statistics import STRONG
 
 
 @register("exploding")
-class Exploding(Finding):
-    """||J^T g||: what the last loss sends back grows by a factor of a thousand somewhere on its
-    way.
+class Exploding(Check):
+    """||J^T g||: what the last loss sends back grows by a factor of a thousand on its way.
 
-    Of every recurrence, in time and in depth.
+    Of every recurrence, in time and in depth, where it is largest.
 
     Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural
     networks.
@@ -32,28 +35,30 @@ class Exploding(Finding):
         "orthogonal_for_good",
         "gru",
     )
+    explains = ("transient_growth",)
 
     growth: float = Field(STRONG, gt=0, description="nats by which it must grow")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Where it is largest."""
-        for name in evidence.traces:
-            reach = evidence.reach(name)
+        for recurrence in evidence.recurrences:
+            reach = recurrence.reach
             if reach is None:
                 continue
             curve = middle(reach)
             lag = int(np.nanargmax(curve))
-            if not curve[lag] >= self.growth:
+            growth, rate = float(curve[lag]), float(curve[lag]) / max(lag, 1)
+            if not growth >= self.growth:
                 continue
-            unit = "layers" if evidence.is_depth(name) else "steps"
-            yield self.found(
-                name,
-                f"explodes: {evidence.sent(name)} has grown by {times(curve[lag])} {lag} {unit}"
-                f" back ({curve[lag] / max(lag, 1):+.2f} nats a step)",
-                severity=min(1.0, 0.5 + curve[lag] / 60),
-                confidence=laplace([np.nanmax(one) >= 0.9 * self.growth for one in reach.T]),
-                remedies=("layer_norm", "residual", "clip") if evidence.is_depth(name) else None,
-                lag=lag,
-                growth_nats=curve[lag],
-                nats_per_step=curve[lag] / max(lag, 1),
+            in_depth = recurrence.place.along_depth
+            yield self.finding(
+                recurrence.place,
+                f"explodes: {recurrence.sent} has grown by {in_words(growth)} {lag} "
+                f"{recurrence.unit} back ({rate:+.2f} nats a step)",
+                severity=min(1.0, 0.5 + growth / 60),
+                confidence=laplace(
+                    [bool(np.nanmax(logs) >= 0.9 * self.growth) for logs in reach.T]
+                ),
+                remedies=("layer_norm", "residual", "clip") if in_depth else None,
+                evidence={"lag": lag, "growth_nats": growth, "nats_per_step": rate},
             )

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
 
 
 @register("forget_gates_shut")
-class ForgetGatesShut(Finding):
-    """mean f < 0.15 (LSTM and its kin), or mean z < 0.1 (GRU, where z keeps): the state is thrown
-    away at every step.
+class ForgetGatesShut(Check):
+    """The mean of f is below 0.15 (LSTM and its kin), or that of z below 0.1 (GRU: z keeps).
 
-    With W_hh = 0, dc_t/dc_k is the product of the forget gates: 0.15 a step is a factor of a
-    thousand after four.
+    The state is thrown away at every step. With W_hh = 0, dc_t/dc_k is the product of the forget
+    gates: 0.15 a step is a factor of a thousand after four.
 
     Reference: Gers, Schmidhuber and Cummins (2000), Learning to forget.
     """
@@ -27,18 +28,17 @@ class ForgetGatesShut(Finding):
     lstm: float = Field(0.15, gt=0, lt=1, description="mean forget gate under which it is shut")
     gru: float = Field(0.1, gt=0, lt=1, description="mean update gate under which nothing is kept")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """By the mean over steps, sequences and units."""
-        for name in evidence.in_time:
-            forgets = "f" in evidence.gates(name)
+        for recurrence in evidence.in_time:
+            forgets = "f" in recurrence.gates
             gate, level, word = ("f", self.lstm, "forget") if forgets else ("z", self.gru, "update")
-            if found := evidence.shut(name, gate, level):
-                mean, confidence = found
-                yield self.found(
-                    name,
-                    f"its {word} gates are shut: {mean:.3f} on average, so that the state is gone"
-                    " after a step or two",
+            if shut := recurrence.shut(gate, level):
+                yield self.finding(
+                    recurrence.place,
+                    f"its {word} gates are shut: {shut.mean:.3f} on average, so that the state is "
+                    "gone after a step or two",
                     severity=0.9,
-                    confidence=confidence,
-                    mean=mean,
+                    confidence=shut.confidence,
+                    evidence={"mean": shut.mean},
                 )

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
 
 
 @register("frozen_weights")
-class FrozenWeights(Finding):
-    """requires_grad = False on weight_hh, or on all parameters of a step."""
+class FrozenWeights(Check):
+    """requires_grad is off for weight_hh, or for all parameters of a step."""
 
     remedies = ("unfreeze",)
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Of the attached modules."""
-        for name, module in {id(m): (n, m) for n, m in evidence.modules.items()}.values():
+        recording = evidence.recording
+        places = {module: recording.places[name] for name, module in recording.modules.items()}
+        for module, place in places.items():
             named = dict(module.named_parameters())
-            recurrent = {n: p for n, p in named.items() if "_hh" in n} or named
-            frozen = [n for n, p in recurrent.items() if not p.requires_grad]
+            recurrent = {name: p for name, p in named.items() if "_hh" in name} or named
+            frozen = [name for name, p in recurrent.items() if not p.requires_grad]
             if frozen:
-                yield self.found(
-                    name.split(" ")[0],
-                    f"{len(frozen)} of {len(recurrent)} recurrent weights do not learn:"
-                    f" requires_grad is off ({', '.join(frozen[:3])})",
+                yield self.finding(
+                    place.recurrence,
+                    f"{len(frozen)} of {len(recurrent)} recurrent weights do not learn: "
+                    f"requires_grad is off ({', '.join(frozen[:3])})",
                     severity=0.6,
                     confidence=0.99,
-                    frozen=len(frozen),
+                    evidence={"frozen": len(frozen)},
                 )

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
 
 
 @register("gradient_spikes")
-class GradientSpikes(Finding):
-    """Largest gradient norm over the median: above 20, of five recordings or more, where no clip
-    tames it.
+class GradientSpikes(Check):
+    """The largest gradient norm is above 20 times the median, and no clip tames it.
+
+    Of five recordings or more.
     """
 
     remedies = ("clip", "autoclip", "smaller_lr")
 
     ratio: float = Field(20.0, gt=1, description="of the largest to the median")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Over all recordings, of the norms that the optimiser saw where it was seen."""
-        norms = sorted(b if b == b else a for a, b in evidence.history.values())
-        if (
-            len(norms) >= 5
-            and (median := norms[len(norms) // 2]) > 0
-            and norms[-1] / median > self.ratio
-        ):
-            yield self.found(
+        norms = sorted(
+            norm.before if math.isnan(norm.after) else norm.after
+            for norm in evidence.history.values()
+        )
+        if len(norms) < 5:
+            return
+        largest, median = norms[-1], norms[len(norms) // 2]
+        if median > 0 and largest / median > self.ratio:
+            yield self.finding(
                 "all parameters",
-                f"gradients spike: the largest norm of {len(norms)} recordings is"
-                f" {norms[-1] / median:.0f} times the median",
+                f"gradients spike: the largest norm of {len(norms)} recordings is "
+                f"{largest / median:.0f} times the median",
                 severity=0.6,
                 confidence=0.8,
-                largest=norms[-1],
-                median=median,
+                evidence={"largest": largest, "median": median},
             )

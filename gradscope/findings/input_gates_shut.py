@@ -6,13 +6,16 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
 
 
 @register("input_gates_shut")
-class InputGatesShut(Finding):
-    """mean i < 0.05: nothing is written to the cell, and next to no gradient reaches what would be
-    written.
+class InputGatesShut(Check):
+    """The mean of i is below 0.05: nothing is written to the cell.
+
+    Next to no gradient reaches what would be written.
     """
 
     figure = "gates"
@@ -21,15 +24,15 @@ class InputGatesShut(Finding):
 
     level: float = Field(0.05, gt=0, lt=1, description="mean input gate under which it is shut")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """By the mean over steps, sequences and units."""
-        for name in evidence.in_time:
-            if found := evidence.shut(name, "i", self.level):
-                mean, confidence = found
-                yield self.found(
-                    name,
-                    f"its input gates are shut: {mean:.4f} on average, so that nothing is written",
+        for recurrence in evidence.in_time:
+            if shut := recurrence.shut("i", self.level):
+                yield self.finding(
+                    recurrence.place,
+                    f"its input gates are shut: {shut.mean:.4f} on average, so that nothing is "
+                    "written",
                     severity=0.8,
-                    confidence=confidence,
-                    mean=mean,
+                    confidence=shut.confidence,
+                    evidence={"mean": shut.mean},
                 )

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.cells._held import Held
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
 
 
 @register("inputs_out_of_scale")
-class InputsOutOfScale(Finding):
-    """Root mean square of what the recurrence reads: above 10, or below 1e-3 (but not zero)."""
+class InputsOutOfScale(Check):
+    """The root mean square of what is read is above 10, or below 1e-3 (but not zero)."""
 
     figure = "saturation"
     probe = "saturation"
@@ -23,23 +24,20 @@ class InputsOutOfScale(Finding):
     )
     smallest: float = Field(1e-3, gt=0, description="under which they are too small")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Of what reads the model's own inputs."""
-        for name, trace in evidence.in_time.items():
-            if not evidence.bottom(name):
+        for recurrence in evidence.in_time:
+            if not recurrence.place.reads_inputs:
                 continue
-            x = (
-                trace.inputs[..., :-1][trace.inputs[..., -1] > 0]
-                if isinstance(trace.cell, Held)
-                else trace.inputs
-            )
+            trace = recurrence.trace
+            x = trace.inputs if trace.mask is None else trace.inputs[trace.mask]
             size = float(x.double().square().mean().sqrt())
             if size > self.largest or 0 < size < self.smallest:
-                yield self.found(
-                    name,
-                    f"its inputs are too {'large' if size > 1 else 'small'}: root mean square"
-                    f" {size:.3g}; about 1 is right",
+                yield self.finding(
+                    recurrence.place,
+                    f"its inputs are too {'large' if size > 1 else 'small'}: root mean square "
+                    f"{size:.3g}; about 1 is right",
                     severity=0.5,
                     confidence=0.9,
-                    rms=size,
+                    evidence={"rms": size},
                 )

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
+from gradscope.findings._recurrence import Recurrence
 
 
 @register("layer_imbalance")
-class LayerImbalance(Finding):
-    """Gradient norm of one layer's recurrent weights against the next one's: a factor of 1000
-    apart.
-    """
+class LayerImbalance(Check):
+    """Gradient norms of two neighbouring layers' recurrent weights: a factor of 1000 apart."""
 
     figure = "adjoint_norms"
     probe = "adjoint_norms"
@@ -22,26 +23,27 @@ class LayerImbalance(Finding):
 
     ratio: float = Field(1e3, gt=1, description="between neighbouring layers")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Of modules with several layers."""
-        for name in evidence.in_time:
-            suffix = evidence.layer(name)
-            if not suffix[1:].isdigit() or int(suffix[1:]) == 0:
+        for above in evidence.in_time:
+            below = evidence.at(above.place.below)
+            if below is None:
                 continue
-            below = f"{name.removesuffix(suffix)}l{int(suffix[1:]) - 1}"
-            if below not in evidence.in_time:
-                continue
-            norms = [
-                math.sqrt(sum(v[1] ** 2 for n, v in evidence.weights(each).items() if "_hh" in n))
-                for each in (below, name)
-            ]
-            if min(norms) > 0 and not 1 / self.ratio < norms[0] / norms[1] < self.ratio:
-                slow = below if norms[0] < norms[1] else name
-                yield self.found(
-                    slow,
-                    "it learns slowly beside its neighbour: the gradient of its recurrent weights"
-                    f" is {min(norms) / max(norms):.1e} of the other layer's",
+            slow, fast = sorted((below, above), key=_recurrent_norm)
+            norms = _recurrent_norm(slow), _recurrent_norm(fast)
+            if norms[0] > 0 and not norms[1] / norms[0] < self.ratio:
+                yield self.finding(
+                    slow.place,
+                    "it learns slowly beside its neighbour: the gradient of its recurrent weights "
+                    f"is {norms[0] / norms[1]:.1e} of the other layer's",
                     severity=0.5,
                     confidence=0.9,
-                    ratio=min(norms) / max(norms),
+                    evidence={"ratio": norms[0] / norms[1]},
                 )
+
+
+def _recurrent_norm(recurrence: Recurrence) -> float:
+    """Of the gradient of all recurrent weights together."""
+    return math.sqrt(
+        sum(norms.before**2 for name, norms in recurrence.gradients.items() if "_hh" in name)
+    )

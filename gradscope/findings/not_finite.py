@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
 
 
 @register("not_finite")
-class NotFinite(Finding):
-    """A state, or a gradient, that is infinite or NaN."""
+class NotFinite(Check):
+    """A state, or a gradient, is infinite or NaN."""
 
     remedies = ("smaller_lr", "clip", "scale_inputs")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """At the first step, and in any parameter's gradient."""
-        for name, step in evidence.recording.nonfinite.items():
-            yield self.found(
-                name,
+        recording = evidence.recording
+        for name, step in recording.nonfinite.items():
+            yield self.finding(
+                recording.places[name],
                 f"its state is not finite from t = {step} on",
                 severity=1.0,
                 confidence=0.99,
-                step=step,
+                evidence={"step": step},
             )
-        bad = [
-            name
-            for name, (_, before, _) in evidence.recording.gradients.items()
-            if before != before or before == float("inf")
-        ]
+        gradients = recording.gradients
+        bad = [name for name, norms in gradients.items() if not math.isfinite(norms.before)]
         if bad:
-            yield self.found(
+            yield self.finding(
                 "all parameters",
-                f"the gradient of {len(bad)} of {len(evidence.recording.gradients)} parameters is"
-                f" not finite ({', '.join(bad[:4])})",
+                f"the gradient of {len(bad)} of {len(gradients)} parameters is not finite "
+                f"({', '.join(bad[:4])})",
                 severity=1.0,
                 confidence=0.99,
-                parameters=len(bad),
+                evidence={"parameters": len(bad)},
             )

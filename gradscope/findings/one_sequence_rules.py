@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from gradscope.dynamics.trace import recurrence
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.capture import Place
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
+
+
+class _Stretch(NamedTuple):
+    place: Place
+    log_norms: Tensor
+    scored: Tensor
 
 
 @register("one_sequence_rules")
-class OneSequenceRules(Finding):
-    """Share of one sequence in sum_t ||dL/ds_t||^2: above 0.9, of four or more that have a loss."""
+class OneSequenceRules(Check):
+    """One sequence's share of sum_t ||dL/ds_t||^2 is above 0.9.
+
+    Of four sequences or more that have a loss.
+    """
 
     figure = "adjoint_norms"
     probe = "adjoint_norms"
@@ -22,27 +34,32 @@ class OneSequenceRules(Finding):
 
     share: float = Field(0.9, gt=0, lt=1, description="of the squared norm")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
-        """Of the whole loss's adjoints."""
-        stretches: dict[tuple[str, int], list[tuple[str, Tensor, Tensor]]] = {}
-        for name, trace in evidence.in_time.items():
-            total, heard = evidence.adjoint(name), evidence.heard(name)
-            if total is not None and heard is not None:
-                key = recurrence(name), trace.states.shape[1]
-                stretches.setdefault(key, []).append((name, total.log_norms(), heard))
-        for found in (
-            stretches.values()
-        ):  # those of one module together: a step or two alone may well be one sequence's
-            names, logs, heard = zip(*found, strict=True)
-            if int(torch.cat(heard).any(0).sum()) < 4:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
+        """Of the whole loss's adjoints.
+
+        Stretches of one module are taken together: a step or two alone may well be one sequence's.
+        """
+        together: dict[tuple[str, int], list[_Stretch]] = {}
+        for recurrence in evidence.in_time:
+            if recurrence.total is not None and recurrence.scored is not None:
+                key = recurrence.place.recurrence, recurrence.trace.batch
+                stretch = _Stretch(
+                    recurrence.place, recurrence.total.log_norms(), recurrence.scored
+                )
+                together.setdefault(key, []).append(stretch)
+        for stretches in together.values():
+            scored = torch.cat([stretch.scored for stretch in stretches])
+            if int(scored.any(0).sum()) < 4:
                 continue
-            squares = torch.logsumexp(2 * torch.cat(logs), dim=0).softmax(0)
-            if float(squares.max()) > self.share:
-                yield self.found(
-                    names[0],
-                    f"sequence {int(squares.argmax())} alone makes up {float(squares.max()):.0%} of"
-                    f" the squared gradient of all {len(squares)} sequences",
+            logs = torch.cat([stretch.log_norms for stretch in stretches])
+            shares = torch.logsumexp(2 * logs, dim=0).softmax(0)
+            largest = float(shares.max())
+            if largest > self.share:
+                yield self.finding(
+                    stretches[0].place,
+                    f"sequence {int(shares.argmax())} alone makes up {largest:.0%} of the squared "
+                    f"gradient of all {len(shares)} sequences",
                     severity=0.5,
                     confidence=0.7,
-                    share=float(squares.max()),
+                    evidence={"share": largest},
                 )

@@ -6,12 +6,17 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
 
 
 @register("output_gates_shut")
-class OutputGatesShut(Finding):
-    """mean o < 0.05: the cell's content is hidden, and the loss sends next to nothing into it."""
+class OutputGatesShut(Check):
+    """The mean of o is below 0.05: the cell's content is hidden.
+
+    The loss sends next to nothing into it.
+    """
 
     figure = "gates"
     probe = "gates"
@@ -19,16 +24,15 @@ class OutputGatesShut(Finding):
 
     level: float = Field(0.05, gt=0, lt=1, description="mean output gate under which it is shut")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """By the mean over steps, sequences and units."""
-        for name in evidence.in_time:
-            if found := evidence.shut(name, "o", self.level):
-                mean, confidence = found
-                yield self.found(
-                    name,
-                    f"its output gates are shut: {mean:.4f} on average, so that nothing of c is"
-                    " shown",
+        for recurrence in evidence.in_time:
+            if shut := recurrence.shut("o", self.level):
+                yield self.finding(
+                    recurrence.place,
+                    f"its output gates are shut: {shut.mean:.4f} on average, so that nothing of "
+                    "c is shown",
                     severity=0.8,
-                    confidence=confidence,
-                    mean=mean,
+                    confidence=shut.confidence,
+                    evidence={"mean": shut.mean},
                 )

@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from gradscope.cells._held import Held
-from gradscope.findings._finding import Evidence, Finding, Found, laplace, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
+from gradscope.findings._statistics import laplace
 
 
 @register("read_after_padding")
-class ReadAfterPadding(Finding):
-    """Inputs that repeat one vector for the last steps of many sequences, while only the last step
-    is scored.
+class ReadAfterPadding(Check):
+    """Inputs repeat one vector for the last steps of many sequences; only the last is scored.
 
     Between the last real input and the loss lie steps that only blur the state, and lengthen the
     gradient's way.
@@ -22,37 +23,31 @@ class ReadAfterPadding(Finding):
     figure = "input_gradients"
     probe = "input_gradients"
     remedies = ("pack_sequences",)
+    explains = ("unheard_inputs",)
 
     steps: int = Field(3, ge=1, description="of padding that a sequence must have")
     share: float = Field(0.3, gt=0, le=1, description="of sequences that have so many")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Of sequences of one length, as far as the model was told."""
-        for name, trace in evidence.in_time.items():
-            heard = evidence.heard(name)
-            if (
-                heard is None
-                or not evidence.bottom(name)
-                or trace.time < 2 * self.steps
-                or isinstance(trace.cell, Held)
-            ):
+        for recurrence in evidence.in_time:
+            trace, place, scored = recurrence.trace, recurrence.place, recurrence.scored
+            told = trace.mask is not None or place.reverse or not place.reads_inputs
+            if scored is None or told or trace.time < 2 * self.steps:
                 continue
-            if (
-                int(heard.any(1).sum()) > 1
-                or not bool(heard[-1].any())
-                or evidence.layer(name).endswith("_reverse")
-            ):
+            if int(scored.any(1).sum()) > 1 or not bool(scored[-1].any()):
                 continue
-            same = (trace.inputs[1:] == trace.inputs[-1]).all(-1).flip(0).int().cumprod(0).sum(0)
+            repeats = (trace.inputs[1:] == trace.inputs[-1]).all(-1)
+            same = repeats.flip(0).int().cumprod(0).sum(0)
             tails = (same >= self.steps) & (same < trace.time - 1)
             if float(tails.double().mean()) >= self.share:
                 median = int(same[tails].median())
-                yield self.found(
-                    name,
-                    f"{int(tails.sum())} of {len(tails)} sequences end in a constant input (median"
-                    f" {median} steps) and are read at the last step: padding lies between the last"
-                    " input and the loss",
+                yield self.finding(
+                    place,
+                    f"{int(tails.sum())} of {len(tails)} sequences end in a constant input (median "
+                    f"{median} steps) and are read at the last step: padding lies between the last "
+                    "input and the loss",
                     severity=0.55,
-                    confidence=laplace(tails.cpu()),
-                    steps=median,
+                    confidence=laplace(tails),
+                    evidence={"steps": median},
                 )

@@ -6,38 +6,39 @@ from collections.abc import Iterator
 
 import torch
 
-from gradscope.findings._finding import Evidence, Finding, Found, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
 
 
 @register("reverse_read_early")
-class ReverseReadEarly(Finding):
-    """Of a bidirectional module only out[-1] is used: there the reverse direction has read one
-    input, and all others are lost on it.
+class ReverseReadEarly(Check):
+    """Of a bidirectional module only out[-1] is used.
+
+    There the reverse direction has read one input, and all others are lost on it.
     """
 
     figure = "adjoint_norms"
     probe = "adjoint_norms"
     remedies = ("read_both_ends",)
+    explains = ("unheard_inputs", "vanishing")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """By where the reverse direction's immediate gradient is."""
-        for name, trace in evidence.in_time.items():
-            heard = evidence.heard(name)
-            if not evidence.layer(name).endswith("_reverse") or heard is None or trace.time < 4:
+        for recurrence in evidence.in_time:
+            scored, time = recurrence.scored, recurrence.time
+            if not recurrence.place.reverse or scored is None or time < 4:
                 continue
-            lengths = evidence.lengths(name)
-            last = torch.where(
-                heard.any(0),
-                (heard * torch.arange(len(heard), device=heard.device)[:, None]).amax(0),
-                0,
-            ).cpu()
-            steps = last - (trace.time - lengths)
-            if bool((steps[heard.any(0).cpu()] <= 1).all()) and bool(heard.any()):
-                yield self.found(
-                    name,
-                    f"the loss hears the reverse direction after one of its {trace.time} steps"
-                    " only: out[-1] is its beginning, not its end",
+            heard = scored.any(0)
+            index = torch.arange(len(scored), device=scored.device)[:, None]
+            last = torch.where(heard, (scored * index).amax(0), 0)
+            read = last - (time - recurrence.lengths)
+            if bool((read[heard] <= 1).all()) and bool(heard.any()):
+                yield self.finding(
+                    recurrence.place,
+                    f"the loss hears the reverse direction after one of its {time} steps only: "
+                    "out[-1] is its beginning, not its end",
                     severity=0.7,
                     confidence=0.95,
-                    steps=trace.time,
+                    evidence={"steps": time},
                 )

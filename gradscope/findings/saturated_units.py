@@ -7,19 +7,17 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from gradscope.dynamics import saturated
-from gradscope.dynamics.activations import ACTIVATIONS
-from gradscope.findings._finding import Evidence, Finding, Found, laplace, register
-
-#: activations whose ends are flat
-SQUASHING = ("tanh", "sigmoid", "hard_tanh", "erf", "softsign")
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
+from gradscope.findings._statistics import laplace
 
 
 @register("saturated_units")
-class SaturatedUnits(Finding):
-    """Share of (step, sequence, unit) with |phi'(u)| at most a tenth of its largest, for h, g or n:
-    above 0.6.
+class SaturatedUnits(Check):
+    """|phi'(u)| is at most a tenth of its largest at more than 0.6 of (step, sequence, unit).
 
-    A saturated unit passes no gradient to anything before it.
+    Of h, g or n. A saturated unit passes no gradient to anything before it.
     """
 
     figure = "saturation"
@@ -28,21 +26,20 @@ class SaturatedUnits(Finding):
 
     share: float = Field(0.6, gt=0, le=1, description="of saturated units")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
-        """Of squashing units alone: h, g and n with tanh or a sigmoid."""
-        for name in evidence.in_time:
-            for gate, found in evidence.gates(name).items():
-                if gate not in ("h", "g", "n") or not any(
-                    found.activation is ACTIVATIONS[name] for name in SQUASHING
-                ):
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
+        """Of units that saturate, such as those with tanh; a gate may well be shut or open."""
+        for recurrence in evidence.in_time:
+            for name, gate in recurrence.gates.items():
+                if name not in ("h", "g", "n") or not gate.activation.saturates:
                     continue
-                low, high = saturated(found.activation, found.preactivation, 0.1)
+                low, high = saturated(gate.activation, gate.preactivation, 0.1)
                 flat = (low | high).double().mean(-1)
-                if (share := float(flat.mean())) > self.share:
-                    yield self.found(
-                        name,
-                        f"{share:.0%} of its units ({gate}) are saturated, and pass no gradient",
+                share = float(flat.mean())
+                if share > self.share:
+                    yield self.finding(
+                        recurrence.place,
+                        f"{share:.0%} of its units ({name}) are saturated, and pass no gradient",
                         severity=0.4 + 0.5 * share,
-                        confidence=laplace((flat.mean(0) > self.share).cpu()),
-                        share=share,
+                        confidence=laplace(flat.mean(0) > self.share),
+                        evidence={"share": share},
                     )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 from pydantic import Field
 
-from gradscope.findings._finding import Evidence, Finding, Found, laplace, middle, register
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
+from gradscope.findings._statistics import laplace, middle
 
 
 @register("truncated_early")
-class TruncatedEarly(Finding):
-    """||J_{T:0}^T g|| / ||g|| > 0.2 where the trajectory begins in a state that was carried over,
-    detached: TBPTT shorter than the horizon.
+class TruncatedEarly(Check):
+    """||J_{T:0}^T g|| / ||g|| > 0.2 where a state that was carried over, detached, begins it.
+
+    TBPTT is shorter than the horizon.
     """
 
     figure = "traced_back"
@@ -24,23 +29,22 @@ class TruncatedEarly(Finding):
         0.2, gt=0, lt=1, description="share of the gradient that the cut must find alive"
     )
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Of windows of truncated backpropagation."""
-        for name in sorted(evidence.recording.carried & set(evidence.in_time)):
-            reach = evidence.reach(name)
-            if reach is None or evidence.detached(name):
+        for recurrence in sorted(evidence.in_time, key=lambda other: str(other.place)):
+            reach = recurrence.reach
+            if not recurrence.carried or reach is None or evidence.detached(recurrence):
                 continue
             curve = middle(reach)
-            last = curve[~np.isnan(curve)][-1]
-            if last > np.log(self.left):
-                yield self.found(
-                    name,
-                    f"is cut off too early: of what a loss sends back, {np.exp(min(last, 50)):.0%}"
-                    f" is still alive where the window of {len(reach) - 1} steps begins",
+            last = float(curve[~np.isnan(curve)][-1])
+            if last > math.log(self.left):
+                left, window = math.exp(min(last, 50)), len(reach) - 1
+                alive = [bool(logs[~np.isnan(logs)][-1] > math.log(self.left)) for logs in reach.T]
+                yield self.finding(
+                    recurrence.place,
+                    f"is cut off too early: of what a loss sends back, {left:.0%} is still alive "
+                    f"where the window of {window} steps begins",
                     severity=0.5,
-                    confidence=laplace(
-                        [one[~np.isnan(one)][-1] > np.log(self.left) for one in reach.T]
-                    ),
-                    left=float(np.exp(min(last, 50))),
-                    window=len(reach) - 1,
+                    confidence=laplace(alive),
+                    evidence={"left": left, "window": window},
                 )

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 from pydantic import Field
 
-from gradscope.findings._finding import Evidence, Finding, Found, laplace, middle, register, STRONG
+from gradscope.findings._check import Check, register
+from gradscope.findings._evidence import Evidence
+from gradscope.findings._finding import Finding
+from gradscope.findings._statistics import laplace, middle
+from gradscope.results.statistics import STRONG
 
 
 @register("unheard_inputs")
-class UnheardInputs(Finding):
-    """||dL/dx_t||: from the beginning up to some t at least a quarter of the way, a thousandth of
-    its largest or less.
+class UnheardInputs(Check):
+    """||dL/dx_t|| is a thousandth of its largest or less for the first quarter of the steps.
 
     Of what reads the model's own inputs. First order only: what a loss does not hear in this sense,
     training does not use.
@@ -26,35 +29,26 @@ class UnheardInputs(Finding):
     fall: float = Field(STRONG, gt=0, description="nats under the largest")
     share: float = Field(0.25, gt=0, lt=1, description="of the steps that must be unheard")
 
-    def examine(self, evidence: Evidence) -> Iterator[Found]:
+    def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """By the median over sequences."""
-        for name, trace in evidence.in_time.items():
-            total = evidence.adjoint(name)
-            if (
-                total is None
-                or total.by_input is None
-                or not evidence.bottom(name)
-                or trace.time < 8
-            ):
+        for recurrence in evidence.in_time:
+            time, total = recurrence.time, recurrence.total
+            if total is None or total.by_input is None:
                 continue
-            whole = evidence.lengths(name).to(trace.states.device) == trace.time
-            logs = total.by_input.log_norms()[:, whole].cpu().numpy()
+            if not recurrence.place.reads_inputs or time < 8:
+                continue
+            logs = total.by_input.log_norms()[:, recurrence.whole].cpu().numpy()
             logs = logs - np.maximum(logs.max(0), -1e300)
-            curve = middle(logs)
-            first = next((t for t, value in enumerate(curve) if value > -self.fall), len(curve))
-            if first >= self.share * trace.time and first < len(curve):
-                yield self.found(
-                    name,
-                    f"the loss does not hear the inputs before t = {first + 1} (T -"
-                    f" {trace.time - first - 1}): their gradient is a thousandth of the largest or"
-                    " less",
-                    severity=0.2 + 0.5 * first / trace.time,
-                    confidence=laplace(
-                        [
-                            np.all(one[: max(1, int(0.8 * first))] <= -0.9 * self.fall)
-                            for one in logs.T
-                        ]
-                    ),
-                    first_heard=first + 1,
-                    steps=trace.time,
-                )
+            heard = np.flatnonzero(middle(logs) > -self.fall)
+            if not len(heard) or heard[0] < self.share * time:
+                continue
+            first = int(heard[0])
+            early = logs[: max(1, int(0.8 * first))]
+            yield self.finding(
+                recurrence.place,
+                f"the loss does not hear the inputs before t = {first + 1} (T - "
+                f"{time - first - 1}): their gradient is a thousandth of the largest or less",
+                severity=0.2 + 0.5 * first / time,
+                confidence=laplace((early <= -0.9 * self.fall).all(0).tolist()),
+                evidence={"first_heard": first + 1, "steps": time},
+            )

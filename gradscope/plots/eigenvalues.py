@@ -13,7 +13,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from pydantic import Field
 
-from gradscope.plots._plot import FAINT, finish, first_trials, INK, new_figure, panels, Plot, register, wrapped
+from gradscope.plots._plot import (
+    FAINT,
+    INK,
+    Plot,
+    finish,
+    first_trials,
+    new_figure,
+    panels,
+    register,
+    wrapped,
+)
 from gradscope.results.tables import Tables
 
 GATES = dict(zip("hifgorzn", sns.color_palette("colorblind", 8), strict=True))

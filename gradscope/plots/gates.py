@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from gradscope.plots._plot import edges, new_figure, Plot, register, wrapped
+from gradscope.plots._plot import Plot, edges, new_figure, register, wrapped
 from gradscope.results.tables import Tables
 
 #: rows of panels at most

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.plots._plot import legend, limits, lines, new_figure, Plot, register, time_axis
+from gradscope.plots._plot import Plot, legend, limits, lines, new_figure, register, time_axis
 from gradscope.results.tables import Tables
 
 

@@ -12,7 +12,16 @@ from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.plots._plot import edges, finish, first_trials, new_figure, panels, Plot, register, wrapped
+from gradscope.plots._plot import (
+    Plot,
+    edges,
+    finish,
+    first_trials,
+    new_figure,
+    panels,
+    register,
+    wrapped,
+)
 from gradscope.results.tables import Tables
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradscope.plots._plot import FAINT, legend, lines, looks, new_figure, Plot, register
+from gradscope.plots._plot import FAINT, Plot, legend, lines, looks, new_figure, register
 from gradscope.results.tables import Tables, median
 
 

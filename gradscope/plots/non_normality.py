@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.plots._plot import FAINT, looks, new_figure, plain, Plot, register
+from gradscope.plots._plot import FAINT, Plot, looks, new_figure, plain, register
 from gradscope.results.tables import Tables
 
 

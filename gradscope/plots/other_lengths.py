@@ -7,7 +7,7 @@ from typing import ClassVar
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.plots._plot import FAINT, legend, lines, new_figure, Plot, register
+from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure, register
 from gradscope.results.tables import Tables
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
 
-from gradscope.plots._plot import finish, first_trials, new_figure, panels, Plot, register, wrapped
+from gradscope.plots._plot import Plot, finish, first_trials, new_figure, panels, register, wrapped
 from gradscope.results.tables import Tables
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gradscope.plots._plot import FAINT, new_figure, plain, Plot, register
+from gradscope.plots._plot import FAINT, Plot, new_figure, plain, register
 from gradscope.results.tables import Tables
 
 LOW, HIGH = "#5b8db8", "#c8553d"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.plots._plot import legend, looks, new_figure, Plot, register, wrapped
+from gradscope.plots._plot import Plot, legend, looks, new_figure, register, wrapped
 from gradscope.results.tables import Tables, summary
 
 

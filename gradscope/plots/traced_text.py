@@ -13,7 +13,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from gradscope.plots._plot import new_figure, plain, Plot, register
+from gradscope.plots._plot import Plot, new_figure, plain, register
 from gradscope.results.tables import Tables
 
 #: signs in a line, lines of a text at most, and nats over which its colours run

@@ -1,0 +1,209 @@
+"""Attachment: which modules of a model are watched, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import nn
+
+from gradscope.capture._adapters import ADAPTERS
+from gradscope.capture._depth import DepthWatch, containers
+from gradscope.capture._fused import FusedWatch
+from gradscope.capture._scans import ScanWatch
+from gradscope.capture._step import Step
+from gradscope.capture._steps import StepWatch
+from gradscope.capture._watch import Watch
+from gradscope.cells import Cell
+from gradscope.cells._conversion import layer_cells
+from gradscope.components import suggest
+from gradscope.errors import GradscopeError
+
+#: names of modules, or how each is called
+Steps = Sequence[str] | Mapping[str, Step]
+#: name of a container, names, or whether to take all
+Depth = str | Sequence[str] | bool
+
+
+@dataclass(frozen=True)
+class Watched:
+    """One place that is watched.
+
+    Attributes:
+        module: its name.
+        kind: what the reader should take it for, such as "LSTM" or "GRUCell, step by step".
+        make: a watch for one recorded block.
+    """
+
+    module: str
+    kind: str
+    make: Callable[[], Watch]
+
+
+@dataclass
+class Attachment:
+    """What is watched in a model.
+
+    Attributes:
+        watched: by name; that of a container looked along in depth ends in "depth".
+        unattached: what looks like a recurrence and cannot be watched, with what to do about it.
+    """
+
+    watched: dict[str, Watched] = field(default_factory=dict)
+    unattached: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, model: nn.Module, steps: Steps = (), depth: Depth = False, sequences: int | None = None
+    ) -> Attachment:
+        """Find them; ``gradscope.attach`` says what the arguments are.
+
+        Raises:
+            GradscopeError: for a compiled or scripted model, a name that it does not have, or a
+                model without a recurrence.
+        """
+        _refuse(model)
+        if sequences is not None and sequences < 1:
+            raise GradscopeError(
+                f"sequences should be at least 1, or None for all, got {sequences}"
+            )
+        attachment = cls()
+        told = _told(steps)
+        attachment._take_told(dict(model.named_modules()), told)
+        attachment._take_known(model, list(told), sequences)
+        if depth:
+            attachment._take_depth(model, depth)
+        if not attachment.watched:
+            raise GradscopeError(_nothing(model, attachment.unattached))
+        return attachment
+
+    def _take_told(self, modules: dict[str, nn.Module], told: dict[str, Step | None]) -> None:
+        for name, step in told.items():
+            module = _module(modules, name, "steps")
+            make = partial(StepWatch, name, module, step or Step())
+            self.watched[name] = Watched(name, f"{type(module).__name__}, step by step", make)
+
+    def _take_known(self, model: nn.Module, inside: list[str], sequences: int | None) -> None:
+        """What is found without being told; nothing inside what is watched already."""
+        for name, module in model.named_modules():
+            kind = type(module).__name__
+            if any(name == outer or name.startswith(f"{outer}.") or not outer for outer in inside):
+                continue
+            if problem := _problem(module):
+                self.unattached.append(f"{name or kind}: {problem}")
+            elif isinstance(module, nn.RNNBase):
+                make = partial(FusedWatch, name, module, sequences, layer_cells(module))
+                self.watched[name] = Watched(name, kind, make)
+            elif adapter := next((known for known in ADAPTERS if known.knows(module)), None):
+                make = partial(ScanWatch, name, module, adapter, sequences)
+                self.watched[name] = Watched(name, f"{kind}, a diagonal scan", make)
+            elif isinstance(module, nn.RNNCellBase | Cell):
+                make = partial(StepWatch, name, module, None)
+                self.watched[name] = Watched(name, f"{kind}, step by step", make)
+                inside.append(name)
+
+    def _take_depth(self, model: nn.Module, depth: Depth) -> None:
+        modules = dict(model.named_modules())
+        stacks = (
+            containers(model)
+            if depth is True
+            else [(name, _container(modules, name)) for name in _names(depth)]
+        )
+        for name, module in stacks:
+            make = partial(DepthWatch, name, module)
+            self.watched[f"{name}.depth".strip(".")] = Watched(name, "depth", make)
+
+
+# --- what was asked for -----------------------------------------------------------------------
+
+
+def _told(steps: Steps) -> dict[str, Step | None]:
+    names = [steps] if isinstance(steps, str) else steps
+    for name in names:
+        if not isinstance(name, str):
+            raise GradscopeError(
+                "steps: names, as in model.named_modules(), are wanted, not a "
+                f"{type(name).__name__}"
+            )
+    return dict(steps) if isinstance(steps, Mapping) else dict.fromkeys(names)
+
+
+def _names(depth: Depth) -> list[str]:
+    names = [depth] if isinstance(depth, str) else depth
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise GradscopeError(
+            f"depth: the name of a container of blocks, several, or True is wanted, got {depth!r}"
+        )
+    return list(names)
+
+
+def _module(modules: dict[str, nn.Module], name: str, option: str) -> nn.Module:
+    if name not in modules:
+        known = [other for other in modules if other]
+        raise GradscopeError(f"{option}: the model has no module {name!r}; {suggest(name, known)}")
+    return modules[name]
+
+
+def _container(modules: dict[str, nn.Module], name: str) -> nn.Module:
+    """The container of that name, of blocks that are called one after another."""
+    module = _module(modules, name, "depth")
+    if isinstance(module, nn.Sequential | nn.ModuleList) and len(module) >= 2:
+        return module
+    within = [f"{name}.{inner}" for inner, _ in containers(module) if inner]
+    better = within or [other for other, _ in containers(modules[""]) if other]
+    hint = f"; did you mean {better[0]!r}?" if better else ""
+    raise GradscopeError(
+        f"depth: {name!r} is a {type(module).__name__}, not a Sequential or ModuleList of two "
+        f"blocks or more{hint}"
+    )
+
+
+# --- what cannot be watched -------------------------------------------------------------------
+
+
+def _refuse(model: object) -> None:
+    if not isinstance(model, nn.Module):
+        raise GradscopeError(f"attach() takes a torch.nn.Module, got {type(model).__name__}")
+    if hasattr(model, "_orig_mod"):
+        raise GradscopeError(
+            "this model is compiled: its graph does not show the modules inside. Attach to the "
+            "module before torch.compile (model._orig_mod) and run that within the recorded block; "
+            "its weights are the same"
+        )
+    if isinstance(model, torch.jit.ScriptModule):
+        raise GradscopeError(
+            "this model is a torch.jit module: what it computes cannot be seen from Python. Attach "
+            "to the nn.Module that it was scripted or traced from"
+        )
+
+
+def _problem(module: nn.Module) -> str:
+    """Why a module that looks like a recurrence cannot be attached; empty if it can, or is none."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return (
+            "a torch.jit module, which Python cannot see into; use the nn.Module that it was made "
+            "from"
+        )
+    if hasattr(module, "_orig_mod"):
+        return "compiled; record with the module before torch.compile"
+    stock = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
+    if isinstance(module, nn.RNNBase) and type(module).forward not in stock:
+        return (
+            f"{type(module).__name__} has a forward of its own; name it in steps=, or attach to "
+            "the module that it wraps"
+        )
+    return ""
+
+
+def _nothing(model: nn.Module, unattached: list[str]) -> str:
+    modules = list(model.named_modules())[1:13]
+    names = ", ".join(f"{name} ({type(module).__name__})" for name, module in modules)
+    text = (
+        f"no recurrence was found in {type(model).__name__}: no torch RNN, LSTM, GRU, *Cell or "
+        "gradscope cell. Name the modules whose call is one step with steps=[...], or look along "
+        "depth with depth=True or a container's name (gradscope diagnose: --steps, --depth). It "
+        f"has: {names or 'no submodules'}"
+    )
+    return text + "".join(f"; {reason}" for reason in unattached)

@@ -1,0 +1,83 @@
+"""Recorder: watches a model's recurrences during a block, and takes apart what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+from torch import nn
+
+from gradscope.capture._attachment import Attachment
+from gradscope.capture._gradients import GradientWatch
+from gradscope.capture._recording import Recording
+from gradscope.capture._remarks import remarks
+from gradscope.capture._watch import Watch
+from gradscope.errors import GradscopeError
+
+
+class Recorder:
+    """Records blocks of a model's training.
+
+    Hooks are on the model within a block only.
+
+    Args:
+        model: that is watched.
+        attachment: what is watched in it.
+    """
+
+    def __init__(self, model: nn.Module, attachment: Attachment):
+        self.model, self.attachment = model, attachment
+        self._inside = False
+
+    @contextmanager
+    def block(self, train_step: int) -> Iterator[Recording]:
+        """Record what runs within; the recording is filled when the block ends.
+
+        Raises:
+            GradscopeError: if a module's step is not a function of its input and state alone, if
+                nothing was called, or if a block is inside another.
+        """
+        if self._inside:
+            raise GradscopeError(
+                "a recorded block is inside another one of the same scope; leave the first before "
+                "the next"
+            )
+        recording, gradients = Recording(train_step), GradientWatch(self.model)
+        watches = [watched.make() for watched in self.attachment.watched.values()]
+        hooks = ExitStack()
+        self._inside = True
+        try:
+            with hooks:
+                for watch in watches:
+                    watch.install(hooks)
+                gradients.install(hooks)
+                yield recording
+        finally:
+            self._inside = False
+        with torch.enable_grad():
+            self._fill(recording, watches)
+        recording.gradients, recording.updates = gradients.norms(), gradients.updates()
+        recording.notes += remarks(recording)
+
+    def _fill(self, recording: Recording, watches: list[Watch]) -> None:
+        failed: list[GradscopeError] = []
+        for watch in watches:
+            try:
+                harvest = watch.harvest()
+            except GradscopeError as error:  # the other places have their say
+                failed.append(error)
+                recording.notes.append(f"not recorded: {error}")
+                continue
+            for recorded in harvest.recorded:
+                recording.add(
+                    recorded.place, recorded.trace, watch.module, carried=recorded.carried
+                )
+            recording.notes += harvest.notes
+        if failed and not recording.traces:
+            raise failed[0]
+        if not recording.traces:
+            raise GradscopeError(
+                "nothing was called within the recorded block: it should hold the forward pass of "
+                f"{', '.join(self.attachment.watched)}"
+            )

@@ -1,0 +1,21 @@
+"""A critical start."""
+
+from __future__ import annotations
+
+from gradscope.remedies._changes import start_of_all
+from gradscope.remedies._league import SIMPLE
+from gradscope.remedies._plan import Plan
+from gradscope.remedies._remedy import Remedy, register
+
+
+@register("critical_start")
+class CriticalStart(Remedy):
+    """Draw the recurrent matrix at mean field's critical gain."""
+
+    of = ("RNN",)
+    entrant = "tanh, critical start"
+    against = SIMPLE
+
+    def apply(self, plan: Plan) -> bool:
+        """Of every gate."""
+        return start_of_all(plan, "critical")

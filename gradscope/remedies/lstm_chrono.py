@@ -1,0 +1,38 @@
+"""An LSTM whose gates start for long lags."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from gradscope.remedies._changes import FORGET_GATE, INPUT_GATE, set_gate, swapped_for
+from gradscope.remedies._league import SIMPLE
+from gradscope.remedies._plan import Plan
+from gradscope.remedies._remedy import Remedy, register
+
+
+@register("lstm_chrono")
+class LstmChrono(Remedy):
+    """Use an LSTM whose forget gates start for the longest lag expected (chrono: b_f ~ ln U(1, T -
+    1), b_i = -b_f, so that its input gates start nearly shut).
+
+    Reference: Tallec and Ollivier (2018), Can recurrent neural networks warp time?
+    """
+
+    of = ("RNN", "LSTM", "ProjectedLSTM")
+    entrant = "LSTM, chrono"
+    against = SIMPLE
+
+    def apply(self, plan: Plan) -> bool:
+        """Of every LSTM; in the place of every nn.RNN where there is none. T is 100."""
+        return _chrono(plan) or (swapped_for(plan, nn.LSTM) and _chrono(plan))
+
+
+def _chrono(plan: Plan) -> bool:
+    changed = []
+    for _, module in plan.modules(nn.LSTM, nn.LSTMCell):
+        generator = torch.Generator().manual_seed(0)
+        lags = torch.rand(module.hidden_size, generator=generator).mul(98).add(1)
+        bias = lags.log().to(next(module.parameters()))
+        changed += [set_gate(module, FORGET_GATE, bias), set_gate(module, INPUT_GATE, -bias)]
+    return any(changed)
