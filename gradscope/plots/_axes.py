@@ -1,0 +1,71 @@
+"""Axes, panels and words on figures."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+import pandas as pd
+
+from gradscope.results.tables import Tables
+
+
+def limits(values: pd.Series) -> tuple[float, float, float]:
+    """(least, greatest, margin) of the finite values, for an axis that shows them.
+
+    -1 and 1 where there are none.
+    """
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (-1.0, 1.0)
+    return low, high, 0.05 * max(high - low, 1.0)
+
+
+def moments(frame: pd.DataFrame, tables: Tables) -> list[str]:
+    """Which of the first and the last measurement a frame with a column ``when`` holds."""
+    return [when for when in tables.words.moments if bool((frame["when"] == when).any())]
+
+
+def time_axis(frame: pd.DataFrame, tables: Tables) -> tuple[str, str]:
+    """(column, label): t, or t - T where sequences of several lengths have their ends in common."""
+    if tables.same_time(frame):
+        return "t", "t (steps)"
+    return "to_end", "t − T (steps before the end)"
+
+
+def panels(count: int, columns: int = 4) -> tuple[int, int]:
+    """Rows and columns for so many small panels."""
+    columns = min(count, columns)
+    return -(-count // columns), columns
+
+
+def finish(axes: np.ndarray, shown: int, x: str, y: str) -> None:
+    """Label the outer panels of a grid and hide those without a configuration."""
+    columns = axes.shape[1]
+    for index, ax in enumerate(axes.flat):
+        ax.set_visible(index < shown)
+        if index + columns >= shown:  # nothing below
+            ax.set_xlabel(x)
+            ax.tick_params(labelbottom=True)
+        if index % columns == 0:
+            ax.set_ylabel(y)
+
+
+def edges(points: np.ndarray) -> np.ndarray:
+    """Borders of the cells of a mesh around ascending points.
+
+    Halfway between neighbours, and as far beyond the ends.
+    """
+    if len(points) == 1:
+        return np.array([points[0] - 0.5, points[0] + 0.5])
+    middle = (points[1:] + points[:-1]) / 2
+    return np.concatenate(([2 * points[0] - middle[0]], middle, [2 * points[-1] - middle[-1]]))
+
+
+def plain(text: str) -> str:
+    """A user's words, which are not mathematics between dollar signs."""
+    return text.replace("$", r"\$")
+
+
+def wrapped(text: str, width: int = 26) -> str:
+    """A user's words broken into lines."""
+    return plain("\n".join(textwrap.wrap(text, width)) or text)

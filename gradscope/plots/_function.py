@@ -1,0 +1,82 @@
+"""PlotFunction: a plot as a function of a run."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Protocol
+
+from matplotlib.figure import Figure
+
+from gradscope.components import name_of
+from gradscope.errors import GradscopeError
+from gradscope.plots._plot import PLOTS, NothingToDrawError, Plot
+from gradscope.results.tables import Tables
+
+
+class HasTables(Protocol):
+    """What a run is to a plot."""
+
+    @property
+    def tables(self) -> Tables:
+        """All tables of it."""
+        ...
+
+
+class PlotFunction:
+    """Draws one kind of figure: ``gradscope.plots.gates(run)``.
+
+    Args:
+        plot: the class that it draws.
+    """
+
+    def __init__(self, plot: type[Plot]):
+        self.plot = plot
+        self.__name__ = self.__qualname__ = name_of(plot)
+        self.__doc__ = f"{inspect.getdoc(plot)}\n\n{_options(plot)}"
+        self.__signature__ = _signature(plot)
+
+    def __repr__(self) -> str:
+        return f"<plot {self.__name__}{self.__signature__}>"
+
+    def __call__(self, run: HasTables | Tables, **options: object) -> Figure:
+        """The figure.
+
+        Args:
+            run: a run, or its tables.
+            options: of the plot, as in an experiment file.
+
+        Raises:
+            ConfigError: for an option that does not exist, or a wrong value.
+            NothingToDrawError: where the run holds nothing of what it shows.
+        """
+        tables = run if isinstance(run, Tables) else getattr(run, "tables", None)
+        if not isinstance(tables, Tables):
+            raise GradscopeError(
+                f"{self.__name__}() takes a run or its tables, got {type(run).__name__}; "
+                "gradscope.open_run(path) opens a run, scope.tables() are those of a scope"
+            )
+        plot = PLOTS.make({"name": self.__name__, **options})
+        try:
+            return plot.figure(tables)
+        except NothingToDrawError as error:
+            raise NothingToDrawError(f"{self.__name__} cannot be drawn: {error}") from None
+
+
+def _signature(plot: type[Plot]) -> inspect.Signature:
+    parameter = inspect.Parameter
+    options = [
+        parameter(
+            name,
+            parameter.KEYWORD_ONLY,
+            default=field.get_default(call_default_factory=True),
+            annotation=field.annotation,
+        )
+        for name, field in plot.model_fields.items()
+    ]
+    run = parameter("run", parameter.POSITIONAL_ONLY, annotation="Run | Tables")
+    return inspect.Signature([run, *options], return_annotation=Figure)
+
+
+def _options(plot: type[Plot]) -> str:
+    lines = [f"    {name}: {field.description}." for name, field in plot.model_fields.items()]
+    return "\n".join(["Args:", "    run: a run, or its tables.", *lines])
