@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from tests.findings.planted import (
+from benchmarks.planted import (
     HIDDEN,
     INPUT,
     Reader,

@@ -22,7 +22,7 @@ from gradscope.components import registry
 from gradscope.results.tables import wilson
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from tests.findings.planted import HEALTHY, PLANTED
+from benchmarks.planted import HEALTHY, PLANTED
 
 
 def main() -> None:

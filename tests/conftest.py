@@ -12,7 +12,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from gradscope.experiment import schema as config
+from gradscope.cells import CELLS, Cell
+from gradscope.experiment import Experiment
 from gradscope.experiment.run import run_sweep
 from gradscope.results.records import RunDirectory
 
@@ -70,21 +71,18 @@ class Silent:
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recorded run that holds a solved-by-nobody, a dead, a diverged and a gated configuration."""
     path = tmp_path_factory.mktemp("runs") / "tiny"
-    outcomes = run_sweep(config.parse(TINY, default_name="tiny"), RunDirectory(path), Silent())
+    outcomes = run_sweep(Experiment.parse(TINY, default_name="tiny"), RunDirectory(path), Silent())
     assert set(outcomes.values()) == {"unsolved", "diverged"}
     return path
 
 
 def build(
     name: str, input_size: int = 3, hidden_size: int = 4, seed: int = 0, **options: object
-) -> torch.nn.Module:
+) -> Cell:
     """A cell in float64 with every parameter drawn, biases too."""
-    from gradscope.components import registry
-
     generator = torch.Generator().manual_seed(seed)
-    cell = registry.get("cell", name)(
-        input_size, hidden_size=hidden_size, generator=generator, dtype=torch.float64, **options
-    )
+    chosen = CELLS.make({"name": name, "hidden_size": hidden_size, **options})
+    cell = chosen.build(input_size, generator=generator, dtype=torch.float64)
     with torch.no_grad():
         for parameter in cell.parameters():
             parameter.copy_(

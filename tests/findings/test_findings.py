@@ -10,7 +10,7 @@ from torch import nn
 import gradscope
 from gradscope.components import registry
 from gradscope.remedies.remedies import REMEDIES
-from tests.findings.planted import HEALTHY, HIDDEN, INPUT, PLANTED, gaussian, recurrent, simple
+from benchmarks.planted import HEALTHY, HIDDEN, INPUT, PLANTED, gaussian, recurrent, simple
 
 
 def test_the_suite_is_large_enough():
