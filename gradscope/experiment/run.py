@@ -16,7 +16,7 @@ import traceback
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 
@@ -51,6 +51,7 @@ _QUIET = {
 }
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Who watches a sweep: a progress display, or a test."""
 
