@@ -1,16 +1,17 @@
-"""Every error that gradscope raises on purpose.
+"""The errors that are gradscope's own.
 
-    GradscopeError                  its message says what is wrong and what would be right
-    ├── ConfigError                 an experiment file, or an option, that cannot be used
-    │   ├── MissingOptionError      an option without a default was not given
-    │   └── UnknownNameError        there is no component, option or key of that name
-    ├── PluginError                 a user's file of components that cannot be loaded
-    ├── RunDirectoryError           a run directory that is missing, unwritable, damaged or another's
-    ├── UnknownTableError           a table that was not measured (a KeyError as well)
-    ├── NoLossError                 a gradient was asked for where no loss reaches
-    └── MissingPackageError         an optional package that is not installed (an ImportError as well)
+    GradscopeError              its message says what is wrong and what would be right
+    ├── ConfigError             an experiment file, or an option, that cannot be used
+    │   ├── MissingOptionError  an option without a default was not given
+    │   └── UnknownNameError    there is no component, option or key of that name
+    ├── PluginError             a user's file of components that cannot be loaded
+    ├── RunDirectoryError       a run directory that is missing, unwritable, damaged or another's
+    ├── UnknownTableError       a table that was not measured; a KeyError as well
+    ├── NoLossError             a gradient was asked for where no loss reaches
+    └── MissingPackageError     an optional package that is not installed; an ImportError as well
 
-Code branches on these classes, never on the text of a message.
+Code branches on these classes, never on the text of a message. An argument that no caller should
+pass is a ValueError, as anywhere in Python.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class ConfigError(GradscopeError):
         super().__init__(": ".join(part for part in (self.where, key, message) if part))
 
     def at(self, where: object, key: str = "") -> ConfigError:
-        """The same error at a place that is better known."""
+        """The same error at this place; what is not given stays as it was."""
         return type(self)(self.message, where=where or self.where, key=key or self.key)
 
 

@@ -104,8 +104,8 @@ class AffineLinearisation(Linearisation):
     @torch.no_grad()
     def backpropagate(
         self,
-        adjoints: Float[Tensor, "time+1 batch state"],
-        by_input: Float[Tensor, "time batch input"],
+        adjoints: Float[Tensor, "times batch state"],
+        by_input: Float[Tensor, "times-1 batch input"],
     ) -> None:
         """The adjoint recursion, as many steps at a time as a cache holds."""
         for steps in self.cell.cached_steps(*self.x.shape[:2]):
@@ -113,8 +113,8 @@ class AffineLinearisation(Linearisation):
             torch.matmul(d_x, self.cell.weight_ih, out=by_input[steps])
 
     def backpropagate_gates(
-        self, adjoints: Float[Tensor, "time+1 batch state"]
-    ) -> Float[Tensor, "time batch gates"]:
+        self, adjoints: Float[Tensor, "times batch state"]
+    ) -> Float[Tensor, "times-1 batch gates"]:
         """The adjoint recursion through these steps, in place; dL/du_x."""
         return self.cell.backpropagate(*self.u, self.s_prev, self.s, adjoints, self.weight_hh)[1]
 

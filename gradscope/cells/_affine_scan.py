@@ -6,6 +6,8 @@ over many steps.
 
 from __future__ import annotations
 
+from typing import Protocol, cast
+
 import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
@@ -31,22 +33,14 @@ def _parameters(cell: AffineEquation) -> tuple[Tensor | None, ...]:
     return cell.weight_ih, cell.recurrent_weight(), cell.bias_ih, cell.bias_hh, *vectors
 
 
-class _Context(FunctionCtx):
-    """What the forward pass leaves for the backward pass."""
+class _Context(Protocol):
+    """What autograd keeps between the two passes; any saved tensor may be None."""
 
     cell: AffineEquation
-    saved_tensors: tuple[Tensor, ...]
+    saved_tensors: tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor, Tensor]
     needs_input_grad: tuple[bool, ...]
 
-
-def _forward(
-    ctx: _Context, cell: AffineEquation, inputs: Tensor, state: Tensor, parameters: tuple
-) -> Tensor:
-    weight_ih, weight_hh = parameters[:2]
-    states, u_x, u_h = cell.scan_gates(inputs, state, weight_hh)
-    ctx.cell = cell
-    ctx.save_for_backward(inputs, states, u_x, u_h, weight_ih, weight_hh)
-    return states
+    def save_for_backward(self, *tensors: Tensor | None) -> None: ...
 
 
 class _States(torch.autograd.Function):
@@ -54,7 +48,7 @@ class _States(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: _Context,
+        ctx: FunctionCtx,
         cell: AffineEquation,
         inputs: Tensor,
         state: Tensor,
@@ -64,8 +58,9 @@ class _States(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: _Context, immediate: Tensor) -> tuple[Tensor | None, ...]:
-        return _backward(ctx, immediate.clone(memory_format=torch.contiguous_format))
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (by_states,) = gradients
+        return _backward(ctx, by_states.clone(memory_format=torch.contiguous_format))
 
 
 class _Outputs(torch.autograd.Function):
@@ -73,7 +68,7 @@ class _Outputs(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: _Context,
+        ctx: FunctionCtx,
         cell: AffineEquation,
         inputs: Tensor,
         state: Tensor,
@@ -84,9 +79,10 @@ class _Outputs(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: _Context, by_hidden: Tensor, by_last: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        by_hidden, by_last = gradients
         steps, batch, size = by_hidden.shape
-        immediate = by_hidden.new_empty(steps + 1, batch, ctx.cell.state_size)
+        immediate = by_hidden.new_empty(steps + 1, batch, by_last.shape[-1])
         immediate[0] = 0
         immediate[1:, :, :size] = by_hidden
         immediate[1:, :, size:] = 0
@@ -94,10 +90,28 @@ class _Outputs(torch.autograd.Function):
         return _backward(ctx, immediate)
 
 
-def _backward(ctx: _Context, adjoints: Tensor) -> tuple[Tensor | None, ...]:
+def _forward(
+    ctx: FunctionCtx,
+    cell: AffineEquation,
+    inputs: Tensor,
+    state: Tensor,
+    parameters: tuple[Tensor | None, ...],
+) -> Tensor:
+    weight_ih, weight_hh = parameters[:2]
+    assert weight_hh is not None
+    states, u_x, u_h = cell.scan_gates(inputs, state, weight_hh)
+    context = cast(_Context, ctx)
+    context.cell = cell
+    context.save_for_backward(inputs, states, u_x, u_h, weight_ih, weight_hh)
+    return states
+
+
+def _backward(ctx: FunctionCtx, adjoints: Tensor) -> tuple[Tensor | None, ...]:
     """Gradients of the arguments from dl_t/ds_t, whose buffer becomes the adjoints."""
-    cell, (inputs, states, u_x, u_h, weight_ih, weight_hh) = ctx.cell, ctx.saved_tensors
-    by_inputs = torch.empty_like(inputs) if ctx.needs_input_grad[1] else None
+    context = cast(_Context, ctx)
+    cell = context.cell
+    inputs, states, u_x, u_h, weight_ih, weight_hh = context.saved_tensors
+    by_inputs = torch.empty_like(inputs) if context.needs_input_grad[1] else None
     by_ih, by_hh = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
     by_bias_ih, by_bias_hh = (weight_hh.new_zeros(len(weight_hh)) for _ in range(2))
     by_vectors = weight_hh.new_zeros(len(cell.vectors), cell.hidden_size)

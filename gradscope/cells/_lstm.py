@@ -131,8 +131,8 @@ class LSTMLinearisation(AffineLinearisation):
         self.lstm, self.buffers, self.states = cell, gates, states
 
     def backpropagate_gates(
-        self, adjoints: Float[Tensor, "time+1 batch state"]
-    ) -> Float[Tensor, "time batch gates"]:
+        self, adjoints: Float[Tensor, "times batch state"]
+    ) -> Float[Tensor, "times-1 batch gates"]:
         """As of ``AffineLinearisation``."""
         c_prev = self.s_prev[..., self.cell.hidden_size :]
         return _lstm_passes.backpropagate(self.buffers, c_prev, adjoints, self.weight_hh)

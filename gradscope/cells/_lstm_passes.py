@@ -101,7 +101,7 @@ class GateBuffers:
 
 
 def scan(
-    gates: GateBuffers, states: Float[Tensor, "time+1 batch state"], weight_hh: Tensor
+    gates: GateBuffers, states: Float[Tensor, "times batch state"], weight_hh: Tensor
 ) -> None:
     """Run step by step: ``gates`` holds what the inputs give, ``states`` s_0 and room for more."""
     weight = weight_hh.t()
@@ -116,7 +116,7 @@ def scan(
 
 
 def scan_along(
-    gates: GateBuffers, states: Float[Tensor, "time+1 batch state"], weight_hh: Tensor
+    gates: GateBuffers, states: Float[Tensor, "times batch state"], weight_hh: Tensor
 ) -> None:
     """As ``scan`` with h in ``states`` already: all gates at once, and only c step by step."""
     h, c = states.split(gates.shown.shape[-1], dim=-1)

@@ -69,8 +69,8 @@ class StackLinearisation(Linearisation):
 
     def backpropagate(
         self,
-        adjoints: Float[Tensor, "time+1 batch state"],
-        by_input: Float[Tensor, "time batch input"],
+        adjoints: Float[Tensor, "times batch state"],
+        by_input: Float[Tensor, "times-1 batch input"],
     ) -> None:
         """The adjoint recursion, top layer first.
 

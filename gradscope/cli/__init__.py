@@ -1,5 +1,3 @@
-"""The command line, a command a file."""
+"""The command line: one command a file."""
 
 from gradscope.cli._group import main as main
-
-__all__ = ["main"]

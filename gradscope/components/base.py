@@ -7,6 +7,8 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from gradscope.errors import ConfigError
+
 
 class Component(BaseModel):
     """Typed, frozen options; an option that does not exist, or of a wrong type, is refused.
@@ -31,11 +33,11 @@ class Component(BaseModel):
 
     @property
     def identity(self) -> tuple[str, Mapping[str, object]]:
-        """The name, and options more, by which a recorded trial knows this component.
+        """The name, and further options, by which recorded trials know this component.
 
-        They differ from its own only where options have moved to another component since.
+        They differ from its own only where some of its options have become a component since.
         """
-        cls = self.made_class or type(self)
+        cls = class_of(type(self))
         return getattr(cls, "former_name", "") or self.name, getattr(cls, "former_options", {})
 
     @property
@@ -44,15 +46,31 @@ class Component(BaseModel):
         return name_of(type(self))
 
 
-#: registered class, or model of its options -> name; kept by the registry
+#: registered class -> name; kept by the registry
 NAMES: dict[type, str] = {}
 
 
 def name_of(cls: type) -> str:
-    """The registered name of a component's class, or of the model of its options."""
-    return NAMES[cls]
+    """The registered name of a component's class, or of the model of its options.
+
+    Raises:
+        ConfigError: for a class that is not registered, or no longer, as its file has been loaded
+            again since.
+    """
+    made = class_of(cls)
+    if made not in NAMES:
+        raise ConfigError(
+            f"the class {made.__qualname__} is not registered, or its file has been loaded again "
+            "since; decorate the class with the register of its kind, or make the component anew"
+        )
+    return NAMES[made]
 
 
 def is_registered(cls: type) -> bool:
     """Whether the class, or the model of options, belongs to a registered component."""
-    return cls in NAMES
+    return class_of(cls) in NAMES
+
+
+def class_of(cls: type) -> type:
+    """The class that a model of options is for; any other class itself."""
+    return getattr(cls, "made_class", None) or cls

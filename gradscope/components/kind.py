@@ -36,7 +36,7 @@ class Kind(Generic[_C, _O]):
         return registry.register(self.name, name)
 
     def names(self) -> list[str]:
-        """All names, sorted; nothing is imported."""
+        """All names, sorted; none of gradscope's own components is imported for it."""
         return registry.names(self.name)
 
     def get(self, name: str) -> type[_C]:

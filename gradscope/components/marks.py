@@ -101,6 +101,8 @@ def read(text: str, file: str) -> Mapping:
     """
     try:
         node = yaml.compose(text, Loader=_Loader)
+    except RecursionError:
+        raise ConfigError("not valid YAML: it is nested too deeply", where=file) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = (error.problem or str(error)).replace("\t", "\\t")
@@ -132,19 +134,25 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict = {}  # noqa: RUF012 - PyYAML's own protocol
 
 
+#: type of scalar -> how it is written, and the characters that it may begin with
 _SCALARS = {
-    "tag:yaml.org,2002:null": (r"~|null|Null|NULL|", "~nN"),
-    "tag:yaml.org,2002:bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    "tag:yaml.org,2002:int": (r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    "tag:yaml.org,2002:float": (
-        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
-        "-+.0123456789",
+    "null": (re.compile(r"~|null|Null|NULL|"), ["~", "n", "N", ""]),
+    "bool": (re.compile(r"true|True|TRUE|false|False|FALSE"), [*"tTfF"]),
+    "int": (re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"), [*"-+0123456789"]),
+    "float": (
+        re.compile(
+            r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
+            r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+        ),
+        [*"-+.0123456789"],
     ),
+    "str": (re.compile(r".*", re.DOTALL), []),
 }
-for _tag, (_pattern, _first) in _SCALARS.items():
-    _Loader.add_implicit_resolver(
-        _tag, re.compile(f"^(?:{_pattern})$"), [*_first, ""] if "null" in _tag else [*_first]
-    )
+_TAG = "tag:yaml.org,2002:"
+for _type, (_pattern, _first) in _SCALARS.items():
+    if _first:
+        _whole = re.compile(f"(?:{_pattern.pattern})$")
+        _Loader.add_implicit_resolver(_TAG + _type, _whole, _first)
 
 
 def _place(mark: yaml.Mark, file: str) -> Place:
@@ -197,27 +205,31 @@ def _mapping(
     return mapping
 
 
-def _scalar(node: yaml.ScalarNode, place: Place) -> None | bool | int | float | str:
+def _scalar(node: yaml.ScalarNode, place: Place) -> bool | int | float | str | None:
     text = node.value
-    match node.tag.rsplit(":", 1)[-1] if node.tag in (*_SCALARS, "tag:yaml.org,2002:str") else "":
+    written_as = node.tag.removeprefix(_TAG) if node.tag.startswith(_TAG) else ""
+    if written_as not in _SCALARS:
+        raise _tag_error(node, place)
+    if not _SCALARS[written_as][0].fullmatch(text):
+        raise ConfigError(f"{text!r} is not of the type {written_as} of its tag", where=place)
+    match written_as:
         case "null":
             return None
         case "bool":
             return text.lower() == "true"
         case "int":
-            return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+            return _integer(text, place)
         case "float":
-            return float(
-                text.replace(".inf", "inf")
-                .replace(".Inf", "inf")
-                .replace(".INF", "inf")
-                .lstrip(".")
-                if text.lstrip("+-").lower() in (".inf", ".nan")
-                else text
-            )
-        case "str":
-            return text
-    raise _tag_error(node, place)
+            named = text.lstrip("+-").lower() in (".inf", ".nan")
+            return float(text.replace(".", "") if named else text)
+    return text
+
+
+def _integer(text: str, place: Place) -> int:
+    try:
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    except ValueError:  # beyond the digits that Python converts
+        raise ConfigError(f"a number of {len(text)} digits is too long", where=place) from None
 
 
 def _tag_error(node: yaml.Node, place: Place) -> ConfigError:

@@ -17,7 +17,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from gradscope.components import registry
-from gradscope.components.base import Component, is_registered, name_of
+from gradscope.components.base import Component, class_of, name_of
 from gradscope.components.marks import Mapping, Sequence
 from gradscope.components.suggestions import suggest
 from gradscope.errors import ConfigError, MissingOptionError, UnknownNameError
@@ -29,7 +29,7 @@ _ORDER = {"extra_forbidden": 0, "missing": 2}
 
 
 class Named:
-    """Annotation of a field that holds a component of ``kind``, validated from a name or mapping."""
+    """Annotation of a field that holds a component of ``kind``, given by name or as a mapping."""
 
     def __init__(self, kind: str):
         self.kind = kind
@@ -73,8 +73,8 @@ def component(kind: str, value: object, *, place: object = None, key: str = "") 
         MissingOptionError: if an option without a default is not given.
         ConfigError: for a value of the wrong type.
     """
-    if isinstance(value, Component) and is_registered(type(value)):
-        return value
+    if isinstance(value, Component):
+        return _of_kind(kind, value, place, key)
     if isinstance(value, str):
         value = {"name": value}
     known = ", ".join(registry.names(kind))
@@ -100,6 +100,14 @@ def component(kind: str, value: object, *, place: object = None, key: str = "") 
         raise error.at(_place_of(value, "name", place), _join(key, "name")) from None
     model = registry.options(cls)
     return validated(model, value, owner=f"the {kind} {name!r}", place=place, skip="name")
+
+
+def _of_kind(kind: str, value: Component, place: object, key: str) -> Component:
+    """What has been made already, if it is of that kind."""
+    name, other = name_of(type(value)), getattr(class_of(type(value)), "component_kind", "")
+    if other != kind:
+        raise ConfigError(f"should be a {kind}, got the {other} {name!r}", where=place, key=key)
+    return value
 
 
 def validated(
@@ -145,7 +153,8 @@ def _placed(field: FieldInfo, item: object, place: object, key: str) -> object:
     if kind is not None:
         return item if isinstance(item, Mapping) else component(kind, item, place=place, key=key)
     if isinstance(item, Sequence):
-        for named in _named_items(field.annotation):
+        named = next(iter(_named_items(field.annotation)), None)
+        if named is not None:
             return [
                 part
                 if isinstance(part, Mapping)
@@ -182,10 +191,10 @@ def _translated(
         return MissingOptionError(
             f"{owner} needs {last!r}{about}", where=where, key=_join(key, last)
         )
-    message = problem["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
-    if problem["type"] != "value_error":
-        message += f", got {_shown(problem['input'])}"
-    return ConfigError(message, where=where, key=key)
+    if problem["type"] == "value_error":
+        return ConfigError(str(problem.get("ctx", {})["error"]), where=where, key=key)
+    message = problem["msg"].replace("Input should be", "should be")
+    return ConfigError(f"{message}, got {_shown(problem['input'])}", where=where, key=key)
 
 
 def _located(value: object, location: list[int | str], place: object) -> tuple[object, str]:
@@ -217,7 +226,7 @@ def _fields(model: type[BaseModel], path: list[int | str]) -> dict[str, FieldInf
 def components_in(value: object) -> Iterator[Component]:
     """Every component in a value, those inside others as well."""
     if isinstance(value, BaseModel):
-        if isinstance(value, Component) and is_registered(type(value)):
+        if isinstance(value, Component):
             yield value
         for key in type(value).model_fields:
             yield from components_in(getattr(value, key))
@@ -243,8 +252,7 @@ def dump(value: object) -> object:
 def as_mapping(value: BaseModel) -> dict[str, object]:
     """``dump`` of a component or section."""
     content = {key: dump(getattr(value, key)) for key in type(value).model_fields}
-    named = is_registered(type(value))
-    return {"name": name_of(type(value)), **content} if named else content
+    return {"name": value.name, **content} if isinstance(value, Component) else content
 
 
 def _shown(value: object) -> str:

@@ -16,8 +16,9 @@ import importlib
 import inspect
 import pkgutil
 import re
+import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -26,7 +27,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, create_model
 
-from gradscope.components.base import NAMES, Component, name_of
+from gradscope.components.base import NAMES, Component
 from gradscope.components.suggestions import suggest
 from gradscope.errors import UnknownNameError
 
@@ -62,12 +63,16 @@ def register(kind: str, name: str) -> Callable[[_C], _C]:
 
     Raises:
         ValueError: for an unknown kind, a name that is no word, is taken, or differs from the file
-            of one of gradscope's own; for a class that is not of that kind, or lacks a method.
+            of one of gradscope's own; for a class that is not of that kind, has another name
+            already, or leaves a part of its base class open.
     """
     if kind not in FOLDERS:
         raise ValueError(f"there is no kind of component called {kind!r}; {suggest(kind, FOLDERS)}")
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"a component's name is one word of letters, digits and _, got {name!r}")
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ValueError(
+            f"a component's name is one word of letters, digits and _ that begins with a letter, "
+            f"got {name!r}"
+        )
 
     def decorate(cls: _C) -> _C:
         _check(cls, kind, name)
@@ -79,8 +84,10 @@ def register(kind: str, name: str) -> Callable[[_C], _C]:
 
 
 def _check(cls: type, kind: str, name: str) -> None:
+    if not isinstance(cls, type):
+        raise ValueError(f"{name!r} is registered as a {kind} but is no class: {cls!r}")
     stem = cls.__module__.rpartition(".")[2]
-    if cls.__module__.startswith(f"{_PACKAGE}.") and stem != name:
+    if _is_own(cls) and stem != name:
         raise ValueError(
             f"{cls.__qualname__} is registered as {name!r} but its file is {stem}.py: use one name"
         )
@@ -89,29 +96,75 @@ def _check(cls: type, kind: str, name: str) -> None:
             f"{cls.__qualname__} is registered as a {kind} but does not derive from the base class "
             f"of {_PACKAGE}.{FOLDERS[kind]}"
         )
-    if inspect.isabstract(cls):
-        lacking = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
-        raise ValueError(f"the {kind} {name!r} does not define {lacking}")
-    known = _classes.get((kind, name))
-    own = name in _own_names(kind) and not cls.__module__.startswith(f"{_PACKAGE}.")
-    if own or (known is not None and known.__module__ != cls.__module__):
-        other = known.__module__ if known is not None else f"{_PACKAGE}.{FOLDERS[kind]}.{name}"
+    if lacking := _left_open(cls):
+        raise ValueError(f"the {kind} {name!r} does not define {', '.join(lacking)}")
+    if NAMES.get(cls, name) != name:
+        raise ValueError(f"{cls.__qualname__} is registered already, as {NAMES[cls]!r}")
+    if other := _holder(cls, kind, name):
         raise ValueError(
-            f"the {kind} {name!r} is registered twice: by {other} and by {cls.__module__}; "
+            f"the {kind} {name!r} is registered twice: by {other} and by {_origin(cls)}; "
             "choose another name"
         )
 
 
-def forget(module: str) -> None:
-    """Take out what a module registered, so that a changed version of it may come in its place."""
-    for key, cls in list(_classes.items()):
-        if cls.__module__ == module:
-            del _classes[key], NAMES[cls]
+def _is_own(cls: type) -> bool:
+    return _within(cls, _PACKAGE)
 
 
-def registered_by(module: str) -> list[tuple[str, str]]:
-    """The (kind, name) of everything that a module registered."""
-    return [key for key, cls in _classes.items() if cls.__module__ == module]
+def _within(cls: type, module: str) -> bool:
+    """Whether a class is of a module, or of one below it."""
+    return cls.__module__ == module or cls.__module__.startswith(f"{module}.")
+
+
+def _left_open(cls: type) -> list[str]:
+    """Abstract methods that a class does not define, and facts that its base leaves to it."""
+    facts = getattr(cls, "__class_vars__", ())
+    methods = getattr(cls, "__abstractmethods__", ())
+    return sorted({*methods, *(fact for fact in facts if not hasattr(cls, fact))})
+
+
+def _holder(cls: type, kind: str, name: str) -> str:
+    """Who has the name already; "" for nobody, and for an earlier version of the class itself."""
+    if name in _own_names(kind) and not _is_own(cls):
+        return f"{_PACKAGE} itself"
+    known = _classes.get((kind, name))
+    if known is None:
+        return ""
+    again = known.__qualname__ == cls.__qualname__ or cls.__module__ == "__main__"
+    return "" if known.__module__ == cls.__module__ and again else _origin(known)
+
+
+def _origin(cls: type) -> str:
+    """Where a class comes from: its name and its file, where there is one."""
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return f"{cls.__qualname__} of {file or cls.__module__}"
+
+
+#: what a module registered, by kind and name
+Registered = dict[tuple[str, str], type]
+
+
+def registered_by(modules: Iterable[str]) -> Registered:
+    """Everything that these modules, and those below them, registered."""
+    modules = tuple(modules)
+    return {
+        key: cls for key, cls in _classes.items() if any(_within(cls, module) for module in modules)
+    }
+
+
+def forget(modules: Iterable[str]) -> Registered:
+    """Take out what modules registered, so that a changed version may come in its place."""
+    taken = registered_by(modules)
+    for key, cls in taken.items():
+        del _classes[key], NAMES[cls]
+    return taken
+
+
+def restore(taken: Registered) -> None:
+    """Put back what ``forget`` took out."""
+    for (kind, name), cls in taken.items():
+        _classes[kind, name] = cls
+        NAMES[cls] = name
 
 
 @cache
@@ -125,13 +178,14 @@ def _own_names(kind: str) -> frozenset[str]:
 def load_entry_points() -> Mapping[str, str]:
     """Import the components of installed packages, once; name of the entry point -> distribution.
 
-    A package whose import fails is named in a warning and left out.
+    A package whose import fails is named in a warning, and all its components are left out.
     """
-    loaded = {}
+    loaded: dict[str, str] = {}
     for point in metadata.entry_points(group=ENTRY_POINTS):
         try:
             point.load()
         except Exception as error:
+            forget([point.module])
             warnings.warn(
                 f"components of the installed package {point.value!r} are left out: importing it "
                 f"failed with {type(error).__name__}: {error}",
@@ -144,7 +198,7 @@ def load_entry_points() -> Mapping[str, str]:
 
 
 def names(kind: str) -> list[str]:
-    """All names of a kind, sorted: gradscope's own, then nothing imported, and everybody else's."""
+    """All names of a kind, sorted; of gradscope's own components none is imported for it."""
     load_entry_points()
     return sorted(_own_names(kind) | {name for known, name in _classes if known == kind})
 
@@ -172,17 +226,32 @@ def options(cls: type) -> type[Component]:
     A ``Component`` is its own model. Any other class (a cell is a ``torch.nn.Module``) declares its
     options as the keyword-only parameters of its ``__init__``, with types and defaults; its base
     class says in ``options_base`` what such models have in common.
+
+    Raises:
+        ValueError: for an option without a type, or called 'name', which is the component's own.
     """
-    if issubclass(cls, BaseModel):
-        assert issubclass(cls, Component)
-        return cls
+    model = cls if issubclass(cls, BaseModel) else _model(cls)
+    assert issubclass(model, Component)
+    if "name" in model.model_fields:
+        raise ValueError(
+            f"{cls.__qualname__} has an option called 'name', which is the component's own; "
+            "call it otherwise"
+        )
+    return model
+
+
+def _model(cls: type) -> type[Component]:
     fields = {}
     for parameter in inspect.signature(cls.__init__, eval_str=True).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY and parameter.name not in _RUNTIME:
+            if parameter.annotation is parameter.empty:
+                raise ValueError(
+                    f"the option {parameter.name!r} of {cls.__qualname__} has no type; write one, "
+                    f"such as '{parameter.name}: float = 1.0'"
+                )
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[parameter.name] = (parameter.annotation, default)
     base: type[Component] = getattr(cls, "options_base", Component)
     model = create_model(f"{cls.__name__}Options", __base__=base, __doc__=cls.__doc__, **fields)
     model.made_class = cls
-    NAMES[model] = name_of(cls)
     return model

@@ -18,7 +18,12 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Activation:
-    """phi and phi'.
+    """An elementwise nonlinearity phi and its derivative phi'.
+
+    >>> tanh = ACTIVATIONS["tanh"]
+    >>> u = torch.tensor([0.0])
+    >>> tanh(u), tanh.derivative(u, tanh(u))
+    (tensor([0.]), tensor([1.]))
 
     Attributes:
         function: u -> phi(u), elementwise.
@@ -103,14 +108,14 @@ ACTIVATIONS: dict[str, Activation] = {
     "sin": Activation(torch.sin, lambda u, y: torch.cos(u), 1.0),
 }
 
-#: an activation with a bias of its own for each unit, which a cell that takes it holds as a
-#: parameter
+#: the activation with a bias for each unit; a cell that uses it holds the bias as a parameter
 MODRELU = "modrelu"
 
 
 def modrelu(bias: Float[Tensor, " hidden"]) -> Activation:
-    """phi(u) = sign(u) relu(|u| + b): the sign, or phase, stays, the modulus has to pass a
-    threshold; phi' = 1 beyond it.
+    """phi(u) = sign(u) relu(|u| + b), which keeps the sign of u and thresholds its modulus.
+
+    phi' is 1 beyond the threshold and 0 below it.
 
     Reference: Arjovsky, Shah and Bengio (2016), Unitary evolution recurrent neural networks.
     """

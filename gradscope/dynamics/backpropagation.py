@@ -2,7 +2,8 @@
 
     a_t = dL/ds_t = dl_t/ds_t + J_{t+1}^T a_{t+1}
 
-run in reverse time without forming a Jacobian, with a scale that does not underflow.
+The recursion runs in reverse time, forms no Jacobian, and carries a log scale so that nothing
+underflows.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from gradscope.dynamics.trace import Trace
 from gradscope.dynamics.truncation import windows
 from gradscope.errors import GradscopeError, NoLossError
 
-#: ln of the range that a segment's adjoints may span before it is cut in two, by dtype
+#: ln of the range that the adjoints of one segment may span, by dtype; beyond it the segment is
+#: halved
 _SPAN = {torch.float32: 60.0, torch.float64: 600.0}
-#: ln of what may go into a segment as it is
+#: |ln| of the norms that enter a segment without being rescaled
 _TAME = 12.0
-#: steps of a segment, at first
+#: steps of a segment before any halving
 _SEGMENT = 32
 
 
@@ -37,10 +39,11 @@ def adjoints(
         gradscope.adjoints(trace, losses).log_norms()  # ln ||dL/ds_t||, (time + 1, batch), nats
 
     Args:
-        trace: whose states require grad, or that has an immediate gradient.
-        losses: made from ``trace.states``; None is ``trace.losses``. What counts is their sum.
-        tbptt: (length, stride): the truncated adjoint, which is what a training with these reaches;
-            None is the full one.
+        trace: one whose states require grad, or that has an immediate gradient.
+        losses: terms made from ``trace.states``, whose sum is the loss; None means
+            ``trace.losses``.
+        tbptt: (length, stride) of truncated BPTT, to get the adjoint that such a training sees;
+            None means the full one.
 
     Raises:
         NoLossError: if the trace has no losses and none are given.
@@ -59,12 +62,13 @@ def adjoints(
 
 def immediate_gradients(
     trace: Trace, losses: Float[Tensor, "scored batch"] | None = None
-) -> Float[Tensor, "time+1 batch state"]:
-    """dl_t/ds_t, the derivative that holds earlier states fixed.
+) -> Float[Tensor, "times batch state"]:
+    """dl_t/ds_t, the derivative of each loss that holds all other states fixed.
 
     Args:
-        trace: whose states require grad.
-        losses: made from ``trace.states``; None is ``trace.losses``. What counts is their sum.
+        trace: one whose states require grad, or that has an immediate gradient.
+        losses: terms made from ``trace.states``, whose sum is the loss; None means
+            ``trace.losses``.
 
     Raises:
         NoLossError: if the trace has no losses and none are given.
@@ -93,9 +97,12 @@ def immediate_gradients(
 def input_gradients(trace: Trace, losses: Float[Tensor, "scored batch"] | None = None) -> Adjoints:
     """dL/dx_t = (ds_t/dx_t)^T a_t for t = 1 .. time: how strongly the loss depends on each input.
 
+        norms = gradscope.input_gradients(trace, losses).log_norms()  # (time, batch), nats
+
     Args:
-        trace: whose states require grad.
-        losses: made from ``trace.states``; None is ``trace.losses``.
+        trace: one whose states require grad, or that has an immediate gradient.
+        losses: terms made from ``trace.states``, whose sum is the loss; None means
+            ``trace.losses``.
 
     Returns:
         ``Adjoints`` with mantissa ``(time, batch, input)``.
@@ -110,9 +117,9 @@ def input_gradients(trace: Trace, losses: Float[Tensor, "scored batch"] | None =
 
 
 def last_loss_alone(trace: Trace) -> tuple[Trace, int] | None:
-    """The trace up to the last step that is scored, with that loss alone, and the step.
+    """The trace up to the last scored step, with the loss of that step alone; and the step.
 
-    None where nothing is scored.
+    None if no step is scored.
 
     Raises:
         GradscopeError: as ``immediate_gradients``.
@@ -121,8 +128,8 @@ def last_loss_alone(trace: Trace) -> tuple[Trace, int] | None:
         if trace.losses is None or trace.loss_steps is None:
             return None
         last = int(trace.loss_steps[-1])
-        alone = trace.losses[-1:] * trace.losses.numel()
-        immediate = Adjoints(immediate_gradients(trace, alone))
+        last_loss = trace.losses[-1:] * trace.losses.numel()  # undoes the mean over all losses
+        immediate = Adjoints(immediate_gradients(trace, last_loss))
     else:
         immediate = trace.immediate
         scored = immediate.mantissa.ne(0).flatten(1).any(1)
@@ -130,13 +137,14 @@ def last_loss_alone(trace: Trace) -> tuple[Trace, int] | None:
             return None
         last = int(scored.nonzero().max())
     beginning = trace.steps(0, last)
-    only = Adjoints(torch.zeros_like(beginning.states))
-    only.mantissa[-1], only.log_scale[-1] = immediate.mantissa[last], immediate.log_scale[last]
-    return beginning.with_losses_of(only), last
+    last_alone = Adjoints(torch.zeros_like(beginning.states))
+    last_alone.mantissa[-1] = immediate.mantissa[last]
+    last_alone.log_scale[-1] = immediate.log_scale[last]
+    return beginning.with_losses_of(last_alone), last
 
 
 def _truncated(trace: Trace, immediate: Tensor, length: int, stride: int) -> Adjoints:
-    """The sum over the windows of truncated BPTT of what each sends back."""
+    """The sum of the adjoints of all windows of truncated BPTT."""
     total = torch.zeros_like(immediate, dtype=torch.float64)
     scale = torch.full(
         immediate.shape[:2], -torch.inf, dtype=torch.float64, device=immediate.device
@@ -148,28 +156,30 @@ def _truncated(trace: Trace, immediate: Tensor, length: int, stride: int) -> Adj
         sent = _recursion(trace.steps(start, stop), Adjoints(scored))
         # the state a window starts from is a constant to it, unless it is the initial one
         skip = 1 if start else 0
-        here, sent_scale = slice(start + skip, stop + 1), sent.log_scale[skip:]
-        joint = torch.maximum(scale[here], sent_scale)
-        before = total[here] * (scale[here] - joint).exp()[..., None]
-        more = sent.mantissa[skip:].double() * (sent_scale - joint).exp()[..., None]
-        total[here], scale[here] = before + more, joint
+        rows, sent_scale = slice(start + skip, stop + 1), sent.log_scale[skip:]
+        common = torch.maximum(scale[rows], sent_scale)
+        before = total[rows] * (scale[rows] - common).exp()[..., None]
+        more = sent.mantissa[skip:].double() * (sent_scale - common).exp()[..., None]
+        total[rows], scale[rows] = before + more, common
     return Adjoints(total, scale)
 
 
 def _recursion(trace: Trace, immediate: Adjoints) -> Adjoints:
-    """The recursion in segments, each rescaled per sequence so that nothing leaves float's range.
+    """The recursion in segments, each rescaled for each sequence to stay within float's range.
 
-    Within a segment all steps have one scale. Where the numbers are of order 1 nothing is rescaled.
+    All steps of a segment share one scale. A segment whose adjoints span too wide a range for that
+    is done again in halves. Where the numbers are of order 1 nothing is rescaled.
     """
     values = immediate.mantissa.clone(memory_format=torch.contiguous_format)
     scale = immediate.log_scale.clone()
-    entering = vector_norms(values)  # of dl_t/ds_t, and of a_t where a segment begins
-    sizes = entering.clone()  # of a_t
+    entering = vector_norms(values)  # norms of dl_t/ds_t, but of a_t where a segment begins
+    sizes = entering.clone()  # norms of a_t
     by_input, by_input_scale = torch.empty_like(trace.inputs), torch.zeros_like(scale[1:])
     stop, length = trace.time, _SEGMENT
     while stop > 0:
         start = max(0, stop - length)
-        rows, last = slice(start, stop + 1), (values[stop].clone(), scale[stop].clone())
+        rows = slice(start, stop + 1)
+        last_value, last_scale = values[stop].clone(), scale[stop].clone()
         _rescale(values[rows], scale[rows], entering[rows])
         segment = trace.linearised(start, stop)
         segment.backpropagate(values[rows], by_input[start:stop])
@@ -178,7 +188,7 @@ def _recursion(trace: Trace, immediate: Adjoints) -> Adjoints:
         if stop - start > 1 and _out_of_range(sizes[rows], values.dtype):
             values[start:stop] = immediate.mantissa[start:stop]
             scale[start:stop] = immediate.log_scale[start:stop]
-            values[stop], scale[stop] = last
+            values[stop], scale[stop] = last_value, last_scale
             length = (stop - start) // 2
             continue
         entering[start] = sizes[start]
@@ -187,7 +197,7 @@ def _recursion(trace: Trace, immediate: Adjoints) -> Adjoints:
 
 
 def _rescale(values: Tensor, scale: Tensor, sizes: Tensor) -> None:
-    """Bring a segment's rows, of norms ``sizes``, to the largest one's scale, by sequence."""
+    """Bring the rows of a segment, of norms ``sizes``, to the scale of the largest one."""
     logs = torch.where(sizes > 0, scale + sizes.log(), -torch.inf)
     largest = logs.amax(0)
     tame = (largest.abs() < _TAME) | (largest == -torch.inf)
@@ -197,13 +207,13 @@ def _rescale(values: Tensor, scale: Tensor, sizes: Tensor) -> None:
     factors = torch.where(sizes > 0, (scale - common).exp(), torch.zeros_like(sizes))[..., None]
     if bool((factors < 1e30).all()):
         values.mul_(factors.to(values.dtype))
-    else:  # a factor that float32 does not hold, for numbers as small
+    else:  # float32 cannot hold the factor of a number as small as this
         values.copy_(values.double() * factors)
     scale.copy_(common.expand_as(scale))
 
 
 def _out_of_range(sizes: Tensor, dtype: torch.dtype) -> bool:
-    """Whether adjoints of these norms span more than their dtype holds, or may have underflowed."""
+    """Whether adjoints of these norms span more than their dtype holds or have underflowed."""
     positive = sizes[sizes > 0]
     if not bool(sizes.isfinite().all()) or not len(positive):
         return len(positive) > 0

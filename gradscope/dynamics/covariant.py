@@ -1,4 +1,4 @@
-"""Covariant Lyapunov vectors: the directions that belong to the exponents."""
+"""Covariant Lyapunov vectors: the direction in state space that belongs to each exponent."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from gradscope.errors import GradscopeError
 
 @dataclass(frozen=True, eq=False)
 class CovariantVectors:
-    """Covariant Lyapunov vectors: J_t maps the i-th at t - 1 onto the i-th at t.
+    """Covariant Lyapunov vectors of a trajectory.
 
-    It grows by the i-th exponent on the way.
+    J_t maps the i-th vector at t - 1 onto the direction of the i-th vector at t, and stretches it
+    by the i-th exponent on average.
 
     Attributes:
-        times: the t at which vectors are given.
+        times: the steps t at which vectors are given.
         vectors: unit columns, ``(len(times), batch, state, k)``, the fastest growing first.
-        exponents: their mean growth between those times, nats per step, ``(batch, k)``.
+        exponents: mean growth of the vectors between those times, nats per step, ``(batch, k)``.
     """
 
     times: list[int]
@@ -44,16 +45,19 @@ def covariant_lyapunov_vectors(
     burn_in: int | None = None,
     seed: int = 0,
 ) -> CovariantVectors:
-    """The first k covariant Lyapunov vectors on the middle of a trajectory.
+    """The first k covariant Lyapunov vectors on the middle part of a trajectory.
 
-    Forward, Q_t R_t = J_t Q_{t-1}; backward, C_{t-1} = R_t^{-1} C_t with unit columns; the vectors
-    are Q_t C_t. The first ``burn_in`` steps let Q settle, the last as many C.
+    Forward in time Q_t R_t = J_t Q_{t-1}; then backward C_{t-1} = R_t^{-1} C_t with unit columns;
+    the vectors are Q_t C_t. Q settles during the first ``burn_in`` steps, C during the last ones.
+
+        found = gradscope.covariant_lyapunov_vectors(trace, k=3)
+        found.vectors[0, 0, :, 0]  # the fastest growing direction at t = found.times[0]
 
     Args:
-        trace: a trace, or step Jacobians.
-        k: how many; None is all.
-        burn_in: None is a quarter of the trajectory.
-        seed: of the random starts.
+        trace: a trace, or step Jacobians ``(time, batch, state, state)``.
+        k: number of vectors; None means all.
+        burn_in: steps left out at each end; None means a quarter of the trajectory.
+        seed: seed of the random starts of Q and C.
 
     Raises:
         GradscopeError: for a singular Jacobian, or a burn-in that leaves nothing.

@@ -1,4 +1,4 @@
-"""Laws of decay fitted to log norms by lag."""
+"""Laws of decay, fitted to log norms against lag."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class DecayFit:
     """A law of decay fitted to ln norm against lag by least squares.
 
     Attributes:
-        law: exponential: y0 - lag / tau; power: y0 - alpha ln(1 + lag); stretched:
-            y0 - (lag / tau)^beta.
-        parameters: name to value.
-        intervals: name to its 95% interval, from the fit's covariance and Student's t.
+        law: ``exponential``, ln norm = y0 - lag / tau; ``power``, y0 - alpha ln(1 + lag); or
+            ``stretched``, y0 - (lag / tau)^beta.
+        parameters: the value of each parameter, by name.
+        intervals: its 95% interval, from the covariance of the fit and Student's t.
         residual: root mean square of the residuals, nats.
         explained: share of the variance of ln norm that the law explains.
-        aicc: Akaike's criterion, corrected for few points; the smallest is the law to prefer.
+        aicc: Akaike's criterion, corrected for few points; the law with the smallest is preferred.
     """
 
     law: LawName
@@ -37,7 +37,7 @@ class DecayFit:
 
     @property
     def horizon(self) -> float:
-        """The lag at which the law has fallen by e."""
+        """The lag at which the law has fallen by a factor e; inf where it does not fall."""
         if self.law == "power":
             alpha = self.parameters["alpha"]
             return float(np.expm1(1 / alpha)) if alpha > 1 / 700 else np.inf
@@ -45,7 +45,7 @@ class DecayFit:
 
 
 class _Law(NamedTuple):
-    """ln norm as a function of lag and parameters; a start for them, and their bounds."""
+    """ln norm as a function of lag and parameters, with a start and bounds for the parameters."""
 
     function: Callable[..., _Array]
     names: tuple[str, ...]
@@ -81,13 +81,20 @@ _LAWS: dict[LawName, _Law] = {
 
 
 def decay_fits(lags: ArrayLike, log_norms: ArrayLike) -> tuple[DecayFit, ...]:
-    """The three laws fitted to finite ln norms, the one to prefer first.
+    """Fit the three laws of decay to log norms, and order them by how well they explain them.
 
-    A law with as many parameters as there are points, or whose fit does not converge, is left out.
+    A law is left out if there are too few points for its parameters or its fit does not converge.
+
+    >>> best = decay_fits(range(50), [-0.5 * lag for lag in range(50)])[0]
+    >>> best.law, round(best.horizon, 6)
+    ('exponential', 2.0)
 
     Args:
-        lags: ascending, steps.
-        log_norms: ln of the measure at each, nats.
+        lags: ascending lags, steps.
+        log_norms: ln of the measure at each lag, nats; all finite.
+
+    Returns:
+        The fits, the one with the smallest AICc first.
 
     Reference: Burnham and Anderson (2002), Model selection and multimodel inference, for AICc.
     """

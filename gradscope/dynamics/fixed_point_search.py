@@ -1,4 +1,4 @@
-"""Fixed points of a cell under a constant input, with their stability."""
+"""Fixed points of a cell under a constant input, and their stability."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from gradscope.errors import GradscopeError
 
 @dataclass(frozen=True, eq=False)
 class FixedPoints:
-    """Distinct states with s = F(x, s), the most visited first.
+    """Distinct states with s = F(x, s), those that the most starts converged to first.
 
     Attributes:
-        states: ``(points, state)``, everything the cell carries.
-        residuals: ||F(x, s) - s||.
-        eigenvalues: of ds_t/ds_{t-1} there, by falling modulus, ``(points, state)``.
+        states: the full states, ``(points, state)``.
+        residuals: ||F(x, s) - s|| of each.
+        eigenvalues: eigenvalues of ds_t/ds_{t-1} at each, ``(points, state)``, by falling modulus.
         stable: whether all eigenvalues lie within the unit circle.
-        time_constants: -1 / ln|lambda| in steps, one for each eigenvalue: negative where the mode
-            grows, inf at modulus 1.
-        visits: how many starts ended here.
-        converged: the share of the starts that ended at a fixed point at all.
+        time_constants: -1 / ln|lambda| of each eigenvalue, steps; negative where the mode grows,
+            inf at modulus 1.
+        visits: number of starts that ended at each point.
+        converged: share of the starts that ended at any fixed point.
     """
 
     states: Float[Tensor, "points state"]
@@ -47,24 +47,22 @@ def fixed_points(
     iterations: int = 200,
     seed: int = 0,
 ) -> FixedPoints:
-    """Solve F(x, s) = s from many starts at once.
-
-    By Levenberg-Marquardt with the cell's own Jacobian.
+    """Solve F(x, s) = s from many starts at once, by Levenberg-Marquardt with the cell's Jacobian.
 
         points = gradscope.fixed_points(cell.double())
-        points.states[points.stable]  # what the cell may come to rest in
+        points.states[points.stable]  # where the cell may come to rest
 
     Args:
-        cell: whose weights are best in float64.
-        input: the constant x; None is zero.
-        starts: states to start from, such as states of a trace; None is 256 drawn from N(0, 1).
-        tolerance: of the residual's norm at which a start has converged.
-        distinct: distance under which two solutions are one.
-        iterations: at most.
-        seed: of the drawn starts.
+        cell: the cell, best with weights in float64.
+        input: the constant x; None means zero.
+        starts: states to start from, such as states of a trace; None means 256 drawn from N(0, 1).
+        tolerance: norm of the residual at which a start has converged.
+        distinct: distance below which two solutions count as one.
+        iterations: the most iterations for any start.
+        seed: seed of the drawn starts.
 
     Raises:
-        GradscopeError: for inputs or starts of another shape.
+        GradscopeError: for an input or starts whose shape does not fit the cell.
 
     Reference: Sussillo and Barak (2013), Opening the black box, for the question; the solver is a
     plain damped Newton.
@@ -73,13 +71,26 @@ def fixed_points(
     x = like.new_zeros(cell.input_size) if input is None else input.to(like)
     if starts is None:
         generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randn(256, cell.state_size, generator=generator, dtype=torch.float64)
-        starts = drawn.to(like)
+        starts = torch.randn(256, cell.state_size, generator=generator, dtype=torch.float64)
     if x.shape != (cell.input_size,) or starts.dim() != 2 or starts.shape[1] != cell.state_size:
         wanted = f"an input ({cell.input_size},) and starts (starts, {cell.state_size})"
         raise GradscopeError(f"needs {wanted}, got {tuple(x.shape)} and {tuple(starts.shape)}")
-    s, damping = starts.to(like).clone(), like.new_full((len(starts),), 1e-2)
-    x = x.expand(len(s), -1)
+    x = x.expand(len(starts), -1)
+    states, residuals = _damped_newton(cell, x, starts.to(like).clone(), tolerance, iterations)
+    solved = residuals.norm(dim=-1) < tolerance
+    share = float(solved.double().mean())
+    return _collected(cell, x, states[solved], residuals[solved], distinct, share)
+
+
+def _damped_newton(
+    cell: StepFunction,
+    x: Float[Tensor, "starts input"],
+    s: Float[Tensor, "starts state"],
+    tolerance: float,
+    iterations: int,
+) -> tuple[Float[Tensor, "starts state"], Float[Tensor, "starts state"]]:
+    """(s, F(x, s) - s) after the iteration; a step that does not lower the residual is not taken."""
+    damping = s.new_full((len(s),), 1e-2)
     identity = torch.eye(cell.state_size, dtype=s.dtype, device=s.device)
     residual = cell(x, s) - s
     for _ in range(iterations):
@@ -92,30 +103,28 @@ def fixed_points(
         trial = s + step
         after = cell(x, trial) - trial
         better = after.norm(dim=-1) < norm
-        s, residual = (
-            torch.where(better[:, None], trial, s),
-            torch.where(better[:, None], after, residual),
-        )
+        s = torch.where(better[:, None], trial, s)
+        residual = torch.where(better[:, None], after, residual)
         damping = torch.where(better, damping * 0.2, damping * 4).clamp(1e-14, 1e8)
-    good = residual.norm(dim=-1) < tolerance
-    return _collected(cell, x, s[good], residual[good], distinct, float(good.double().mean()))
+    return s, residual
 
 
 def _collected(
     cell: StepFunction, x: Tensor, s: Tensor, residual: Tensor, distinct: float, converged: float
 ) -> FixedPoints:
-    kept: list[int] = []
+    """The solutions without their copies, the best of each kept; and their stability."""
+    representatives: list[int] = []
     visits: list[int] = []
     for index in residual.norm(dim=-1).argsort().tolist():
-        distances = (s[kept] - s[index]).norm(dim=-1) if kept else s.new_empty(0)
+        distances = (s[representatives] - s[index]).norm(dim=-1) if visits else s.new_empty(0)
         if len(distances) and float(distances.min()) < distinct:
             visits[int(distances.argmin())] += 1
         else:
-            kept.append(index)
+            representatives.append(index)
             visits.append(1)
     count = torch.tensor(visits, dtype=torch.long)
     order = count.argsort(descending=True, stable=True)
-    chosen = torch.tensor(kept, dtype=torch.long)[order]
+    chosen = torch.tensor(representatives, dtype=torch.long)[order]
     states = s[chosen]
     if len(states):
         jacobians = cell.jacobian(x[: len(states)], states, cell(x[: len(states)], states))

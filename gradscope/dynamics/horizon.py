@@ -1,4 +1,4 @@
-"""The memory horizon: how far back a gradient reaches, from log norms by lag."""
+"""The memory horizon: how far back a gradient reaches, from its log norms by lag."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from gradscope.dynamics.decay import DecayFit, decay_fits
 
 Kind = Literal["measured", "extrapolated", "infinite", "finite support"]
 
-#: share of the series' variance that a law must explain before it is said to fit
+#: share of the variance of ln norm that a law must explain to count as fitting
 FITS = 0.9
 
 
 @dataclass(frozen=True)
 class MemoryHorizon:
-    """The lag at which a gradient measure has fallen by e, and the laws of decay beside it.
+    """The lag at which a gradient measure has fallen by a factor e, and the laws of its decay.
 
     Attributes:
         lag: the horizon in steps; inf where the measure does not fall.
-        kind: ``measured``: the series falls by e within the lags given; ``extrapolated``: the best
-            law that fits falls by e beyond them; ``infinite``: no significant fall;
-            ``finite support``: the series is exactly zero from some lag on before it has fallen
-            by e.
+        kind: how the horizon is known. ``measured``: the series falls by e within the lags given;
+            ``extrapolated``: the best fitting law falls by e beyond them; ``infinite``: there is
+            no significant fall; ``finite support``: the series becomes exactly zero before it has
+            fallen by e.
         rate: slope of ln norm against lag by least squares over the finite points, nats per step.
-        rate_error: its standard error.
-        residual: root mean square of that line's residuals, nats.
-        fits: the laws, the one to prefer (smallest AICc) first; none for a series that does not
-            fall.
+        rate_error: standard error of the rate.
+        residual: root mean square of the residuals of that line, nats.
+        fits: the laws of decay, the preferred one (smallest AICc) first; empty for a series that
+            does not fall.
     """
 
     lag: float
@@ -48,17 +48,17 @@ class MemoryHorizon:
 
 
 def memory_horizon(lags: ArrayLike, log_norms: ArrayLike) -> MemoryHorizon:
-    """Where ln norm first lies 1 under its lag-0 value for good.
+    """The lag at which a gradient measure falls by e from its lag-0 value and stays below.
 
-    By interpolation; beyond the data by the law that fits best. 'For good': the last crossing is
-    taken, so that a transient dip of an oscillating norm does not count.
+    Interpolated between the lags given; beyond them, extrapolated by the best fitting law. The last
+    crossing counts, so that a passing dip of an oscillating norm does not.
 
     >>> memory_horizon(range(101), [-lag / 12 for lag in range(101)]).lag
     12.0
 
     Args:
-        lags: ascending, starting with 0, in steps.
-        log_norms: ln of the measure at each, nats; -inf where exactly zero. NaNs are left out.
+        lags: ascending lags, the first being 0, in steps.
+        log_norms: ln of the measure at each lag, nats; -inf where exactly zero. NaNs are left out.
 
     Raises:
         ValueError: unless there are at least three points, the first at lag 0 and finite.
@@ -72,7 +72,7 @@ def memory_horizon(lags: ArrayLike, log_norms: ArrayLike) -> MemoryHorizon:
         )
     finite = np.isfinite(y)
     rate, error, residual = _line(x[finite], y[finite])
-    # a slope within rounding of the log norms themselves is no fall
+    # a slope that is within rounding of the log norms does not count as a fall
     falls = np.isfinite(rate) and rate < 0 and not rate > -3 * error and -rate * x[-1] > 1e-6
     fits = decay_fits(x[finite], y[finite]) if falls else ()
     last = int(np.flatnonzero(y > y[0] - 1)[-1])
@@ -90,7 +90,7 @@ def memory_horizon(lags: ArrayLike, log_norms: ArrayLike) -> MemoryHorizon:
 
 
 def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
-    """(slope, its standard error, root mean square residual) of a straight line."""
+    """(slope, standard error of the slope, root mean square residual) of a straight line."""
     if len(x) < 3:
         return -np.inf, np.nan, np.nan
     line = stats.linregress(x, y)

@@ -15,18 +15,21 @@ from gradscope.dynamics.trace import Trace
 from gradscope.errors import GradscopeError
 
 Norm = Literal["spectral", "frobenius"]
-#: what takes a part of the state along the last axis
+#: a function that takes a part of the state along the last axis
 Take = Callable[[Tensor], Tensor]
 #: a part of the state: by name, or as a function that takes it
 Block = str | Take
-#: bytes that the products held at one time may take
+#: bytes that the products held at one time may take, unless the caller says otherwise
 MEMORY_BUDGET = 512 * 2**20
 
 
 def step_jacobians(trace: Trace) -> Float[Tensor, "time batch state state"]:
     """J_t = ds_t/ds_{t-1} of the full state at every step of the trace, axes (..., out, in).
 
-    Closed form for the built-in cells, torch.func for any other; computed once for a trace.
+    In closed form for the built-in cells, by torch.func for any other; computed once for a trace.
+
+        jacobians = gradscope.step_jacobians(trace)
+        torch.linalg.eigvals(jacobians[9, 0])  # of ds_10/ds_9 in the first sequence
 
     Raises:
         GradscopeError: if the trace has no step, a Jacobian is not finite, or all of them do not
@@ -38,7 +41,7 @@ def step_jacobians(trace: Trace) -> Float[Tensor, "time batch state state"]:
             raise GradscopeError("the trace is empty: a Jacobian needs at least one step")
         _check_room(trace.states)
         jacobians = trace.jacobians()
-        # a finite sum has finite terms; only an infinite one needs the look at each
+        # if the sum is finite so is every term, and the slower check can be skipped
         if not bool(jacobians.sum().isfinite()) and not bool(torch.isfinite(jacobians).all()):
             finite = torch.isfinite(jacobians).flatten(1).all(1)
             raise GradscopeError(
@@ -54,27 +57,27 @@ def _check_room(states: Tensor) -> None:
     steps, batch, size = states.shape
     needed = (steps - 1) * batch * size**2 * states.element_size()
     if states.is_cuda:
-        there = torch.cuda.mem_get_info(states.device)[1]
+        available = torch.cuda.mem_get_info(states.device)[1]
     elif hasattr(os, "sysconf"):
-        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        available = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     else:
         return
-    if needed > there:
+    if needed > available:
         raise GradscopeError(
             f"the step Jacobians of {steps - 1} steps, {batch} sequences and a state of {size} "
-            f"take {needed / 2**30:.0f} GiB, and {states.device} has {there / 2**30:.0f}: take "
-            "fewer sequences or steps, or a quantity that forms none or a few at a time "
+            f"take {needed / 2**30:.0f} GiB, and {states.device} has {available / 2**30:.0f}: use "
+            "fewer sequences or steps, or a quantity that needs few Jacobians or none "
             "(top_singular_values, lyapunov_spectrum with k, adjoints, lag_contributions)"
         )
 
 
 def all_jacobians(trace: Trace | Tensor) -> Float[Tensor, "time batch state state"]:
-    """Those of a trace, or those given."""
+    """The step Jacobians of a trace, or those given."""
     return trace if isinstance(trace, Tensor) else step_jacobians(trace)
 
 
 def check_pairs(pairs: Sequence[tuple[int, int]], time: int) -> None:
-    """Every pair has 0 <= k <= t <= time.
+    """Check that 0 <= k <= t <= time for every pair (t, k).
 
     Raises:
         GradscopeError: if not.
@@ -85,7 +88,7 @@ def check_pairs(pairs: Sequence[tuple[int, int]], time: int) -> None:
 
 
 def part_of(trace: Trace | Tensor, block: Block) -> Take | None:
-    """What takes a block of the state along the last axis; None for the whole.
+    """The function that takes a block of the state along the last axis; None for the whole state.
 
     Raises:
         GradscopeError: for a name that the state does not have.
@@ -100,7 +103,7 @@ def part_of(trace: Trace | Tensor, block: Block) -> Take | None:
         return trace.cell.hidden
     elif block in trace.cell.blocks:
         place = trace.cell.blocks[block]
-        return lambda s: s[..., place]
+        return lambda state: state[..., place]
     else:
         known = ["state", "hidden", *trace.cell.blocks]
     raise GradscopeError(f"the state has no part {block!r}; known: {', '.join(known)}")

@@ -113,7 +113,7 @@ def gradient(
 
 def by_lag(
     trace: Trace,
-    current: Float[Tensor, "time+1 batch state"],
+    current: Float[Tensor, "times batch state"],
     last: int,
     block: slice | None = None,
     names: Collection[str] | None = None,

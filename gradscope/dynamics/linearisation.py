@@ -13,9 +13,11 @@ from gradscope.errors import GradscopeError
 
 
 class Linearisation(ABC):
-    """ds_t = J_t ds_{t-1} + (ds_t/dx_t) dx_t + (d+s_t/dW) dW at the steps of a trace.
+    """The derivative of the steps of a trace, applied to vectors without forming a matrix.
 
-    None of these matrices is formed.
+        ds_t = J_t ds_{t-1} + (ds_t/dx_t) dx_t + (d+s_t/dW) dW
+
+    Get one with ``trace.linearisation()``; each method serves all steps of the trace at once.
     """
 
     @abstractmethod
@@ -30,7 +32,7 @@ class Linearisation(ABC):
         tangent: Float[Tensor, "time batch state"],
         by_input: Float[Tensor, "time batch input"] | None = None,
     ) -> Float[Tensor, "time batch state"]:
-        """J_t v, and (ds_t/dx_t) w more where a tangent of the inputs is given."""
+        """J_t v, plus (ds_t/dx_t) w where a tangent w of the inputs is given."""
 
     @abstractmethod
     def by_parameters(
@@ -47,7 +49,7 @@ class Linearisation(ABC):
     def vjp_by_gate(
         self, cotangent: Float[Tensor, "time batch state"]
     ) -> dict[str, Float[Tensor, "time batch state"]]:
-        """J_t^T a by the way it takes: through each gate's recurrent weights, or directly.
+        """J_t^T a split by the way it takes: through each gate's recurrent weights, or directly.
 
         The parts add up to ``vjp``. A cell without known gates has one part, ``whole``.
         """
@@ -55,14 +57,14 @@ class Linearisation(ABC):
 
     def backpropagate(
         self,
-        adjoints: Float[Tensor, "time+1 batch state"],
-        by_input: Float[Tensor, "time batch input"],
+        adjoints: Float[Tensor, "times batch state"],
+        by_input: Float[Tensor, "times-1 batch input"],
     ) -> None:
-        """The adjoint recursion a_t = dl_t/ds_t + J_{t+1}^T a_{t+1}, in reverse time, in place.
+        """The adjoint recursion a_t = dl_t/ds_t + J_{t+1}^T a_{t+1}, in place, in reverse time.
 
         Args:
-            adjoints: dl_t/ds_t, which becomes a_t = dL/ds_t.
-            by_input: takes dL/dx_t.
+            adjoints: holds dl_t/ds_t for t = 0 .. T and is overwritten with a_t = dL/ds_t.
+            by_input: is overwritten with dL/dx_t for t = 1 .. T.
         """
         for t in range(len(by_input) - 1, -1, -1):
             carried, received = self.at(slice(t, t + 1)).vjp(adjoints[t + 1 : t + 2])
@@ -71,16 +73,16 @@ class Linearisation(ABC):
 
 
 class AutogradLinearisation(Linearisation):
-    """By automatic differentiation of the step, for any cell.
+    """The linearisation of any cell, by automatic differentiation of its step.
 
     Args:
-        step: (x_t, s_{t-1}) -> s_t, for any number of steps at once.
-        parameters: that the step uses, by name.
+        step: maps (x_t, s_{t-1}) to s_t, for any number of steps at once.
+        parameters: what the step uses, by name.
         x: inputs of the steps.
         s_prev: states before them.
 
     Raises:
-        GradscopeError: if autograd sees no way from the state and input to the result.
+        GradscopeError: if autograd cannot follow the step from state and input to its result.
     """
 
     def __init__(
@@ -104,7 +106,7 @@ class AutogradLinearisation(Linearisation):
     def vjp(
         self, cotangent: Float[Tensor, "time batch state"]
     ) -> tuple[Float[Tensor, "time batch state"], Float[Tensor, "time batch input"]]:
-        """By one backward pass over all steps, each by itself."""
+        """One backward pass over all steps, each by itself."""
         by_input, by_state = torch.autograd.grad(
             self.after, (self.x, self.s_prev), cotangent, retain_graph=True, materialize_grads=True
         )
@@ -115,7 +117,7 @@ class AutogradLinearisation(Linearisation):
         tangent: Float[Tensor, "time batch state"],
         by_input: Float[Tensor, "time batch input"] | None = None,
     ) -> Float[Tensor, "time batch state"]:
-        """By forward-mode differentiation."""
+        """Forward-mode differentiation of the step."""
         x, s_prev = self.x.detach(), self.s_prev.detach()
         moved = torch.zeros_like(x) if by_input is None else by_input
         with torch.no_grad():
@@ -126,8 +128,12 @@ class AutogradLinearisation(Linearisation):
         cotangent: Float[Tensor, "time batch state"],
         names: Collection[str] | None = None,
     ) -> dict[str, Tensor]:
-        """By one backward pass."""
-        chosen = {n: p for n, p in self.parameters.items() if names is None or n in names}
+        """One backward pass to the parameters."""
+        chosen = {
+            name: parameter
+            for name, parameter in self.parameters.items()
+            if names is None or name in names
+        }
         if not chosen:
             return {}
         gradients = torch.autograd.grad(
@@ -142,8 +148,8 @@ class AutogradLinearisation(Linearisation):
 
     def backpropagate(
         self,
-        adjoints: Float[Tensor, "time+1 batch state"],
-        by_input: Float[Tensor, "time batch input"],
+        adjoints: Float[Tensor, "times batch state"],
+        by_input: Float[Tensor, "times-1 batch input"],
     ) -> None:
         """The adjoint recursion, each step linearised by itself."""
         for t in range(len(by_input) - 1, -1, -1):
@@ -155,15 +161,17 @@ class AutogradLinearisation(Linearisation):
             by_input[t] = received
 
     def at(self, steps: slice) -> AutogradLinearisation:
-        """Linearised anew."""
+        """These steps, linearised again by themselves."""
         return AutogradLinearisation(self.step, self.parameters, self.x[steps], self.s_prev[steps])
 
 
 class MaskedLinearisation(Linearisation):
-    """Of steps that some sequences do not take: m times the step's own, (1 - m) the identity.
+    """The linearisation of steps that only some sequences take; the others hold their state.
+
+    With a mask m the step is s_t = m F(x_t, s_{t-1}) + (1 - m) s_{t-1}.
 
     Args:
-        inner: as if every sequence took every step.
+        inner: the linearisation as if every sequence took every step.
         mask: m, 1 where a step is taken and 0 where the state is held.
     """
 
@@ -173,7 +181,7 @@ class MaskedLinearisation(Linearisation):
     def vjp(
         self, cotangent: Float[Tensor, "time batch state"]
     ) -> tuple[Float[Tensor, "time batch state"], Float[Tensor, "time batch input"]]:
-        """m J^T a + (1 - m) a; inputs of steps not taken receive nothing."""
+        """m J_t^T a + (1 - m) a; the inputs of steps that are not taken receive zero."""
         by_state, by_input = self.inner.vjp(self.mask * cotangent)
         return by_state + (1 - self.mask) * cotangent, by_input
 
@@ -182,7 +190,7 @@ class MaskedLinearisation(Linearisation):
         tangent: Float[Tensor, "time batch state"],
         by_input: Float[Tensor, "time batch input"] | None = None,
     ) -> Float[Tensor, "time batch state"]:
-        """m J v + (1 - m) v."""
+        """m J_t v + (1 - m) v."""
         return self.mask * self.inner.jvp(tangent, by_input) + (1 - self.mask) * tangent
 
     def by_parameters(
@@ -190,16 +198,16 @@ class MaskedLinearisation(Linearisation):
         cotangent: Float[Tensor, "time batch state"],
         names: Collection[str] | None = None,
     ) -> dict[str, Tensor]:
-        """Of the steps that are taken."""
+        """The sum over the steps that are taken."""
         return self.inner.by_parameters(self.mask * cotangent, names)
 
     def vjp_by_gate(
         self, cotangent: Float[Tensor, "time batch state"]
     ) -> dict[str, Float[Tensor, "time batch state"]]:
-        """The ways through the step, and ``held`` for the steps not taken."""
+        """The ways through the step, and ``held`` for the steps that are not taken."""
         ways = self.inner.vjp_by_gate(self.mask * cotangent)
         return {**ways, "held": (1 - self.mask) * cotangent}
 
     def at(self, steps: slice) -> MaskedLinearisation:
-        """Of these steps."""
+        """The same for some of the steps."""
         return MaskedLinearisation(self.inner.at(steps), self.mask[steps])

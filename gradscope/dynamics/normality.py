@@ -1,4 +1,4 @@
-"""Non-normality: how far a matrix's powers may grow before its eigenvalues have their say."""
+"""Non-normality: how far powers of a matrix may grow before its eigenvalues decide."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from gradscope.errors import GradscopeError
 
 @dataclass(frozen=True)
 class NonNormality:
-    """Measures of a matrix A; all say 'normal' for an orthogonal, symmetric or diagonal one.
+    """How far a square matrix A is from normal, such as orthogonal, symmetric or diagonal ones are.
 
     Attributes:
         henrici: sqrt(||A||_F^2 - sum |lambda_i|^2), Henrici's departure from normality; 0 for a
             normal matrix.
-        henrici_relative: the same over ||A||_F, 0..1.
-        spectral_radius: max |lambda_i|: the asymptote of ||A^k||^(1/k).
-        spectral_norm: the largest singular value: the growth in one step.
-        numerical_radius: max over unit x of |x* A x|; between the spectral radius and the norm.
-        numerical_abscissa: the largest eigenvalue of (A + A^T) / 2: the initial growth rate of x' =
-            A x.
-        kreiss: lower bound of Kreiss' constant sup_{|z|>1} (|z| - 1) ||(zI - A)^-1||, itself a
-            lower bound of sup_k ||A^k||; inf where the spectral radius exceeds 1; 1 for a normal
-            matrix within the unit disc.
+        henrici_relative: henrici over ||A||_F, from 0 to 1.
+        spectral_radius: max |lambda_i|, the asymptote of ||A^k||^(1/k).
+        spectral_norm: the largest singular value, the most that one step can grow.
+        numerical_radius: max over unit x of |x* A x|, between the spectral radius and the norm.
+        numerical_abscissa: the largest eigenvalue of (A + A^T) / 2, the initial growth rate of
+            x' = A x.
+        kreiss: lower bound of Kreiss' constant sup_{|z|>1} (|z| - 1) ||(zI - A)^-1||, which is
+            itself a lower bound of sup_k ||A^k||; inf where the spectral radius exceeds 1; 1 for a
+            normal matrix with spectral radius up to 1.
     """
 
     henrici: float
@@ -41,7 +41,12 @@ class NonNormality:
 
 
 def non_normality(matrix: Float[Tensor, "state state"]) -> NonNormality:
-    """All measures of a square matrix, such as W_hh, a step Jacobian or a product of them.
+    """Measure the non-normality of a square matrix, such as W_hh, a Jacobian or a product of them.
+
+    >>> shift = torch.diag(torch.ones(3), -1)  # eigenvalues 0, and yet its norm is 1
+    >>> measures = non_normality(shift)
+    >>> measures.spectral_radius, measures.spectral_norm, measures.henrici_relative
+    (0.0, 1.0, 1.0)
 
     Raises:
         GradscopeError: for a matrix that is not square or not finite.
@@ -74,10 +79,10 @@ def _numerical_radius(a: Tensor) -> float:
     angles = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     best = angles[int(np.argmax([support(angle) for angle in angles]))]
     width = angles[1]
-    found = optimize.minimize_scalar(
-        lambda x: -support(x), bounds=(best - width, best + width), method="bounded"
+    refined = optimize.minimize_scalar(
+        lambda angle: -support(angle), bounds=(best - width, best + width), method="bounded"
     )
-    return max(-float(found.fun), support(best))  # type: ignore[attr-defined]
+    return max(-float(refined.fun), support(best))  # type: ignore[attr-defined]
 
 
 def _kreiss(a: Tensor) -> float:
@@ -88,9 +93,13 @@ def _kreiss(a: Tensor) -> float:
         z = (1 + distance) * complex(np.cos(angle), np.sin(angle))
         return distance / float(torch.linalg.svdvals(z * identity - a)[-1])
 
-    points = [(ld, angle) for ld in np.linspace(-7, 2, 14) for angle in np.linspace(0, np.pi, 25)]
+    points = [
+        (log_distance, angle)
+        for log_distance in np.linspace(-7, 2, 14)
+        for angle in np.linspace(0, np.pi, 25)
+    ]
     best = max(points, key=lambda point: ratio(*point))
-    found = optimize.minimize(
+    refined = optimize.minimize(
         lambda point: -ratio(*point), best, method="Nelder-Mead", options={"maxiter": 200}
     )
-    return max(1.0, -float(found.fun))  # 1 is reached as |z| grows
+    return max(1.0, -float(refined.fun))  # the ratio tends to 1 as |z| grows

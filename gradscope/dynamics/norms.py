@@ -1,7 +1,7 @@
 """ln ||J_{t:k}|| for many pairs (t, k).
 
-A few pairs are visited one by one (``products``), many by halves (``halving``), whichever takes
-fewer products.
+A few pairs are visited one by one (``products``), many by halving the sequence (``halving``),
+whichever needs fewer matrix products.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ def jacobian_log_norms(
     pairs: Sequence[tuple[int, int]] | None = None,
     memory_budget: int = MEMORY_BUDGET,
 ) -> Float[Tensor, "rows columns batch"]:
-    """ln ||J_{t:k}|| at [t, k], nats; -inf where exactly zero, NaN for k > t and pairs not wanted.
+    """ln ||J_{t:k}|| for many pairs (t, k), nats; -inf where a product is exactly zero.
 
-    The table is ``(time + 1, time + 1, batch)``. With ``anchors`` or ``lags``, for long sequences,
-    it is ``(anchors, lags, batch)`` instead: ln ||J_{t:t-lag}||, NaN where lag > t.
+    The table is ``(time + 1, time + 1, batch)`` with ln ||J_{t:k}|| at [t, k], and NaN for k > t
+    and for pairs that were not asked for. With ``anchors`` or ``lags``, which suit long sequences,
+    it is ``(anchors, lags, batch)`` with ln ||J_{t:t-lag}||, and NaN where lag > t.
 
         norms = gradscope.jacobian_log_norms(trace)
         norms[50, 10]  # ln ||ds_50/ds_10|| of each sequence
@@ -48,15 +49,15 @@ def jacobian_log_norms(
 
     Args:
         trace: a trace, or step Jacobians ``(time, batch, state, state)``.
-        norm: of the matrix, spectral or frobenius.
+        norm: ``spectral`` or ``frobenius``.
         block: ``state``; ``hidden`` for ||dh_t/dh_k||; a part of the state by its name, such as
-            ``c``; or a function that takes a part along the last axis. The norm is of that block of
-            the full product, never of a product of blocks.
-        anchors: later steps t; None with ``lags`` is the last step.
-        lags: lags; None with ``anchors`` is all, 0 .. time.
-        pairs: the (t, k) wanted; None is all with k <= t.
-        memory_budget: bytes that products held at one time may take, beside the step Jacobians and
-            the table itself.
+            ``c``; or a function that takes a part along the last axis. The norm is that of the
+            block of the full product, never of a product of blocks.
+        anchors: the later steps t; None with ``lags`` means the last step.
+        lags: the lags t - k; None with ``anchors`` means all, 0 .. time.
+        pairs: the pairs (t, k) wanted; None means all with k <= t.
+        memory_budget: bytes that the products held at one time may take, not counting the step
+            Jacobians and the table itself.
 
     Raises:
         GradscopeError: for a t, k, lag or block that does not exist, or a state too large for the
@@ -95,21 +96,21 @@ def _table(
         for ts, k, products in jacobian_products(jacobians, pairs, memory_budget=budget):
             table[ts, k] = log_norm(products, norm, part)
         return table
-    one = 4 * size * size * (jacobians.element_size() + 16)
-    if one > budget:
+    least = 4 * size * size * (jacobians.element_size() + 16)
+    if least > budget:
         raise GradscopeError(
-            f"a few products of {size} x {size} take {one / 2**20:.0f} MiB, more than the memory"
-            f" budget of {budget / 2**20:.0f} MiB: raise memory_budget, or use top_singular_values,"
-            " which forms none"
+            f"a few products of {size} x {size} take {least / 2**20:.0f} MiB, more than the memory "
+            f"budget of {budget / 2**20:.0f} MiB: raise memory_budget, or use top_singular_values, "
+            "which forms none"
         )
-    # few sequences at a time: their products then stay in the processor's caches
+    # a few sequences at a time, so that their products stay in the processor's caches
     most = batch if jacobians.is_cuda else max(1, 2**23 // (len(points.at) * size * size))
     group = -(-batch // -(-batch // most))
     for first in range(0, batch, group):
-        here = slice(first, first + group)
-        found = Halving(jacobians[:, here], points, norm, part, budget).run()
+        sequences = slice(first, first + group)
+        log_norms = Halving(jacobians[:, sequences], points, norm, part, budget).run()
         at = torch.tensor(points.at, device=table.device)
-        table[at[:, None], at[None, :], here] = torch.where(
-            points.wanted.to(found.device)[..., None], found, torch.nan
+        table[at[:, None], at[None, :], sequences] = torch.where(
+            points.wanted.to(log_norms.device)[..., None], log_norms, torch.nan
         )
     return table

@@ -16,8 +16,8 @@ _LOW, _HIGH = 1e-6, 1e6
 class Scaled:
     """The matrices mantissa * exp(log_scale).
 
-    Shapes: mantissa ``(..., rows, columns)`` of moderate size (``of`` makes its largest absolute
-    entry 1); log_scale ``(...)`` in float64, nats. An exact zero has mantissa 0.
+    Shapes: mantissa ``(..., rows, columns)``, of moderate size (``Scaled.of`` makes its largest
+    absolute entry 1); log_scale ``(...)`` in float64, nats. An exact zero has mantissa 0.
 
     >>> tiny = Scaled.of(torch.eye(2), log_scale=-900.0)  # e^-900, far below what a float holds
     >>> float((tiny @ tiny).log_spectral_norm())
@@ -31,7 +31,7 @@ class Scaled:
     def of(
         cls, tensor: Float[Tensor, "*batch rows columns"], log_scale: Tensor | float = 0.0
     ) -> Scaled:
-        """``tensor * exp(log_scale)``, normalised."""
+        """``tensor * exp(log_scale)``, its largest absolute entry moved into the scale."""
         largest = tensor.abs().amax((-2, -1))
         safe = torch.where(largest > 0, largest, torch.ones_like(largest))
         return cls(tensor / safe[..., None, None], largest.double().log() + log_scale)
@@ -41,11 +41,11 @@ class Scaled:
         return Scaled.of(self.mantissa @ other.mantissa, self.log_scale + other.log_scale)
 
     def __getitem__(self, index: int | slice | Tensor) -> Scaled:
-        """Along the first leading axis."""
+        """Some of the matrices, by an index into the first leading axis."""
         return Scaled(self.mantissa[index], self.log_scale[index])
 
     def matrix(self) -> Float[Tensor, "*batch rows columns"]:
-        """The plain tensor, in float64; it may over- or underflow where the scale does not."""
+        """The plain matrices in float64; they may over- or underflow where the scale does not."""
         return self.mantissa.double() * self.log_scale.exp()[..., None, None]
 
     def log_frobenius_norm(self) -> Float[Tensor, "*batch"]:
@@ -55,18 +55,19 @@ class Scaled:
     def log_spectral_norm(self) -> Float[Tensor, "*batch"]:
         """ln of the largest singular value, nats; -inf where exactly zero.
 
-        From the largest eigenvalue of the smaller Gram matrix in float64: its relative error is of
+        From the largest eigenvalue of the smaller Gram matrix in float64, with a relative error of
         order eps * size.
         """
-        m = self.mantissa.double()
-        gram = m @ m.mT if m.shape[-2] <= m.shape[-1] else m.mT @ m
+        matrix = self.mantissa.double()
+        wide = matrix.shape[-2] <= matrix.shape[-1]
+        gram = matrix @ matrix.mT if wide else matrix.mT @ matrix
         return self.log_scale + 0.5 * torch.linalg.eigvalsh(gram)[..., -1].clamp_min(0).log()
 
     def log_singular_values(self) -> Float[Tensor, "*batch values"]:
         """ln of the singular values, descending, nats.
 
-        A value less than eps times the largest is lost in a product formed in floating point; it is
-        NaN here rather than noise. ``singular_value_spectrum`` gives all of them.
+        A value below eps times the largest is rounding noise in a product formed in floating point,
+        so it is NaN here. ``singular_value_spectrum`` gives all of them.
         """
         values = torch.linalg.svdvals(self.mantissa.double())
         floor = values[..., :1] * torch.finfo(self.mantissa.dtype).eps * self.mantissa.shape[-1]
@@ -75,14 +76,16 @@ class Scaled:
 
 
 class Adjoints:
-    """a_t = dL/ds_t for t = 0 .. time, as ``mantissa * exp(log_scale)``.
+    """Gradients of the loss with respect to every state, a_t = dL/ds_t for t = 0 .. time.
+
+    a_t is ``mantissa * exp(log_scale)``, so that no value under- or overflows.
 
     Shapes: mantissa ``(time + 1, batch, state)``; log_scale ``(time + 1, batch)`` in float64, nats.
 
     Attributes:
         mantissa: the vectors up to their scales.
-        log_scale: of each step and sequence.
-        by_input: dL/dx_t for t = 1 .. time, the same way; None of immediate gradients.
+        log_scale: the scale of each step and sequence.
+        by_input: dL/dx_t for t = 1 .. time in the same form; None for immediate gradients.
     """
 
     def __init__(
@@ -103,18 +106,18 @@ class Adjoints:
         return f"Adjoints({steps} steps, {batch} sequences, vectors of {size})"
 
     def values(self) -> Float[Tensor, "steps batch state"]:
-        """The plain tensor, in float64; it may underflow where the scale does not."""
+        """The plain vectors in float64; they may underflow where the scale does not."""
         return self.mantissa.double() * self.log_scale.exp()[..., None]
 
     def __add__(self, other: Adjoints) -> Adjoints:
         """The sum, on the larger of the two scales at each step of each sequence."""
-        joint = torch.maximum(self.log_norms(), other.log_norms())
-        joint = torch.where(joint.isfinite(), joint, torch.zeros_like(joint))
-        ours, theirs = (
-            (part.mantissa * (part.log_scale - joint).exp()[..., None]).to(part.mantissa.dtype)
-            for part in (self, other)
+        larger = torch.maximum(self.log_norms(), other.log_norms())
+        scale = torch.where(larger.isfinite(), larger, torch.zeros_like(larger))
+        first, second = (
+            (term.mantissa * (term.log_scale - scale).exp()[..., None]).to(term.mantissa.dtype)
+            for term in (self, other)
         )
-        return Adjoints(ours + theirs, joint)
+        return Adjoints(first + second, scale)
 
     def log_norms(self, block: slice | None = None) -> Float[Tensor, "steps batch"]:
         """ln ||a_t|| of each sequence, or of one block of the state; nats, -inf where zero."""
@@ -132,7 +135,7 @@ class Adjoints:
 def rescaled(
     mantissa: Float[Tensor, "*batch rows columns"], log_scale: Float[Tensor, "*batch"]
 ) -> Scaled:
-    """Matrices, in place, rescaled where one has left the range in which products are safe."""
+    """Rescale, in place, the matrices that have left the range in which products are safe."""
     norms = frobenius_norm(mantissa).to(mantissa.dtype)
     drifted = ((norms < _LOW) | (norms > _HIGH)) & (norms > 0)
     if bool(drifted.any()):
@@ -156,8 +159,8 @@ def frobenius_norm(x: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "*b
 def vector_norms(x: Float[Tensor, "*any vector"]) -> Float[Tensor, "*any"]:
     """2-norms over the last axis in float64, right where squares would under- or overflow too.
 
-    In x's own precision first, which is many times faster; what lies where squares are lost is done
-    again in float64.
+    Computed in x's own dtype first, which is many times faster; norms so small or large that their
+    squares are unsafe there are computed again in float64.
     """
     norms = torch.linalg.vector_norm(x, dim=-1).double()
     if x.dtype == torch.float64:

@@ -19,9 +19,9 @@ _T = TypeVar("_T")
 
 @runtime_checkable
 class StepFunction(Protocol):
-    """What a trace needs of a cell: s_t = F(x_t, s_{t-1}), its derivatives and its parts.
+    """What a trace needs of a cell: the step s_t = F(x_t, s_{t-1}), its derivatives and its parts.
 
-    ``gradscope.cells.Cell`` is one, and gives everything that follows from the step alone.
+    ``gradscope.cells.Cell`` is one, and derives everything else from the step.
     """
 
     input_size: int
@@ -55,17 +55,17 @@ class StepFunction(Protocol):
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
     ) -> dict[str, Gate]:
-        """The nonlinearities by name, at these steps; none where the cell names none."""
+        """The nonlinearities at these steps, by name; empty where the cell names none."""
         ...
 
     def recurrent_matrices(self) -> dict[str, Float[Tensor, "hidden hidden"]]:
-        """The recurrent weight matrices by gate; none where the cell names none."""
+        """The recurrent weight matrices by gate; empty where the cell names none."""
         ...
 
     def scan(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> Float[Tensor, "time+1 batch state"]:
-        """All states from s_0 on."""
+        """All states s_0 ... s_T, s_0 being ``state``."""
         ...
 
     def jacobian(
@@ -102,29 +102,29 @@ class Update(NamedTuple):
 class Trace:
     """One unroll of a cell over a batch: ``states[t + 1] = cell(inputs[t], states[t])``.
 
-    Every function of ``gradscope.dynamics`` takes one. Make one with ``gradscope.unroll``, or record
-    one with a ``Scope``.
+    Every function of ``gradscope.dynamics`` takes one. Make one with ``gradscope.unroll``, or
+    record one with a ``Scope``.
 
-    Shapes: inputs ``(time, batch, input)``; states ``(time + 1, batch, state)``, states[0] being the
-    initial state; losses ``(scored, batch)``.
+    Shapes: inputs ``(time, batch, input)``; states ``(time + 1, batch, state)``, of which states[0]
+    is the initial state; losses ``(scored, batch)``.
 
     Attributes:
         cell: the step function.
         inputs: x_1 ... x_T.
-        states: s_0 ... s_T; they require grad where losses are made from them.
+        states: s_0 ... s_T, which require grad where losses are made from them.
         losses: the terms whose sum is the loss, made from ``states``.
         loss_steps: the index into ``states`` of each row of ``losses``.
         mask: which steps each sequence takes, ``(time, batch)``; at the others its state is held,
-            s_t = s_{t-1}. None where all are taken. Short sequences are held at their beginning, so
-            that all of a batch end at the same step.
-        immediate: dl_t/ds_t of a model whose losses were made elsewhere; in place of ``losses``.
-        total: dL/ds_t, where it is known without the recursion.
-        linear: the linearisation of all steps, where making the states has given it.
-        reduction: how the losses add up, for what is stored.
+            s_t = s_{t-1}. None means that every step is taken. Short sequences are held at their
+            beginning, so that all of a batch end at the same step.
+        immediate: dl_t/ds_t, in place of ``losses``, where the losses were made outside gradscope.
+        total: dL/ds_t, where it is known without running the adjoint recursion.
+        linear: the linearisation of all steps, where it was made along with the states.
+        reduction: how the losses add up, in words, to be stored with what is measured.
         tbptt: (length, stride) of the truncation in training; None for full BPTT.
-        update: gradients of the optimiser step, where the trace is of one.
-        train_step: optimiser steps taken before this trace.
-        text: the symbols read, and the one to follow the last, of each sequence of a text.
+        update: gradients of the optimiser step, where the trace was recorded in one.
+        train_step: number of optimiser steps before this trace.
+        text: for each sequence of a text, the symbols read and the symbol that follows them.
         cache: derived quantities that several measurements share.
     """
 
@@ -161,7 +161,7 @@ class Trace:
         return self.inputs.shape[1]
 
     def memo(self, key: Hashable, make: Callable[[], _T]) -> _T:
-        """``make()``, computed once for this trace."""
+        """The result of ``make()``, computed once for this trace and key."""
         if key not in self.cache:
             self.cache[key] = make()
         return cast(_T, self.cache[key])
@@ -169,7 +169,7 @@ class Trace:
     # --- parts ----------------------------------------------------------------------------------
 
     def steps(self, start: int, stop: int) -> Trace:
-        """The trace of steps start + 1 ... stop, from s_start on, without losses."""
+        """The trace of steps start + 1 ... stop alone, from s_start on, without losses."""
         return Trace(
             self.cell,
             self.inputs[start:stop],
@@ -194,7 +194,7 @@ class Trace:
         return self.memo(("first", count), lambda: self.sequences(slice(count)))
 
     def with_losses_of(self, immediate: Adjoints) -> Trace:
-        """The same trace, heard by losses of this immediate gradient in place of its own."""
+        """The same trace with losses of this immediate gradient dl_t/ds_t in place of its own."""
         return replace(
             self, losses=None, loss_steps=None, immediate=immediate, total=None, cache={}
         )
@@ -202,13 +202,13 @@ class Trace:
     # --- sequences of several lengths -------------------------------------------------------------
 
     def lengths(self) -> Int[Tensor, " batch"]:
-        """Steps that each sequence takes."""
+        """Number of steps that each sequence takes."""
         if self.mask is None:
             return torch.full((self.batch,), self.time, device=self.inputs.device)
         return self.mask.sum(0)
 
-    def running(self) -> Bool[Tensor, "time+1 batch"] | None:
-        """Which states are a sequence's own, its initial one first; None where all are."""
+    def running(self) -> Bool[Tensor, "times batch"] | None:
+        """Which states belong to a sequence that has begun, s_0 included; None where all do."""
         if self.mask is None:
             return None
         return torch.cat((self.mask, torch.ones_like(self.mask[:1])))
@@ -216,7 +216,7 @@ class Trace:
     # --- the step's derivatives -------------------------------------------------------------------
 
     def jacobians(self, start: int = 0, stop: int | None = None) -> Float[Tensor, "steps b s s"]:
-        """J_t of steps start + 1 ... stop; the identity where a state is held. Nothing is kept."""
+        """J_t of steps start + 1 ... stop; the identity where a state is held. Not cached."""
         stop = self.time if stop is None else stop
         states = self.states.detach()
         jacobians = self.cell.jacobian(
@@ -228,13 +228,13 @@ class Trace:
         return torch.where(self.mask[start:stop, :, None, None], jacobians, identity)
 
     def linearisation(self) -> Linearisation:
-        """The derivative of all steps, made once."""
+        """The derivative of all steps, made once and cached."""
         if self.linear is not None:
             return self.linear
         return self.memo("linearisation", lambda: self._linearised(0, self.time))
 
     def linearised(self, start: int, stop: int) -> Linearisation:
-        """The derivative of steps start + 1 ... stop: a part of the whole one if that is there."""
+        """The derivative of steps start + 1 ... stop; a view of the whole one where that exists."""
         if self.linear is not None or "linearisation" in self.cache:
             return self.linearisation().at(slice(start, stop))
         return self._linearised(start, stop)
@@ -249,7 +249,7 @@ class Trace:
         return MaskedLinearisation(linear, self.mask[start:stop, :, None].to(states.dtype))
 
     def gates(self) -> dict[str, Gate]:
-        """The cell's nonlinearities at the steps that are taken.
+        """The cell's nonlinearities at the steps that are taken, by name.
 
         Preactivations are ``(time, batch, hidden)``, or ``(taken, 1, hidden)`` where some steps are
         not taken.

@@ -34,7 +34,9 @@ def step_by_step(
         yield from (jacobians if forward else jacobians.flip(0).mT)
 
 
-def part(trajectory: Trajectory, start: int, stop: int) -> Trajectory:
+def part(
+    trajectory: Trajectory, start: int, stop: int
+) -> Trace | Float[Tensor, "steps batch state state"]:
     """Steps start + 1 ... stop."""
     if isinstance(trajectory, Tensor):
         return trajectory[start:stop]

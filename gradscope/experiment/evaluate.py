@@ -13,11 +13,11 @@ from gradscope.tasks import Batch, Task
 
 
 class Score(NamedTuple):
-    """A test.
+    """What a test found.
 
     Attributes:
-        loss: mean over sequences.
-        wrong_fraction: of the sequences.
+        loss: mean loss over the sequences.
+        wrong_fraction: share of the sequences answered wrongly.
         solved: whether the task's criterion is met.
     """
 
@@ -27,15 +27,15 @@ class Score(NamedTuple):
 
 
 class Tests:
-    """The test sequences, drawn once: at the training's length, and at others asked for.
+    """The test sequences of a trial, drawn once: at the training's length and at other lengths.
 
     Args:
-        model: to test.
-        task: of the training.
-        evaluation: how many sequences, and other lengths.
-        generator: of the sequences.
-        device: to test on.
-        dtype: of the inputs.
+        model: the model to test.
+        task: the task that the model is trained on.
+        evaluation: how many sequences to draw, and the other lengths.
+        generator: draws the sequences.
+        device: where to test.
+        dtype: precision of the inputs.
     """
 
     def __init__(
@@ -51,12 +51,13 @@ class Tests:
         self.tasks: dict[int | None, Task] = {None: task}
         self.tasks |= {length: task.at_length(length) for length in evaluation.lengths}
         self.batches: dict[int | None, list[Batch]] = {
-            length: one.test(evaluation.sequences, generator) for length, one in self.tasks.items()
+            length: at_length.test(evaluation.sequences, generator)
+            for length, at_length in self.tasks.items()
         }
 
     @torch.no_grad()
     def score(self, length: int | None = None) -> Score:
-        """The score at the training's length, or at another one."""
+        """The score at the training's length (None), or at one of the other lengths."""
         loss, wrong, sequences = 0.0, 0.0, 0
         task = self.model.task
         for batch in self.batches[length]:

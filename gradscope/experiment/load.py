@@ -1,4 +1,7 @@
-"""YAML -> Experiment -> frozen trials; errors name file, line, column and what would be right."""
+"""From a YAML file to an Experiment: its header and its frozen trials.
+
+Errors name file, line and column, and say what would be right.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,26 @@ from gradscope.components.options import component, kind_of, validated
 from gradscope.components.suggestions import suggest
 from gradscope.errors import ConfigError, MissingOptionError, UnknownNameError
 from gradscope.experiment import sweep
+from gradscope.experiment.shipped import located
 from gradscope.experiment.schema import Expectation, Header, Settings, Trial
 from gradscope.results import measures
 
+#: dotted keys to values that take the place of the file's
 Overrides = AbstractMapping[str, object]
 
 
 class Experiment(BaseModel):
     """A question and the trials that answer it.
 
-        experiment = gradscope.Experiment.load("experiments/quickstart.yaml")
-        experiment.trials[0].settings.cell
-        gradscope.run(experiment)
+    >>> experiment = Experiment.of({"task": "adding", "cell": "lstm", "sweep": {"seed": [0, 1]}})
+    >>> experiment
+    Experiment 'experiment': 2 trials of 1 configuration
+    >>> experiment.trials[1].settings.seed
+    1
 
     Attributes:
         header: name, question, answer, source, predictions and figures.
-        trials: in the order of the sweep.
+        trials: the trials, in the order of the sweep.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -41,14 +48,14 @@ class Experiment(BaseModel):
         """Read, check and expand an experiment file.
 
         Args:
-            path: the YAML file.
+            path: the YAML file, or the name of an experiment that comes with gradscope.
             overrides: dotted keys to values that take the place of the file's, before the sweep is
                 expanded: ``{"training.steps": 100}``.
 
         Raises:
-            ConfigError: for everything that would not run; nothing has been written then.
+            ConfigError: if the experiment cannot be run; nothing has been written then.
         """
-        path = Path(path)
+        path = located(path)
         return cls.parse(_text(path), str(path), default_name=path.stem, overrides=overrides)
 
     @classmethod
@@ -60,13 +67,13 @@ class Experiment(BaseModel):
         default_name: str = "experiment",
         overrides: Overrides | None = None,
     ) -> Experiment:
-        """As ``load``, from the text of a YAML file.
+        """Read, check and expand the text of an experiment file.
 
         Args:
-            text: of the file.
-            file: what errors call it.
-            default_name: of the experiment, where the text gives none.
-            overrides: as of ``load``.
+            text: the YAML text.
+            file: the file's name in error messages.
+            default_name: the experiment's name where the text gives none.
+            overrides: as in ``load``.
 
         Raises:
             ConfigError: as ``load``.
@@ -81,12 +88,12 @@ class Experiment(BaseModel):
         default_name: str = "experiment",
         overrides: Overrides | None = None,
     ) -> Experiment:
-        """As ``load``, from a mapping such as ``{"task": "adding", "cell": {"name": "lstm"}}``.
+        """Check and expand a mapping such as ``{"task": "adding", "cell": {"name": "lstm"}}``.
 
         Args:
-            content: of the experiment, as YAML would have it.
-            default_name: of the experiment, where the mapping gives none.
-            overrides: as of ``load``.
+            content: the experiment, with the keys of an experiment file.
+            default_name: the experiment's name where the mapping gives none.
+            overrides: as in ``load``.
 
         Raises:
             ConfigError: as ``load``; the message names the key.
@@ -120,7 +127,7 @@ class Experiment(BaseModel):
 
     @property
     def configurations(self) -> list[str]:
-        """The labels of its configurations, in the order of the sweep."""
+        """The labels of the configurations, in the order of the sweep."""
         return list(dict.fromkeys(trial.configuration for trial in self.trials))
 
     def __repr__(self) -> str:
@@ -136,11 +143,6 @@ class Experiment(BaseModel):
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        files = path.parent.glob("*.y*ml") if path.parent.is_dir() else ()
-        near = sorted(str(file) for file in files)
-        hint = suggest(str(path), near) if near else "check the path"
-        raise ConfigError(f"there is no such file; {hint}", where=str(path)) from None
     except IsADirectoryError:
         raise ConfigError("is a directory; name one YAML file", where=str(path)) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -148,7 +150,7 @@ def _text(path: Path) -> str:
 
 
 def _split(root: Mapping) -> tuple[Mapping, Mapping]:
-    """The keys of the header, and those of the settings."""
+    """The part of a file that is the header, and the part that is the settings."""
     head, base = Mapping("", root.place), Mapping("", root.place)
     for key, value in root.items():
         if key not in Header.model_fields and key not in Settings.model_fields:
@@ -162,14 +164,14 @@ def _split(root: Mapping) -> tuple[Mapping, Mapping]:
     return head, base
 
 
-# --- checks ----------------------------------------------------------------------------------------
+# --- checks --------------------------------------------------------------------------------------
 
 
 def _check_base(base: Mapping, *, swept: bool) -> None:
-    """Check each component of the base by itself.
+    """Check each component outside the sweep by itself.
 
-    So a typo is found even where the sweep replaces the component; what the base lacks, the sweep
-    may give.
+    A typo is found so even where the sweep replaces the component. An option that is missing may
+    still come from the sweep.
     """
     for key, value in base.items():
         kind = kind_of(Settings.model_fields[key])
@@ -193,7 +195,7 @@ def _trial(point: sweep.Point) -> Trial:
 
 
 def _place(section: Mapping, *keys: str) -> Where:
-    """Where the last of nested keys stands, or the nearest one above it that is known."""
+    """Where the last of nested keys stands, or the nearest key above it that has a place."""
     place: Where = section.place
     for key in keys:
         if not isinstance(section, Mapping) or key not in section:
@@ -207,7 +209,7 @@ def _place(section: Mapping, *keys: str) -> Where:
 
 
 def _check_files(settings: Settings, section: Mapping) -> None:
-    """What the task needs of the disk is there."""
+    """Check that the files which the task reads exist."""
     try:
         settings.task.check()
     except ConfigError as error:
@@ -264,15 +266,15 @@ def _check_trials(trials: list[Trial], where: Where) -> None:
     for trial in trials:
         if trial.id in seen:
             raise ConfigError(
-                f"two points of the sweep are the same trial: {_axes(seen[trial.id])} and "
-                f"{_axes(trial)}; drop one",
+                f"two points of the sweep are the same trial: {_labels(seen[trial.id])} and "
+                f"{_labels(trial)}; drop one",
                 where=where,
                 key="sweep",
             )
         seen[trial.id] = trial
 
 
-def _axes(trial: Trial) -> str:
+def _labels(trial: Trial) -> str:
     return "(" + ", ".join(f"{axis}: {label}" for axis, label in trial.axes.items()) + ")"
 
 
@@ -288,8 +290,8 @@ def _check_expectations(experiment: Experiment, head: Mapping) -> None:
 
 def _check_expectation(experiment: Experiment, expectation: Expectation) -> None:
     trials = experiment.trials
-    own = {name for trial in trials for name in trial.settings.task.measure_words}
-    known = [*measures.predictable(), *sorted(own)]
+    of_tasks = {name for trial in trials for name in trial.settings.task.measure_words}
+    known = [*measures.predictable(), *sorted(of_tasks)]
     if expectation.measure not in known:
         raise UnknownNameError(
             f"there is no measure {expectation.measure!r}; {suggest(expectation.measure, known)}"
@@ -298,8 +300,8 @@ def _check_expectation(experiment: Experiment, expectation: Expectation) -> None
         raise ConfigError("should have one of 'above' and 'below'")
     lengths = sorted({trial.task_length for trial in trials if trial.task_length is not None})
     if expectation.length is not None and expectation.length not in lengths:
-        there = ", ".join(map(str, lengths)) or "none"
-        raise ConfigError(f"no trial has length {expectation.length}; known: {there}")
+        known_lengths = ", ".join(map(str, lengths)) or "none"
+        raise ConfigError(f"no trial has length {expectation.length}; known: {known_lengths}")
     labels = experiment.configurations
     for label in (expectation.configuration, expectation.above, expectation.below):
         if isinstance(label, str) and label not in labels:

@@ -1,4 +1,4 @@
-"""The model around the cell: embedding, a stack of cells unrolled, readout."""
+"""The model around the cell: an embedding, a stack of cells, a readout."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from gradscope.experiment.schema import Settings
 from gradscope.inits import INITS, Init
 from gradscope.tasks import Batch, Task
 
-#: length of a learned embedding that is not said
+#: length of a learned embedding where the experiment gives none
 _EMBEDDING_SIZE = 16
 
 
 class SequenceModel(nn.Module):
     """x_t (a vector, or a token's embedding) -> s_t = F(x_t, s_{t-1}) -> y_t = W_hy h_t + b_y.
 
-    Readout is computed at scored steps only; softmax is part of the loss.
+    The readout is computed at scored steps only. It gives logits where the loss is a cross-entropy:
+    the softmax is part of the loss.
 
     Args:
-        task: that it is to solve.
-        cells: bottom up.
-        embedding: one_hot, learned, scaled or tied.
-        embedding_size: of an embedding that is not one_hot.
-        init: how the readout is drawn.
-        generator: of all draws.
-        dtype: of the weights.
+        task: the task to solve; it decides the sizes of inputs and outputs.
+        cells: the layers, from the bottom up.
+        embedding: how a token becomes a vector: one_hot, learned, scaled or tied.
+        embedding_size: length of that vector, unless it is one-hot.
+        init: how the readout's weights are drawn.
+        generator: draws the embedding and the readout.
+        dtype: precision of the embedding and the readout.
 
     Raises:
         GradscopeError: for a tied embedding whose sizes do not fit.
@@ -70,7 +71,7 @@ class SequenceModel(nn.Module):
         self.bias_y = nn.Parameter(init.bias(task.output_size, bound, generator).to(dtype))
 
     def embed(self, inputs: Tensor) -> Float[Tensor, "time batch input"]:
-        """Vectors as they are; tokens one-hot, or by the embedding, times its scale."""
+        """The vectors that the cells read: inputs as they are, or their tokens' embeddings."""
         if not self.task.tokens:
             return inputs
         if self.embedding is None:
@@ -99,14 +100,14 @@ class SequenceModel(nn.Module):
         update: Update | None = None,
         train_step: int = 0,
     ) -> Trace:
-        """One unroll with every state kept, and the losses made from those states.
+        """Unroll over a batch, keep every state, and compute the losses from those states.
 
         Args:
-            batch: to unroll over.
-            state: to begin in; None is s_0 = 0.
-            tbptt: (length, stride) of the training's truncation, for the trace.
-            update: gradients of the training's step, for the trace.
-            train_step: optimiser steps taken before, for the trace.
+            batch: the sequences.
+            state: the state to begin in; None is s_0 = 0.
+            tbptt: (length, stride) of the training's truncation, kept in the trace.
+            update: gradients of the training's step, kept in the trace.
+            train_step: optimiser steps taken before, kept in the trace.
         """
         with torch.no_grad():
             inputs = self.embed(batch.inputs)
@@ -129,7 +130,7 @@ class SequenceModel(nn.Module):
         )
 
     def _text(self, batch: Batch) -> tuple[tuple[str, ...], ...] | None:
-        """Every sequence's symbols, and the last one's target."""
+        """The symbols that each sequence reads, and the symbol that its last step asks for."""
         symbols = self.task.alphabet
         if symbols is None:
             return None
@@ -152,7 +153,8 @@ def build(
 ) -> SequenceModel:
     """The model that a trial's settings describe, its weights drawn from ``generator``.
 
-    On the CPU, so that a seed gives the same weights on every device.
+    Weights are drawn on the CPU and then moved, so that a seed gives the same weights on every
+    device.
 
     Raises:
         GradscopeError: for settings that do not fit each other.

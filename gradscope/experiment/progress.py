@@ -1,7 +1,8 @@
-"""What a sweep shows while it runs: a live table on a terminal, plain lines elsewhere."""
+"""What a sweep shows while it runs: live bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from typing import TextIO
@@ -16,7 +17,7 @@ _STYLES = {"solved": "green", "unsolved": "yellow", "diverged": "magenta", "fail
 
 
 def label(trial: Trial) -> str:
-    """The trial in the sweep's words."""
+    """A trial's labels on the axes of the sweep, such as ``lstm · seed 3``."""
     parts = [
         f"seed {value.removeprefix('seed ')}" if axis == "seed" else value
         for axis, value in trial.axes.items()
@@ -25,7 +26,10 @@ def label(trial: Trial) -> str:
 
 
 class _Pace:
-    """Time left, from the optimiser steps done so far; early stops make it an upper estimate."""
+    """The time left, from the optimiser steps done so far.
+
+    It is an upper estimate: a trial may stop early.
+    """
 
     def __init__(self, trials: Sequence[Trial]):
         self.total = {trial.id: trial.settings.training.steps for trial in trials}
@@ -33,7 +37,7 @@ class _Pace:
         self.started = time.monotonic()
 
     def left(self) -> str:
-        """Such as '1:20', or '' while nothing is known."""
+        """Minutes and seconds, such as '1:20', or '' while nothing is known."""
         done, total = sum(self.done.values()), sum(self.total.values())
         if not done:
             return ""
@@ -41,16 +45,22 @@ class _Pace:
         return f"{seconds // 60}:{seconds % 60:02d}"
 
 
+class Silent:
+    """Shows nothing."""
+
+    def advanced(self, trial: str, train_step: int, steps: int, loss: float) -> None:
+        """Nothing is shown."""
+
+    def finished(self, trial: str, outcome: str) -> None:
+        """Nothing is shown."""
+
+
 class PlainProgress:
-    """A line when a trial ends, with the time left at most."""
+    """Prints a line when a trial ends, with the time left at most."""
 
     def __init__(self, trials: Sequence[Trial], stream: TextIO):
-        self.trials, self.stream, self.pace, self.count = (
-            {t.id: t for t in trials},
-            stream,
-            _Pace(trials),
-            0,
-        )
+        self.trials = {trial.id: trial for trial in trials}
+        self.stream, self.pace, self.count = stream, _Pace(trials), 0
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -59,14 +69,13 @@ class PlainProgress:
         return None
 
     def advanced(self, trial: str, train_step: int, steps: int, loss: float) -> None:
-        """Count, say nothing."""
+        """Count the steps; print nothing."""
         self.pace.done[trial] = train_step
 
     def finished(self, trial: str, outcome: str) -> None:
-        """One line."""
+        """Print what became of the trial."""
         self.count += 1
-        steps = self.pace.done[trial]
-        self.pace.total[trial] = self.pace.done[trial] = max(steps, 1)
+        self.pace.total[trial] = self.pace.done[trial] = max(self.pace.done[trial], 1)
         left = f", at most {self.pace.left()} left" if self.count < len(self.trials) else ""
         print(
             f"[{self.count}/{len(self.trials)}] {label(self.trials[trial])}: {outcome}{left}",
@@ -76,10 +85,11 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """A bar over all steps, and under it a line for every trial in flight."""
+    """Shows a bar over all optimiser steps, and below it a bar for every trial that is running."""
 
     def __init__(self, trials: Sequence[Trial], console: Console):
-        self.trials, self.pace, self.count = {t.id: t for t in trials}, _Pace(trials), 0
+        self.trials = {trial.id: trial for trial in trials}
+        self.pace, self.count = _Pace(trials), 0
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -102,7 +112,7 @@ class LiveProgress:
         self.progress.stop()
 
     def advanced(self, trial: str, train_step: int, steps: int, loss: float) -> None:
-        """Move the bars, ten times a second at most."""
+        """Move the bars, at most ten times a second."""
         self.pace.done[trial] = train_step
         if time.monotonic() - self.shown < 0.1 and trial in self.rows:
             return
@@ -117,7 +127,7 @@ class LiveProgress:
         self._total()
 
     def finished(self, trial: str, outcome: str) -> None:
-        """Take the trial's line away and say above the bars what became of it."""
+        """Remove the trial's bar, and print above the bars what became of the trial."""
         self.count += 1
         self.pace.total[trial] = self.pace.done[trial] = max(self.pace.done[trial], 1)
         if trial in self.rows:
@@ -136,3 +146,10 @@ class LiveProgress:
             total=sum(self.pace.total.values()),
             note=f"{self.count}/{len(self.trials)}" + (f", at most {left} left" if left else ""),
         )
+
+
+def shown(trials: Sequence[Trial]) -> LiveProgress | PlainProgress:
+    """Live bars where standard output is a terminal, plain lines elsewhere."""
+    if sys.stdout.isatty():
+        return LiveProgress(trials, Console())
+    return PlainProgress(trials, sys.stdout)

@@ -1,4 +1,4 @@
-"""A trained model, and text drawn from it if it is a language model."""
+"""The trained model of a recorded trial, and text sampled from a language model."""
 
 from __future__ import annotations
 
@@ -29,19 +29,20 @@ def trained(run: RunDirectory, trial: str | None = None) -> Trained:
 
     Args:
         run: the run directory.
-        trial: its id, or the label of its configuration; None is the first whose weights were kept.
+        trial: the trial's id, or the label of its configuration; None takes the first trial whose
+            weights were kept.
 
     Raises:
         GradscopeError: if there is no such trial, or its weights were not kept.
     """
-    trials = run.manifest().trials
-    chosen = [one for one in trials if trial in (None, one.configuration, one.id)]
+    entries = run.manifest().trials
+    chosen = [entry for entry in entries if trial in (None, entry.configuration, entry.id)]
     if not chosen:
-        labels = dict.fromkeys(one.configuration for one in trials)
+        labels = dict.fromkeys(entry.configuration for entry in entries)
         raise GradscopeError(
             f"{run.path}: has no configuration {trial!r}; {suggest(trial, labels)}"
         )
-    kept = next((one for one in chosen if run.weights_path(one.id).is_file()), None)
+    kept = next((entry for entry in chosen if run.weights_path(entry.id).is_file()), None)
     if kept is None:
         raise GradscopeError(
             f"{run.path}: no trained weights of {trial or 'any trial'} were kept; run the "
@@ -63,18 +64,23 @@ def generate(
     prompt: tuple[str, ...] = (),
     generator: Generator,
 ) -> list[str]:
-    """``length`` symbols drawn from y_t = softmax((W_hy h_t + b_y) / temperature), each read back
-    in as the next input.
+    """Text from a language model: each symbol is drawn, and is then read as the next input.
+
+    The symbol at step t is drawn from softmax((W_hy h_t + b_y) / temperature).
 
     Args:
-        model: of a task whose tokens are a text's.
-        length: symbols to draw.
-        temperature: below 1 bolder, above 1 more varied; 0 takes the likeliest.
-        prompt: symbols read first; empty begins with one drawn evenly.
-        generator: of the draws.
+        model: the model of a language model task.
+        length: how many symbols to draw.
+        temperature: below 1 the text is more predictable, above 1 more varied; 0 always takes the
+            likeliest symbol.
+        prompt: symbols to read first; if empty, one symbol drawn evenly from the alphabet.
+        generator: draws the symbols.
+
+    Returns:
+        The symbols that were drawn, without the prompt.
 
     Raises:
-        GradscopeError: for a task without text, or a symbol that it does not know.
+        GradscopeError: if the task has no text, or does not know a symbol of the prompt.
     """
     symbols = model.task.alphabet
     if symbols is None:
@@ -92,9 +98,8 @@ def generate(
         hidden, state = model.stack.outputs(model.embed(pending), state)
         logits = model.readout(hidden[-1:])[0, 0].double()
         if temperature > 0:
-            token = int(
-                torch.multinomial((logits / temperature).softmax(-1), 1, generator=generator)
-            )
+            chances = (logits / temperature).softmax(-1)
+            token = int(torch.multinomial(chances, 1, generator=generator))
         else:
             token = int(logits.argmax())
         drawn.append(symbols[token])

@@ -1,11 +1,11 @@
-"""What an experiment is made of: sections with typed options, frozen trials."""
+"""What an experiment is made of: a header, sections of typed settings, and frozen trials."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,7 +27,7 @@ class Section(BaseModel):
 
 
 class ModelSection(Section):
-    """What surrounds the cell."""
+    """The model around the cell."""
 
     layers: int = Field(default=1, ge=1, description="cells stacked one on another")
     embedding: Literal["one_hot", "learned", "scaled", "tied"] = Field(
@@ -48,7 +48,7 @@ class ModelSection(Section):
 
 
 class TrainingSection(Section):
-    """The loop of one trial."""
+    """The training loop of one trial."""
 
     steps: int = Field(default=2000, ge=1, description="optimiser steps at most")
     batch_size: int = Field(default=32, ge=1, description="sequences in a batch")
@@ -78,7 +78,7 @@ class TrainingSection(Section):
 
 
 class EvaluationSection(Section):
-    """Tests on fresh sequences."""
+    """The tests of one trial, on sequences that it does not train on."""
 
     every: int = Field(default=100, ge=1, description="optimiser steps between two evaluations")
     sequences: int = Field(default=1000, ge=1, description="fresh sequences in an evaluation")
@@ -104,33 +104,34 @@ class Expectation(Section):
     )
 
 
-def default_probes() -> list[str]:
-    """What an experiment measures unless it says otherwise."""
-    chosen = sorted((p for p in PROBES.classes() if p.by_default), key=lambda probe: probe.order)
-    return [name_of(probe) for probe in chosen]
+def default_probes() -> list[Probe]:
+    """The probes of an experiment that names none."""
+    chosen = [probe for probe in PROBES.classes() if probe.by_default]
+    return [PROBES.make(name_of(probe)) for probe in sorted(chosen, key=lambda probe: probe.order)]
 
 
 class Settings(Section):
-    """All that decides the outcome of one trial."""
+    """Everything that decides the outcome of one trial."""
 
     seed: int = Field(default=0, ge=0, description="of every random number of the trial")
     dtype: Literal["float32", "float64"] = "float32"
     task: Annotated[Task, Named("task")]
     cell: Annotated[CellOptions, Named("cell")]
     model: ModelSection = ModelSection()
-    clip: Annotated[Clip, Named("clip")] = Field(default="none")
-    optimizer: Annotated[Optimizer, Named("optimizer")] = Field(default="adam")
+    # defaults are names here, as in a file; Named makes the components
+    clip: Annotated[Clip, Named("clip")] = Field(default=cast(Clip, "none"))
+    optimizer: Annotated[Optimizer, Named("optimizer")] = Field(default=cast(Optimizer, "adam"))
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
     probes: list[Annotated[Probe, Named("probe")]] = Field(default_factory=default_probes)
 
 
 class Trial(BaseModel):
-    """One point of the sweep: its settings, and what distinguishes it from its neighbours.
+    """One point of the sweep: its settings, and its labels on the axes of the sweep.
 
     Attributes:
-        settings: all that decides its outcome.
-        configuration: its label but for seed and task length.
+        settings: everything that decides its outcome.
+        configuration: its labels without those of seed and task length.
         axes: axis of the sweep to the trial's label on it.
     """
 
@@ -149,24 +150,27 @@ class Trial(BaseModel):
     def id(self) -> str:
         """Twelve hexadecimal digits that depend on the settings alone.
 
-        Not on order, labels or the rest of the sweep.
+        They do not depend on order, labels or the rest of the sweep.
         """
         canonical = json.dumps(_identified(self.settings), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     @property
     def task_length(self) -> int | None:
-        """Of its task; None where the task has none."""
+        """The length of the task's sequences; None where the task has no such option."""
         return self.settings.task.nominal_length
 
     def seed_of(self, purpose: str) -> int:
-        """The seed of one of the trial's generators, from (experiment seed, trial id, purpose)."""
+        """The seed of the generator for one purpose, such as "weights" or "training".
+
+        It depends on the experiment's seed, the trial's id and the purpose.
+        """
         text = f"{self.settings.seed}/{self.id}/{purpose}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def _identified(value: object) -> object:
-    """As ``dump``, with each component as recorded trials know it."""
+    """As ``dump``, with every component under the name and options that recorded trials use."""
     if isinstance(value, Component) and is_registered(type(value)):
         name, more = value.identity
         options = {key: _identified(getattr(value, key)) for key in type(value).model_fields}
@@ -179,7 +183,7 @@ def _identified(value: object) -> object:
 
 
 class Header(Section):
-    """The part of an experiment that changes no number."""
+    """The part of an experiment that changes no result: its name, its words, its figures."""
 
     name: str = Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="of the run directory under reports/"

@@ -1,12 +1,12 @@
-"""The sweep: which settings each trial has.
+"""The sweep of an experiment: from the axes in the file to the settings of every trial.
 
 ``sweep`` is a mapping of axes, and the trials are their product. An axis is a dotted key with a
 list of values (``cell.activation: [tanh, relu]``), or a name of your own with a list of mappings,
 each of which sets several dotted keys at once (a zip) and may carry a ``label``. A sweep that is
 itself a list of mappings is one such axis.
 
-A sweep that changes a component's ``name`` keeps the base's options that the new component has too,
-and leaves out the others, which belong to the old one.
+Where the sweep changes a component's ``name``, the options that the new component has as well are
+kept, and the other options are dropped, as they belong to the old component.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gradscope.errors import ConfigError, UnknownNameError
 
 @dataclass(frozen=True)
 class Point:
-    """Settings of one trial, and its label on every axis."""
+    """The settings of one trial, and its label on every axis."""
 
     settings: Mapping
     axes: dict[str, str]
@@ -33,19 +33,19 @@ class Point:
 
 @dataclass(frozen=True)
 class _Choice:
-    """One value of an axis: its label, and what it sets (dotted key, value, place)."""
+    """One value of an axis: its label, and the changes it makes (dotted key, value, place)."""
 
     label: str
     changes: tuple[tuple[str, object, Where], ...]
 
 
 def expand(base: Mapping, sweep: object, *, model: type[BaseModel], place: Where) -> list[Point]:
-    """All points of the sweep over ``base``, the last axis running fastest.
+    """All points of the sweep over ``base``; the last axis runs fastest.
 
     Args:
-        base: settings that every trial has unless the sweep changes them.
-        sweep: as the file has it; None is a single point.
-        model: of the settings.
+        base: the settings that every trial has unless the sweep changes them.
+        sweep: the file's sweep; None gives a single point.
+        model: the pydantic model of the settings.
         place: where the sweep stands.
 
     Raises:
@@ -65,36 +65,34 @@ def expand(base: Mapping, sweep: object, *, model: type[BaseModel], place: Where
 
 
 def without(sweep: object, key: str) -> object:
-    """The sweep less the axis that varies ``key``, or a part of it: it is set once and for all.
+    """The sweep without the axis that varies ``key`` or a part of it.
 
     Raises:
-        ConfigError: if an axis varies it together with other keys.
+        ConfigError: if an axis varies ``key`` together with other keys.
     """
 
     def touches(other: str) -> bool:
         return other == key or other.startswith(f"{key}.") or key.startswith(f"{other}.")
 
     kept = sweep
+    axes: dict[str, object] = {"sweep": sweep}
     if isinstance(sweep, Mapping):
-        kept = Mapping(sweep.path, sweep.place)
+        kept = axes = Mapping(sweep.path, sweep.place)
         for axis, values in sweep.items():
             if not touches(axis):
                 kept.put(axis, values, sweep.places[axis])
-    zipped = [("sweep", kept)] if isinstance(kept, list) else []
-    for name, values in kept.items() if isinstance(kept, Mapping) else zipped:
+    for axis, values in axes.items():
         for item in values if isinstance(values, list) else []:
-            clash = (
-                next((k for k in item if touches(k)), None) if isinstance(item, Mapping) else None
-            )
-            if clash is not None:
+            clashes = [other for other in item if touches(other)] if isinstance(item, dict) else []
+            if clashes:
                 raise ConfigError(
-                    f"the sweep's axis {name!r} sets {clash} with other keys; change the file",
+                    f"the sweep's axis {axis!r} sets {clashes[0]} with other keys; change the file",
                     where=f"--set {key}",
                 )
     return kept or None
 
 
-# --- axes ------------------------------------------------------------------------------------------
+# --- axes ----------------------------------------------------------------------------------------
 
 
 def _axes(sweep: object, model: type[BaseModel], place: Where) -> dict[str, list[_Choice]]:
@@ -127,8 +125,8 @@ def _axis(key: str, values: object, where: Where, model: type[BaseModel]) -> lis
     if all(isinstance(value, Mapping) for value in values):
         return _zip_axis(path, values, where)
     raise UnknownNameError(
-        f"is not a key of an experiment; {suggest(key, model.model_fields)} (an axis with a name of "
-        "its own takes a list of mappings)",
+        f"is not a key of an experiment; {suggest(key, model.model_fields)} "
+        "(an axis with a name of its own takes a list of mappings)",
         where=where,
         key=path,
     )
@@ -157,7 +155,7 @@ def _zip_axis(path: str, values: list[object], place: Where) -> list[_Choice]:
 
 
 def _label(key: str, value: object) -> str:
-    """A value in a few words."""
+    """A value in a few words, such as ``hidden size 64`` or ``gru, value (max value 2.0)``."""
     last = key.split(".")[-1]
     if isinstance(value, Mapping):
         rest = ", ".join(_label(k, v) for k, v in value.items() if k != "name")
@@ -169,13 +167,13 @@ def _label(key: str, value: object) -> str:
     return f"{last.replace('_', ' ')} {shown}"
 
 
-# --- setting one key -------------------------------------------------------------------------------
+# --- setting one key -----------------------------------------------------------------------------
 
 
 def applied(
     root: Mapping, dotted: str, value: object, *, model: type[BaseModel], place: Where
 ) -> Mapping:
-    """``root`` with ``value`` at the dotted key; components change as said at the top.
+    """``root`` with ``value`` at the dotted key; a component changes as the module's text says.
 
     Raises:
         UnknownNameError: if there is no such key.
@@ -214,7 +212,7 @@ def _options(
     dotted: str,
     place: Where,
 ) -> type[BaseModel]:
-    """The model of what is inside a section or a component."""
+    """The pydantic model of a section, or of the options of a component."""
     if kind is None:
         assert section is not None
         return section
@@ -230,8 +228,9 @@ def _options(
 
 
 def _section(annotation: object) -> type[BaseModel] | None:
-    is_section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
-    return annotation if is_section else None
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return None
 
 
 def _as_mapping(value: object, path: str, place: Where, kind: str | None) -> Mapping:
@@ -246,7 +245,7 @@ def _as_mapping(value: object, path: str, place: Where, kind: str | None) -> Map
 def _merged(kind: str | None, old: object, new: object, path: str, place: Where) -> object:
     """``new``, which stands at ``place``, over ``old``.
 
-    Options of components and keys of sections merge, all else is new.
+    Options of components and keys of sections are merged; any other value is replaced.
     """
     if kind is None:
         return _over(old, new) if isinstance(old, Mapping) and isinstance(new, Mapping) else new

@@ -1,4 +1,4 @@
-"""The training loop of one trial; the only caller of backward() and of an optimiser here."""
+"""The training loop of one trial: batches, gradients, clip, optimiser, probes and tests."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from gradscope.probes import Probe
 from gradscope.results.columns import Rows
 from gradscope.tasks import Batch
 
-#: (train_step, steps at most, the latest loss)
+#: is called with (optimiser steps taken, optimiser steps at most, the latest loss)
 Progress = Callable[[int, int, float], None]
 
 
 @dataclass
 class Outcome:
-    """What a trial left.
+    """What a trial leaves behind.
 
     Attributes:
         tables: name to columns; they depend on the trial's settings alone.
-        weights: the model's state dict as safetensors, where it is to be kept.
-        seconds: where the time went (total, probes, evaluation), which depends on the machine.
+        weights: the model's state dict as safetensors, if the trial keeps it.
+        seconds: the time spent (total, probes, evaluation), which depends on the machine.
     """
 
     tables: dict[str, Rows] = field(default_factory=dict)
@@ -42,27 +42,27 @@ class Outcome:
     )
 
     def add(self, table: str, **columns: object) -> None:
-        """Append rows to a table; a value that is no sequence stands for every one of them."""
+        """Append rows to a table; a value that is no sequence is repeated in every row."""
         self.tables.setdefault(table, Rows()).add(**columns)
 
     @property
     def fate(self) -> str:
-        """solved, unsolved or diverged."""
+        """What became of the trial: solved, unsolved or diverged."""
         return str(self.tables["trials"]["outcome"][0])
 
 
 class DivergedError(Exception):
-    """The loss or the gradient is no longer a number: a result, and no error of the trial."""
+    """The loss or the gradient is no longer finite; this ends a trial, and is a result."""
 
 
 @dataclass(frozen=True)
 class _Gradients:
-    """Of one update.
+    """The gradients of one update.
 
     Attributes:
-        norm: before the clip.
-        coefficient: norm after the clip over norm before.
-        before: copies of the gradients before the clip, where they are to be kept.
+        norm: their norm before the clip.
+        coefficient: the norm after the clip over the norm before.
+        before: copies of the gradients before the clip; empty if they are not needed.
     """
 
     norm: float
@@ -71,26 +71,29 @@ class _Gradients:
 
 
 def run_trial(trial: Trial, *, device: str = "cpu", progress: Progress | None = None) -> Outcome:
-    """Train one trial to its end: solved, out of steps, or diverged, which is an outcome too.
+    """Train one trial until it is solved, has taken all its steps, or diverges.
 
     Everything random comes from generators seeded by (experiment seed, trial id); probes draw
-    nothing.
+    nothing, so a trial trains the same with and without them.
+
+    Args:
+        trial: what to train.
+        device: the torch device to train on.
+        progress: called after every optimiser step.
     """
     return _Training(trial, torch.device(device), progress or (lambda *_: None)).run()
 
 
 class _Training:
+    """One training in progress: the model, the optimiser, and what has been recorded so far."""
+
     def __init__(self, trial: Trial, device: torch.device, progress: Progress):
         def generator(purpose: str) -> Generator:
             return Generator().manual_seed(trial.seed_of(purpose))
 
         settings = trial.settings
-        self.settings, self.task, self.progress, self.device = (
-            settings,
-            settings.task,
-            progress,
-            device,
-        )
+        self.settings, self.task = settings, settings.task
+        self.progress, self.device = progress, device
         self.dtype = getattr(torch, settings.dtype)
         self.model: SequenceModel = build(settings, generator=generator("weights"), device=device)
         self.named = dict(self.model.named_parameters())
@@ -135,7 +138,7 @@ class _Training:
     def _may_stop(self) -> bool:
         return self.settings.training.stop_on_success and self.steps_to_solve is not None
 
-    # --- one update ----------------------------------------------------------------------------
+    # --- one update -------------------------------------------------------------------------------
 
     def _next(self) -> Batch:
         batch = next(self.batches).to(self.device, self.dtype)
@@ -143,7 +146,7 @@ class _Training:
         return batch
 
     def _updates(self) -> Iterator[tuple[Batch, Tensor]]:
-        """(batch, loss) for every update to come."""
+        """(batch, loss) of one update after another, without end."""
         while True:
             batch = self._next()
             yield from ((batch, loss) for loss in self.windows.losses(batch))
@@ -166,7 +169,7 @@ class _Training:
         self.progress(self.train_step, steps, loss.item())
 
     def _backward(self, batch: Batch, loss: Tensor, *, keep: bool) -> _Gradients:
-        """Set and clip the parameters' gradients; the norm is of those before the clip."""
+        """Compute the parameters' gradients and clip them."""
         self.optimizer.zero_grad()
         if not bool(loss.isfinite()):
             raise DivergedError(f"the loss is {loss.item()}")
@@ -190,7 +193,7 @@ class _Training:
         named = {name: parameter.grad for name, parameter in self.named.items()}
         return {name: gradient for name, gradient in named.items() if gradient is not None}
 
-    # --- measurements ---------------------------------------------------------------------------
+    # --- measurements -----------------------------------------------------------------------------
 
     def _measure(self, probes: Sequence[Probe], batch: Batch, before: dict[str, Tensor]) -> None:
         if not probes:
@@ -212,14 +215,14 @@ class _Training:
         self.outcome.seconds["probes"] += time.perf_counter() - started
 
     def _final_measurement(self) -> None:
-        """Measure after the last update, on the gradient of one more batch, which is not applied."""
+        """Measure after the last update, on one more batch whose gradient is not applied."""
         if not self.settings.probes:
             return
         batch, before = self._next(), {}
         try:
             for loss in self.windows.losses(batch):
                 before = self._backward(batch, loss, keep=True).before
-        except DivergedError:  # of a batch that is not trained on: nothing to measure, that is all
+        except DivergedError:  # the batch is not trained on, so the trial itself has not diverged
             return
         self._measure(self.settings.probes, batch, before)
 
@@ -256,28 +259,28 @@ class _Training:
             )
 
     def _conclude(self, cause: str) -> None:
-        """What became of the trial; ``cause`` is why it diverged, empty where it did not."""
+        """Record what became of the trial; ``cause`` says why it diverged, "" if it did not."""
         for reference, loss in self.task.references().items():
             self.outcome.add(
                 "references", reference=reference, loss=loss, **self.task.measures(loss)
             )
         if self.settings.training.save_weights and not cause:
-            # clones, because tied weights share their memory
-            state = {n: v.detach().cpu().clone() for n, v in self.model.state_dict().items()}
-            self.outcome.weights = save(state)
-        nothing = float("nan")
+            # clones, because tied weights share their memory, which safetensors refuses
+            state = self.model.state_dict().items()
+            self.outcome.weights = save({name: v.detach().cpu().clone() for name, v in state})
+        nan = float("nan")
         last = self.last if not cause else None
-        reached = self.steps_to_solve if not cause else None
-        solved = bool(self.last and self.last.solved) or reached is not None
-        loss = nothing if last is None else last.loss
+        steps_to_solve = self.steps_to_solve if not cause else None
+        solved = bool(self.last and self.last.solved) or steps_to_solve is not None
+        loss = nan if last is None else last.loss
         self.outcome.add(
             "trials",
             outcome="diverged" if cause else "solved" if solved else "unsolved",
             cause=cause,
             steps=self.train_step,
-            steps_to_solve=nothing if reached is None else float(reached),
+            steps_to_solve=nan if steps_to_solve is None else float(steps_to_solve),
             final_loss=loss,
-            wrong_fraction=nothing if last is None else last.wrong_fraction,
+            wrong_fraction=nan if last is None else last.wrong_fraction,
             baseline=self.task.baseline,
             loss_unit=self.task.loss_unit,
             parameters=sum(p.numel() for p in self.named.values()),

@@ -1,8 +1,9 @@
-"""The losses of a batch, each with its graph: whole, or window by window of truncated BPTT."""
+"""The losses of a batch: one for full BPTT, one for each window of truncated BPTT."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import torch
 from torch import Generator, Tensor
@@ -14,22 +15,22 @@ from gradscope.experiment.model import SequenceModel
 from gradscope.experiment.schema import TrainingSection
 from gradscope.tasks import Batch
 
-#: what happens to an adjoint on its way back
+#: what is done to an adjoint on its way back through time
 Rule = Callable[[Tensor], Tensor]
 
 
 class Windows:
-    """Unrolls a model over batches as the training says, and gives the losses to send back.
+    """Unrolls a model over batches, and gives the losses to backpropagate.
 
     Args:
-        model: to unroll.
-        training: with its truncation.
-        clip: which may act on adjoints inside backpropagation.
-        cuts: generator of the random truncation.
+        model: the model to unroll.
+        training: the options of the training, of which the truncation matters here.
+        clip: may act on adjoints inside backpropagation.
+        cuts: generator that draws the cuts of random truncation.
 
     Attributes:
         start: the state in which the present batch began.
-        tbptt: (length, stride), None for full BPTT.
+        tbptt: (length, stride) of the truncation; None for full BPTT.
     """
 
     def __init__(
@@ -42,17 +43,17 @@ class Windows:
         self.start = self._carried = torch.empty(0)
 
     def begin(self, batch: Batch) -> None:
-        """Set the state that a batch begins in: zero, or where the one before it ended."""
+        """Set the state that a batch begins in: zero, or the last state of the batch before."""
         initial = self.model.stack.initial_state(batch.inputs.shape[1])
         goes_on = batch.continues and self._carried.shape == initial.shape
         self.start = self._carried if goes_on else initial
 
     def losses(self, batch: Batch) -> Iterator[Tensor]:
-        """One loss a batch, or one for each window that holds a scored step.
+        """One loss for the whole batch, or one for each window that holds a scored step.
 
-        Weights may change between two of them: a window starts from the state that the weights of
-        its time made. Every loss is a share of the mean over the batch's scored steps and
-        sequences, so that at fixed weights the windows' gradients add up to the truncated one.
+        The caller may change the weights between two losses; each window starts from the state that
+        the weights before it made. Every loss is a share of the mean over the batch's scored steps
+        and sequences, so at fixed weights the windows' gradients add up to the truncated gradient.
         """
         state = self.start
         all_windows = windows(batch.time, *(self.tbptt or (batch.time, batch.time)))
@@ -74,7 +75,7 @@ class Windows:
 
     @torch.no_grad()
     def _run(self, batch: Batch, start: int, stop: int, state: Tensor) -> Tensor:
-        """The state after steps that no loss is sent back through."""
+        """The state after steps through which no gradient runs."""
         if stop <= start:
             return state
         return self.model.stack.outputs(self.model.embed(batch.inputs[start:stop]), state)[1]
@@ -94,20 +95,20 @@ class Windows:
         return hidden, last
 
     def _outputs(self, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """h_t and the last state; step by step where something is done to the adjoint."""
+        """h_t and the last state, computed step by step if anything acts on the adjoint."""
         stack = self.model.stack
         if not self.clip.inside and self.chance is None:
             return stack.outputs(inputs, state)
         hidden = []
         for x in inputs.unbind(0):
-            passed = _OnTheWayBack.apply(state, self._rule())
-            assert isinstance(passed, Tensor)
-            state = stack(x, passed)
+            before = _OnTheWayBack.apply(state, self._rule())
+            assert isinstance(before, Tensor)
+            state = stack(x, before)
             hidden.append(stack.hidden(state))
         return torch.stack(hidden), state
 
     def _rule(self) -> Rule:
-        """A clip's rule for one step; with ARTBP a cut by chance, or else the factor for it."""
+        """What to do to the adjoint at one step: the clip's rule, after ARTBP's cut or factor."""
         clip, chance = self.clip.clip_adjoint, self.chance
         if chance is None:
             return clip
@@ -116,6 +117,8 @@ class Windows:
 
 
 class _Context(FunctionCtx):
+    """What the forward pass leaves for the backward pass."""
+
     rule: Rule
 
 
@@ -123,10 +126,11 @@ class _OnTheWayBack(torch.autograd.Function):
     """The identity, whose backward pass applies a rule to what comes back."""
 
     @staticmethod
-    def forward(ctx: _Context, state: Tensor, rule: Rule) -> Tensor:
-        ctx.rule = rule
+    def forward(ctx: FunctionCtx, state: Tensor, rule: Rule) -> Tensor:
+        cast(_Context, ctx).rule = rule
         return state.view_as(state)
 
     @staticmethod
-    def backward(ctx: _Context, adjoint: Tensor) -> tuple[Tensor, None]:
-        return ctx.rule(adjoint), None
+    def backward(ctx: FunctionCtx, *adjoints: Tensor) -> tuple[Tensor, None]:
+        (adjoint,) = adjoints
+        return cast(_Context, ctx).rule(adjoint), None

@@ -1,6 +1,4 @@
-"""Phase diagrams: the instrument without training. A random cell, a grid of gains and input
-variances, its exponents.
-"""
+"""PhaseDiagram: a random cell, a grid of gains and input variances, and its Lyapunov exponents."""
 
 from __future__ import annotations
 
@@ -8,20 +6,37 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import pandas as pd
 import torch
 
-from gradscope.components import registry
+from gradscope.cells import CELLS, Cell, GatedCell
 from gradscope.dynamics import critical_gain, lyapunov_spectrum, mean_field, unroll
 from gradscope.dynamics.mean_field_theory import MOMENTS
 from gradscope.errors import GradscopeError
 
 
+class Theory(NamedTuple):
+    """What mean field says; both frames are empty where it says nothing.
+
+    Attributes:
+        curves: gain, input_variance and mean_field_exponent on a fine grid of gains.
+        critical: input_variance and the gain that is critical there.
+    """
+
+    curves: pd.DataFrame
+    critical: pd.DataFrame
+
+
 @dataclass(frozen=True)
 class PhaseDiagram:
-    """What to measure.
+    """A phase diagram: what to measure.
+
+    >>> diagram = PhaseDiagram("rnn", gains=[0.5, 2.0], hidden_size=20, time=100, seeds=1)
+    >>> largest = diagram.measure().query("index == 0").set_index("gain")["exponent"]
+    >>> bool(largest[0.5] < 0 < largest[2.0])  # gradients vanish, gradients explode
+    True
 
     Attributes:
         cell: name of a cell whose gates are affine.
@@ -36,15 +51,21 @@ class PhaseDiagram:
         seeds: draws of weights and inputs.
     """
 
-    cell: str
-    activation: str | None
-    hidden_size: int
-    gains: Sequence[float]
-    input_variances: Sequence[float]
+    cell: str = "rnn"
+    activation: str | None = None
+    hidden_size: int = 100
+    gains: Sequence[float] = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+    input_variances: Sequence[float] = (0.0,)
     time: int = 500
     burn_in: int = 200
     exponents: int = 10
     seeds: int = 3
+
+    @property
+    def _mean_field(self) -> str | None:
+        """The activation that mean field knows; None where there is no such theory."""
+        activation = self.activation or "tanh"
+        return activation if self.cell == "rnn" and activation in MOMENTS else None
 
     def measure(
         self, device: str = "cpu", progress: Callable[[int, int], None] | None = None
@@ -55,10 +76,14 @@ class PhaseDiagram:
         log_spectral_radius (of the drawn recurrent matrix, one-gate cells alone),
         mean_field_exponent (ln(chi) / 2; NaN for a cell without a mean field).
 
+        Args:
+            device: to compute on.
+            progress: called with (points done, points in all) after each point.
+
         Raises:
             GradscopeError: for a cell that this cannot drive.
         """
-        rows: list[dict[str, Any]] = []
+        rows: list[dict[str, float]] = []
         points = list(itertools.product(self.gains, self.input_variances, range(self.seeds)))
         for count, (gain, variance, seed) in enumerate(points, start=1):
             rows += self._point(gain, variance, seed, device)
@@ -66,81 +91,90 @@ class PhaseDiagram:
                 progress(count, len(points))
         return pd.DataFrame(rows)
 
-    def theory(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Mean field's exponents on a fine grid of gains, and its critical gain for each input
-        variance; empty without one.
-        """
-        if self.cell != "rnn" or self.activation not in MOMENTS:
-            return pd.DataFrame(
-                columns=["gain", "input_variance", "mean_field_exponent"]
-            ), pd.DataFrame(columns=["input_variance", "gain"])
-        low, high = min(self.gains), max(self.gains)
-        fine = [low + (high - low) * i / 100 for i in range(101)]
-        curves = [
-            {
-                "gain": g,
-                "input_variance": v,
-                "mean_field_exponent": mean_field(self.activation, g, input_variance=v).exponent,
-            }
-            for v in self.input_variances
-            for g in fine
-        ]
-        critical = [
-            {"input_variance": v, "gain": critical_gain(self.activation, input_variance=v)}
-            for v in self.input_variances
-        ]
-        return pd.DataFrame(curves), pd.DataFrame(critical)
+    def theory(self) -> Theory:
+        """Mean field's exponents on a fine grid of gains, and its critical gains."""
+        activation = self._mean_field
+        curves: list[dict[str, float]] = []
+        critical: list[dict[str, float]] = []
+        if activation is not None:
+            low, high = min(self.gains), max(self.gains)
+            for variance in self.input_variances:
+                for gain in (low + (high - low) * i / 100 for i in range(101)):
+                    exponent = mean_field(activation, gain, input_variance=variance).exponent
+                    curves.append(
+                        {
+                            "gain": gain,
+                            "input_variance": variance,
+                            "mean_field_exponent": exponent,
+                        }
+                    )
+                gain = critical_gain(activation, input_variance=variance)
+                critical.append({"input_variance": variance, "gain": gain})
+        columns = pd.Index(["gain", "input_variance", "mean_field_exponent"])
+        return Theory(
+            pd.DataFrame(curves, columns=columns),
+            pd.DataFrame(critical, columns=pd.Index(["input_variance", "gain"])),
+        )
 
-    def _point(self, gain: float, variance: float, seed: int, device: str) -> list[dict[str, Any]]:
+    def _point(
+        self, gain: float, variance: float, seed: int, device: str
+    ) -> list[dict[str, float]]:
         generator = torch.Generator().manual_seed(seed)
-        cell = self._cell(gain, generator, device)
+        cell = self._drawn(gain, generator, device)
         steps = self.burn_in + self.time
         noise = torch.randn(steps, 1, cell.input_size, dtype=torch.float64, generator=generator)
         start = torch.randn(1, cell.state_size, dtype=torch.float64, generator=generator)
         trace = unroll(cell, math.sqrt(variance) * noise.to(device), start.to(device))
-        k = min(self.exponents, cell.state_size)
-        found = lyapunov_spectrum(trace, k=k, burn_in=self.burn_in)
-        matrices = list(cell.recurrent_matrices().values())
-        radius = (
-            float(torch.linalg.eigvals(matrices[0]).abs().max()) if len(matrices) == 1 else math.nan
+        count = min(self.exponents, cell.state_size)
+        spectrum = lyapunov_spectrum(trace, k=count, burn_in=self.burn_in)
+        activation = self._mean_field
+        theory = (
+            math.nan
+            if activation is None
+            else mean_field(activation, gain, input_variance=variance).exponent
         )
-        theory = math.nan
-        if self.cell == "rnn" and self.activation in MOMENTS:
-            theory = mean_field(self.activation, gain, input_variance=variance).exponent
+        about = {"gain": gain, "input_variance": variance, "seed": seed}
         return [
             {
-                "gain": gain,
-                "input_variance": variance,
-                "seed": seed,
+                **about,
                 "index": index,
-                "exponent": float(found.exponents[index]),
-                "standard_error": float(found.standard_errors[index]),
-                "log_spectral_radius": math.log(radius) if radius > 0 else math.nan,
+                "exponent": float(spectrum.exponents[index]),
+                "standard_error": float(spectrum.standard_errors[index]),
+                "log_spectral_radius": _log_spectral_radius(cell),
                 "mean_field_exponent": theory,
             }
-            for index in range(k)
+            for index in range(count)
         ]
 
-    def _cell(self, gain: float, generator: torch.Generator, device: str) -> Any:
-        cls = registry.get("cell", self.cell)
-        options = {"activation": self.activation} if self.activation is not None else {}
-        if unknown := set(options) - set(registry.options(cls).model_fields):
-            raise GradscopeError(f"the cell {self.cell!r} has no option {unknown.pop()!r}")
-        gates = len(getattr(cls, "gate_names", ()))
+    def _drawn(self, gain: float, generator: torch.Generator, device: str) -> Cell:
+        """A cell of this gain, every gate of which reads an input of its own."""
+        made = CELLS.get(self.cell)
+        gates = len(made.gate_names) if issubclass(made, GatedCell) else 0
         if not gates:
             raise GradscopeError(
                 f"the cell {self.cell!r} has no affine gates to drive; use rnn, lstm or gru"
             )
-        init = {"name": "gaussian", "gain": gain}
-        size = self.hidden_size
-        cell = cls(
-            gates * size,
-            hidden_size=size,
-            recurrent_init=init,
-            generator=generator,
-            dtype=torch.float64,
-            **options,
+        options = {} if self.activation is None else {"activation": self.activation}
+        chosen = CELLS.make(
+            {
+                "name": self.cell,
+                "hidden_size": self.hidden_size,
+                "recurrent_init": {"name": "gaussian", "gain": gain},
+                **options,
+            }
         )
+        inputs = gates * self.hidden_size
+        cell = chosen.build(inputs, generator=generator, dtype=torch.float64)
+        assert isinstance(cell, GatedCell)
         with torch.no_grad():
-            cell.weight_ih.copy_(torch.eye(gates * size, dtype=torch.float64))
+            cell.weight_ih.copy_(torch.eye(inputs, dtype=torch.float64))
         return cell.to(device)
+
+
+def _log_spectral_radius(cell: Cell) -> float:
+    """Of the recurrent matrix; NaN for a cell with several, or none."""
+    matrices = list(cell.recurrent_matrices().values())
+    if len(matrices) != 1:
+        return math.nan
+    radius = float(torch.linalg.eigvals(matrices[0]).abs().max())
+    return math.log(radius) if radius > 0 else math.nan

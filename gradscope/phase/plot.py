@@ -9,7 +9,8 @@ from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradscope.plots._plot import FAINT, INK, edges, new_figure
+from gradscope.plots._axes import edges
+from gradscope.plots._style import FAINT, INK, new_figure
 
 
 def exponent_against_gain(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:

@@ -2,133 +2,141 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
-from gradscope.plots import _phase
-from gradscope.plots._plot import styled
-from gradscope.report.page import Shown, environment, rendered, saved
-from gradscope.results.records import write_atomically
+from gradscope.phase.measure import Theory
+from gradscope.phase.plot import exponent_against_gain, phase_map, spectra
+from gradscope.plots._style import styled
+from gradscope.report import Shown, save_figure, write_page
+from gradscope.results.files import write_atomically
+
+_TEMPLATE = Path(__file__).with_name("phase.html")
 
 
 def write_phase_report(
-    frame: pd.DataFrame,
-    curves: pd.DataFrame,
-    critical: pd.DataFrame,
-    *,
-    title: str,
-    network: str,
-    folder: Path,
+    frame: pd.DataFrame, theory: Theory, *, title: str, network: str, folder: Path
 ) -> Path:
     """Figures, ``phase.csv`` and ``index.html`` in ``folder``; returns the page's path.
 
     Args:
         frame: as ``PhaseDiagram.measure`` gives it.
-        curves: gain, input_variance, mean_field_exponent on a fine grid; may be empty.
-        critical: input_variance and the gain that mean field calls critical there; may be empty.
+        theory: as ``PhaseDiagram.theory`` gives it.
         title: of the page.
         network: what was measured, in words.
         folder: to write to.
     """
-    lines = " Lines: mean field, ½ ln χ." if len(curves) else ""
+    write_atomically(folder / "phase.csv", frame.to_csv(index=False).encode())
+    content = {
+        "title": title,
+        "network": network,
+        "figures": _figures(frame, theory, folder / "figures"),
+        "verdict": verdict(frame),
+    }
+    return write_page(_TEMPLATE, folder, content)
+
+
+def _figures(frame: pd.DataFrame, theory: Theory, folder: Path) -> list[Shown]:
+    lines = " Lines: mean field, ½ ln χ." if len(theory.curves) else ""
+    border = " Line: where mean field puts the border, χ = 1." if len(theory.critical) else ""
     with styled():
-        figures = [
-            _shown(
-                _phase.exponent_against_gain(frame, curves),
+        return [
+            save_figure(
+                exponent_against_gain(frame, theory.curves),
                 "exponent_against_gain",
                 "Largest exponent against gain",
-                folder,
                 "Largest Lyapunov exponent: mean over seeds, bars from the least to the greatest."
                 + lines,
+                folder,
             ),
-            _shown(
-                _phase.phase_map(frame, critical),
+            save_figure(
+                phase_map(frame, theory.critical),
                 "phase_map",
                 "Phase diagram",
+                "The same over gain and input variance: red vanishes, blue explodes. The rows are "
+                "not to scale." + border,
                 folder,
-                "The same over gain and input variance: red vanishes, blue explodes. The rows are"
-                " not to scale."
-                + (" Line: where mean field puts the border, χ = 1." if len(critical) else ""),
             ),
-            _shown(
-                _phase.spectra(frame),
+            save_figure(
+                spectra(frame),
                 "spectra",
                 "Spectra",
-                folder,
                 "The largest exponents in order, mean over seeds.",
+                folder,
             ),
         ]
-    page = (
-        environment()
-        .get_template("phase.html")
-        .render(title=title, network=network, figures=figures, verdict=_verdict(frame))
-    )
-    write_atomically(folder / "phase.csv", frame.to_csv(index=False).encode())
-    write_atomically(folder / "index.html", page.encode())
-    return folder / "index.html"
 
 
-def _shown(figure: Figure, name: str, title: str, folder: Path, caption: str) -> Shown:
-    return saved(figure, rendered(figure), name, title, caption, folder / "figures")
+def verdict(frame: pd.DataFrame) -> list[str]:
+    """Where the measured largest exponent crosses 0, and how far mean field is off.
 
+    Args:
+        frame: as ``PhaseDiagram.measure`` gives it.
 
-def _verdict(frame: pd.DataFrame) -> list[str]:
-    """Where the measured largest exponent crosses 0, for each input variance, and how far mean
-    field is off.
+    Returns:
+        A sentence for each input variance, and one on mean field where there is such a theory.
     """
-    sentences = []
     largest = frame[frame["index"] == 0]
-    first = (
+    means = (
         largest.groupby(["input_variance", "gain"])[["exponent", "mean_field_exponent"]]
         .mean()
         .reset_index()
     )
-    for variance, own in first.groupby("input_variance"):
-        gains, values = own["gain"].to_numpy(), own["exponent"].to_numpy()
-        if (at := _crossing(gains, values)) is not None:
-            by_seed = [
-                _crossing(one["gain"].to_numpy(), one["exponent"].to_numpy())
-                for _, one in (
-                    largest[largest["input_variance"] == variance]
-                    .sort_values("gain")
-                    .groupby("seed")
-                )
-            ]
-            known = [value for value in by_seed if value is not None]
-            spread = f" ({min(known):.3g} to {max(known):.3g} by seed)" if len(known) > 1 else ""
-            theory = _crossing(gains, own["mean_field_exponent"].to_numpy())
-            beside = (
-                ""
-                if theory is None
-                else f"; mean field, of infinitely many units, puts it at {theory:.3g}"
-            )
-            what = f"the gradient turns from vanishing to exploding at g = {at:.3g}{spread}{beside}"
-        else:
-            what = (
-                f"the gradient {'vanishes' if values.max() < 0 else 'explodes'} at every gain"
-                " measured"
-            )
-        sentences.append(f"With inputs of variance {variance:g}, {what}.")
-    finite = first[np.isfinite(first["mean_field_exponent"]) & np.isfinite(first["exponent"])]
+    sentences = [
+        f"With inputs of variance {variance:g}, {_turn(by_gain, rows)}."
+        for variance, by_gain, rows in _by_variance(means, largest)
+    ]
+    finite = means[np.isfinite(means["mean_field_exponent"]) & np.isfinite(means["exponent"])]
     if len(finite):
-        off = float((finite["exponent"] - finite["mean_field_exponent"]).abs().max())
-        where = finite.loc[(finite["exponent"] - finite["mean_field_exponent"]).abs().idxmax()]
+        differences = (finite["exponent"] - finite["mean_field_exponent"]).abs()
+        where = finite.iloc[int(differences.to_numpy().argmax())]
         sentences.append(
-            f"Mean field and measurement differ by at most {off:.2g} nats per step (at g ="
-            f" {where['gain']:g}, variance {where['input_variance']:g})."
+            f"Mean field and measurement differ by at most {differences.max():.2g} nats per step "
+            f"(at g = {where['gain']:g}, variance {where['input_variance']:g})."
         )
     return sentences
 
 
-def _crossing(gains: np.ndarray, values: np.ndarray) -> float | None:
-    """The first gain at which the exponent comes up through 0, on straight lines between the
-    measured gains.
+def _by_variance(
+    means: pd.DataFrame, largest: pd.DataFrame
+) -> Iterator[tuple[float, pd.DataFrame, pd.DataFrame]]:
+    for variance in sorted(means["input_variance"].unique()):
+        yield (
+            float(variance),
+            means[means["input_variance"] == variance],
+            largest[largest["input_variance"] == variance],
+        )
+
+
+def _turn(by_gain: pd.DataFrame, by_seed: pd.DataFrame) -> str:
+    """What the gradient does as the gain grows, at one input variance."""
+    gain = _crossing(by_gain, "exponent")
+    if gain is None:
+        always = "vanishes" if by_gain["exponent"].max() < 0 else "explodes"
+        return f"the gradient {always} at every gain measured"
+    seeds = [seed for _, seed in by_seed.sort_values("gain").groupby("seed")]
+    crossings = [at for seed in seeds if (at := _crossing(seed, "exponent")) is not None]
+    spread = (
+        f" ({min(crossings):.3g} to {max(crossings):.3g} by seed)" if len(crossings) > 1 else ""
+    )
+    theory = _crossing(by_gain, "mean_field_exponent")
+    beside = (
+        "" if theory is None else f"; mean field, of infinitely many units, puts it at {theory:.3g}"
+    )
+    return f"the gradient turns from vanishing to exploding at g = {gain:.3g}{spread}{beside}"
+
+
+def _crossing(frame: pd.DataFrame, column: str) -> float | None:
+    """The first gain at which an exponent comes up through 0.
+
+    On straight lines between the measured gains, which ascend; None where it does not.
     """
-    found = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
-    if not len(found):
+    gains, values = frame["gain"].to_numpy(dtype=float), frame[column].to_numpy(dtype=float)
+    upward = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
+    if not len(upward):
         return None
-    i = found[0]
+    i = upward[0]
     return float(gains[i] + (gains[i + 1] - gains[i]) * -values[i] / (values[i + 1] - values[i]))

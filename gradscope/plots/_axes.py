@@ -20,9 +20,21 @@ def limits(values: pd.Series) -> tuple[float, float, float]:
     return low, high, 0.05 * max(high - low, 1.0)
 
 
-def moments(frame: pd.DataFrame, tables: Tables) -> list[str]:
-    """Which of the first and the last measurement a frame with a column ``when`` holds."""
-    return [when for when in tables.words.moments if bool((frame["when"] == when).any())]
+def span(values: pd.Series) -> tuple[float, float]:
+    """(foot, top) of an axis that shows the finite values.
+
+    The foot leaves room below them, where lines end that fall to minus infinity.
+    """
+    low, high, margin = limits(values)
+    return low - 2 * margin, high + margin
+
+
+def foot(values: pd.Series) -> float:
+    """Where lines that fall to minus infinity end on an axis that scales itself."""
+    finite = values[np.isfinite(values)].to_numpy(dtype=float)
+    if not len(finite):
+        return -1.0
+    return float(finite.min()) - 0.1 * float(np.ptp(finite) or 1.0)
 
 
 def time_axis(frame: pd.DataFrame, tables: Tables) -> tuple[str, str]:

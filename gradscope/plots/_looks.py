@@ -12,7 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from gradscope.plots._axes import plain
+from gradscope.plots._axes import plain, span
+from gradscope.plots._rows import moments
+from gradscope.plots._style import FAINT, new_figure
 from gradscope.results.statistics import median
 from gradscope.results.tables import Tables
 
@@ -121,3 +123,39 @@ def lines(
         axes.fill_between(middle.index, low, high, color=look.colour, alpha=0.13, linewidth=0)
     if pd.api.types.is_integer_dtype(frame[x]) and axes.get_xscale() == "linear":
         axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
+
+
+def lines_by_moment(
+    frame: pd.DataFrame,
+    tables: Tables,
+    *,
+    x: str,
+    y: str,
+    xlabel: str,
+    ylabel: str,
+    height: float = 3.9,
+    zero: bool = False,
+) -> Figure:
+    """A panel of ``lines`` for the first and for the last measurement, on one scale.
+
+    Args:
+        frame: with a column ``when``.
+        tables: that it is of.
+        x: column of the horizontal axis.
+        y: column of the vertical one, logarithms.
+        xlabel: under every panel.
+        ylabel: beside the first one.
+        height: of the figure, in inches.
+        zero: whether a dashed line marks 0.
+    """
+    times = moments(frame, tables)
+    figure, axes = new_figure(1, len(times), height=height, sharex=True, sharey=True)
+    bottom, top = span(frame[y])
+    for ax, when in zip(axes[0], times, strict=True):
+        lines(ax, frame[frame["when"] == when], tables, x=x, y=y, floor=bottom)
+        if zero:
+            ax.axhline(0, color=FAINT, linewidth=1, linestyle="--")
+        ax.set(xlabel=xlabel, title=when, ylim=(bottom, top))
+    axes[0, 0].set_ylabel(ylabel)
+    legend(figure, tables, frame["configuration"])
+    return figure

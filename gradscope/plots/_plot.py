@@ -41,10 +41,11 @@ class Plot(Component):
 
     @classmethod
     def missing(cls, tables: Tables) -> list[str]:
-        """The tables that are wanting before it can be drawn."""
-        wanting = [name for name in cls.requires if name not in tables]
-        enough = not cls.requires_any or any(name in tables for name in cls.requires_any)
-        return wanting if enough else [*wanting, cls.requires_any[0]]
+        """What is wanting before it can be drawn, such as "the table 'gates'"."""
+        wanting = [f"the table {name!r}" for name in cls.requires if name not in tables]
+        if cls.requires_any and not any(name in tables for name in cls.requires_any):
+            wanting.append(f"the table {' or '.join(map(repr, cls.requires_any))}")
+        return wanting
 
     @abstractmethod
     def data(self, tables: Tables) -> pd.DataFrame:
@@ -69,32 +70,19 @@ class Plot(Component):
         """The figure, in gradscope's style.
 
         Raises:
-            NothingToDrawError: if a table is missing, or none of its rows can be shown.
+            NothingToDrawError: if something is missing, or no row of the tables can be shown.
         """
         missing = self.missing(tables)
         if missing:
-            raise NothingToDrawError(
-                f"it needs the table {missing[0]!r}, which no probe of this run recorded"
-            )
+            raise NothingToDrawError(f"it needs {missing[0]}, which was not recorded")
         if self.data(tables).empty:
-            raise NothingToDrawError("the run recorded nothing that it could show")
+            raise NothingToDrawError("nothing was recorded that it could show")
         with styled():
             return self.draw(tables)
 
 
 class NothingToDrawError(GradscopeError):
     """Tables that hold nothing of what a plot shows."""
-
-
-def first_trials(tables: Tables, name: str, limit: int) -> list[tuple[str, str]]:
-    """(configuration, its first trial at the greatest length) of a table.
-
-    For at most ``limit`` configurations, in the order of the sweep.
-    """
-    frame = tables.at_longest(name)
-    first = frame.sort_values("seed").groupby("configuration")["trial"].first()
-    present = [label for label in tables.configurations if label in first.index]
-    return [(label, str(first[label])) for label in present[:limit]]
 
 
 #: every plot

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.plots._plot import Plot, legend, limits, lines, new_figure, register, time_axis
+from gradscope.plots._axes import span, time_axis
+from gradscope.plots._looks import legend, lines
+from gradscope.plots._plot import Plot, register
+from gradscope.plots._rows import MEASURED, moments
+from gradscope.plots._style import new_figure
 from gradscope.results.tables import Tables
 
 
@@ -18,76 +20,54 @@ class AdjointNorms(Plot):
 
     requires = ("adjoint_norms",)
     title = "Per-step gradient norm"
-    order: ClassVar[int] = 40
+    over = "t"
+    order = 40
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """Log norm of the adjoint of the full state by trial and t, at the greatest length."""
         frame = tables.at_longest(tables.first_and_last("adjoint_norms"))
-        frame = frame[frame["block"] == "state"].assign(
-            gradient=np.where(
-                frame.loc[frame["block"] == "state", "tbptt_length"] > 0, "truncated", "full"
-            )
+        frame = frame[frame["block"] == "state"]
+        frame = frame.assign(
+            gradient=np.where(frame["tbptt_length"] > 0, "truncated", "full"),
+            to_end=frame["t"] - frame["time"],
         )
-        frame = frame.assign(to_end=frame["t"] - frame["time"])
-        return frame[
-            [
-                "trial",
-                "configuration",
-                "seed",
-                "when",
-                "train_step",
-                "gradient",
-                "tbptt_length",
-                "tbptt_stride",
-                "t",
-                "to_end",
-                "log_norm",
-            ]
-        ]
+        columns = ["gradient", "tbptt_length", "tbptt_stride", "t", "to_end", "log_norm"]
+        return frame[[*MEASURED, *columns]]
 
     def draw(self, tables: Tables) -> Figure:
         """Columns: before and after; rows: full and, where there is one, truncated."""
         frame = self.data(tables)
-        times = [when for when in tables.moments if (frame["when"] == when).any()]
-        low, high, margin = limits(frame["log_norm"])
-        x, name = time_axis(frame, tables)
+        times = moments(frame, tables)
         kinds = [kind for kind in ("full", "truncated") if (frame["gradient"] == kind).any()]
+        bottom, top = span(frame["log_norm"])
+        x, xlabel = time_axis(frame, tables)
         figure, axes = new_figure(
             len(kinds), len(times), height=3.2 * len(kinds) + 0.6, sharey=True, sharex=True
         )
-        for row, kind in enumerate(kinds):
-            for column, when in enumerate(times):
-                ax, own = (
-                    axes[row, column],
-                    frame[(frame["when"] == when) & (frame["gradient"] == kind)],
-                )
-                lines(
-                    ax,
-                    own,
-                    tables,
-                    x=x,
-                    y="log_norm",
-                    floor=low - 2 * margin if kind == "full" else None,
-                )
-                ax.set_ylim(low - 2 * margin, high + margin)
+        for row, kind in zip(axes, kinds, strict=True):
+            for ax, when in zip(row, times, strict=True):
+                part = frame[(frame["when"] == when) & (frame["gradient"] == kind)]
+                floor = bottom if kind == "full" else None
+                lines(ax, part, tables, x=x, y="log_norm", floor=floor)
+                ax.set_ylim(bottom, top)
                 ax.set_title(when if len(kinds) == 1 else f"{when}, {kind}")
-                if row == len(kinds) - 1:
-                    ax.set_xlabel(name)
-            axes[row, 0].set_ylabel("ln ‖dL/ds$_t$‖ (nats)")
+            row[0].set_ylabel("ln ‖dL/ds$_t$‖ (nats)")
+        for ax in axes[-1]:
+            ax.set_xlabel(xlabel)
         legend(figure, tables, frame["configuration"])
         return figure
 
     def caption(self, tables: Tables) -> str:
-        """In words."""
+        """What the norm is of, how to read it, and what truncation leaves out."""
+        words = tables.words
         text = (
-            "Natural logarithm of the 2-norm, over units and batch together, of the total gradient"
-            " of the loss (mean over scored steps and batch) with respect to the full state at step"
-            " t: median over seeds, band from the least to the greatest. Where the loss is at the"
-            " end, read from right to left: a fall is what is lost on the way back."
+            "Natural logarithm of the 2-norm, over units and batch together, of the total gradient "
+            f"of {words.loss} with respect to the full state at step t: {words.spread}. Where the "
+            "loss is at the end, read from right to left: a fall is what is lost on the way back."
         )
         if (self.data(tables)["gradient"] == "truncated").any():
             text += (
-                " Truncated: what reaches s_t under the configuration's TBPTT; steps that nothing"
-                " reaches are left out."
+                f" Truncated: what reaches s_t under the {words.one}'s TBPTT; steps that nothing "
+                "reaches are left out."
             )
         return text

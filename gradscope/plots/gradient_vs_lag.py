@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.plots._plot import FAINT, Plot, legend, limits, lines, new_figure, register
+from gradscope.plots._looks import lines_by_moment
+from gradscope.plots._plot import Plot, register
+from gradscope.plots._rows import MEASURED
 from gradscope.results.tables import Tables
 
 
@@ -21,52 +23,38 @@ class GradientVsLag(Plot):
     )
     requires = ("jacobian_norms",)
     title = "Gradient norm against lag"
-    order: ClassVar[int] = 20
+    over = "lag"
+    order = 20
+    face = 5
 
     def data(self, tables: Tables) -> pd.DataFrame:
-        """Log spectral norm from the last step back, by trial, sequence and lag, at the greatest
-        length.
-        """
+        """Log spectral norm from the last step back, by trial, sequence and lag."""
         frame = tables.at_longest(tables.first_and_last("jacobian_norms"))
         last = frame.groupby(["trial", "train_step"])["t"].transform("max")
         frame = frame[(frame["t"] == last) & (frame["block"] == self.block)]
-        return frame[
-            [
-                "trial",
-                "configuration",
-                "seed",
-                "sequence",
-                "when",
-                "train_step",
-                "lag",
-                "log_spectral_norm",
-            ]
-        ]
+        return frame[[*MEASURED, "sequence", "lag", "log_spectral_norm"]]
 
     def draw(self, tables: Tables) -> Figure:
-        """Two panels on one scale."""
-        frame = self.data(tables)
-        times = [when for when in tables.moments if (frame["when"] == when).any()]
-        figure, axes = new_figure(1, len(times), height=3.9, sharey=True)
-        low, high, margin = limits(frame["log_spectral_norm"])
-        for ax, when in zip(axes[0], times, strict=True):
-            own = frame[frame["when"] == when]
-            lines(ax, own, tables, x="lag", y="log_spectral_norm", floor=low - 2 * margin)
-            ax.axhline(0, color=FAINT, linewidth=1, linestyle="--")
-            ax.set(xlabel="lag t − k (steps)", title=when, ylim=(low - 2 * margin, high + margin))
+        """A panel for the first and for the last measurement, on one scale."""
         letter = "s" if self.block == "state" else "h"
-        axes[0, 0].set_ylabel(f"ln ‖∂{letter}$_T$/∂{letter}$_{{T-lag}}$‖ (nats)")
-        legend(figure, tables, frame["configuration"])
-        return figure
+        return lines_by_moment(
+            self.data(tables),
+            tables,
+            x="lag",
+            y="log_spectral_norm",
+            xlabel="lag t − k (steps)",
+            ylabel=f"ln ‖∂{letter}$_T$/∂{letter}$_{{T-lag}}$‖ (nats)",
+            zero=True,
+        )
 
     def caption(self, tables: Tables) -> str:
-        """In words."""
-        part = "full state" if self.block == "state" else "hidden state"
+        """What the norm is of, and what a straight line, a line at 0 and a triangle say."""
+        words = tables.words
         return (
-            f"Natural logarithm of the spectral norm of the Jacobian of the last {part} with"
-            f" respect to the one lag steps earlier{tables.where}, median over seeds and measured"
-            " sequences, band from the least to the greatest. A straight line down is exponential"
-            " vanishing, its slope the rate in nats per step; a line at 0 keeps the gradient. A"
-            " triangle at the foot: the median is exactly zero from there on, as where the units"
-            " of a ReLU layer are dead. A trial that diverged is shown at its last measurement."
-        )
+            f"Natural logarithm of the spectral norm of the Jacobian of the last {self.block} "
+            f"with respect to the one lag steps earlier{tables.where}, "
+            f"{words.spread_of_sequences}. A straight line down is exponential vanishing, its "
+            "slope the rate in nats per step; a line at 0 keeps the gradient. A triangle at the "
+            "foot: the norm is exactly zero from there on, as where the units of a ReLU layer are "
+            f"dead.{words.ended_early}"
+        ).replace("last state", "last full state").replace("last hidden", "last hidden state")

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.plots._plot import (
-    Plot,
-    edges,
-    finish,
-    first_trials,
-    new_figure,
-    panels,
-    register,
-    wrapped,
-)
+from gradscope.plots._axes import edges, finish, panels, wrapped
+from gradscope.plots._plot import Plot, register
+from gradscope.plots._rows import ends_of_first_trials, present
+from gradscope.plots._style import new_figure
 from gradscope.results.tables import Tables
+
+#: what is not defined, or exactly zero
+_GREY = "#d9dce0"
 
 
 @register("jacobian_heatmap")
 class JacobianHeatmap(Plot):
-    """ln ||dh_t/dh_k|| (or of s) over the grid of (t, k) at the end of training, a panel for each
-    configuration.
-    """
+    """ln ||dh_t/dh_k|| (or of s) over the grid of (t, k) at the end of training."""
 
     block: Literal["state", "hidden"] = Field(
         "hidden", description="of the output part h of the state, or of all of it"
@@ -37,71 +33,66 @@ class JacobianHeatmap(Plot):
     most: int = Field(12, ge=1, description="configurations shown at most")
     requires = ("jacobian_norms",)
     title = "Jacobian norms over (t, k)"
-    order: ClassVar[int] = 30
+    over = "k"
+    order = 30
+
+    @property
+    def _letter(self) -> str:
+        return "h" if self.block == "hidden" else "s"
 
     def data(self, tables: Tables) -> pd.DataFrame:
-        """Median over sequences of the log norm at the evenly spread grid points of each
-        configuration's first trial.
-        """
-        frame = tables.first_and_last("jacobian_norms")
-        shown = dict(first_trials(tables, "jacobian_norms", self.most))
-        frame = frame[frame["trial"].isin(shown.values()) & (frame["block"] == self.block)]
-        ends = frame.groupby("trial")["train_step"].transform("max")
-        frame = frame[frame["train_step"] == ends]
+        """Median over sequences at the evenly spread grid points, for each first trial."""
+        frame = ends_of_first_trials(tables, "jacobian_norms", self.most)
+        frame = frame[frame["block"] == self.block]
+        # k runs over every step before t, and t over the points of the grid: these are its columns
         points = frame.groupby("trial")["t"].unique().to_dict()
-        frame = frame[
-            [
-                k == 0 or k in points[trial]
-                for trial, k in zip(frame["trial"], frame["k"], strict=True)
-            ]
-        ]
+        pairs = zip(frame["trial"], frame["k"], strict=True)
+        on_grid = [k == 0 or k in points[trial] for trial, k in pairs]
         keys = ["configuration", "trial", "train_step", "t", "k"]
-        return frame.groupby(keys, sort=False)["log_spectral_norm"].median().reset_index()
+        medians = frame[on_grid].groupby(keys, sort=False)["log_spectral_norm"].median()
+        return medians.reset_index()
 
     def draw(self, tables: Tables) -> Figure:
-        """Panels with one colour scale, centred on 0."""
+        """A panel for each configuration, with one colour scale, centred on 0."""
         frame = self.data(tables)
-        shown = [
-            label for label in tables.configurations if (frame["configuration"] == label).any()
-        ]
-        rows, columns = panels(len(shown))
+        labels = present(frame, tables)
+        rows, columns = panels(len(labels))
         figure, axes = new_figure(rows, columns, height=2.35 * rows + 0.4, sharex=True, sharey=True)
         finite = frame.loc[np.isfinite(frame["log_spectral_norm"]), "log_spectral_norm"]
-        norm = CenteredNorm(0, max(1.0, float(finite.abs().max()) if len(finite) else 1.0))
-        colours = sns.color_palette("vlag_r", as_cmap=True)
-        for index, label in enumerate(shown):
-            ax = axes.flat[index]
-            own = frame[frame["configuration"] == label].pivot(
-                index="t", columns="k", values="log_spectral_norm"
-            )
-            ax.set_facecolor("#d9dce0")
-            ax.pcolormesh(
-                edges(own.columns.to_numpy(dtype=float)),
-                edges(own.index.to_numpy(dtype=float)),
-                np.ma.masked_invalid(own.to_numpy(dtype=float)),
-                norm=norm,
-                cmap=colours,
-                rasterized=True,
-            )
-            ax.set_title(wrapped(label))
-            ax.grid(False)
-            ax.set_aspect("equal")
-        letter = "h" if self.block == "hidden" else "s"
-        finish(axes, len(shown), "k, earlier step", "t, later step")
-        figure.colorbar(
-            ScalarMappable(norm, colours),
-            ax=axes,
-            label=f"ln ‖∂{letter}$_t$/∂{letter}$_k$‖ (nats)",
-            shrink=0.9,
+        reach = max(1.0, float(finite.abs().max()) if len(finite) else 1.0)
+        scale = ScalarMappable(
+            CenteredNorm(0, reach), sns.color_palette("vlag_r", as_cmap=True)
         )
+        for ax, label in zip(axes.flat, labels, strict=False):
+            _draw_map(ax, frame[frame["configuration"] == label], scale)
+            ax.set_title(wrapped(label))
+        finish(axes, len(labels), "k, earlier step", "t, later step")
+        measure = f"ln ‖∂{self._letter}$_t$/∂{self._letter}$_k$‖ (nats)"
+        figure.colorbar(scale, ax=axes, label=measure, shrink=0.9)
         return figure
 
     def caption(self, tables: Tables) -> str:
-        """In words."""
+        """What the norm is of, and what white, red, blue and grey are."""
+        words = tables.words
         return (
-            "Natural logarithm of the spectral norm of"
-            f" ∂{'h' if self.block == 'hidden' else 's'}_t/∂{'h' if self.block == 'hidden' else 's'}_k"
-            " at the end of training, first seed, median over measured sequences; t ≥ k, so the"
-            " diagonal is lag 0. White is 1 (the gradient is kept), red less, blue more; grey is"
-            " not defined (k > t) or exactly zero."
+            f"Natural logarithm of the spectral norm of ∂{self._letter}_t/∂{self._letter}_k "
+            f"{words.at_last}{words.shown_median}; t ≥ k, so the diagonal is lag 0. White is 1 "
+            "(the gradient is kept), red less, blue more; grey is not defined (k > t) or exactly "
+            "zero."
         )
+
+
+def _draw_map(ax: Axes, norms: pd.DataFrame, scale: ScalarMappable) -> None:
+    """One map, t over k."""
+    table = norms.pivot(index="t", columns="k", values="log_spectral_norm")
+    ax.set_facecolor(_GREY)
+    ax.pcolormesh(
+        edges(table.columns.to_numpy(dtype=float)),
+        edges(table.index.to_numpy(dtype=float)),
+        np.ma.masked_invalid(table.to_numpy(dtype=float)),
+        norm=scale.norm,
+        cmap=scale.cmap,
+        rasterized=True,
+    )
+    ax.grid(False)
+    ax.set_aspect("equal")

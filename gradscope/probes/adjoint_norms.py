@@ -42,7 +42,7 @@ class AdjointNorms(Probe):
         return rows
 
 
-def _by_block(trace: Trace, a: Adjoints) -> dict[str, Float[Tensor, " time+1"]]:
+def _by_block(trace: Trace, a: Adjoints) -> dict[str, Float[Tensor, " steps"]]:
     """ln of the norm over units and batch, of the state and of its named parts."""
     by_sequence = {name: a.log_norms(place) for name, place in trace.cell.blocks.items()}
     if (running := trace.running()) is not None:

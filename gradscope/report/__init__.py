@@ -1,7 +1,10 @@
 """From tables and figures to pages that work offline."""
 
-from gradscope.report.attached import write_attached_report
-from gradscope.report.index import write_index
-from gradscope.report.page import write_report
-
-__all__ = ["write_attached_report", "write_index", "write_report"]
+from gradscope.report.figures import Shown as Shown
+from gradscope.report.figures import draw_figure as draw_figure
+from gradscope.report.figures import interactive as interactive
+from gradscope.report.figures import save_figure as save_figure
+from gradscope.report.index import write_index as write_index
+from gradscope.report.run import write_report as write_report
+from gradscope.report.templates import PAGE as PAGE
+from gradscope.report.templates import write_page as write_page

@@ -4,24 +4,46 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gradscope.report.page import PAGE, environment
-from gradscope.results import tables
-from gradscope.results.records import RunDirectory, write_atomically
+from gradscope.plots import PLOTS
+from gradscope.report.templates import PAGE, write_page
+from gradscope.results.predictions import predictions
+from gradscope.results.records import RunDirectory
+from gradscope.results.tables import load
+from gradscope.results.verdict import verdict
 
-#: the figure that stands for a report, the first that it has
-_FACES = (
-    "traced_text",
-    "language",
-    "league",
-    "gates",
-    "other_lengths",
-    "gradient_vs_lag",
-    "learning_curves",
-    "success_vs_length",
-)
+_TEMPLATE = Path(__file__).with_name("index.html")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One report on the page.
+
+    Attributes:
+        name: in words.
+        question: that it asks.
+        answer: that is expected.
+        verdict: its first sentences.
+        predictions: how many there are.
+        held: how many of them held.
+        on_average: how many of these by medians or rates alone.
+        link: to the report.
+        figure: that stands for it; "" where there is none.
+        figure_name: in words.
+    """
+
+    name: str
+    question: str
+    answer: str
+    verdict: list[str]
+    predictions: int
+    held: int
+    on_average: int
+    link: str
+    figure: str
+    figure_name: str
 
 
 def write_index(folder: Path, runs: Sequence[Path], title: str) -> Path:
@@ -32,43 +54,45 @@ def write_index(folder: Path, runs: Sequence[Path], title: str) -> Path:
         runs: run directories with a report; those without a recorded trial are left out.
         title: heading of the page.
     """
-    entries = [_entry(RunDirectory(run), folder) for run in runs if RunDirectory(run).done()]
-    page = (
-        environment()
-        .get_template("index.html")
-        .render(title=title.replace("_", " "), entries=entries)
-    )
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / PAGE, page.encode())
-    return folder / PAGE
+    recorded = [RunDirectory(run) for run in runs if RunDirectory(run).done()]
+    entries = [_entry(run, folder) for run in recorded]
+    return write_page(_TEMPLATE, folder, {"title": title.replace("_", " "), "entries": entries})
 
 
-def _entry(run: RunDirectory, folder: Path) -> dict[str, Any]:
-    loaded = tables.load(run)
-    predictions = tables.held_against(loaded)
+def _entry(run: RunDirectory, folder: Path) -> Entry:
+    tables, manifest = load(run), run.manifest()
+    frame = predictions(tables, manifest.expect, manifest.tasks)
+    held = [bool(row["held"]) for row in frame.to_dict("records")]
     link = Path(os.path.relpath(run.path, folder))
-    face = next((name for name in _FACES if (run.path / "figures" / f"{name}.png").is_file()), None)
-    return {
-        "name": _words(loaded.manifest["name"]),
-        "question": loaded.manifest.get("question", ""),
-        "answer": loaded.manifest.get("answer", ""),
-        "verdict": tables.verdict(loaded)[:3],
-        "held": int((predictions["held"] == True).sum()),  # noqa: E712 - None is neither
-        "on_average": int((predictions["held"] == True).sum() - predictions["every"].sum()),  # noqa: E712
-        "predictions": len(predictions),
-        "link": (link / PAGE).as_posix(),
-        "figure": (link / "figures" / f"{face}.png").as_posix() if face else "",
-        "face": (face or "").replace("_", " "),
-    }
+    face = _face(run)
+    return Entry(
+        name=_in_words(manifest.name),
+        question=manifest.question,
+        answer=manifest.answer,
+        verdict=verdict(tables, manifest.tasks)[:3],
+        predictions=len(frame),
+        held=sum(held),
+        on_average=sum(held) - int(frame["every"].sum()),
+        link=(link / PAGE).as_posix(),
+        figure=(link / "figures" / f"{face}.png").as_posix() if face else "",
+        figure_name=face.replace("_", " "),
+    )
 
 
-def _words(name: str) -> str:
-    """``04_bptt_sum`` -> ``4. bptt sum``: a number in front of a file's name is its place in the
-    folder.
+def _face(run: RunDirectory) -> str:
+    """The figure that stands for a report: the first of those that may, and that it has."""
+    ranks = {name: face for name in PLOTS.names() if (face := PLOTS.get(name).face) is not None}
+    drawn = [name for name in ranks if (run.path / "figures" / f"{name}.png").is_file()]
+    return min(drawn, key=lambda name: ranks[name], default="")
+
+
+def _in_words(name: str) -> str:
+    """A file's name as a heading; a number in front of it is its place in the folder.
+
+    >>> _in_words("04_bptt_sum")
+    '4. bptt sum'
     """
     place, _, rest = name.partition("_")
-    return (
-        f"{int(place)}. {rest}".replace("_", " ")
-        if place.isdigit() and rest
-        else name.replace("_", " ")
-    )
+    if place.isdigit() and rest:
+        return f"{int(place)}. {rest}".replace("_", " ")
+    return name.replace("_", " ")

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 #: name to equally long sequences
 Columns = Mapping[str, Sequence[object]]
 
+#: types whose items are the values of several rows
+_SEVERAL = (list, tuple, range)
+
 
 class Rows(dict[str, list[object]]):
     """Columns that grow together.
@@ -19,17 +22,31 @@ class Rows(dict[str, list[object]]):
     """
 
     def add(self, **columns: object) -> None:
-        """Append rows; a value that is no list, tuple or range stands for every one of them."""
-        several = [len(v) for v in columns.values() if isinstance(v, list | tuple | range)]
-        count = max(several, default=1)
+        """Append rows.
+
+        Args:
+            columns: name to a list, tuple, range or array with a value for each row; any other
+                value, such as a string or a number, stands for every one of them.
+
+        Raises:
+            ValueError: if they differ in length.
+        """
+        columns = {name: _listed(values) for name, values in columns.items()}
+        lengths = {name: len(v) for name, v in columns.items() if isinstance(v, _SEVERAL)}
+        count = next(iter(lengths.values()), 1)
+        if any(length != count for length in lengths.values()):
+            raise ValueError(f"columns of one table differ in length: {lengths}")
         for name, values in columns.items():
             column = self.setdefault(name, [])
-            if isinstance(values, list | tuple | range):
-                column += values
-            else:
-                column += [values] * count
+            column += values if isinstance(values, _SEVERAL) else [values] * count
 
     @property
     def count(self) -> int:
         """How many rows there are."""
         return len(next(iter(self.values()), ()))
+
+
+def _listed(values: object) -> object:
+    """The items of an array or tensor; anything else as it is."""
+    to_list = getattr(values, "tolist", None)
+    return to_list() if to_list is not None and getattr(values, "ndim", 0) else values

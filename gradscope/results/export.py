@@ -27,8 +27,12 @@ def to_tensorboard(run: RunDirectory, logdir: str | Path) -> int:
     Tags: training/..., evaluation/..., and, for the full state, memory_horizon/growth_rate and
     memory_horizon/horizon (infinite horizons are left out, as TensorBoard cannot draw them).
 
+    Args:
+        run: to read.
+        logdir: where TensorBoard looks.
+
     Returns:
-        How many trials.
+        How many trials were written.
 
     Raises:
         MissingPackageError: if TensorBoard is not installed.

@@ -28,7 +28,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove what writers on this host left behind when they were killed."""
+    """Remove the temporary files of writers on this host that are no longer alive."""
     for path in folder.rglob(".*.tmp"):
         host, _, pid = path.name.removesuffix(".tmp").rpartition(".")[2].rpartition("-")
         if host == _host() and pid.isdigit() and not _alive(int(pid)):
@@ -39,7 +39,7 @@ def read_json(path: Path) -> dict[str, object]:
     """The object in a JSON file.
 
     Raises:
-        RunDirectoryError: if it cannot be read, or holds something else.
+        RunDirectoryError: if the file cannot be read, or holds something else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

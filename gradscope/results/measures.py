@@ -6,13 +6,17 @@ about it. To add one, write it here. A task's own, such as bits per character, c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
 from gradscope.results.formats import number, share
 from gradscope.results.statistics import median, wilson
+
+
+#: a row of the summary: name of a measure to its value
+Row = Mapping[Hashable, float]
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Measure:
     of: Callable[[Group], float]
     heading: str = ""
     unit: str = ""
-    shown: Callable[[Mapping[str, float]], str] | None = None
+    shown: Callable[[Row], str] | None = None
     needs: str = "trials"
     only_if_any: bool = False
     predictable: bool = True
@@ -61,7 +65,7 @@ class Measure:
         """Heading and unit."""
         return f"{self.heading} ({self.unit})" if self.unit else self.heading
 
-    def show(self, row: Mapping[str, float]) -> str:
+    def show(self, row: Row) -> str:
         """A row's value in print."""
         return number(row[self.name]) if self.shown is None else self.shown(row)
 
@@ -74,7 +78,7 @@ def measure(
     heading: str = "",
     unit: str = "",
     *,
-    shown: Callable[[Mapping[str, float]], str] | None = None,
+    shown: Callable[[Row], str] | None = None,
     needs: str = "trials",
     only_if_any: bool = False,
     predictable: bool = True,
@@ -96,10 +100,10 @@ def task_measure(name: str, heading: str, unit: str) -> Measure:
 
 def predictable() -> list[str]:
     """Names that a prediction may be about, beside the tasks' own."""
-    return [name for name, one in MEASURES.items() if one.predictable]
+    return [column.name for column in MEASURES.values() if column.predictable]
 
 
-def _success(row: Mapping[str, float]) -> str:
+def _success(row: Row) -> str:
     low, high = share(row["success_low"]), share(row["success_high"])
     return f"{row['solved']:.0f}/{row['trials']:.0f} ({low}–{high})"
 

@@ -20,13 +20,15 @@ def predictions(
 ) -> pd.DataFrame:
     """Each prediction beside what was measured.
 
-    Columns: claim, measured, predicted, held (True, False, or None where it is not known), and
-    every: whether it holds for every seed against every seed, and not of medians or rates alone.
-
     Args:
         tables: of the run.
         expected: the manifest's predictions.
         tasks: as ``summary``.
+
+    Returns:
+        Columns claim, measured and predicted, in words; held: True, False, or None where it is not
+        known; every: whether it holds for each seed against each seed, and not only for medians or
+        rates over seeds.
     """
     frame = summary(tables, tasks)
     rows = []
@@ -64,7 +66,7 @@ def _length(tables: Tables, label: str, prediction: Prediction) -> int | None:
 def _apart(tables: Tables, prediction: Prediction, tasks: Mapping[str, TaskAbout] | None) -> bool:
     """Whether each seed by itself is on the predicted side of the bound.
 
-    Where the bound is a configuration: of each of its seeds.
+    A bound that is a configuration is the value of each of its seeds.
     """
     bound = prediction.bound
     values = _by_seed(tables, prediction.configuration, prediction, tasks)
@@ -81,12 +83,13 @@ def _apart(tables: Tables, prediction: Prediction, tasks: Mapping[str, TaskAbout
 def _by_seed(
     tables: Tables, label: str, prediction: Prediction, tasks: Mapping[str, TaskAbout] | None
 ) -> list[float]:
+    """The measure of each trial of a configuration by itself."""
     trials = tables["trials"]
     chosen = trials[trials["configuration"] == label]
     if (length := _length(tables, label, prediction)) is not None:
         chosen = chosen[chosen["length"] == length]
-    alone = [tables.of_trial(trial) for trial in chosen["trial"]]
-    return [_value(summary(one, tasks), tables, label, prediction) for one in alone]
+    summaries = [summary(tables.of_trial(trial), tasks) for trial in chosen["trial"]]
+    return [_value(frame, tables, label, prediction) for frame in summaries]
 
 
 def _value(frame: pd.DataFrame, tables: Tables, label: str, prediction: Prediction) -> float:

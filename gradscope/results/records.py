@@ -190,25 +190,23 @@ class RunDirectory:
         """The shards of these trials as one table, None if there are none.
 
         Raises:
-            RunDirectoryError: for a shard that is no Parquet file.
+            RunDirectoryError: for a shard that cannot be read; the message names the file.
         """
         parts = []
         for trial in trials:
             path = self.path / "tables" / table / f"{trial}.parquet"
             if path.exists():
-                try:
-                    parts.append(pq.read_table(path, partitioning=None))
-                except (pa.ArrowInvalid, OSError) as error:
-                    raise RunDirectoryError(
-                        f"{path}: damaged ({error}); delete the file and its namesake under "
-                        "tables/trials and run the experiment again"
-                    ) from None
+                parts.append(_read_shard(path))
         return pa.concat_tables(parts, promote_options="permissive") if parts else None
 
     def timing(self) -> dict[str, dict[str, float]]:
-        """Trial id to seconds."""
+        """Trial id to seconds, by part of its work.
+
+        Raises:
+            RunDirectoryError: for a file that cannot be read.
+        """
         paths = sorted((self.path / "timing").glob("*.json"))
-        return {path.stem: {k: float(str(v)) for k, v in read_json(path).items()} for path in paths}
+        return {path.stem: _seconds(path) for path in paths}
 
 
 def _difference(before: Manifest, wanted: Manifest, foreign: int) -> str:
@@ -218,14 +216,36 @@ def _difference(before: Manifest, wanted: Manifest, foreign: int) -> str:
     if foreign:
         several = "s" * (foreign > 1)
         return f"{foreign} recorded trial{several} that the experiment, as it is now, does not have"
-    digests = {plugin.path: plugin.sha256 for plugin in before.plugins}
+    digests = {part: plugin.sha256 for plugin in before.plugins for part in plugin.components}
     for plugin in wanted.plugins:
-        if digests.get(plugin.path, plugin.sha256) != plugin.sha256:
-            return (
-                f"a run that began with another version of {plugin.path}, whose SHA-256 was "
-                f"{digests[plugin.path]} and now is {plugin.sha256}"
-            )
+        for part in plugin.components:
+            if digests.get(part, plugin.sha256) != plugin.sha256:
+                return (
+                    f"a run that began with another version of the {part} of {plugin.path}: the "
+                    f"plugin's SHA-256 was {digests[part]} and now is {plugin.sha256}"
+                )
     return ""
+
+
+def _seconds(path: Path) -> dict[str, float]:
+    seconds = read_json(path)
+    numbers = {k: float(value) for k, value in seconds.items() if isinstance(value, int | float)}
+    if len(numbers) < len(seconds):
+        raise RunDirectoryError(f"{path}: damaged (not all of it is seconds); delete it")
+    return numbers
+
+
+def _read_shard(path: Path) -> pa.Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise RunDirectoryError(
+            f"{path}: damaged ({error}); delete the file and its namesake under tables/trials, "
+            "and run the experiment again"
+        ) from None
+    return table
 
 
 def _parquet(columns: Columns) -> bytes:
@@ -237,8 +257,9 @@ def _parquet(columns: Columns) -> bytes:
         table,
         sink,
         compression="zstd",
-        use_dictionary=others,
-        use_byte_stream_split=floating,
+        # a list of columns is allowed, its annotation is not
+        use_dictionary=others,  # pyright: ignore[reportArgumentType]
+        use_byte_stream_split=floating,  # pyright: ignore[reportArgumentType]
     )
     return sink.getvalue().to_pybytes()
 

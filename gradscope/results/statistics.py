@@ -1,4 +1,4 @@
-"""Statistics of trials: medians that know infinity, intervals of shares, and what counts as strong."""
+"""Statistics of trials: medians that keep infinities, and intervals of shares."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ STRONG = math.log(1e3)
 
 
 def median(values: ArrayLike) -> float:
-    """The median, infinities in their order and NaNs left out.
+    """The median of what is not NaN; infinities count as values; NaN where nothing is left.
 
-    Of an even number of values with an infinite one in the middle, that infinity.
+    With an even number of values it is the mean of the middle two: an infinity if one of them is
+    infinite, NaN if they are both infinities of opposite signs.
 
     >>> median([-math.inf, -math.inf, 0.0])
     -inf
@@ -24,12 +25,16 @@ def median(values: ArrayLike) -> float:
     ordered = np.sort(ordered[~np.isnan(ordered)])
     if not len(ordered):
         return float("nan")
-    low, high = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
-    return float(low) if low == high else float((low + high) / 2)
+    low, high = float(ordered[(len(ordered) - 1) // 2]), float(ordered[len(ordered) // 2])
+    return low if low == high else (low + high) / 2
 
 
 def wilson(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a proportion.
+    """Wilson's score interval of a proportion: its lower and its upper end.
+
+    >>> low, high = wilson(3, 5)
+    >>> round(low, 3), round(high, 3)
+    (0.231, 0.882)
 
     Reference: Wilson (1927), Probable inference, the law of succession, and statistical inference.
     """

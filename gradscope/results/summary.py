@@ -31,13 +31,13 @@ def summary(tables: Tables, tasks: Mapping[str, TaskAbout] | None = None) -> pd.
         training = tables["training"] if "training" in tables else pd.DataFrame({"trial": []})
         training = training[training["trial"].isin(trials["trial"])]
         group = Group(trials, training, early, late)
-        values = {one.name: one.of(group) for one in _columns(tables, tasks or {})}
+        values = {column.name: column.of(group) for column in _columns(tables, tasks or {})}
         rows.append({"configuration": label, "length": length, **values})
     frame = pd.DataFrame(rows).astype({"trials": int, "solved": int})
     place = {label: index for index, label in enumerate(tables.configurations)}
     return frame.sort_values(
         ["configuration", "length"],
-        key=lambda column: column.map(place) if column.name == "configuration" else column,
+        key=lambda values: values.map(place) if values.name == "configuration" else values,
         ignore_index=True,
     )
 
@@ -56,35 +56,46 @@ def _horizons(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
 def _columns(tables: Tables, tasks: Mapping[str, TaskAbout]) -> list[Measure]:
     """The measures that this run has, the tasks' own behind the losses."""
     columns = []
-    for one in MEASURES.values():
-        if one.needs in tables:
-            columns.append(one)
-        if one.name == "loss_over_baseline":
+    trials = tables["trials"]
+    for column in MEASURES.values():
+        if column.needs in tables:
+            columns.append(column)
+        if column.name == "loss_over_baseline":
             columns += [
-                task_measure(name, *words)
-                for name, words in _measures_of(tasks).items()
-                if name in tables["trials"] and tables["trials"][name].notna().any()
+                measure
+                for name, measure in _measures_of(tasks).items()
+                if name in trials and trials[name].notna().any()
             ]
     return columns
 
 
-def _measures_of(tasks: Mapping[str, TaskAbout]) -> dict[str, tuple[str, str]]:
-    return {name: words for task in tasks.values() for name, words in task.measures.items()}
+def _measures_of(tasks: Mapping[str, TaskAbout]) -> dict[str, Measure]:
+    """The tasks' own measures by name."""
+    return {
+        name: task_measure(name, *words)
+        for task in tasks.values()
+        for name, words in task.measures.items()
+    }
 
 
 def formatted(frame: pd.DataFrame, tasks: Mapping[str, TaskAbout] | None = None) -> pd.DataFrame:
     """The summary in print: rounded strings under headings with units.
 
-    Without lengths where the tasks have none, and without columns that have no heading.
+    Lengths are left out where the tasks have none, and so is every measure without a heading.
+
+    Args:
+        frame: a summary, or rows of one.
+        tasks: as ``summary``.
     """
     columns: dict[str, list[str]] = {"configuration": frame["configuration"].tolist()}
     if (frame["length"] >= 0).any():
         columns["length (steps)"] = [number(length) for length in frame["length"]]
     rows = frame.to_dict("records")
-    own = {name: task_measure(name, *words) for name, words in _measures_of(tasks or {}).items()}
+    known = {**_measures_of(tasks or {}), **MEASURES}
     for name in frame.columns:
-        one = MEASURES.get(name) or own.get(name)
-        if one is None or not one.heading or (one.only_if_any and not frame[name].any()):
+        measure = known.get(name)
+        if measure is None or not measure.heading:
             continue
-        columns[one.title] = [one.show(row) for row in rows]
+        if frame[name].any() or not measure.only_if_any:
+            columns[measure.title] = [measure.show(row) for row in rows]
     return pd.DataFrame(columns)

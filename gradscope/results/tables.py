@@ -80,7 +80,7 @@ class Tables(Mapping[str, pd.DataFrame]):
         )
 
     def of_trial(self, trial: str) -> Tables:
-        """The rows of one trial."""
+        """The same tables with the rows of one trial alone."""
         frames = {name: frame[frame["trial"] == trial] for name, frame in self.items()}
         return Tables(frames, self.trials, words=self.words)
 
@@ -101,26 +101,23 @@ class Tables(Mapping[str, pd.DataFrame]):
         return f" at each {self.words.one}'s greatest length"
 
     def same_time(self, frame: pd.DataFrame) -> bool:
-        """Whether all sequences of a table with columns t and to_end (t - T) are as long."""
+        """Whether all sequences of a table with columns t and to_end (t - T) are equally long."""
         return (frame["t"] - frame["to_end"]).nunique() <= 1
 
     def first_and_last(self, name: str) -> pd.DataFrame:
-        """Each trial's first and last measurement in a probe's table, told by column ``when``.
+        """Each trial's first and last measurement in a probe's table, named in a column ``when``.
 
-        The first is that before training, the last any later one. Of a scope's recordings, which
-        need not begin with a training, the first and the last one there is; a single one is last.
+        Of a sweep's trials the first is that before training, and the last is any later one. A
+        scope's recordings need not begin with a training: theirs are the first and the last that
+        there are, and a single one is the last.
         """
         frame = self[name]
-        by_trial = frame.groupby("trial")["train_step"]
-        last = by_trial.transform("max")
+        step, by_trial = frame["train_step"], frame.groupby("trial")["train_step"]
+        first, last = by_trial.transform("min"), by_trial.transform("max")
         if self.words.of_sweep:
-            early, late = frame["train_step"] == 0, (frame["train_step"] == last) & (last > 0)
+            early, late = step == 0, (step == last) & (last > 0)
         else:
-            first = by_trial.transform("min")
-            early, late = (
-                (frame["train_step"] == first) & (first < last),
-                frame["train_step"] == last,
-            )
+            early, late = (step == first) & (first < last), step == last
         return pd.concat(
             [
                 frame[early].assign(when=self.words.first),
@@ -131,6 +128,9 @@ class Tables(Mapping[str, pd.DataFrame]):
 
 def load(run: RunDirectory) -> Tables:
     """All tables of a run.
+
+    A column of a table's own that is called as one of those of every row, such as seed, is
+    ``seed_measured``.
 
     Raises:
         RunDirectoryError: if the directory is no run's, or holds no finished trial.
@@ -155,6 +155,6 @@ def load(run: RunDirectory) -> Tables:
             frame = table.to_pandas()
             if name == "lengths":  # its own length is that of the test
                 frame = frame.rename(columns={"length": "test_length"})
-            frames[name] = about.merge(frame, on="trial", how="right")
+            frames[name] = about.merge(frame, on="trial", how="right", suffixes=("", "_measured"))
     seconds = {trial: parts for trial, parts in run.timing().items() if trial in done}
     return Tables(frames, trials, seconds=seconds)

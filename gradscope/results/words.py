@@ -15,28 +15,38 @@ class Words:
     Attributes:
         of_sweep: whether the tables are of trials that gradscope trained.
         one: what a line, a panel or a row stands for.
+        member: what one measurement is of.
         first: name of the first measurement.
         last: name of the last one.
         at_last: when the last one is.
         spread: what lines and bands are over trials.
         spread_of_sequences: the same where several sequences of each were measured.
+        spread_of_batch: the same where all sequences of a batch were measured.
         mean: what a mean over trials is called.
+        mean_of_steps: the same where several steps of each were measured.
         shown: which trial of several a panel shows, after a comma; empty where there is but one.
         shown_sequence: the same, and which sequence.
+        shown_median: the same where the median over its sequences is shown.
+        shown_of_each: which trial of each a row shows.
         loss: what the loss is.
         ended_early: what is shown of a trial that diverged, as a sentence; empty where none can.
     """
 
     of_sweep: bool
     one: str
+    member: str
     first: str
     last: str
     at_last: str
     spread: str
     spread_of_sequences: str
+    spread_of_batch: str
     mean: str
+    mean_of_steps: str
     shown: str
     shown_sequence: str
+    shown_median: str
+    shown_of_each: str
     loss: str
     ended_early: str
 
@@ -46,9 +56,19 @@ class Words:
         return self.first, self.last
 
 
+def sentence(phrase: str) -> str:
+    """A phrase as a sentence of its own.
+
+    >>> sentence("median over seeds")
+    'Median over seeds.'
+    """
+    return f"{phrase[0].upper()}{phrase[1:]}."
+
+
 SWEEP = Words(
     of_sweep=True,
     one="configuration",
+    member="trial",
     first="before training",
     last="end of training",
     at_last="at the end of training",
@@ -56,9 +76,15 @@ SWEEP = Words(
     spread_of_sequences=(
         "median over seeds and measured sequences, band from the least to the greatest"
     ),
+    spread_of_batch=(
+        "median over seeds and measured sequences, band from the least to the greatest"
+    ),
     mean="mean over seeds",
+    mean_of_steps="mean over seeds and measured steps",
     shown=", first seed",
     shown_sequence=", first seed and sequence",
+    shown_median=", first seed, median over measured sequences",
+    shown_of_each="the first seed of each configuration",
     loss="the loss (mean over scored steps and batch)",
     ended_early=" A trial that diverged is shown at its last measurement.",
 )
@@ -66,14 +92,19 @@ SWEEP = Words(
 RECORDINGS = Words(
     of_sweep=False,
     one="recurrence",
+    member="recurrence",
     first="first recording",
     last="last recording",
     at_last="at the last recording",
     spread="a line for each recurrence",
     spread_of_sequences="of the batch's first sequence (of a packed batch the longest)",
+    spread_of_batch="median over the measured sequences, band from the least to the greatest",
     mean="as measured",
+    mean_of_steps="mean over measured steps",
     shown="",
     shown_sequence=", first sequence",
+    shown_median=", of the batch's first sequence",
+    shown_of_each="each recurrence",
     loss="the loss",
     ended_early="",
 )

@@ -1,37 +1,50 @@
-"""Callbacks for the loops of Lightning and transformers: a scope that records every so many steps."""
+"""Callbacks for the loops of Lightning and transformers: a scope that records now and then."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from torch import nn
 
-from gradscope.errors import GradscopeError
+from gradscope.errors import GradscopeError, MissingPackageError
 from gradscope.scope._attach import attach
 from gradscope.scope._scope import Scope
-from gradscope.scope._sinks import sink_of
+from gradscope.scope._sinks import Logger, sink_of
+
+# Lightning's and transformers' own objects are ``Any`` here: neither package need be installed.
 
 
 class _Periodic:
-    """Opens ``scope.every(n)`` where a step begins and closes it where it ends."""
+    """Opens ``scope.every(n)`` where a step begins and closes it where it ends.
 
-    def __init__(self, every: int, sinks: tuple[Any, ...], options: dict[str, Any]):
+    Args:
+        every: steps from one recording to the next.
+        loggers: that take the scalars.
+        options: of ``attach``.
+    """
+
+    def __init__(self, every: int, loggers: Sequence[Logger], options: dict[str, Any]):
         if every < 1:
             raise GradscopeError(f"every should be at least 1, got {every}")
-        self.every, self.sinks, self.options = every, sinks, options
+        for logger in loggers:
+            sink_of(logger)
+        self.every, self.loggers, self.options = every, list(loggers), options
         self.scope: Scope | None = None
         self.open = ExitStack()
 
-    def begin(self, model: nn.Module, sinks: tuple[Any, ...] = ()) -> None:
+    def begin(self, model: nn.Module, loggers: Sequence[Logger] = ()) -> None:
+        """A step begins; the first one attaches the scope."""
         if self.scope is None:
             self.scope = attach(model, **self.options)
-            for sink in (*self.sinks, *sinks):
-                self.scope.log_to(sink)
+            for logger in (*self.loggers, *loggers):
+                self.scope.log_to(logger)
         self.open = ExitStack()
         self.open.enter_context(self.scope.every(self.every))
 
     def end(self) -> None:
+        """The step ends, and is measured."""
         self.open.close()
 
     def abandon(self, error: BaseException) -> None:
@@ -39,38 +52,28 @@ class _Periodic:
         self.open.__exit__(type(error), error, error.__traceback__)
 
 
-def lightning_callback(every: int = 100, *, log_to: tuple[Any, ...] = (), **options: Any) -> Any:
-    """A callback for Lightning's Trainer that records every so many training batches; the scope is
-    its attribute ``scope``.
+def lightning_callback(every: int = 100, *, log_to: Sequence[Logger] = (), **options: Any) -> Any:
+    """A callback for Lightning's Trainer that records every so many training batches.
 
-        trainer = Trainer(callbacks=[gradscope.lightning_callback(every=100)])
+        callback = gradscope.lightning_callback(every=100)
+        Trainer(callbacks=[callback]).fit(module, data)
+        print(callback.scope.diagnose())
 
-    Scalars go to the trainer's own loggers and to ``log_to``.
+    Scalars go to the trainer's own loggers and to ``log_to``. The scope is its attribute ``scope``.
 
     Args:
         every: training batches from one recording to the next.
-        log_to: loggers more, as ``Scope.log_to`` takes them.
+        log_to: more loggers, as ``Scope.log_to`` takes them.
         options: of ``attach``.
 
     Raises:
-        GradscopeError: if neither lightning nor pytorch_lightning is installed.
+        MissingPackageError: if neither lightning nor pytorch_lightning is installed.
     """
-    try:
-        from lightning.pytorch import Callback
-    except ImportError:
-        try:
-            from pytorch_lightning import Callback  # type: ignore[import-not-found,no-redef]
-        except ImportError:
-            raise GradscopeError(
-                "Lightning is not installed; 'pip install lightning' brings it"
-            ) from None
+    base = _lightning_base()
     periodic = _Periodic(every, log_to, options)
-    base: Any = Callback
 
     class GradscopeCallback(base):
-        """Records what the training step does, from the batch's start to after the optimiser's
-        step.
-        """
+        """Records from a batch's start to after the optimiser's step."""
 
         @property
         def scope(self) -> Scope | None:
@@ -96,11 +99,28 @@ def lightning_callback(every: int = 100, *, log_to: tuple[Any, ...] = (), **opti
     return GradscopeCallback()
 
 
-def transformers_callback(every: int = 100, *, log_to: tuple[Any, ...] = (), **options: Any) -> Any:
-    """A TrainerCallback for transformers' Trainer that records every so many optimiser steps; the
-    scope is its ``scope``.
+def _lightning_base() -> Any:
+    """Lightning's Callback, of whichever package has it."""
+    try:
+        from lightning.pytorch import Callback  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        try:
+            from pytorch_lightning import Callback  # pyright: ignore[reportMissingImports]
+        except ImportError:
+            raise MissingPackageError(
+                "Lightning is not installed; 'pip install lightning' brings it"
+            ) from None
+    return Callback
 
-        trainer = Trainer(..., callbacks=[gradscope.transformers_callback(every=100, log_to=(writer,))])
+
+def transformers_callback(
+    every: int = 100, *, log_to: Sequence[Logger] = (), **options: Any
+) -> Any:
+    """A TrainerCallback for transformers' Trainer that records every so many optimiser steps.
+
+        callback = gradscope.transformers_callback(every=100, log_to=(writer,))
+        Trainer(..., callbacks=[callback]).train()
+        print(callback.scope.diagnose())
 
     Args:
         every: optimiser steps from one recording to the next.
@@ -108,16 +128,14 @@ def transformers_callback(every: int = 100, *, log_to: tuple[Any, ...] = (), **o
         options: of ``attach``.
 
     Raises:
-        GradscopeError: if transformers is not installed.
+        MissingPackageError: if transformers is not installed.
     """
     try:
-        from transformers import TrainerCallback
+        from transformers import TrainerCallback  # pyright: ignore[reportMissingImports]
     except ImportError:
-        raise GradscopeError(
+        raise MissingPackageError(
             "transformers is not installed; 'pip install transformers' brings it"
         ) from None
-    for sink in log_to:
-        sink_of(sink)
     periodic = _Periodic(every, log_to, options)
 
     class GradscopeCallback(TrainerCallback):

@@ -1,4 +1,4 @@
-"""Tasks whose answer depends on inputs long past, one per file."""
+"""Tasks whose answers depend on inputs long past, one per file."""
 
 from gradscope.tasks._task import TASKS as TASKS
 from gradscope.tasks._task import Batch as Batch

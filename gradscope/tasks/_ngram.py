@@ -1,4 +1,4 @@
-"""N-gram models, the yardstick of a language model: what counting short contexts achieves."""
+"""N-gram models, to which language models are compared: prediction by counting short contexts."""
 
 from __future__ import annotations
 
@@ -10,17 +10,25 @@ from collections.abc import Sequence
 def cross_entropies(
     train: Sequence[int], test: Sequence[int], vocabulary: int, order: int
 ) -> list[float]:
-    """Nats per token of ``test`` under interpolated Witten-Bell n-grams of order 1, 2, ...,
-    ``order`` fitted on ``train``.
+    """Cross-entropies of interpolated Witten-Bell n-gram models of order 1, 2, ..., ``order``.
 
     p(w | h) = (c(h w) + T(h) p(w | h')) / (c(h) + T(h)), with c the count of a string in ``train``,
-    T(h) how many different tokens follow h there, h' the context h without its first token, and 1 /
-    vocabulary at the end of the recursion.
+    T(h) how many different tokens follow h there, h' the context h without its first token, and
+    1 / vocabulary at the end of the recursion.
+
+    Args:
+        train: the tokens to count.
+        test: the tokens to predict.
+        vocabulary: how many different tokens there are.
+        order: of the largest model.
+
+    Returns:
+        Nats per token of ``test``, by order.
 
     Reference: Witten and Bell (1991), The zero-frequency problem; Chen and Goodman (1999), An
     empirical study of smoothing.
     """
-    probabilities, found = [1.0 / vocabulary] * len(test), []
+    probabilities, by_order = [1.0 / vocabulary] * len(test), []
     for length in range(1, order + 1):
         counts = Counter(zip(*(train[i:] for i in range(length)), strict=False))
         totals: Counter[tuple[int, ...]] = Counter()
@@ -35,5 +43,5 @@ def cross_entropies(
                 probabilities[place] = (counts[gram] + different * probabilities[place]) / (
                     seen + different
                 )
-        found.append(-math.fsum(map(math.log, probabilities)) / len(test))
-    return found
+        by_order.append(-math.fsum(map(math.log, probabilities)) / len(test))
+    return by_order

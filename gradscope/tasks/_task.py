@@ -1,6 +1,4 @@
-"""Task: what a model is asked, with the baseline of a predictor that remembers nothing and a
-criterion of success.
-"""
+"""Task: what a model is asked, with a baseline and a criterion of success."""
 
 from __future__ import annotations
 
@@ -10,29 +8,31 @@ from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Generator, Tensor
 from torch.nn import functional as F
 
 from gradscope.components.base import Component
 from gradscope.components.kind import Kind
 
-#: sequences evaluated at once
+#: sequences that are tested at once
 _TEST_BATCH = 250
 
 
 class Batch(NamedTuple):
     """Sequences of one length, scored at the same steps.
 
-    Shapes: inputs ``(time, batch, input)`` of floats or ``(time, batch)`` of tokens; steps
-    ``(scored,)``, indices into time, ascending; targets ``(scored, batch, output)`` of floats or
-    ``(scored, batch)`` of classes. ``continues``: they go on where the batch before ended, so that
-    its last state is their first.
+    Attributes:
+        inputs: ``(time, batch, input)`` of floats, or ``(time, batch)`` of tokens.
+        steps: ``(scored,)``, the indices of the scored steps into time, ascending.
+        targets: ``(scored, batch, output)`` of floats, or ``(scored, batch)`` of classes.
+        continues: whether the sequences go on where those of the batch before ended, so that the
+            last state of that batch is the first state of this one.
     """
 
     inputs: Float[Tensor, "time batch input"] | Int[Tensor, "time batch"]
     steps: Int[Tensor, " scored"]
-    targets: Tensor
+    targets: Float[Tensor, "scored batch output"] | Int[Tensor, "scored batch"]
     continues: bool = False
 
     @property
@@ -41,14 +41,15 @@ class Batch(NamedTuple):
         return self.inputs.shape[0]
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Batch:
-        """On ``device``, floating-point numbers in ``dtype``."""
+        """The same batch on ``device``, its floating-point numbers in ``dtype``."""
         moved = (x.to(device, dtype) if x.is_floating_point() else x.to(device) for x in self[:3])
         return Batch(*moved, continues=self.continues)
 
 
 class Task(Component):
-    """Base of all tasks. Sequences are drawn afresh from a generator; there is no training set to
-    overfit.
+    """Base of all tasks.
+
+    Sequences are drawn afresh from a generator, so there is no training set to overfit.
     """
 
     component_kind: ClassVar[str] = "task"
@@ -76,22 +77,22 @@ class Task(Component):
         return False
 
     def check(self) -> None:
-        """Look whether the files that the options name are there, before anything runs.
+        """Check, before anything runs, that the files which the options name exist.
 
         Nothing is read or downloaded.
 
         Raises:
-            ConfigError: if not; its ``key`` is the option's name.
+            ConfigError: if a file is missing; its ``key`` is the option's name.
         """
 
     @property
     def alphabet(self) -> tuple[str, ...] | None:
-        """What the tokens stand for, where they are a text's."""
+        """The symbol that each token stands for, if the tokens are those of a text."""
         return None
 
     @property
     def nominal_length(self) -> int | None:
-        """Its option ``length``; None for a task that has none."""
+        """The option ``length``; None for a task that has no such option."""
         length = getattr(self, "length", None)
         return length if isinstance(length, int) else None
 
@@ -113,23 +114,21 @@ class Task(Component):
             yield self.sample(batch_size, generator)
 
     def test(self, sequences: int, generator: Generator) -> list[Batch]:
-        """What to evaluate on, in batches that fit into memory: here fresh sequences."""
+        """Sequences to test on, in batches that fit into memory; fresh ones unless overridden."""
         sizes = [min(_TEST_BATCH, sequences - done) for done in range(0, sequences, _TEST_BATCH)]
         return [self.sample(size, generator) for size in sizes]
 
     @property
     def loss_unit(self) -> str:
-        """What the loss is measured in."""
+        """The unit of the loss."""
         return {"mse": "mean squared error", "cross_entropy": "nats"}[self.loss]
 
     def references(self) -> dict[str, float]:
-        """Test losses of simple models to compare with, by name; none but the baseline unless the
-        task says so.
-        """
+        """Test losses of simple models to compare with, by name; most tasks have none."""
         return {}
 
     def measures(self, loss: float) -> dict[str, float]:
-        """The loss in the field's other units, by the names of ``measure_words``."""
+        """The loss in other units that are common in the field, named as in ``measure_words``."""
         return {}
 
     @property
@@ -140,8 +139,9 @@ class Task(Component):
     def score(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
     ) -> Float[Tensor, "scored batch"]:
-        """The loss of every scored step and sequence: squared error summed over outputs, or
-        cross-entropy in nats.
+        """The loss of every scored step and sequence.
+
+        It is the squared error summed over outputs, or the cross-entropy in nats.
         """
         if self.loss == "mse":
             return (outputs - targets).square().sum(-1)
@@ -152,14 +152,12 @@ class Task(Component):
     @abstractmethod
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
-    ) -> Float[Tensor, " batch"]:
-        """Which sequences count as answered wrongly (bool), or the share of each that does."""
+    ) -> Bool[Tensor, " batch"] | Float[Tensor, " batch"]:
+        """Which sequences count as answered wrongly, or the share of wrong answers in each."""
 
     @abstractmethod
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """Whether a test with this mean loss and this fraction of wrong sequences meets the
-        criterion.
-        """
+        """Whether a test with this mean loss and fraction of wrong sequences is a success."""
 
 
 def integers(low: int, high: int, count: int, generator: Generator) -> Int[Tensor, " count"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Generator, Tensor
 
@@ -96,7 +96,7 @@ class Adding(Task):
 
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
-    ) -> Float[Tensor, " batch"]:
+    ) -> Bool[Tensor, " batch"]:
         """An error above 0.04; placement pascanu: a squared error above 0.04."""
         error = (outputs - targets)[-1, :, 0].abs()
         return (error.square() if self.placement == "pascanu" else error) > 0.04

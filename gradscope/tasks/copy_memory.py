@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Generator, Tensor
 
@@ -77,7 +77,7 @@ class CopyMemory(Task):
 
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
-    ) -> Float[Tensor, " batch"]:
+    ) -> Bool[Tensor, " batch"]:
         """Any of the ten symbols wrong."""
         return (outputs[-COPIED:].argmax(-1) != targets[-COPIED:]).any(0)
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Generator, Tensor
 
@@ -109,7 +109,7 @@ class Digits(Task):
 
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
-    ) -> Float[Tensor, " batch"]:
+    ) -> Bool[Tensor, " batch"]:
         """Another digit is likelier."""
         return outputs[-1].argmax(-1) != targets[-1]
 

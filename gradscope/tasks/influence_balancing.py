@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Generator, Tensor
 
@@ -74,7 +74,7 @@ class InfluenceBalancing(Task):
 
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
-    ) -> Float[Tensor, " batch"]:
+    ) -> Bool[Tensor, " batch"]:
         """A mean squared error above a tenth of the baseline."""
         return (outputs - targets).square().mean((0, 2)) > 0.1 * self.baseline
 

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Generator, Tensor
 
@@ -216,7 +216,7 @@ class LongAgreement(Task):
 
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
-    ) -> Float[Tensor, " batch"]:
+    ) -> Bool[Tensor, " batch"]:
         """Another word is likelier."""
         return outputs[-1].argmax(-1) != targets[-1]
 

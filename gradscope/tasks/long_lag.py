@@ -6,7 +6,7 @@ import math
 from typing import Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Generator, Tensor
 
@@ -76,7 +76,7 @@ class LongLag(Task):
 
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
-    ) -> Float[Tensor, " batch"]:
+    ) -> Bool[Tensor, " batch"]:
         """Any scored answer wrong."""
         return (outputs.argmax(-1) != targets).any(0)
 

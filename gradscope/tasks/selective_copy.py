@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from pydantic import Field
 from torch import Generator, Tensor
 
@@ -80,7 +80,7 @@ class SelectiveCopy(Task):
 
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
-    ) -> Float[Tensor, " batch"]:
+    ) -> Bool[Tensor, " batch"]:
         """Any scored answer wrong."""
         return (outputs.argmax(-1) != targets).any(0)
 

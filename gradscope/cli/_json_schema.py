@@ -1,0 +1,81 @@
+"""What an experiment file may hold, as a JSON Schema, read off the registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema
+
+from gradscope.cli._catalogue import first_sentence
+from gradscope.components import registry
+from gradscope.components.options import as_mapping
+from gradscope.experiment.schema import Header, Settings
+
+_REFERENCE = "#/$defs/{model}"
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of an experiment file."""
+    schema: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "gradscope experiment",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {},
+        "$defs": {kind: _kind(kind) for kind in registry.FOLDERS},
+    }
+    for model in (Header, Settings):
+        part = model.model_json_schema(schema_generator=_Schema, ref_template=_REFERENCE)
+        schema["properties"] |= part.get("properties", {})
+        schema["$defs"] |= part.get("$defs", {})
+    schema["properties"]["sweep"] = {
+        "description": "axes (dotted keys, or names of your own) to lists; or a list of mappings",
+        "anyOf": [
+            {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {"type": "array", "minItems": 1},
+            },
+            {"type": "array", "minItems": 1, "items": {"type": "object"}},
+        ],
+    }
+    return _referring(schema)
+
+
+def _kind(kind: str) -> dict[str, Any]:
+    """Any component of a kind: a name, or a mapping with a name and options."""
+    variants = []
+    for name in registry.names(kind):
+        cls = registry.get(kind, name)
+        options = registry.options(cls).model_json_schema(
+            schema_generator=_Schema, ref_template=_REFERENCE
+        )
+        variants.append(
+            {
+                "type": "object",
+                "title": name,
+                "description": first_sentence(cls),
+                "additionalProperties": False,
+                "properties": {"name": {"const": name}, **options.get("properties", {})},
+                "required": ["name", *options.get("required", [])],
+            }
+        )
+    return {"anyOf": [{"enum": registry.names(kind)}, *variants]}
+
+
+def _referring(schema: Any) -> Any:
+    """Fields that hold a component, which say only its kind, as references to its schema."""
+    if isinstance(schema, dict):
+        kind = schema.get("x-component")
+        rest = {key: _referring(value) for key, value in schema.items() if key != "x-component"}
+        return {"$ref": f"#/$defs/{kind}", **rest} if kind else rest
+    return [_referring(item) for item in schema] if isinstance(schema, list) else schema
+
+
+class _Schema(GenerateJsonSchema):
+    """pydantic's generator, with components in defaults as plain values."""
+
+    def encode_default(self, dft: Any) -> Any:
+        """A section's defaults as a mapping."""
+        return as_mapping(dft) if isinstance(dft, BaseModel) else super().encode_default(dft)

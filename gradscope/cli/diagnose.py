@@ -1,0 +1,147 @@
+"""gradscope diagnose: what is wrong with the gradients of a model of the user's."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gradscope.cli._group import EXIT_FAILED
+from gradscope.cli._options import check_device, device_option, with_option
+
+if TYPE_CHECKING:
+    import gradscope.diagnosis
+    import gradscope.scope
+
+
+@click.command()
+@click.argument("factory", metavar="PACKAGE.MODULE:FACTORY")
+@click.option("--data", metavar="PACKAGE.MODULE:NAME", help="Batches, if the factory gives none.")
+@click.option("--loss", metavar="PACKAGE.MODULE:NAME", help="A function (model, batch) -> loss.")
+@click.option(
+    "--steps", metavar="NAME", multiple=True, help="A module whose call is one step (x, s) -> s."
+)
+@click.option("--depth", metavar="NAME", help="Look along the depth of this container of blocks.")
+@click.option(
+    "--updates",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Updates before the verdict.",
+)
+@click.option(
+    "--every",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="Updates between recordings.",
+)
+@click.option(
+    "--try",
+    "tries",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Train anew with each of the first N remedies.",
+)
+@click.option(
+    "--try-updates",
+    type=click.IntRange(min=1),
+    default=300,
+    show_default=True,
+    help="Updates of each of these.",
+)
+@click.option(
+    "--fail-on",
+    metavar="NAMES",
+    help="Exit with 1 if one of these is found: exploding,vanishing or any.",
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Write a report into this directory.")
+@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+@device_option
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="torch's seed, before the factory is called.",
+)
+@with_option
+def command(
+    factory: str,
+    data: str | None,
+    loss: str | None,
+    steps: tuple[str, ...],
+    depth: str | None,
+    updates: int,
+    every: int,
+    tries: int | None,
+    try_updates: int,
+    fail_on: str | None,
+    out: Path | None,
+    as_json: bool,
+    device: str,
+    seed: int,
+) -> None:
+    """Train a model of yours briefly and diagnose its gradients.
+
+    The factory takes no arguments and gives a model (then --data names its batches), (model, data),
+    (model, data, loss) or a gradscope.TrainingSetup; path/to/file.py:factory does as well. Without
+    a loss, a batch is (x, y): cross-entropy for whole numbers, mean squared error elsewhere. Exit
+    codes: 0 done, 1 a finding of --fail-on, 2 bad input.
+    """
+    import torch
+
+    from gradscope.cli._factory import training_of
+    from gradscope.diagnosis import check_names
+    from gradscope.scope import try_remedies
+    from gradscope.scope._report import check_folder
+
+    check_device(device)
+    names = (fail_on or "").split(",") if fail_on is not None else []
+    wanted = [name.strip().replace("-", "_") for name in names]
+    check_names(wanted)
+    if out is not None:
+        check_folder(out)
+    torch.manual_seed(seed)
+    training = training_of(factory, data, loss).to(device)
+    training.steps, training.depth = steps or training.steps, depth or training.depth
+    scope, losses = training.guarded(lambda: training.run(training.plan(), updates, every))
+    diagnosis, tried = scope.diagnose(), None
+    if not as_json:
+        change = f"{len(losses)} updates, loss {losses[0]:.4g} -> {losses[-1]:.4g}"
+        click.echo(f"{change}\n{scope}\n{diagnosis}")
+    if tries and diagnosis:
+        tried = training.guarded(
+            lambda: try_remedies(training, diagnosis, scope, count=tries, updates=try_updates)
+        )
+        if not as_json:
+            click.echo(f"\nRemedies, {try_updates} updates each:\n{tried}")
+    if as_json:
+        click.echo(_json(losses, diagnosis, tried))
+    if out is not None:
+        click.echo("measuring the last update in full and drawing the report ...", err=True)
+        click.echo(f"report: {scope.report(out, tried=tried)}", err=as_json)
+    failed = diagnosis.named(wanted) if wanted else []
+    for finding in failed:
+        click.echo(f"found: {finding.name} at {finding.where}", err=True)
+    sys.exit(EXIT_FAILED if failed else 0)
+
+
+def _json(
+    losses: list[float],
+    diagnosis: gradscope.diagnosis.Diagnosis,
+    tried: gradscope.scope.RemedyTrials | None,
+) -> str:
+    content = {
+        "updates": len(losses),
+        "loss_first": losses[0],
+        "loss_last": losses[-1],
+        "recurrences": list(diagnosis.cells),
+        "notes": list(diagnosis.notes),
+        "findings": diagnosis.as_json(),
+        "tried": [] if tried is None else tried.frame.to_dict("records"),
+    }
+    return json.dumps(content, indent=1)

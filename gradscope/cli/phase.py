@@ -1,0 +1,142 @@
+"""gradscope phase: phase diagrams of random networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gradscope.cli._options import check_device, device_option, plural
+from gradscope.errors import GradscopeError
+
+#: other names of the command
+ALIASES = ("probe",)
+
+
+@click.command()
+@click.option("--cell", default="rnn", show_default=True, help="A cell: rnn, lstm, gru, ...")
+@click.option("--activation", help="Of an rnn.  [default: tanh]")
+@click.option("--hidden", type=click.IntRange(min=2), default=100, show_default=True, help="Units.")
+@click.option(
+    "--gains",
+    default="0.25:3:12",
+    show_default=True,
+    help="LOW:HIGH:COUNT, or a list such as 0.5,1,2.",
+)
+@click.option(
+    "--input-variances", default="0,0.01,0.1,1", show_default=True, help="The same, of the inputs."
+)
+@click.option(
+    "--time",
+    type=click.IntRange(min=10),
+    default=500,
+    show_default=True,
+    help="Steps that count.",
+)
+@click.option(
+    "--burn-in",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Steps before them.",
+)
+@click.option(
+    "--exponents",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="How many, the largest first.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Draws of weights and inputs.",
+)
+@device_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Directory.  [default: reports/phase-<cell>]"
+)
+def command(
+    cell: str,
+    activation: str | None,
+    hidden: int,
+    gains: str,
+    input_variances: str,
+    time: int,
+    burn_in: int,
+    exponents: int,
+    seeds: int,
+    device: str,
+    out: Path | None,
+) -> None:
+    """Draw the phase diagram of a random cell, without training.
+
+    Lyapunov exponents over gain and input variance, in a report. Recurrent weights are drawn from
+    N(0, gain^2 / units); every gate of every unit gets an input of its own of that variance at each
+    step. For an rnn the report shows mean field's prediction beside what is measured.
+    """
+    from gradscope.experiment.run import single_threaded
+    from gradscope.phase import PhaseDiagram, write_phase_report
+
+    check_device(device)
+    diagram = PhaseDiagram(
+        cell=cell,
+        activation=activation or ("tanh" if cell == "rnn" else None),
+        hidden_size=hidden,
+        gains=numbers("--gains", gains, low=1e-6),
+        input_variances=numbers("--input-variances", input_variances, low=0.0),
+        time=time,
+        burn_in=burn_in,
+        exponents=exponents,
+        seeds=seeds,
+    )
+    folder = out or Path("reports") / f"phase-{cell}"
+    _check_folder(folder)
+    points = len(diagram.gains) * len(diagram.input_variances) * seeds
+    with click.progressbar(length=points, label="points") as bar, single_threaded():
+        frame = diagram.measure(device, lambda done, total: bar.update(1))
+    title = f"{cell}{f' ({diagram.activation})' if diagram.activation else ''} of {hidden} units"
+    network = (
+        f"{title}, recurrent weights N(0, g²/H), {time} steps after {burn_in}, "
+        f"{plural(seeds, 'seed')}."
+    )
+    theory = diagram.theory()
+    path = write_phase_report(frame, theory, title=title, network=network, folder=folder)
+    click.echo(f"report: {path}")
+
+
+def _check_folder(folder: Path) -> None:
+    taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+    if taken and not (folder / "phase.csv").exists():
+        raise GradscopeError(
+            f"{folder}: exists and holds something else; give another directory with --out"
+        )
+
+
+def numbers(option: str, text: str, *, low: float) -> list[float]:
+    """LOW:HIGH:COUNT or a comma-separated list, ascending.
+
+    Raises:
+        GradscopeError: for anything else, numbers below ``low``, or one named twice.
+    """
+    try:
+        values = _read(text)
+    except ValueError:
+        values = []
+    in_range = all(low <= value < float("inf") for value in values)
+    if not values or not in_range or len(set(values)) < len(values):
+        raise GradscopeError(
+            f"{option} {text!r}: should be LOW:HIGH:COUNT or distinct numbers such as 0.5,1,2, "
+            f"from {low:g} on"
+        )
+    return sorted(values)
+
+
+def _read(text: str) -> list[float]:
+    if ":" not in text:
+        return [float(part) for part in text.split(",")]
+    first, last, number = text.split(":")
+    start, stop, count = float(first), float(last), int(number)
+    return [start + (stop - start) * i / max(count - 1, 1) for i in range(count)]

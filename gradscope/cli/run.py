@@ -1,0 +1,137 @@
+"""gradscope run: an experiment, or a folder of them."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gradscope.cli._group import EXIT_FAILED, EXIT_INTERRUPTED
+from gradscope.cli._options import check_device, device_option, plural, with_option
+
+if TYPE_CHECKING:
+    import gradscope.experiment
+
+
+@dataclass(frozen=True)
+class _How:
+    """How experiments are to be run."""
+
+    workers: int
+    scheduler: str | None
+    device: str
+    report: bool
+
+
+@click.command()
+@click.argument("experiment")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Run directory.  [default: reports/<name>]"
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes that run trials.",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Use the Dask cluster at this address instead of local processes.",
+)
+@device_option
+@click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Override a key of the file, such as training.steps=500; may be repeated.",
+)
+@with_option
+@click.option(
+    "--report/--no-report", default=True, show_default=True, help="Write the report at the end."
+)
+def command(
+    experiment: str,
+    out: Path | None,
+    workers: int,
+    scheduler: str | None,
+    device: str,
+    overrides: tuple[str, ...],
+    report: bool,
+) -> None:
+    """Run the trials of an EXPERIMENT and write its report.
+
+    EXPERIMENT is a YAML file, or the name of one that comes with gradscope, such as quickstart. A
+    folder runs every YAML file in it, into reports/<folder>/<name>, and writes an index page that
+    links the reports. A run can be stopped at any time and started again; trials that are recorded
+    are not run twice. Exit codes: 0 done, 1 a trial failed for a cause other than divergence, 2 bad
+    input, 130 interrupted.
+    """
+    from gradscope.cli._experiments import files_of, override
+    from gradscope.experiment import Experiment
+
+    changes = dict(override(text) for text in overrides)
+    folder, files = files_of(experiment)
+    experiments = [Experiment.load(path, changes) for path in files]
+    check_device(device)
+    root = Path("reports") / (folder.resolve().name if folder else "")
+    how, failed, paths = _How(workers, scheduler, device, report), False, []
+    for loaded in experiments:
+        path = (out or root) / loaded.name if folder else out or root / loaded.name
+        paths.append(path)
+        failed |= _run_one(loaded, path, how)
+        if folder and report:
+            _write_index(out or root, paths, folder.resolve().name)
+    if folder and report:
+        click.echo(f"index: {(out or root) / 'index.html'}")
+    sys.exit(EXIT_FAILED if failed else 0)
+
+
+def _run_one(experiment: gradscope.experiment.Experiment, path: Path, how: _How) -> bool:
+    """Run one experiment to its end; whether a trial failed."""
+    from gradscope.cli._experiments import say_failures, write_report
+    from gradscope.experiment.progress import shown
+    from gradscope.experiment.run import prepare, run_sweep
+    from gradscope.results.records import RunDirectory
+
+    directory = RunDirectory(path)
+    missing = prepare(experiment, directory, how.device)
+    recorded = len(experiment.trials) - len(missing)
+    note = f", {recorded} already recorded" if recorded else ""
+    click.echo(
+        f"{experiment.name}: {plural(len(experiment.trials), 'trial')}{note} -> {directory.path}"
+    )
+    outcomes: dict[str, str] = {}
+    try:
+        with shown(missing) as observer:
+            outcomes = run_sweep(
+                experiment,
+                directory,
+                observer,
+                workers=how.workers,
+                scheduler=how.scheduler,
+                device=how.device,
+                missing=missing,
+            )
+    except KeyboardInterrupt:
+        click.echo(
+            f"\ninterrupted: {len(directory.done())} of {len(experiment.trials)} trials are "
+            "recorded; the same command goes on from there",
+            err=True,
+        )
+        sys.exit(EXIT_INTERRUPTED)
+    if how.report and directory.done():
+        write_report(directory)
+    say_failures(directory)
+    return "failed" in outcomes.values()
+
+
+def _write_index(folder: Path, runs: list[Path], title: str) -> None:
+    from gradscope.report import write_index
+
+    write_index(folder, runs, title)

@@ -1,0 +1,61 @@
+"""From a recording to a diagnosis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from torch import nn
+
+from gradscope.capture import Recording
+from gradscope.diagnosis._diagnosis import Diagnosis
+from gradscope.findings import FINDINGS, ClippedNorm, Evidence, Finding
+
+
+def examine(
+    recording: Recording, history: Mapping[int, ClippedNorm], model: nn.Module
+) -> Diagnosis:
+    """Look for every registered finding in a recording.
+
+    Args:
+        recording: of ``Scope.record``.
+        history: over all recordings: train_step to the gradient's norm.
+        model: that was recorded.
+    """
+    evidence = Evidence(recording, history, model)
+    names = FINDINGS.names()
+    findings = [finding for name in names for finding in FINDINGS.make(name).examine(evidence)]
+    ranked = sorted(
+        _unexplained(findings), key=lambda finding: -finding.severity * finding.confidence
+    )
+    cells = {name: type(trace.cell).__name__ for name, trace in recording.traces.items()}
+    return Diagnosis(_gathered(ranked), cells, tuple(names), tuple(recording.notes))
+
+
+def _unexplained(findings: list[Finding]) -> Iterable[Finding]:
+    """Those that no other finding at the same recurrence explains."""
+    explained = {
+        (name, finding.recurrence)
+        for finding in findings
+        for name in FINDINGS.get(finding.name).explains
+    }
+    return (f for f in findings if (f.name, f.recurrence) not in explained)
+
+
+def _gathered(ranked: list[Finding]) -> tuple[Finding, ...]:
+    """Of several stretches of one recurrence the gravest, with how many more there are."""
+    first: dict[tuple[str, str], int] = {}
+    more: dict[int, int] = {}
+    gathered: list[Finding] = []
+    for finding in ranked:
+        key = finding.name, finding.recurrence
+        of_stretch = finding.place is not None and finding.place.stretch is not None
+        if of_stretch and key in first:
+            more[first[key]] = more.get(first[key], 0) + 1
+            continue
+        first.setdefault(key, len(gathered))
+        gathered.append(finding)
+    for index, count in more.items():
+        says = f"{gathered[index].says} (and in {count} more of its stretches)"
+        gathered[index] = replace(gathered[index], says=says)
+    return tuple(gathered)

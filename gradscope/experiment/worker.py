@@ -1,0 +1,41 @@
+"""One trial from its settings to its shards on disk, in whatever process it runs."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from gradscope.experiment.schema import Trial
+from gradscope.experiment.train import Progress, run_trial
+from gradscope.results.records import RunDirectory
+
+
+def record(trial: Trial, run: RunDirectory, device: str, progress: Progress) -> str:
+    """Train a trial and write its shards, or, if it fails, the reason.
+
+    Returns:
+        What became of it: solved, unsolved, diverged or failed.
+    """
+    try:
+        outcome = run_trial(trial, device=device, progress=progress)
+        run.write_trial(trial.id, outcome.tables, outcome.seconds, outcome.weights)
+        return outcome.fate
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        content = {"error": reason, "traceback": traceback.format_exc()}
+        run.write_json("failures", trial.id, content)
+        return "failed"
+
+
+@contextmanager
+def single_threaded() -> Iterator[None]:
+    """A context in which torch uses one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

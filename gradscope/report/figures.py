@@ -1,0 +1,86 @@
+"""Figures of a page: drawn, saved beside it as SVG, PNG and CSV, and set into it."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+import plotly.graph_objects as go
+from matplotlib.figure import Figure
+
+from gradscope.plots import NothingToDrawError, Plot
+from gradscope.plots._explorer import explorer
+from gradscope.plots._style import rendered
+from gradscope.results.files import write_atomically
+from gradscope.results.tables import Tables
+
+#: CSS pixels for each inch of a figure, at which its text is as large as the page's small print
+_PIXELS = 116
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure as a page needs it.
+
+    Attributes:
+        name: of its files.
+        title: its heading.
+        caption: what it shows.
+        image: a data URI; "" where it could not be drawn.
+        width: in CSS pixels.
+        problem: why it could not be drawn, as a sentence.
+    """
+
+    name: str
+    title: str
+    caption: str = ""
+    image: str = ""
+    width: int = 0
+    problem: str = ""
+
+
+def draw_figure(plot: Plot, tables: Tables, folder: Path) -> Shown:
+    """Draw and save one figure.
+
+    One that cannot be drawn says why in its place and takes no other with it.
+    """
+    try:
+        figure = plot.figure(tables)
+        shown = save_figure(figure, plot.name, plot.title, plot.caption(tables), folder)
+    except NothingToDrawError as error:
+        return undrawn(plot.name, plot.title, str(error))
+    except Exception as error:
+        return undrawn(plot.name, plot.title, f"{type(error).__name__}: {error}")
+    numbers = plot.data(tables).to_csv(index=False)
+    write_atomically(folder / f"{plot.name}.csv", numbers.encode())
+    return shown
+
+
+def undrawn(name: str, title: str, reason: str) -> Shown:
+    """In the place of a figure that could not be drawn."""
+    return Shown(name, title, problem=f"This figure could not be drawn: {reason}.")
+
+
+def save_figure(figure: Figure, name: str, title: str, caption: str, folder: Path) -> Shown:
+    """Put a figure into a folder as SVG and PNG; what a page needs of it."""
+    svg = rendered(figure, "svg")
+    write_atomically(folder / f"{name}.svg", svg)
+    write_atomically(folder / f"{name}.png", rendered(figure, "png"))
+    image = "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+    return Shown(name, title, caption, image, round(_PIXELS * figure.get_size_inches()[0]))
+
+
+def interactive(tables: Tables) -> str | None:
+    """The explorer as a part of a page, its code inlined; None where there is none."""
+    figure: go.Figure | None = explorer(tables)
+    if figure is None:
+        return None
+    return figure.to_html(
+        full_html=False,
+        include_plotlyjs=True,
+        include_mathjax=False,
+        div_id="explorer",
+        auto_play=False,
+        config={"responsive": True, "displaylogo": False},
+    )

@@ -1,0 +1,106 @@
+"""The report of a run: figures on disk, and one page that works offline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradscope.errors import ConfigError
+from gradscope.plots import PLOTS, Plot
+from gradscope.report.figures import Shown, draw_figure, interactive, undrawn
+from gradscope.report.templates import write_page
+from gradscope.results.files import write_atomically
+from gradscope.results.manifest import Manifest, TaskAbout
+from gradscope.results.predictions import predictions
+from gradscope.results.records import RunDirectory
+from gradscope.results.statistics import STRONG
+from gradscope.results.summary import formatted, summary
+from gradscope.results.tables import Tables, load
+from gradscope.results.verdict import verdict
+
+_TEMPLATE = Path(__file__).with_name("run.html")
+
+
+def write_report(run: RunDirectory) -> Path:
+    """Draw all figures of a run and write ``index.html``; returns its path.
+
+    Raises:
+        RunDirectoryError: if there is nothing to report.
+    """
+    tables, manifest = load(run), run.manifest()
+    table = summary(tables, manifest.tasks)
+    write_atomically(run.path / "summary.csv", table.to_csv(index=False).encode())
+    trials = tables["trials"]
+    diverged = trials[trials["outcome"] == "diverged"]
+    content = {
+        "title": manifest.name,
+        "run": manifest,
+        "recorded": len(trials),
+        "failures": run.failures(),
+        "verdict": verdict(tables, manifest.tasks),
+        "strong": f"{math.exp(STRONG):.0f}",
+        "expectations": predictions(tables, manifest.expect, manifest.tasks).to_dict("records"),
+        "summary": formatted(table, manifest.tasks),
+        "causes": diverged[["configuration", "length", "seed", "steps", "cause"]].to_dict(
+            "records"
+        ),
+        "task": _in_words(manifest.tasks),
+        "figures": _figures(manifest, tables, run.path / "figures"),
+        "explorer": interactive(tables),
+        "cost": Cost.of(tables),
+    }
+    return write_page(_TEMPLATE, run.path, content)
+
+
+def _figures(manifest: Manifest, tables: Tables, folder: Path) -> list[Shown]:
+    """The figures that the experiment names; else all that the tables allow, in their own order."""
+    if manifest.figures is not None:
+        return [_named(value, tables, folder) for value in manifest.figures]
+    drawable = [plot for plot in PLOTS.classes() if not plot.missing(tables)]
+    return [draw_figure(plot(), tables, folder) for plot in sorted(drawable, key=_order)]
+
+
+def _order(plot: type[Plot]) -> int:
+    return plot.order
+
+
+def _named(value: Mapping[str, object], tables: Tables, folder: Path) -> Shown:
+    """A figure by its name and options; one that is not known here says so in its place."""
+    try:
+        plot = PLOTS.make(value)
+    except ConfigError as error:
+        name = str(value.get("name", "figure"))
+        reason = f"{error}; a plot of your own is loaded with --with FILE"
+        return undrawn(name, name.replace("_", " ").capitalize(), reason)
+    return draw_figure(plot, tables, folder)
+
+
+def _in_words(tasks: Mapping[str, TaskAbout]) -> dict[str, str]:
+    """The tasks' names, what they ask, and what counts as solved and as wrong."""
+    return {
+        "names": ", ".join(tasks),
+        "about": " ".join(task.about for task in tasks.values()),
+        "criteria": "; ".join(task.criterion for task in tasks.values()),
+        "wrong": " ".join(dict.fromkeys(task.wrong for task in tasks.values())),
+    }
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds in all trials together, and what probes and tests took of them in per cent."""
+
+    total: float
+    probes: float
+    evaluation: float
+
+    @classmethod
+    def of(cls, tables: Tables) -> Cost:
+        """Of a run."""
+        total, probes, evaluation = (
+            sum(seconds.get(part, 0.0) for seconds in tables.seconds.values())
+            for part in ("total", "probes", "evaluation")
+        )
+        whole = total or 1.0
+        return cls(total, 100 * probes / whole, 100 * evaluation / whole)

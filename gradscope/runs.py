@@ -1,0 +1,290 @@
+"""Runs: an experiment carried out from Python, or opened again from its directory.
+
+import gradscope
+
+run = gradscope.run("quickstart", workers=2)
+run.summary()                          # one row for each configuration and task length
+run.tables["jacobian_norms"]           # everything that was measured, as DataFrames
+gradscope.plots.gradient_vs_lag(run)   # a matplotlib figure
+run.report()                           # a page that works offline
+"""
+
+from __future__ import annotations
+
+import html
+import multiprocessing
+import warnings
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from gradscope.errors import ConfigError, GradscopeError
+from gradscope.results.manifest import Manifest
+from gradscope.results.predictions import predictions
+from gradscope.results.records import RunDirectory
+from gradscope.results.summary import formatted, summary
+from gradscope.results.tables import Tables, load
+from gradscope.results.verdict import verdict
+
+if TYPE_CHECKING:  # runs are opened, read and drawn without torch, which these import
+    import gradscope.experiment
+    import gradscope.experiment.model
+    import gradscope.experiment.run
+
+
+class Run:
+    """A run: what an experiment has recorded. ``run`` and ``open_run`` give one.
+
+    Args:
+        path: of the run directory.
+    """
+
+    def __init__(self, path: str | PathLike[str]):
+        self._directory = RunDirectory(Path(path))
+        self.manifest: Manifest = self._directory.manifest()
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self._directory.path
+
+    @property
+    def name(self) -> str:
+        """The experiment's name."""
+        return self.manifest.name
+
+    @cached_property
+    def tables(self) -> Tables:
+        """Everything that was recorded, a DataFrame for each probe, read once.
+
+        Raises:
+            RunDirectoryError: if no trial is recorded yet.
+        """
+        return load(self._directory)
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """One row for each trial of the sweep, recorded or not.
+
+        Columns: trial (its id), configuration, task, length, seed, outcome (solved, unsolved,
+        diverged, failed or missing) and weights (whether they were kept).
+        """
+        failures = self._directory.failures()
+        outcomes: dict[str, str] = {}
+        if self._directory.done():
+            recorded = self.tables["trials"]
+            outcomes = dict(zip(recorded["trial"], recorded["outcome"], strict=True))
+        return pd.DataFrame(
+            {
+                "trial": entry.id,
+                "configuration": entry.configuration,
+                "task": entry.task,
+                "length": entry.length,
+                "seed": entry.seed,
+                "outcome": outcomes.get(entry.id, "failed" if entry.id in failures else "missing"),
+                "weights": self._directory.weights_path(entry.id).is_file(),
+            }
+            for entry in self.manifest.trials
+        )
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """Trial to the error by which it failed, other than by divergence."""
+        return {
+            trial: str(failure.get("error", ""))
+            for trial, failure in self._directory.failures().items()
+        }
+
+    def summary(self) -> pd.DataFrame:
+        """One row for each configuration and task length, medians over seeds.
+
+        Raises:
+            RunDirectoryError: if no trial is recorded yet.
+        """
+        return summary(self.tables, self.manifest.tasks)
+
+    def verdict(self) -> list[str]:
+        """Who solved the task, and whose gradient vanishes or explodes, in sentences.
+
+        Raises:
+            RunDirectoryError: if no trial is recorded yet.
+        """
+        return verdict(self.tables, self.manifest.tasks)
+
+    def predictions(self) -> pd.DataFrame:
+        """What the experiment expects beside what was measured.
+
+        Columns: claim, measured, predicted, held (True, False, None where it is not known), every
+        (whether it holds for every seed).
+
+        Raises:
+            RunDirectoryError: if no trial is recorded yet.
+        """
+        return predictions(self.tables, self.manifest.expect, self.manifest.tasks)
+
+    def report(self) -> Path:
+        """Draw all figures and write ``index.html`` into the run directory; returns its path.
+
+        Raises:
+            RunDirectoryError: if no trial is recorded yet.
+        """
+        from gradscope.report import write_report
+
+        return write_report(self._directory)
+
+    def model(self, trial: str | None = None) -> gradscope.experiment.model.SequenceModel:
+        """The trained model of a trial, where ``training: {save_weights: true}`` kept its weights.
+
+        Args:
+            trial: its id (``run.trials``), or the label of its configuration; None takes the first
+                whose weights were kept.
+
+        Raises:
+            GradscopeError: if there is no such trial, or its weights were not kept.
+        """
+        from gradscope.experiment.sample import trained
+
+        return trained(self._directory, trial).model
+
+    def __repr__(self) -> str:
+        recorded, trials = len(self._directory.done()), len(self.manifest.trials)
+        return f"Run({str(self.path)!r}: {recorded} of {trials} trials recorded)"
+
+    def _repr_html_(self) -> str:
+        recorded, trials = len(self._directory.done()), len(self.manifest.trials)
+        head = (
+            f"<p><b>{html.escape(self.name)}</b> {html.escape(self.manifest.question)}<br>"
+            f"{recorded} of {trials} trials recorded in {html.escape(str(self.path))}</p>"
+        )
+        if not recorded:
+            return head
+        table = formatted(self.summary(), self.manifest.tasks).to_html(index=False)
+        sentences = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in self.verdict())
+        return f"{head}{table}<ul>{sentences}</ul>"
+
+
+def open_run(path: str | PathLike[str]) -> Run:
+    """Open a run directory, finished or not.
+
+        gradscope.open_run("reports/quickstart").summary()
+
+    Raises:
+        RunDirectoryError: if the directory is no run's.
+    """
+    return Run(path)
+
+
+def run(
+    experiment: str | PathLike[str] | Mapping[str, object] | gradscope.experiment.Experiment,
+    *,
+    workers: int = 1,
+    out: str | PathLike[str] | None = None,
+    progress: bool | gradscope.experiment.run.Observer | None = None,
+    overrides: Mapping[str, object] | None = None,
+    device: str = "cpu",
+    scheduler: str | None = None,
+) -> Run:
+    """Run the trials of an experiment that are not recorded yet.
+
+        gradscope.run("experiments/clipping.yaml", overrides={"training.steps": 200})
+        gradscope.run({"task": "adding", "sweep": {"cell": ["rnn", "lstm"]}}, out="reports/mine")
+
+    A run can be stopped at any time, also by Ctrl-C, and started again; what is recorded stays. It
+    writes no report: ``Run.report`` does.
+
+    Args:
+        experiment: the path of a YAML file, the name of an experiment that comes with gradscope
+            (``"quickstart"``), YAML text, a mapping, or an ``Experiment``.
+        workers: 1 runs in this process; more run in as many processes. A script that asks for more
+            has to do so under ``if __name__ == "__main__":``.
+        out: the run directory; None is ``reports/<name>``.
+        progress: whether to show it; None shows it; or who is told of it.
+        overrides: dotted keys to values that take the place of the experiment's.
+        device: torch device of every trial.
+        scheduler: address of a Dask scheduler to use instead of local processes.
+
+    Raises:
+        ConfigError: for an experiment that cannot be run; nothing has been written then.
+        RunDirectoryError: if the directory holds another experiment.
+        GradscopeError: if workers could not be started.
+    """
+    from gradscope.experiment.run import prepare, run_sweep
+
+    _check_main(workers)
+    loaded = _loaded(experiment, overrides)
+    directory = RunDirectory(Path("reports") / loaded.name if out is None else Path(out))
+    missing = prepare(loaded, directory, device)
+    with _observer(progress, missing) as observer:
+        run_sweep(
+            loaded,
+            directory,
+            observer,
+            workers=workers,
+            scheduler=scheduler,
+            device=device,
+            missing=missing,
+        )
+    finished = Run(directory.path)
+    if finished.failures:
+        trial, error = next(iter(finished.failures.items()))
+        warnings.warn(
+            f"{len(finished.failures)} of {len(loaded.trials)} trials failed, such as {trial}: "
+            f"{error}; Run.failures has all",
+            stacklevel=2,
+        )
+    return finished
+
+
+def _loaded(
+    experiment: str | PathLike[str] | Mapping[str, object] | gradscope.experiment.Experiment,
+    overrides: Mapping[str, object] | None,
+) -> gradscope.experiment.Experiment:
+    """The experiment in whichever way it was given."""
+    from gradscope.experiment import Experiment
+
+    if isinstance(experiment, Experiment):
+        if overrides:
+            raise ConfigError("overrides are for a file, a text or a mapping, not an Experiment")
+        return experiment
+    if isinstance(experiment, Mapping):
+        return Experiment.of(experiment, overrides=overrides)
+    if isinstance(experiment, str) and ("\n" in experiment or ": " in experiment):
+        return Experiment.parse(experiment, overrides=overrides)
+    if isinstance(experiment, str | PathLike):
+        return Experiment.load(Path(experiment), overrides)
+    raise ConfigError(
+        f"an experiment is a path, a name, YAML text, a mapping or an Experiment, got "
+        f"{type(experiment).__name__}"
+    )
+
+
+def _observer(
+    progress: bool | gradscope.experiment.run.Observer | None,
+    missing: list[gradscope.experiment.Trial],
+) -> AbstractContextManager[gradscope.experiment.run.Observer]:
+    """Who is told of progress."""
+    from gradscope.experiment.progress import Silent, shown
+
+    if progress is False:
+        return nullcontext(Silent())
+    if progress is None or progress is True:
+        return shown(missing)
+    return nullcontext(progress)
+
+
+def _check_main(workers: int) -> None:
+    """A worker process that imports the script which started it must not run it again.
+
+    Raises:
+        GradscopeError: within such a process.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise GradscopeError(
+            f"gradscope.run(workers={workers}) was reached while a worker process imported this "
+            "script; put the call under 'if __name__ == \"__main__\":'"
+        )
