@@ -70,3 +70,7 @@ class NoLossError(GradscopeError):
 
 class MissingPackageError(GradscopeError, ImportError):
     """An optional package that is not installed; the message says how to get it."""
+
+
+class NothingToDrawError(GradscopeError):
+    """Tables hold nothing of what a plot shows."""

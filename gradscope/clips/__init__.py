@@ -1,4 +1,4 @@
-"""Rules that bound a gradient, one per file."""
+"""Rules that bound the gradient of an update, one per file."""
 
 from gradscope.clips._clip import CLIPS as CLIPS
 from gradscope.clips._clip import Clip as Clip

@@ -14,16 +14,16 @@ from gradscope.clips._clip import Clip, register
 
 @register("adjoint_norm")
 class AdjointNorm(Clip):
-    """dL/ds_t <- dL/ds_t min(1, max_norm / ||dL/ds_t||) of each sequence at every step t on its way
-    back.
+    """dL/ds_t <- dL/ds_t min(1, max_norm / ||dL/ds_t||), for each sequence and step t.
 
-    It stops an explosion where it happens, before the sum over steps is made, and changes the
-    direction of the parameters' gradient; the losses are means over the batch, so max_norm is
-    small. The parameters' gradient itself passes unchanged, and its norm is recorded after the
-    adjoint has been clipped. The unroll is then done step by step, slower than otherwise.
+    The adjoint is clipped on its way back through time. This stops an explosion where it happens,
+    before gradients are summed over steps, and it changes the direction of the parameters'
+    gradient. As the loss is a mean over the batch, adjoints of single sequences are small, and so
+    should max_norm be. The parameters' gradient itself is not clipped, and its norm is recorded
+    with the adjoint clipped. The unroll runs step by step, which is slower than without this clip.
 
     Reference: Graves (2013), Generating sequences with recurrent neural networks, who clips every
-    element of it.
+    element of the adjoint.
     """
 
     max_norm: float = Field(
@@ -33,10 +33,10 @@ class AdjointNorm(Clip):
     inside = True
 
     def clip_adjoint(self, adjoint: Float[Tensor, "batch state"]) -> Float[Tensor, "batch state"]:
-        """Each sequence's own."""
+        """The adjoint, that of each sequence scaled by its own norm."""
         norms = torch.linalg.vector_norm(adjoint, dim=-1, keepdim=True, dtype=torch.float64)
         return adjoint * (self.max_norm / norms.clamp_min(1e-300)).clamp_max(1.0).to(adjoint.dtype)
 
     def __call__(self, gradients: Sequence[Tensor], norm: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """1."""
+        """1: the gradients stay as they are."""
         return torch.ones_like(norm)

@@ -14,20 +14,20 @@ from gradscope.clips._clip import Clip, Rule, ratio, register
 
 @register("agc")
 class AGC(Clip):
-    """g_i <- g_i min(1, factor max(||w_i||, floor) / ||g_i||) for each unit i: none moves by more
-    than a share of its weights.
+    """g_i <- g_i min(1, factor max(||w_i||, floor) / ||g_i||), for each unit i.
 
-    A unit is a row of a weight matrix, or a whole bias vector.
+    A unit is a row of a weight matrix, or a whole bias vector. No unit's gradient is larger than a
+    share of its weights.
 
     Reference: Brock, De, Smith and Simonyan (2021), High-performance large-scale image recognition
     without normalization.
     """
 
     factor: float = Field(0.01, gt=0, description="largest ||g_i|| / ||w_i|| that passes unchanged")
-    floor: float = Field(1e-3, gt=0, description="least ||w_i|| that is reckoned with")
+    floor: float = Field(1e-3, gt=0, description="value that stands for any smaller ||w_i||")
 
     def begin(self, parameters: Mapping[str, Tensor]) -> Rule:
-        """Remember the parameters, whose norms it needs."""
+        """The rule that knows the parameters, whose norms it needs."""
         weights = list(parameters.values())
 
         def rule(gradients: Sequence[Tensor], norm: Tensor) -> Tensor:
@@ -36,8 +36,8 @@ class AGC(Clip):
         return rule
 
     def __call__(self, gradients: Sequence[Tensor], norm: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """||clipped g|| / ||g||, every weight reckoned at the floor."""
-        return self._clip(gradients, [torch.zeros_like(g) for g in gradients], norm)
+        """||clipped g|| / ||g||, with every ||w_i|| at the floor."""
+        return self._clip(gradients, [torch.zeros_like(gradient) for gradient in gradients], norm)
 
     def _clip(self, gradients: Sequence[Tensor], weights: Sequence[Tensor], norm: Tensor) -> Tensor:
         clipped = False
@@ -50,9 +50,8 @@ class AGC(Clip):
 
 
 def _units(x: Tensor) -> Tensor:
-    """Norm of every row, or of a whole vector."""
+    """The norm of every row, or of a whole vector."""
     if x.dim() < 2:
         return torch.linalg.vector_norm(x, dtype=torch.float64)
-    return torch.linalg.vector_norm(
-        x, dim=tuple(range(1, x.dim())), keepdim=True, dtype=torch.float64
-    )
+    within = tuple(range(1, x.dim()))
+    return torch.linalg.vector_norm(x, dim=within, keepdim=True, dtype=torch.float64)

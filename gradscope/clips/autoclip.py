@@ -15,11 +15,10 @@ from gradscope.clips._clip import Clip, Rule, register
 
 @register("autoclip")
 class AutoClip(Clip):
-    """g <- g min(1, eta / ||g||), eta the ``percentile`` of all gradient norms of this training so
-    far, this one among them.
+    """g <- g min(1, eta / ||g||), eta being a percentile of this training's gradient norms so far.
 
-    Nothing to tune by the size of a model's gradients; the share of clipped updates is about 1 -
-    percentile / 100.
+    The present norm is one of them. The bound adapts to the size of a model's gradients; the share
+    of clipped updates is about 1 - percentile / 100.
 
     Reference: Seetharaman, Wichern, Pardo and Le Roux (2020), AutoClip: adaptive gradient clipping
     for source separation networks.
@@ -28,12 +27,12 @@ class AutoClip(Clip):
     percentile: float = Field(10.0, gt=0, le=100, description="of the norms so far, in percent")
 
     def begin(self, parameters: Mapping[str, Tensor]) -> Rule:
-        """Start with no norm seen."""
-        seen: list[float] = []
+        """The rule that remembers the norms of this training, none of them seen yet."""
+        norms: list[float] = []
 
         def rule(gradients: Sequence[Tensor], norm: Tensor) -> Tensor:
-            seen.append(float(norm))
-            return self._clip(gradients, norm, float(np.percentile(seen, self.percentile)))
+            norms.append(float(norm))
+            return self._clip(gradients, norm, float(np.percentile(norms, self.percentile)))
 
         return rule
 

@@ -13,7 +13,7 @@ from gradscope.clips._clip import Clip, register
 
 @register("global_norm")
 class GlobalNorm(Clip):
-    """g <- g min(1, max_norm / ||g||), ||g|| over all parameters together: the direction stays.
+    """g <- g min(1, max_norm / ||g||), with ||g|| over all parameters; the direction stays.
 
     Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural
     networks, algorithm 1.

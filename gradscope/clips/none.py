@@ -16,5 +16,5 @@ class NoClip(Clip):
     """Leaves gradients as they are; their norm is recorded all the same."""
 
     def __call__(self, gradients: Sequence[Tensor], norm: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """1."""
+        """1: nothing is clipped."""
         return torch.ones_like(norm)

@@ -13,7 +13,9 @@ from gradscope.clips._clip import Clip, register
 
 @register("norm_rescaling")
 class NormRescaling(Clip):
-    """g <- g norm / ||g||, always: only the direction of a gradient counts. A zero gradient stays.
+    """g <- g norm / ||g||, at every update: only the direction of the gradient matters.
+
+    A gradient of zero stays zero.
 
     Reference: Hazan, Levy and Shalev-Shwartz (2015), Beyond convexity: stochastic quasi-convex
     optimization (normalised gradient descent).

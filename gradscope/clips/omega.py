@@ -1,4 +1,4 @@
-"""Pascanu's regulariser: the adjoint should keep its norm from step to step."""
+"""Pascanu's regulariser, which asks the adjoint to keep its norm from step to step."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from gradscope.dynamics.trace import Trace
 
 @register("omega")
 class Omega(Clip):
-    """Omega = mean over t of (||J_{t+1}^T a_{t+1}|| / ||a_{t+1}|| - 1)^2 joins the loss.
+    """Adds weight * Omega, the mean over t of (||J_{t+1}^T a_{t+1}|| / ||a_{t+1}|| - 1)^2.
 
-    Times ``weight``; then the global norm is clipped. a_t = dL/ds_t. As in the paper the derivative of Omega is the immediate one: states and adjoints
-    are held fixed, only the parameters in J move. ``squared`` takes squared norms in the ratio, as
-    the authors' code does where the paper prints norms. Steps without an adjoint do not count.
+    a_t = dL/ds_t. After that the global norm is clipped. As in the paper, the derivative of Omega
+    is the immediate one: only the parameters in J vary, states and adjoints are held fixed.
+    ``squared`` takes squared norms in the ratio, as the authors' code does; the paper has norms.
+    Steps whose adjoint is zero do not count.
 
     Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural
-    networks, section 3.3; weight 4 there for temporal order, as a sum over steps.
+    networks, section 3.3; there the weight is 4 for temporal order, with a sum over steps.
     """
 
     weight: float = Field(1.0, ge=0, description="factor of Omega in the loss")
@@ -35,17 +36,17 @@ class Omega(Clip):
     regularises = True
 
     def term(self, trace: Trace) -> Float[Tensor, ""] | None:
-        """weight * Omega."""
+        """weight * Omega; None where every adjoint is zero."""
         a = adjoints(trace).mantissa[1:].to(trace.states.dtype)
         before = trace.states.detach()[:-1].requires_grad_()
         with torch.enable_grad():
             after = trace.cell(trace.inputs.detach(), before)
             (carried,) = torch.autograd.grad(after, before, a, create_graph=True)
-            norms, there = carried.square().sum(-1), a.square().sum(-1)
-            counts = there > 0
-            ratios = norms[counts] / there[counts]
+            after_step, before_step = carried.square().sum(-1), a.square().sum(-1)
+            nonzero = before_step > 0
+            ratios = after_step[nonzero] / before_step[nonzero]
             ratios = ratios if self.squared else (ratios + torch.finfo(ratios.dtype).tiny).sqrt()
-            return self.weight * (ratios - 1).square().mean() if bool(counts.any()) else None
+            return self.weight * (ratios - 1).square().mean() if bool(nonzero.any()) else None
 
     def __call__(self, gradients: Sequence[Tensor], norm: Float[Tensor, ""]) -> Float[Tensor, ""]:
         """min(1, max_norm / ||g||)."""

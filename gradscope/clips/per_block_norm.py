@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
@@ -14,55 +13,46 @@ from gradscope.clips._clip import Clip, Rule, gradient_norm, ratio, register
 
 @register("per_block_norm")
 class PerBlockNorm(Clip):
-    """g_b <- g_b min(1, max_norm / ||g_b||) for each block b of the model alone: the embedding,
-    every layer, the readout.
+    """g_b <- g_b min(1, max_norm / ||g_b||), for each block b of the model.
 
-    Between ``global_norm`` (one block) and ``per_parameter_norm`` (every array a block): a layer
-    that explodes does not take the others' steps from them.
+    The blocks are the embedding, every layer, and the readout. A layer that explodes does not
+    shorten the steps of the others. This rule stands between ``global_norm``, where all parameters
+    are one block, and ``per_parameter_norm``, where every array is one.
 
     Reference: Yu, Lin, Salakhutdinov and Carbonell (2017), Block-normalized gradient method: an
-    empirical study, whose blocks are layers and who rescale them always.
+    empirical study; there blocks are layers, and are rescaled at every update.
     """
 
     max_norm: float = Field(1.0, gt=0, description="largest norm of a block that passes unchanged")
 
     def begin(self, parameters: Mapping[str, Tensor]) -> Rule:
-        """Sort the parameters into blocks."""
+        """The rule that knows the block of each parameter."""
         blocks = [_block(name) for name in parameters]
 
         def rule(gradients: Sequence[Tensor], norm: Tensor) -> Tensor:
-            return self._clip(
-                [
-                    [g for g, own in zip(gradients, blocks, strict=True) if own == b]
-                    for b in dict.fromkeys(blocks)
-                ],
-                norm,
-            )
+            by_block: dict[str, list[Tensor]] = {}
+            for block, gradient in zip(blocks, gradients, strict=True):
+                by_block.setdefault(block, []).append(gradient)
+            return self._clip(list(by_block.values()), norm)
 
         return rule
 
     def __call__(self, gradients: Sequence[Tensor], norm: Float[Tensor, ""]) -> Float[Tensor, ""]:
-        """||clipped g|| / ||g||, all gradients being one block."""
+        """||clipped g|| / ||g||, with all gradients as one block."""
         return self._clip([gradients], norm)
 
     def _clip(self, blocks: Sequence[Sequence[Tensor]], norm: Tensor) -> Tensor:
         clipped = False
         for block in blocks:
-            own = gradient_norm(block)
-            if bool(own > self.max_norm):
+            block_norm = gradient_norm(block)
+            if bool(block_norm > self.max_norm):
                 clipped = True
                 for gradient in block:
-                    gradient.mul_((self.max_norm / own).to(gradient.dtype))
-        return (
-            ratio([g for block in blocks for g in block], norm, clipped)
-            if clipped
-            else torch.ones_like(norm)
-        )
+                    gradient.mul_((self.max_norm / block_norm).to(gradient.dtype))
+        return ratio([gradient for block in blocks for gradient in block], norm, clipped)
 
 
 def _block(name: str) -> str:
-    """``stack.cells.0.weight_hh`` -> ``stack.cells.0``; ``embedding`` -> itself; the readout's
-    arrays -> one.
-    """
+    """The block of a parameter, such as ``stack.cells.0`` for ``stack.cells.0.weight_hh``."""
     head, _, _ = name.rpartition(".")
     return head or (name if name == "embedding" else "readout")

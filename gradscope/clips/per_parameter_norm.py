@@ -14,10 +14,11 @@ from gradscope.clips._clip import Clip, ratio, register
 
 @register("per_parameter_norm")
 class PerParameterNorm(Clip):
-    """g_p <- g_p min(1, max_norm / ||g_p||) for each parameter array p alone: arrays lose their
-    relative size.
+    """g_p <- g_p min(1, max_norm / ||g_p||), for each parameter array p.
 
-    Reference: what Keras calls ``clipnorm``, as against its ``global_clipnorm``.
+    The gradients of different arrays lose their relative size.
+
+    Reference: Keras' ``clipnorm``; its ``global_clipnorm`` is ``global_norm`` here.
     """
 
     max_norm: float = Field(
@@ -28,8 +29,8 @@ class PerParameterNorm(Clip):
         """||clipped g|| / ||g||."""
         clipped = False
         for gradient in gradients:
-            own = torch.linalg.vector_norm(gradient, dtype=torch.float64)
-            if own > self.max_norm:
+            array_norm = torch.linalg.vector_norm(gradient, dtype=torch.float64)
+            if array_norm > self.max_norm:
                 clipped = True
-                gradient.mul_((self.max_norm / own).to(gradient.dtype))
+                gradient.mul_((self.max_norm / array_norm).to(gradient.dtype))
         return ratio(gradients, norm, clipped)

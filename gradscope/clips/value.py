@@ -13,7 +13,7 @@ from gradscope.clips._clip import Clip, ratio, register
 
 @register("value")
 class Value(Clip):
-    """g_i <- max(-max_value, min(max_value, g_i)) for every element: the direction may turn.
+    """g_i <- max(-max_value, min(max_value, g_i)), for every element; the direction may change.
 
     Reference: Mikolov (2012), Statistical language models based on neural networks.
     """

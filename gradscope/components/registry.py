@@ -230,14 +230,19 @@ def options(cls: type) -> type[Component]:
     Raises:
         ValueError: for an option without a type, or called 'name', which is the component's own.
     """
-    model = cls if issubclass(cls, BaseModel) else _model(cls)
-    assert issubclass(model, Component)
-    if "name" in model.model_fields:
+    if not issubclass(cls, BaseModel):
+        return _model(cls)
+    assert issubclass(cls, Component)
+    _check_options(cls, cls.model_fields)
+    return cls
+
+
+def _check_options(cls: type, names: Iterable[str]) -> None:
+    if "name" in names:
         raise ValueError(
             f"{cls.__qualname__} has an option called 'name', which is the component's own; "
             "call it otherwise"
         )
-    return model
 
 
 def _model(cls: type) -> type[Component]:
@@ -251,6 +256,7 @@ def _model(cls: type) -> type[Component]:
                 )
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[parameter.name] = (parameter.annotation, default)
+    _check_options(cls, fields)
     base: type[Component] = getattr(cls, "options_base", Component)
     model = create_model(f"{cls.__name__}Options", __base__=base, __doc__=cls.__doc__, **fields)
     model.made_class = cls

@@ -64,30 +64,49 @@ def covariant_lyapunov_vectors(
 
     Reference: Ginelli et al. (2007), Characterizing dynamics with covariant Lyapunov vectors.
     """
-    time, batch, size = extent(trace)
+    time, _, size = extent(trace)
     k, burn_in = size if k is None else k, time // 4 if burn_in is None else burn_in
     check_run(time, size, k, 2 * burn_in)
+    frames, triangles = _forward(trace, k, burn_in, seed)
+    vectors, logs = _backward(frames, triangles, burn_in, seed + 1)
+    times = list(range(burn_in + 1, time - burn_in + 1))
+    return CovariantVectors(times, torch.stack(vectors[::-1]), torch.stack(logs).mean(0))
+
+
+def _forward(
+    trace: Trajectory, k: int, burn_in: int, seed: int
+) -> tuple[list[Tensor], list[Tensor]]:
+    """(Q_t, R_t) of the steps after the burn-in."""
+    _, batch, size = extent(trace)
     q = random_frame(batch, size, k, seed, device_of(trace))
     frames, triangles = [], []
-    for count, jacobian in enumerate(step_by_step(trace), start=1):
+    for t, jacobian in enumerate(step_by_step(trace), start=1):
         q, r = torch.linalg.qr(jacobian.double() @ q)
-        if count > burn_in:
+        if t > burn_in:
             if bool((r.diagonal(dim1=-2, dim2=-1) == 0).any()) or rank_bound(jacobian) < k:
                 raise GradscopeError(
-                    f"J_t at t = {count} is singular: vectors need invertible ones (or a smaller k)"
+                    f"J_t at t = {t} is singular: vectors need invertible ones (or a smaller k)"
                 )
             frames.append(q)
             triangles.append(r)
-    generator = torch.Generator().manual_seed(seed + 1)
+    return frames, triangles
+
+
+def _backward(
+    frames: list[Tensor], triangles: list[Tensor], burn_in: int, seed: int
+) -> tuple[list[Tensor], list[Tensor]]:
+    """(Q_t C_t, growth of its columns) once C has settled for ``burn_in`` steps, latest t first."""
+    batch, _, k = frames[0].shape
+    generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(k, k, dtype=torch.float64, generator=generator)
-    c = drawn.triu().to(q.device).expand(batch, k, k)
+    c = drawn.triu().to(frames[0].device).expand(batch, k, k)
     vectors, logs = [], []
     for index in range(len(frames) - 1, -1, -1):
         c = c / torch.linalg.vector_norm(c, dim=-2, keepdim=True)
-        if index < len(frames) - burn_in:
+        settled = index < len(frames) - burn_in
+        if settled:
             vectors.append(frames[index] @ c)
         c = torch.linalg.solve_triangular(triangles[index], c, upper=True)
-        if index < len(frames) - burn_in:
+        if settled:
             logs.append(-torch.linalg.vector_norm(c, dim=-2).log())
-    times = list(range(burn_in + 1, time - burn_in + 1))
-    return CovariantVectors(times, torch.stack(vectors[::-1]), torch.stack(logs).mean(0))
+    return vectors, logs

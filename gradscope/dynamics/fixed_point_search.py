@@ -89,7 +89,7 @@ def _damped_newton(
     tolerance: float,
     iterations: int,
 ) -> tuple[Float[Tensor, "starts state"], Float[Tensor, "starts state"]]:
-    """(s, F(x, s) - s) after the iteration; a step that does not lower the residual is not taken."""
+    """(s, F(x, s) - s) at the end; a step that does not lower the residual is not taken."""
     damping = s.new_full((len(s),), 1e-2)
     identity = torch.eye(cell.state_size, dtype=s.dtype, device=s.device)
     residual = cell(x, s) - s

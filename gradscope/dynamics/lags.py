@@ -1,6 +1,6 @@
-"""Lag contributions: backpropagation through time taken apart by how far back each term reaches.
+"""Lag contributions: the gradient of BPTT split by how far back each of its terms reaches.
 
-dL/dW = sum_lag G_lag,    G_lag = sum_t (dl_t/ds_t) J_{t:t-lag} (d+s_{t-lag}/dW)
+dL/dW = sum_lag G_lag        G_lag = sum_t (dl_t/ds_t) J_{t:t-lag} (d+s_{t-lag}/dW)
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from gradscope.errors import GradscopeError
 
 @dataclass(frozen=True, eq=False)
 class LagContributions:
-    """How a gradient is made up of its lags.
+    """The parts G_lag of a gradient G, by lag.
 
     Attributes:
-        lags: 0 .. the largest asked for.
+        lags: the lags 0, 1, ... up to the largest asked for.
         log_norms: ln ||G_lag||, nats, over the chosen parameters together; -inf where exactly zero.
         cosines: cosine of G_lag with the full gradient G; NaN where G_lag is zero.
-        shares: <G_0 + ... + G_lag, G> / ||G||^2, the cumulative share; 1 at the last lag if all
-            lags are there.
-        tensors: parameter to ``(lags, *shape)`` of the G_lag themselves, where they were asked for.
+        shares: <G_0 + ... + G_lag, G> / ||G||^2, the cumulative share of the gradient, which is 1
+            at the last lag if all lags are there.
+        tensors: the G_lag themselves, ``(lags, *shape)`` by parameter; None unless asked for.
     """
 
     lags: list[int]
@@ -45,49 +45,46 @@ def lag_contributions(
     lags: int | None = None,
     tensors: bool = False,
 ) -> LagContributions:
-    """dL/dW split by lag, exactly.
+    """Split dL/dW by lag, exactly.
 
         parts = gradscope.lag_contributions(trace, losses)
-        parts.shares[10]  # how much of dL/dW the lags up to 10 make up
+        parts.shares[10]  # the share of dL/dW that the lags up to 10 make up
 
-    Every lag is one vectorised pass over all steps that still carry a term, so T lags cost T^2 / 2
-    steps if every step has a loss and T steps if only one has.
+    Every lag is one vectorised pass over the steps that still carry a term. All T lags cost T^2 / 2
+    steps if every step has a loss, and T steps if only one has.
 
     Args:
-        trace: whose states require grad.
-        losses: made from ``trace.states``; None is ``trace.losses``. What counts is their sum.
-        parameter: name or names of the cell's parameters, such as weight_hh; None is all of them
-            together.
-        lags: the largest lag; None is all, 0 .. time - 1.
-        tensors: keep the G_lag themselves.
+        trace: one whose states require grad, or that has an immediate gradient.
+        losses: terms made from ``trace.states``, whose sum is the loss; None means
+            ``trace.losses``.
+        parameter: name or names of the cell's parameters, such as weight_hh; None means all.
+        lags: the largest lag; None means all, 0 .. time - 1.
+        tensors: whether to keep the G_lag themselves.
 
     Raises:
         GradscopeError: for an unknown parameter, or as ``immediate_gradients``.
     """
     names = chosen_parameters(trace, parameter)
-    whole = {
-        name: value.double() for name, value in gradient(trace, losses).items() if name in names
-    }
-    whole_norm = joint_norm(whole)
-    kept: dict[str, list[Tensor]] = {name: [] for name in names}
+    full = full_gradient(trace, losses, names)
+    full_norm = joint_norm(full)
+    by_name: dict[str, list[Tensor]] = {name: [] for name in names}
     log_norms, cosines, dots = [], [], []
     last = trace.time - 1 if lags is None else min(lags, trace.time - 1)
-    for scale, parts in by_lag(trace, immediate_gradients(trace, losses), last, names=names):
+    immediate = immediate_gradients(trace, losses)
+    for scale, parts in by_lag(trace, immediate, last, names=names):
         part = {name: parts[name].double() for name in names}
-        norm = joint_norm(part)
-        dot = sum(((part[name] * whole[name]).sum() for name in names), start=norm.new_zeros(()))
+        norm, dot = joint_norm(part), inner_product(part, full)
         log_norms.append(norm.log() + scale)
-        cosines.append(dot / (norm * whole_norm))
-        dots.append(dot * scale.exp() / whole_norm**2)
-        if tensors:
-            for name in names:
-                kept[name].append(parts[name] * scale.exp().to(parts[name].dtype))
+        cosines.append(dot / (norm * full_norm))
+        dots.append(dot * scale.exp() / full_norm**2)
+        for name in names if tensors else ():
+            by_name[name].append(parts[name] * scale.exp().to(parts[name].dtype))
     return LagContributions(
         list(range(len(log_norms))),
         torch.stack(log_norms),
         torch.stack(cosines),
         torch.stack(dots).cumsum(0),
-        {name: torch.stack(values) for name, values in kept.items()} if tensors else None,
+        {name: torch.stack(values) for name, values in by_name.items()} if tensors else None,
     )
 
 
@@ -97,12 +94,15 @@ def gradient(
     *,
     tbptt: tuple[int, int] | None = None,
 ) -> dict[str, Tensor]:
-    """dL/dW of the cell's parameters, by name, from the adjoints: sum_t a_t^T d+s_t/dW.
+    """dL/dW = sum_t a_t^T d+s_t/dW of the cell's parameters by name, from the adjoints a_t.
+
+        gradscope.gradient(trace, losses, tbptt=(10, 10))["weight_hh"]  # cut off every 10 steps
 
     Args:
-        trace: whose states require grad, or that has an immediate gradient.
-        losses: made from ``trace.states``; None is ``trace.losses``.
-        tbptt: (length, stride) of truncated BPTT; None is the whole gradient.
+        trace: one whose states require grad, or that has an immediate gradient.
+        losses: terms made from ``trace.states``, whose sum is the loss; None means
+            ``trace.losses``.
+        tbptt: (length, stride) of truncated BPTT; None means the full gradient.
 
     Raises:
         GradscopeError: as ``adjoints``.
@@ -118,11 +118,16 @@ def by_lag(
     block: slice | None = None,
     names: Collection[str] | None = None,
 ) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
-    """For lag = 0 .. last: (log scale, G_lag over its scale).
+    """Yield (log scale, G_lag divided by its scale) for lag = 0 .. last.
 
-    b_k^(lag) = J_{k+1}^T b_{k+1}^(lag-1), for all k that still carry something at once. With
-    ``block`` the weights' gradient is taken of that part of b alone, as if the other parts of s_k
-    did not depend on the weights; with ``names`` of those parameters alone.
+    b_k^(lag) = J_{k+1}^T b_{k+1}^(lag-1), for all k that still carry a term at once.
+
+    Args:
+        trace: the trace.
+        current: dl_t/ds_t, which is b^(0).
+        last: the largest lag.
+        block: the part of the state through which alone the weights act; None means all of it.
+        names: the parameters wanted; None means all.
     """
     linear = trace.linearisation()
     scale = torch.zeros((), dtype=torch.float64, device=current.device)
@@ -133,12 +138,14 @@ def by_lag(
         if low == 0:  # the initial state uses no weight
             low, current = 1, current[1:]
         if low > high:
-            zero = {
-                n: torch.zeros_like(p)
-                for n, p in trace.cell.named_parameters()
-                if names is None or n in names
-            }
-            yield scale, zero
+            yield (
+                scale,
+                {
+                    name: torch.zeros_like(parameter)
+                    for name, parameter in trace.cell.named_parameters()
+                    if names is None or name in names
+                },
+            )
             continue
         largest = current.abs().max()
         if bool((largest > 0) & ((largest < 1e-6) | (largest > 1e6) | (lag == 0))):
@@ -154,7 +161,11 @@ def by_lag(
 
 
 def chosen_parameters(trace: Trace, parameter: str | Sequence[str] | None) -> list[str]:
-    """The names asked for, checked; all of the cell's for None."""
+    """The parameters asked for, checked; all of the cell's for None.
+
+    Raises:
+        GradscopeError: for a name that the cell does not have.
+    """
     known = [name for name, _ in trace.cell.named_parameters()]
     if parameter is None:
         return known
@@ -165,8 +176,21 @@ def chosen_parameters(trace: Trace, parameter: str | Sequence[str] | None) -> li
     return chosen
 
 
+def full_gradient(
+    trace: Trace, losses: Float[Tensor, "scored batch"] | None, names: Collection[str]
+) -> dict[str, Tensor]:
+    """dL/dW of the parameters named, in float64."""
+    gradients = gradient(trace, losses)
+    return {name: value.double() for name, value in gradients.items() if name in names}
+
+
 def joint_norm(tensors: Mapping[str, Tensor]) -> Float[Tensor, ""]:
     """The 2-norm of all tensors together."""
-    return torch.linalg.vector_norm(
-        torch.stack([torch.linalg.vector_norm(t) for t in tensors.values()])
-    )
+    norms = [torch.linalg.vector_norm(tensor) for tensor in tensors.values()]
+    return torch.linalg.vector_norm(torch.stack(norms))
+
+
+def inner_product(left: Mapping[str, Tensor], right: Mapping[str, Tensor]) -> Float[Tensor, ""]:
+    """The inner product of all tensors of ``left`` with those of the same name in ``right``."""
+    products = [(value * right[name]).sum() for name, value in left.items()]
+    return sum(products, start=products[0].new_zeros(()))

@@ -1,8 +1,8 @@
 """Lyapunov exponents of a driven cell along its trajectory.
 
-A tangent runs forward, Q <- J_t Q, an adjoint in reverse time, Q <- J_t^T Q; both are
-re-orthonormalised by QR every few steps, and the logarithms of R's diagonal add up to the exponents
-(Benettin et al. 1980; Shimada and Nagashima 1979).
+Tangents run forward in time, Q <- J_t Q, and adjoints in reverse time, Q <- J_t^T Q. Both are
+re-orthonormalised by QR every few steps, and the logarithms of the diagonal of R add up to the
+exponents (Benettin et al. 1980; Shimada and Nagashima 1979).
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from gradscope.dynamics.trajectory import (
     step_by_step,
 )
 
-#: ln of the spread between the first and last column of Q at which it is re-orthonormalised: six
-#: digits are left of sixteen
+#: ln of the ratio between the longest and the shortest column of Q that is allowed before it is
+#: re-orthonormalised; it leaves six digits of sixteen
 _SAFE_SPREAD = 22.0
-#: steps linearised at a time for a single tangent
+#: steps that are linearised at a time for a single tangent
 _TANGENT = 64
 
 
@@ -38,14 +38,15 @@ class LyapunovSpectrum:
     """Exponents in nats per step, descending, with the evidence that they have converged.
 
     Attributes:
-        exponents: mean over blocks and sequences, ``(k,)``; -inf where the product of Jacobians is
-            singular.
-        standard_errors: over blocks of the trajectory and sequences together, ``(k,)``.
-        finite_time: of each sequence over the whole trajectory after the burn-in, ``(batch, k)``.
+        exponents: mean over sequences, ``(k,)``; -inf where the product of Jacobians is singular.
+        standard_errors: standard errors over blocks of the trajectory and sequences together,
+            ``(k,)``.
+        finite_time: exponents of each sequence over the trajectory after the burn-in,
+            ``(batch, k)``.
         times: steps after the burn-in at which ``series`` was taken.
-        series: running estimate (mean over sequences) at ``times``, ``(len(times), k)``: flat where
-            it has converged.
-        interval: steps between two re-orthonormalisations, the last that was used.
+        series: running estimate (mean over sequences) at ``times``, ``(len(times), k)``; it is flat
+            once it has converged.
+        interval: the longest number of steps between two re-orthonormalisations.
         burn_in: steps left out at the start, in which Q turns into its directions.
     """
 
@@ -59,8 +60,10 @@ class LyapunovSpectrum:
 
     @property
     def kaplan_yorke_dimension(self) -> float:
-        """j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}|, j the largest with a sum of at least 0;
-        NaN if k are too few.
+        """The dimension of the attractor by the conjecture of Kaplan and Yorke.
+
+        j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}|, with j the largest number of exponents
+        whose sum is at least 0; NaN if too few exponents are known.
 
         Reference: Kaplan and Yorke (1979), Chaotic behavior of multidimensional difference
         equations.
@@ -75,8 +78,9 @@ class LyapunovSpectrum:
 
     @property
     def entropy_rate(self) -> float:
-        """The sum of the positive exponents, nats per step: an upper bound of the Kolmogorov-Sinai
-        entropy (Ruelle 1978).
+        """The sum of the positive exponents, nats per step.
+
+        It is an upper bound of the Kolmogorov-Sinai entropy (Ruelle 1978).
         """
         return float(self.exponents.clamp_min(0).sum())
 
@@ -96,18 +100,18 @@ def lyapunov_spectrum(
         spectrum.exponents, spectrum.standard_errors  # nats per step
         spectrum.series  # the running estimate, flat where it has converged
 
-    The burn-in is of Q; drive the cell past its own transient before the trace begins (``unroll``
-    from a state it has reached).
+    The burn-in lets Q settle. The cell's own transient is another matter: start the trace after it,
+    with ``unroll`` from a state that the cell has reached.
 
     Args:
-        trace: a trace, or step Jacobians, the first being J_1. A trace's Jacobians are made a few
-            at a time.
-        k: how many exponents; None is all.
-        burn_in: steps for Q to settle before anything counts; None is a tenth of the trajectory.
-        interval: steps between re-orthonormalisations; None keeps the spread of Q's columns within
-            what float64 can tell apart.
-        blocks: parts of the trajectory for the standard error.
-        seed: of the random start of Q.
+        trace: a trace, or step Jacobians ``(time, batch, state, state)``, the first being J_1. The
+            Jacobians of a trace are made a few at a time.
+        k: number of exponents; None means all.
+        burn_in: steps for Q to settle before anything counts; None means a tenth of the trajectory.
+        interval: steps between re-orthonormalisations; None chooses them so that float64 can tell
+            the columns of Q apart.
+        blocks: number of parts of the trajectory for the standard error.
+        seed: seed of the random start of Q.
 
     Raises:
         GradscopeError: for k, burn_in, interval or blocks that do not fit the trajectory.
@@ -124,10 +128,10 @@ def adjoint_lyapunov_spectrum(
     blocks: int = 10,
     seed: int = 0,
 ) -> LyapunovSpectrum:
-    """The first k exponents of the adjoint, Q <- J_t^T Q in reverse time: what gradients meet.
+    """The first k exponents of the adjoint, Q <- J_t^T Q in reverse time, as gradients travel.
 
-    Over a long trajectory they are those of the tangent; over a short one they differ by the ends.
-    Arguments and errors as of ``lyapunov_spectrum``.
+    Over a long trajectory they equal those of ``lyapunov_spectrum``; over a short one the ends make
+    a difference. Arguments and errors are those of ``lyapunov_spectrum``.
     """
     return _spectrum(trace, k, burn_in, interval, blocks, seed, forward=False)
 
@@ -137,18 +141,20 @@ def largest_lyapunov_exponent(
 ) -> LyapunovSpectrum:
     """lambda_1 alone, from one tangent v_t = J_t v_{t-1} of each sequence.
 
-    It is made a unit vector again after every step. No Jacobian is formed: a step costs what a step
-    of the cell does, so that states of thousands of units will do.
+    The tangent is normalised after every step. No Jacobian is formed, so a step costs about as much
+    as a step of the cell, and states of thousands of units are feasible.
+
+        gradscope.largest_lyapunov_exponent(trace).exponents[0]  # nats per step
 
     Args:
-        trace: of any cell.
-        burn_in: steps for the tangent to turn before anything counts; None is a tenth of the
+        trace: a trace of any cell.
+        burn_in: steps for the tangent to settle before anything counts; None means a tenth of the
             trajectory.
-        blocks: parts of the trajectory for the standard error.
-        seed: of the random start.
+        blocks: number of parts of the trajectory for the standard error.
+        seed: seed of the random start.
 
     Returns:
-        As ``lyapunov_spectrum`` with k = 1; -inf where a tangent has come to exactly nothing.
+        As ``lyapunov_spectrum`` with k = 1; -inf where a tangent has become exactly zero.
 
     Raises:
         GradscopeError: for burn_in or blocks that do not fit the trajectory, or a step that cannot
@@ -187,6 +193,7 @@ def _spectrum(
     *,
     forward: bool,
 ) -> LyapunovSpectrum:
+    """Run Q along the trajectory and collect the logarithms of the diagonals of R."""
     time, batch, size = extent(trace)
     k, burn_in = size if k is None else k, time // 10 if burn_in is None else burn_in
     check_run(time, size, k, burn_in, interval=interval, blocks=blocks)
@@ -203,7 +210,7 @@ def _spectrum(
             continue
         frame, diagonal = _orthonormalised(product)
         if interval is None and len(taken) > 1 and _spread(diagonal) > _SAFE_SPREAD:
-            frame, diagonal = _one_by_one(taken, q)  # the columns ran further apart than foreseen
+            frame, diagonal = _one_by_one(taken, q)  # the columns ran apart faster than foreseen
         q = frame
         if count > burn_in:
             growth.append(diagonal)
@@ -215,20 +222,20 @@ def _spectrum(
     sums[..., rank:] = -math.inf
     steps = time - burn_in
     ends = {
-        min(range(len(stamps)), key=lambda i, b=block: abs(stamps[i] - steps * b / blocks))
+        min(range(len(stamps)), key=lambda i, end=steps * block / blocks: abs(stamps[i] - end))
         for block in range(1, blocks + 1)
     }
     return _estimated(sums, stamps, sorted(ends), interval or longest, burn_in)
 
 
 def _orthonormalised(columns: Tensor) -> tuple[Tensor, Tensor]:
-    """Q, and ln |diagonal| of R."""
+    """Q, and ln |diagonal of R|, of a QR decomposition."""
     q, r = torch.linalg.qr(columns)
     return q, r.diagonal(dim1=-2, dim2=-1).abs().log()
 
 
 def _one_by_one(jacobians: list[Tensor], q: Tensor) -> tuple[Tensor, Tensor]:
-    """Several steps, re-orthonormalised after each."""
+    """Q after several steps, re-orthonormalised after each, and its growth over all of them."""
     total = torch.zeros_like(q[..., 0, :])
     for jacobian in jacobians:
         q, diagonal = _orthonormalised(jacobian @ q)
@@ -243,7 +250,7 @@ def _estimated(
     interval: int,
     burn_in: int,
 ) -> LyapunovSpectrum:
-    """Exponents from the accumulated growth at ``stamps`` steps; blocks end at the indices ends."""
+    """Exponents from the growth summed up to each of ``stamps``; blocks end at the indices ends."""
     elapsed = torch.tensor(stamps, dtype=torch.float64, device=sums.device)
     finite_time = sums[-1] / stamps[-1]
     return LyapunovSpectrum(
@@ -258,7 +265,7 @@ def _estimated(
 
 
 def _block_errors(sums: Tensor, stamps: list[int], ends: list[int]) -> Float[Tensor, " k"]:
-    """Standard error of the rates of all blocks of all sequences; NaN from a single one."""
+    """Standard error over the rates of all blocks of all sequences; NaN for a single rate."""
     rates, before, since = [], torch.zeros_like(sums[0]), 0
     for end in ends:
         rates.append((sums[end] - before) / (stamps[end] - since))
@@ -271,12 +278,12 @@ def _block_errors(sums: Tensor, stamps: list[int], ends: list[int]) -> Float[Ten
 
 
 def _safe_interval(diagonal: Tensor, taken: int) -> int:
-    """Steps until the columns' lengths are ``_SAFE_SPREAD`` apart, going by the last ``taken``."""
+    """Steps until the columns are ``_SAFE_SPREAD`` / 2 apart, at the pace of the last ``taken``."""
     rate = _spread(diagonal) / taken
     return max(1, min(100, int(_SAFE_SPREAD / 2 / max(rate, 1e-6))))
 
 
 def _spread(diagonal: Tensor) -> float:
-    """ln of the longest over the shortest column, of any sequence; nothing counts as e^-22 long."""
+    """ln of the longest over the shortest column, in the worst sequence; a zero column is e^-22."""
     finite = torch.where(diagonal.isfinite(), diagonal, torch.full_like(diagonal, -_SAFE_SPREAD))
     return float((finite.amax(-1) - finite.amin(-1)).max())

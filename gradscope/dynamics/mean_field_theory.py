@@ -1,22 +1,22 @@
-"""Mean field theory of wide random recurrent networks: where gradients vanish and where they
-explode, before any training.
+"""Mean field theory of wide random networks: where gradients vanish or explode before training.
 
 h_t = phi(u_t), u_t = W h_{t-1} + inputs + b with W_ij ~ N(0, g^2 / H). As H grows, u becomes
 Gaussian with variance q,
 
     q = g^2 E[phi(sqrt(q) z)^2] + v,    chi = g^2 E[phi'(sqrt(q) z)^2],    z ~ N(0, 1),
 
-v the variance that inputs and biases add. chi is the mean square of J_t's singular values: a
-gradient's log norm changes by ln(chi) / 2 per step, vanishing below chi = 1 and exploding above.
+with v the variance that inputs and biases add. chi is the mean square of the singular values of
+J_t: the log norm of a gradient changes by ln(chi) / 2 per step, so that it vanishes below chi = 1
+and explodes above.
 
 Two trajectories under the same inputs and biases, correlated by c at one step, are correlated at
 the next by
 
     C(c) = (g^2 E[phi(u_1) phi(u_2)] + v) / q,    (u_1, u_2) ~ N(0, q [[1, c], [c, 1]]).
 
-Its stable fixed point c* is 1 where chi <= 1, and below 1 in chaos; 1 / |ln C'(c*)| is the number
-of steps in which the distance from it changes by e, beyond which the state has forgotten where it
-came from.
+Its stable fixed point c* is 1 where chi <= 1, and below 1 in chaos. 1 / |ln C'(c*)| is the number
+of steps in which the distance from c* changes by a factor e; over that many steps a state forgets
+where it came from.
 
 Reference: Sompolinsky, Crisanti and Sommers (1988); Poole et al. (2016), Exponential expressivity;
 Schoenholz et al. (2017), Deep information propagation: the correlation map; Chen, Pennington and
@@ -39,8 +39,13 @@ from gradscope.errors import GradscopeError
 
 @dataclass(frozen=True)
 class Moments:
-    """E[phi(u)^2] and E[phi'(u)^2] as functions of q, E[phi(u_1) phi(u_2)] and E[phi'(u_1)
-    phi'(u_2)] of q and c.
+    """Gaussian moments of an activation phi.
+
+    Attributes:
+        square: E[phi(u)^2] as a function of q.
+        slope_square: E[phi'(u)^2] as a function of q.
+        product: E[phi(u_1) phi(u_2)] as a function of q and c.
+        slope_product: E[phi'(u_1) phi'(u_2)] as a function of q and c.
     """
 
     square: Callable[[float], float]
@@ -50,10 +55,10 @@ class Moments:
 
 
 def _gaussian(f: Callable[[float], float], q: float) -> float:
-    """E[f(sqrt(q) z)] of a function that is negligible beyond |u| = 25, by adaptive quadrature in u
-    = sqrt(q) z.
+    """E[f(sqrt(q) z)] of an even function that is negligible beyond |u| = 25.
 
-    In u the function keeps its width however large q is, which Gauss-Hermite nodes in z do not see.
+    By adaptive quadrature in u = sqrt(q) z, where the function keeps its width however large q is;
+    Gauss-Hermite nodes in z would miss it.
     """
     if q == 0:
         return f(0.0)
@@ -83,11 +88,11 @@ def _leaky(slope: float) -> Moments:
 
 
 def _pair(f: Callable[[np.ndarray], np.ndarray], q: float, c: float) -> float:
-    """E[f(u_1) f(u_2)] = E_w[E_z[f(sqrt(q) (sqrt(c) w + sqrt(1 - c) z))]^2], by the trapezoidal
-    rule in u.
+    """E[f(u_1) f(u_2)] = E_w[E_z[f(sqrt(q) (sqrt(c) w + sqrt(1 - c) z))]^2].
 
-    For a function analytic in a strip the rule converges exponentially: with steps of 0.2 in u, and
-    half a standard deviation, to rounding for tanh, whose poles lie pi/2 away.
+    By the trapezoidal rule in u, which converges exponentially for a function that is analytic in a
+    strip: with steps of 0.2, or half a standard deviation, to rounding for tanh, whose poles lie
+    pi/2 away.
     """
 
     def nodes(variance: float) -> tuple[np.ndarray, np.ndarray]:
@@ -100,12 +105,13 @@ def _pair(f: Callable[[np.ndarray], np.ndarray], q: float, c: float) -> float:
         weights = np.exp(-u * u / (2 * variance))
         return u, weights / weights.sum()
 
-    (common, by_common), (own, by_own) = nodes(q * c), nodes(q * (1 - c))
+    (common, by_common), (private, by_private) = nodes(q * c), nodes(q * (1 - c))
     total = 0.0
-    for some, weights in zip(np.array_split(common, 8), np.array_split(by_common, 8), strict=True):
-        total += (
-            float(weights @ (f(some[:, None] + own[None, :]) @ by_own) ** 2) if len(some) else 0.0
-        )
+    # in eight parts, to bound the memory
+    parts = zip(np.array_split(common, 8), np.array_split(by_common, 8), strict=True)
+    for shared, weights in parts:
+        values = f(shared[:, None] + private[None, :])
+        total += float(weights @ (values @ by_private) ** 2) if len(shared) else 0.0
     return total
 
 
@@ -130,17 +136,14 @@ MOMENTS: dict[str, Moments] = {
 
 @dataclass(frozen=True)
 class MeanField:
-    """The fixed point of the mean field.
+    """The fixed point of the mean field of a wide random network.
 
     Attributes:
-        q: variance of the preactivations, the largest solution (inf where it grows without bound).
-        chi: mean squared singular value of the step Jacobian there.
-        exponent: ln(chi) / 2, the largest Lyapunov exponent of a wide network, nats per step.
-        correlation: c*, the correlation at which two trajectories under one input settle; NaN where
-            q has no bound.
-        correlation_slope: C'(c*).
-        correlation_length: steps in which the distance from c* changes by e: 1 / |ln C'(c*)|; inf
-            at the critical point.
+        q: variance of the preactivations, the largest solution; inf where it grows without bound.
+        chi: mean squared singular value of the step Jacobian at that q.
+        activation: the name of phi.
+        gain: g, of the recurrent weights.
+        added_variance: v, the variance that inputs and biases add.
     """
 
     q: float
@@ -151,12 +154,15 @@ class MeanField:
 
     @property
     def exponent(self) -> float:
-        """ln(chi) / 2."""
+        """ln(chi) / 2, the largest Lyapunov exponent of a wide network, nats per step."""
         return 0.5 * math.log(self.chi) if self.chi > 0 else -math.inf
 
     @cached_property
     def correlation(self) -> float:
-        """c*."""
+        """c*, where the correlation of two trajectories under the same inputs settles.
+
+        NaN where q is infinite.
+        """
         if math.isinf(self.q):
             return math.nan
         if self.chi <= 1 or self.q == 0:
@@ -166,7 +172,7 @@ class MeanField:
         def excess(c: float) -> float:
             return (self.gain**2 * moments.product(self.q, c) + self.added_variance) / self.q - c
 
-        # C is convex with C(1) = 1 and a slope above 1 there, so it crosses the diagonal once below
+        # C is convex with C(1) = 1 and a slope above 1 there, so it crosses the diagonal once more
         high = 1 - 1e-9
         while excess(high) >= 0:
             high = 1 - 4 * (1 - high)
@@ -185,7 +191,7 @@ class MeanField:
 
     @property
     def correlation_length(self) -> float:
-        """1 / |ln C'(c*)|."""
+        """1 / |ln C'(c*)|, steps in which the distance from c* changes by e; inf at criticality."""
         slope = self.correlation_slope
         return math.inf if slope == 1 else 1 / abs(math.log(slope)) if slope > 0 else 0.0
 
@@ -197,11 +203,14 @@ def mean_field(
     input_variance: float = 0.0,
     bias_variance: float = 0.0,
 ) -> MeanField:
-    """q*, chi and what follows from them.
+    """Solve the mean field of a wide network with recurrent weights of variance gain^2 / H.
+
+    >>> mean_field("relu", gain=1.0).chi  # below 1: gradients vanish
+    0.5
 
     Args:
         activation: tanh, erf, relu, leaky_relu or identity.
-        gain: g.
+        gain: g, of the recurrent weights.
         input_variance: variance that fresh inputs add to a preactivation at every step.
         bias_variance: variance of the biases.
 
@@ -211,8 +220,8 @@ def mean_field(
     moments = _moments(activation)
     if gain < 0 or input_variance < 0 or bias_variance < 0:
         raise GradscopeError(
-            f"gain and variances should be at least 0, got {gain}, {input_variance},"
-            f" {bias_variance}"
+            f"gain and variances should be at least 0, got {gain}, {input_variance}, "
+            f"{bias_variance}"
         )
     added = input_variance + bias_variance
     q = _fixed_point(moments, gain, added)
@@ -220,6 +229,8 @@ def mean_field(
 
 
 def _fixed_point(moments: Moments, gain: float, added: float) -> float:
+    """The largest q with q = g^2 E[phi^2] + v; inf where q grows without bound."""
+
     def excess(q: float) -> float:
         return gain**2 * moments.square(q) + added - q
 
@@ -241,20 +252,21 @@ def critical_gain(
 ) -> float:
     """The gain at which chi = 1, so that a wide network's gradient neither vanishes nor explodes.
 
-    Without inputs and biases: 1 for tanh (and sqrt(pi)/2 for erf, whose slope at 0 is 2/sqrt(pi)),
-    sqrt(2) for relu.
+    Without inputs and biases it is 1 for tanh, sqrt(pi)/2 for erf (whose slope at 0 is
+    2/sqrt(pi)) and sqrt(2) for relu.
+
+    >>> round(critical_gain("relu"), 6)
+    1.414214
 
     Raises:
         GradscopeError: as ``mean_field``; or where no gain up to 1000 is critical.
     """
 
     def excess(gain: float) -> float:
-        return (
-            mean_field(
-                activation, gain, input_variance=input_variance, bias_variance=bias_variance
-            ).chi
-            - 1
+        solution = mean_field(
+            activation, gain, input_variance=input_variance, bias_variance=bias_variance
         )
+        return solution.chi - 1
 
     grid = np.geomspace(1e-3, 1e3, 61)
     before = grid[0]

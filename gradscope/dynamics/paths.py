@@ -1,4 +1,4 @@
-"""Path contributions: through which part of the state, and which gate, a gradient travels back."""
+"""Path contributions: through which parts of the state, and which gates, a gradient travels."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from gradscope.dynamics.trace import Trace
 
 @dataclass(frozen=True, eq=False)
 class PathContributions:
-    """A gradient by path.
+    """A gradient split by lag and by path.
+
+    A path (from, to) begins in the part of s_t that the loss sees and ends in the part of s_k that
+    the weights made; it goes through the block J_{t:k}[from, to] of the full product. The paths of
+    an LSTM are ("h", "h"), ("h", "c"), ("c", "h") and ("c", "c").
 
     Attributes:
-        lags: 0 .. the largest asked for.
-        log_norms: (from, to) to ln ||G_lag|| of that path alone, ``(lags,)``, nats: from the part
-            of s_t that the loss sees to the part of s_k that the weights made, through the block
-            J_{t:k}[from, to] of the full product. For an LSTM ("h", "h"), ("h", "c"), ("c", "h"),
-            ("c", "c").
-        tensors: (from, to) to parameter to ``(lags, *shape)``, where asked for; their sum over
-            paths is that of ``lag_contributions``.
+        lags: the lags 0, 1, ... up to the largest asked for.
+        log_norms: ln ||G_lag|| of each path alone, ``(lags,)``, nats.
+        tensors: the G_lag of each path by parameter, ``(lags, *shape)``, which add up over the
+            paths to those of ``lag_contributions``; None unless asked for.
     """
 
     lags: list[int]
@@ -41,20 +42,21 @@ def path_contributions(
     lags: int | None = None,
     tensors: bool = False,
 ) -> PathContributions:
-    """dL/dW split by lag and by the parts of the state in which a path begins and ends.
+    """Split dL/dW by lag and by the parts of the state in which a path begins and ends.
 
-    A loss read from h alone begins every path in h. What travels in between may pass through any
-    part; how it passes each step is what ``gate_contributions`` says.
+    A loss that is read from h alone begins every path in h. Between its ends a path may pass
+    through any part; ``gate_contributions`` says how it passes each step.
 
         paths = gradscope.path_contributions(trace, losses).log_norms
         paths["h", "c"]  # of an LSTM: from the h that the loss sees to the c that the weights made
 
     Args:
-        trace: whose states require grad.
-        losses: made from ``trace.states``; None is ``trace.losses``.
-        parameter: name or names of the cell's parameters; None is all together.
-        lags: the largest lag; None is all.
-        tensors: keep the parts themselves.
+        trace: one whose states require grad, or that has an immediate gradient.
+        losses: terms made from ``trace.states``, whose sum is the loss; None means
+            ``trace.losses``.
+        parameter: name or names of the cell's parameters; None means all.
+        lags: the largest lag; None means all.
+        tensors: whether to keep the G_lag of each path.
 
     Raises:
         GradscopeError: as ``lag_contributions``.
@@ -63,7 +65,7 @@ def path_contributions(
     last = trace.time - 1 if lags is None else min(lags, trace.time - 1)
     immediate = immediate_gradients(trace, losses)
     log_norms: dict[tuple[str, str], Tensor] = {}
-    kept: dict[tuple[str, str], dict[str, Tensor]] = {}
+    by_path: dict[tuple[str, str], dict[str, Tensor]] = {}
     for begin, place in trace.cell.blocks.items():
         of_block = torch.zeros_like(immediate)
         of_block[..., place] = immediate[..., place]
@@ -78,22 +80,26 @@ def path_contributions(
                         parts[name].append(gradients[name] * scale.exp().to(gradients[name].dtype))
             log_norms[begin, end] = torch.stack(rows)
             if tensors:
-                kept[begin, end] = {name: torch.stack(values) for name, values in parts.items()}
-    return PathContributions(list(range(last + 1)), log_norms, kept if tensors else None)
+                by_path[begin, end] = {name: torch.stack(values) for name, values in parts.items()}
+    return PathContributions(list(range(last + 1)), log_norms, by_path if tensors else None)
 
 
 def gate_contributions(
     trace: Trace, losses: Float[Tensor, "scored batch"] | None = None
 ) -> dict[str, Float[Tensor, "time batch state"]]:
-    """J_{t+1}^T a_{t+1} for t = 0 .. time - 1, taken apart by the way it takes through a step.
+    """Split J_{t+1}^T a_{t+1} for t = 0 .. time - 1 by the way it takes through a step.
 
-    Through each gate's recurrent weights, by the gate's name, or ``direct``, from state to state
-    past all weights (an LSTM's carousel, a GRU's update gate). The parts add up to the adjoint less
-    its immediate part. In the trace's dtype, without a log scale.
+    A part is named after the gate whose recurrent weights it passes, or ``direct`` if it passes no
+    weights, as along an LSTM's carousel or a GRU's update gate. The parts add up to the adjoint
+    less its immediate part. They are in the trace's dtype, without a log scale.
+
+        parts = gradscope.gate_contributions(trace, losses)
+        parts["direct"].norm(dim=-1)  # ||.|| of what passes no weights, (time, batch)
 
     Args:
-        trace: whose states require grad.
-        losses: made from ``trace.states``; None is ``trace.losses``.
+        trace: one whose states require grad, or that has an immediate gradient.
+        losses: terms made from ``trace.states``, whose sum is the loss; None means
+            ``trace.losses``.
 
     Raises:
         GradscopeError: as ``adjoints``.

@@ -15,7 +15,10 @@ from gradscope.dynamics.trace import Trace
 
 
 def jacobian_product(trace: Trace | Tensor, t: int, k: int) -> Scaled:
-    """J_{t:k} = ds_t/ds_k = J_t J_{t-1} ... J_{k+1}, with its log scale; J_{t:t} = I.
+    """J_{t:k} = ds_t/ds_k = J_t J_{t-1} ... J_{k+1}, with a log scale; J_{t:t} = I.
+
+        product = gradscope.jacobian_product(trace, 100, 0)
+        product.log_spectral_norm()  # ln ||ds_100/ds_0|| of each sequence, nats
 
     Args:
         trace: a trace, or step Jacobians ``(time, batch, state, state)``, the first being J_1.
@@ -39,12 +42,15 @@ def jacobian_product(trace: Trace | Tensor, t: int, k: int) -> Scaled:
 def jacobian_products(
     trace: Trace | Tensor, pairs: Sequence[tuple[int, int]], *, memory_budget: int = MEMORY_BUDGET
 ) -> Iterator[tuple[list[int], int, Scaled]]:
-    """J_{t:k} for many (t, k), grouped by k from the latest on: yields (ts, k, products).
+    """Yield (ts, k, products): J_{t:k} for many pairs, grouped by k, from the latest k on.
 
     ``products`` has shape ``(len(ts), batch, state, state)``. Steps between neighbouring points are
-    multiplied once and shared, and every t advances in one batched product, so all pairs of n
+    multiplied once and shared, and every t advances in one batched product, so that all pairs of n
     points cost n^2 / 2 matrix products. The ts are split so that the products held at one time fit
-    ``memory_budget`` bytes; one t at least is in hand.
+    ``memory_budget`` bytes, or are those of a single t.
+
+        for ts, k, products in gradscope.dynamics.jacobian_products(trace, [(20, 0), (30, 10)]):
+            print(ts, k, products.log_spectral_norm())
 
     Raises:
         GradscopeError: unless 0 <= k <= t <= time for every pair.
@@ -52,7 +58,7 @@ def jacobian_products(
     jacobians = all_jacobians(trace)
     for plan in _plans(jacobians, pairs, memory_budget):
         for ts, k, products in _sweep(jacobians, plan):
-            # the sweep goes on in the same memory: what is handed out is a copy
+            # a copy, since the sweep goes on in the same memory
             yield ts, k, Scaled(products.mantissa.clone(), products.log_scale.clone())
 
 
@@ -60,8 +66,8 @@ class _Plan(NamedTuple):
     """A set of pairs to visit in one sweep.
 
     Attributes:
-        wanted: k to its ts.
-        lowest: t to its lowest k.
+        wanted: the ts wanted for each k.
+        lowest: the lowest k wanted for each t.
         points: every t and k, latest first.
     """
 
@@ -89,16 +95,16 @@ def _plans(jacobians: Tensor, pairs: Sequence[tuple[int, int]], budget: int) -> 
 
 
 def _sweep(jacobians: Tensor, plan: _Plan) -> Iterator[tuple[list[int], int, Scaled]]:
+    """Visit the points of a plan from the latest on, carrying the products of all ts along."""
     wanted, lowest, points = plan
-    # steps whose largest entries are of order 1 need no scale of their own
+    # steps whose largest entries are of order 1 need no log scale
     sizes = torch.linalg.vector_norm(jacobians, ord=torch.inf, dim=(-2, -1))
     tame = bool((sizes > 0.1).all() & (sizes < 10).all())
     unscaled = torch.zeros(jacobians.shape[1], dtype=torch.float64, device=jacobians.device)
     running, previous = _Running(jacobians, len(lowest)), points[0]
     for point in points:
         if running.active:
-            # multiply by the steps between this point and the last, as one product that all ts
-            # share
+            # multiply by the steps between this point and the last, as one product for all ts
             single = tame and previous - point == 1
             segment = (
                 Scaled(jacobians[point], unscaled)
@@ -116,12 +122,11 @@ def _sweep(jacobians: Tensor, plan: _Plan) -> Iterator[tuple[list[int], int, Sca
 
 
 class _Running:
-    """The products J_{t:k} of all ts in hand, one below another for each sequence: (batch, ts *
-    state, state).
+    """The products J_{t:k} of all active ts, stacked for each sequence: (batch, ts * state, state).
 
-    So laid out, one step of all of them is one matrix product a sequence, into a second buffer.
-    They are rescaled when a check every few steps finds one drifting out of the range in which
-    float32 is safe.
+    In this layout one step of all of them is one matrix product a sequence, into a second buffer.
+    A check every few steps rescales those that have drifted out of the range in which float32 is
+    safe.
     """
 
     CHECK = 2
@@ -154,13 +159,13 @@ class _Running:
             rescaled(self.view(), self.log_scale[:, : len(self.active)])
 
     def add(self, t: int) -> None:
-        """Take J_{t:t} = I in hand."""
+        """Begin another product, with J_{t:t} = I."""
         self.active.append(t)
         self.view()[:, -1] = torch.eye(self.size, dtype=self.front.dtype, device=self.front.device)
         self.log_scale[:, len(self.active) - 1] = 0.0
 
     def at(self, index: list[int]) -> Scaled:
-        """Some of the products, ts first."""
+        """Some of the products, with the ts as leading axis."""
         mantissa, scale = self.view().transpose(0, 1), self.log_scale[:, : len(self.active)].T
         if len(index) < len(self.active):
             chosen = torch.tensor(index, device=mantissa.device)
@@ -168,13 +173,13 @@ class _Running:
         return Scaled(mantissa, scale)
 
     def keep(self, index: list[int]) -> None:
-        """Let the others go."""
+        """Drop all other products."""
         if len(index) == len(self.active):
             return
         chosen = torch.tensor(index, dtype=torch.long, device=self.front.device)
-        kept, scale = self.view()[:, chosen], self.log_scale[:, chosen]
+        products, scale = self.view()[:, chosen], self.log_scale[:, chosen]
         self.active = [self.active[i] for i in index]
-        self.view().copy_(kept)
+        self.view().copy_(products)
         self.log_scale[:, : len(index)] = scale
 
 

@@ -1,4 +1,4 @@
-"""Saturation: where a nonlinearity has flattened out and lets no gradient through."""
+"""Saturation: where a nonlinearity is so flat that it lets hardly any gradient through."""
 
 from __future__ import annotations
 
@@ -14,11 +14,23 @@ def saturated(
     threshold: float = 0.1,
     y: Float[Tensor, "*any"] | None = None,
 ) -> tuple[Bool[Tensor, "*any"], Bool[Tensor, "*any"]]:
-    """Which units are saturated (low, high): |phi'(u)| <= threshold * sup |phi'|, at u <= 0 or u >
-    0.
+    """Which units are saturated at u <= 0, and which at u > 0.
 
-    For tanh this is |h| > 0.949 at the default threshold, for a sigmoid gate a value under 0.026 or
-    over 0.974, for relu a dead unit (low). ``y`` is phi(u) where it is known.
+    A unit is saturated where |phi'(u)| <= threshold * sup |phi'|. At the default threshold that is
+    |h| > 0.949 for tanh, a value below 0.026 or above 0.974 for a sigmoid gate, and a dead unit for
+    relu.
+
+    >>> import torch
+    >>> from gradscope.dynamics import ACTIVATIONS
+    >>> low, high = saturated(ACTIVATIONS["tanh"], torch.tensor([-3.0, 0.0, 3.0]))
+    >>> low.tolist(), high.tolist()
+    ([True, False, False], [False, False, True])
+
+    Args:
+        activation: phi.
+        u: preactivations.
+        threshold: slope, as a part of the largest one, up to which a unit is saturated.
+        y: phi(u), where it is known.
     """
     flat = (
         activation.derivative(u, activation(u) if y is None else y).abs()

@@ -1,4 +1,4 @@
-"""Singular values of long products, all of them or the largest, each as accurate as the others."""
+"""Singular values of long products: all of them, each accurate, or the largest few."""
 
 from __future__ import annotations
 
@@ -27,16 +27,18 @@ _ORTHOGONAL = 1e-13
 
 
 def singular_value_spectrum(trace: Trajectory, t: int, k: int) -> Float[Tensor, "batch state"]:
-    """ln of ALL singular values of J_{t:k}, descending, nats; -inf where exactly zero.
+    """ln of all singular values of J_{t:k}, descending, nats; -inf where exactly zero.
 
-    The smallest is as accurate as the largest. Forming the product and calling an SVD loses every
-    value below eps times the largest. Here the product is kept as Q diag(e^d) U: a QR decomposition
-    a step, its triangle folded into graded rows e^d with well-scaled directions U, and at the end a
-    one-sided Jacobi iteration on those rows, whose rotations are computed from the ratios of the
+    The smallest is as accurate as the largest, whereas an SVD of the formed product loses every
+    value below eps times the largest. The product is kept as Q diag(e^d) U: each step costs a QR
+    decomposition, whose triangle is folded into rows of scale e^d and direction U. At the end a
+    one-sided Jacobi iteration runs on those rows, with rotations computed from the ratios of the
     scales, so that no range is too wide.
 
+        logs = gradscope.singular_value_spectrum(trace, 100, 0)  # (batch, state)
+
     Args:
-        trace: a trace, or step Jacobians, the first being J_1.
+        trace: a trace, or step Jacobians ``(time, batch, state, state)``, the first being J_1.
         t: the later step.
         k: the earlier step.
 
@@ -62,8 +64,9 @@ def singular_value_spectrum(trace: Trajectory, t: int, k: int) -> Float[Tensor, 
 
 
 def _fold(r: Tensor, rows: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
-    """R diag(e^scales) rows, again as scaled rows: each new row is summed relative to its largest
-    term.
+    """R diag(e^scales) rows as scaled rows again.
+
+    Each new row is summed relative to its largest term.
     """
     terms = r.abs().log() + scales.unsqueeze(-2)
     largest = terms.amax(-1)
@@ -73,18 +76,16 @@ def _fold(r: Tensor, rows: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _normalised(rows: Tensor, scales: Tensor) -> tuple[Tensor, Tensor]:
+    """The same scaled rows with directions of unit length."""
     norms = torch.linalg.vector_norm(rows, dim=-1)
     safe = torch.where(norms > 0, norms, torch.ones_like(norms))
     return rows / safe.unsqueeze(-1), scales + norms.log()
 
 
 def _jacobi(rows: Tensor, scales: Tensor) -> Float[Tensor, "batch state"]:
-    """ln of the singular values of diag(e^scales) rows, by one-sided Jacobi over disjoint pairs at
-    once.
+    """ln of the singular values of diag(e^scales) rows, by one-sided Jacobi iteration.
 
-    For rows e^p u and e^q v with p >= q, rho = e^(q - p), gamma = u.v: tau = tan(theta) / rho
-    solves the rotation without ever forming rho^2 alone, so that it turns into Gram-Schmidt as rho
-    goes to 0.
+    Disjoint pairs of rows are rotated at once until all rows are orthogonal.
     """
     size = rows.shape[-2]
     order = scales.argsort(dim=-1, descending=True)
@@ -104,6 +105,12 @@ def _jacobi(rows: Tensor, scales: Tensor) -> Float[Tensor, "batch state"]:
 def _rotate(
     rows: Tensor, scales: Tensor, first: Tensor, second: Tensor
 ) -> tuple[Tensor, Tensor, float]:
+    """Make the rows of each pair orthogonal; also gives the largest |cosine| there was.
+
+    For rows e^p u and e^q v with p >= q, rho = e^(q - p) and gamma = u.v, the rotation by theta
+    follows from tau = tan(theta) / rho, which stays finite as rho goes to 0: the rotation then
+    turns into a step of Gram-Schmidt.
+    """
     u, v, p, q = rows[:, first], rows[:, second], scales[:, first], scales[:, second]
     swap = q > p
     u, v = torch.where(swap[..., None], v, u), torch.where(swap[..., None], u, v)
@@ -127,17 +134,18 @@ def _rotate(
 
 
 def _round_robin(size: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
-    """Every pair once, in rounds of disjoint pairs (the circle method); the lower place first,
-    where the larger row goes.
+    """Every pair of places once, in rounds of disjoint pairs, by the circle method.
+
+    The lower place of a pair comes first; that is where the larger row goes.
     """
     players = [*range(size), *([-1] if size % 2 else [])]
     rounds = []
     for _ in range(len(players) - 1):
         half = len(players) // 2
         pairs = [
-            (min(p), max(p))
-            for p in zip(players[:half], players[half:][::-1], strict=True)
-            if min(p) >= 0
+            (min(pair), max(pair))
+            for pair in zip(players[:half], players[half:][::-1], strict=True)
+            if min(pair) >= 0
         ]
         rounds.append(tuple(torch.tensor(side, device=device) for side in zip(*pairs, strict=True)))
         players = [players[0], players[-1], *players[1:-1]]
@@ -149,16 +157,18 @@ def top_singular_values(
 ) -> Float[Tensor, " count"]:
     """ln of the largest singular values of J_{t:k} of one sequence, descending, nats.
 
-    No Jacobian is formed: products with vectors go step by step through the cell's linearisation;
-    ARPACK (scipy) does the rest. Memory: the states and a few dozen vectors.
+    No Jacobian is formed: products with vectors go step by step through the cell's linearisation,
+    and ARPACK (scipy) does the rest. It takes the memory of the states and a few dozen vectors.
+
+        gradscope.top_singular_values(trace, 100, 0, count=3)  # of a state of thousands of units
 
     Args:
-        trace: of a cell.
+        trace: a trace of a cell.
         t: the later step.
         k: the earlier step.
-        count: how many, less than the length of the state.
-        sequence: which one of the batch.
-        tolerance: relative, of the values.
+        count: how many values, fewer than the length of the state.
+        sequence: which sequence of the batch.
+        tolerance: relative tolerance of the values.
 
     Raises:
         GradscopeError: for t, k or count that do not fit.
@@ -173,9 +183,9 @@ def top_singular_values(
     if not np.any(product.measure(start)):
         return torch.full((count,), -math.inf, dtype=torch.float64)
     vectors = min(size - 1, max(2 * count + 1, 8))
-    if vectors <= count:  # too small for a Krylov space: all of it
-        whole = np.stack([product.forward(unit) for unit in np.eye(size)])
-        values = np.linalg.svd(whole, compute_uv=False)[:count]
+    if vectors <= count:  # the state is too small for a Krylov space
+        transposed = np.stack([product.forward(unit) for unit in np.eye(size)])
+        values = np.linalg.svd(transposed, compute_uv=False)[:count]
     else:
         operator = LinearOperator(
             (size, size), matvec=product.forward, rmatvec=product.backward, dtype=np.float64
@@ -201,7 +211,7 @@ class _Product:
         self.like = trace.states
 
     def measure(self, vector: np.ndarray) -> np.ndarray:
-        """``forward``, setting the scales by the way."""
+        """J v, which also finds the scales of the steps."""
         v = self._tensor(vector)
         for index, step in enumerate(self.steps):
             v = step.jvp(v)

@@ -1,4 +1,4 @@
-"""A trajectory as the sequence of its step Jacobians, made a few steps at a time."""
+"""A trajectory as the sequence of its step Jacobians, made a few at a time."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from gradscope.errors import GradscopeError
 #: a trace, or step Jacobians ``(time, batch, state, state)``, the first being J_1
 Trajectory = Trace | Float[Tensor, "time batch state state"]
 
-#: bytes of step Jacobians made at a time: what fits a cache costs no fresh memory
+#: bytes of step Jacobians made at a time, few enough to stay in a cache
 _CHUNK = 2 * 2**20
 
 
 def step_by_step(
     trajectory: Trajectory, *, forward: bool = True
 ) -> Iterator[Float[Tensor, "batch state state"]]:
-    """J_1, J_2, ...; or J_T^T, J_{T-1}^T, ... in reverse time."""
+    """Yield J_1, J_2, ...; or J_T^T, J_{T-1}^T, ... in reverse time."""
     if isinstance(trajectory, Tensor):
         yield from (trajectory if forward else trajectory.flip(0).mT)
         return
     states = trajectory.states
-    one = states.shape[1] * states.shape[2] ** 2 * states.element_size()
-    length = max(1, _CHUNK // one)
+    bytes_of_step = states.shape[1] * states.shape[2] ** 2 * states.element_size()
+    length = max(1, _CHUNK // bytes_of_step)
     starts = range(0, trajectory.time, length)
     for start in starts if forward else reversed(starts):
         jacobians = trajectory.jacobians(start, min(start + length, trajectory.time))
@@ -37,7 +37,7 @@ def step_by_step(
 def part(
     trajectory: Trajectory, start: int, stop: int
 ) -> Trace | Float[Tensor, "steps batch state state"]:
-    """Steps start + 1 ... stop."""
+    """Steps start + 1 ... stop of the trajectory."""
     if isinstance(trajectory, Tensor):
         return trajectory[start:stop]
     return trajectory.steps(start, stop)
@@ -51,14 +51,14 @@ def extent(trajectory: Trajectory) -> tuple[int, int, int]:
 
 
 def device_of(trajectory: Trajectory) -> torch.device:
-    """Where its tensors are."""
+    """The device of its tensors."""
     return trajectory.device if isinstance(trajectory, Tensor) else trajectory.states.device
 
 
 def rank_bound(jacobian: Float[Tensor, "batch state state"]) -> int:
-    """No more than its rows and columns that are not all zero.
+    """An upper bound of the rank: the number of rows or columns that are not all zero.
 
-    Exact where units are dead, as those of a relu layer may be.
+    It is exact where a rank is lost to dead units, as in a relu layer.
     """
     if int(torch.count_nonzero(jacobian)) == jacobian.numel():
         return jacobian.shape[-1]
@@ -78,7 +78,7 @@ def random_frame(
 def check_run(
     time: int, size: int, k: int, burn_in: int, *, interval: int | None = None, blocks: int = 1
 ) -> None:
-    """The arguments of a run along a trajectory fit it.
+    """Check that the arguments of a run along a trajectory fit it.
 
     Raises:
         GradscopeError: if not.

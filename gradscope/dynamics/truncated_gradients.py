@@ -1,4 +1,4 @@
-"""The bias of truncated backpropagation through time: its gradient against the full one."""
+"""The bias of truncated backpropagation through time, against the full gradient."""
 
 from __future__ import annotations
 
@@ -11,25 +11,32 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gradscope.dynamics.backpropagation import immediate_gradients
-from gradscope.dynamics.lags import by_lag, chosen_parameters, gradient, joint_norm
+from gradscope.dynamics.lags import (
+    by_lag,
+    chosen_parameters,
+    full_gradient,
+    gradient,
+    inner_product,
+    joint_norm,
+)
 from gradscope.dynamics.trace import Trace
 from gradscope.errors import GradscopeError
 
-#: how the state is cut off: every loss reaches back exactly K steps, or every K steps it begins anew
+#: sliding: every loss reaches back exactly K steps; chunk: the state is cut off every K steps
 Truncation = Literal["sliding", "chunk"]
 
 
 @dataclass(frozen=True, eq=False)
 class TruncationBias:
-    """The truncated gradient against the full one.
+    """The truncated gradient G_K against the full gradient G, for each TBPTT length K.
 
     Attributes:
-        lengths: TBPTT lengths.
-        kind: ``sliding`` (every loss reaches back exactly that many steps) or ``chunk`` (the state
-            is cut off every so many).
+        lengths: the TBPTT lengths K.
+        kind: ``sliding`` (every loss reaches back exactly K steps) or ``chunk`` (the state is cut
+            off every K steps).
         norm_ratios: ||G_K|| / ||G||.
         cosines: cosine of G_K and G.
-        sign_agreement: share of the elements of G, zeros left out, that have the same sign in G_K.
+        sign_agreement: share of the nonzero elements of G that have the same sign in G_K.
     """
 
     lengths: list[int]
@@ -47,14 +54,18 @@ def truncation_bias(
     kind: Truncation = "sliding",
     parameter: str | Sequence[str] | None = None,
 ) -> TruncationBias:
-    """What truncated BPTT makes of the gradient, at fixed weights, against the TBPTT length.
+    """Compare the gradient of truncated BPTT with the full one, at fixed weights, by TBPTT length.
+
+        bias = gradscope.truncation_bias(trace, losses, [5, 10, 20], kind="chunk")
+        bias.cosines  # of each truncated gradient with the full one
 
     Args:
-        trace: whose states require grad.
-        losses: made from ``trace.states``; None is ``trace.losses``.
-        lengths: TBPTT lengths, at least 1; empty is 1, 2, 4, ... and the whole sequence.
-        kind: sliding or chunk; the two give different gradients.
-        parameter: name or names of the cell's parameters; None is all.
+        trace: one whose states require grad, or that has an immediate gradient.
+        losses: terms made from ``trace.states``, whose sum is the loss; None means
+            ``trace.losses``.
+        lengths: TBPTT lengths, at least 1; empty means 1, 2, 4, ... and the whole sequence.
+        kind: ``sliding`` or ``chunk``; the two give different gradients.
+        parameter: name or names of the cell's parameters; None means all.
 
     Raises:
         GradscopeError: for a length below 1, or as ``lag_contributions``.
@@ -63,19 +74,16 @@ def truncation_bias(
     chosen = sorted(set(lengths) or {*(2**i for i in range(trace.time.bit_length())), trace.time})
     if chosen[0] < 1:
         raise GradscopeError(f"a TBPTT length is at least 1, got {chosen[0]}")
-    whole = {
-        name: value.double() for name, value in gradient(trace, losses).items() if name in names
-    }
-    whole_norm = joint_norm(whole)
+    full = full_gradient(trace, losses, names)
+    full_norm = joint_norm(full)
     ratios, cosines, signs = [], [], []
     for truncated in _truncated(trace, losses, chosen, kind):
         part = {name: truncated[name].double() for name in names}
         norm = joint_norm(part)
-        dot = sum(((part[name] * whole[name]).sum() for name in names), start=norm.new_zeros(()))
-        same = sum(int(((part[name] * whole[name]) > 0).sum()) for name in names)
-        nonzero = sum(int((whole[name] != 0).sum()) for name in names)
-        ratios.append(norm / whole_norm)
-        cosines.append(dot / (norm * whole_norm))
+        same = sum(int(((part[name] * full[name]) > 0).sum()) for name in names)
+        nonzero = sum(int((full[name] != 0).sum()) for name in names)
+        ratios.append(norm / full_norm)
+        cosines.append(inner_product(part, full) / (norm * full_norm))
         signs.append(torch.tensor(same) / torch.tensor(nonzero))
     return TruncationBias(
         chosen, kind, torch.stack(ratios), torch.stack(cosines), torch.stack(signs)
@@ -85,6 +93,7 @@ def truncation_bias(
 def _truncated(
     trace: Trace, losses: Tensor | None, lengths: Sequence[int], kind: Truncation
 ) -> Iterator[dict[str, Tensor]]:
+    """The truncated gradient of each length, in ascending order of the lengths."""
     if kind == "chunk":
         for length in lengths:
             yield gradient(trace, losses, tbptt=(length, length))

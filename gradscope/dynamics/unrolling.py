@@ -1,4 +1,4 @@
-"""unroll: from a cell and its inputs to a Trace."""
+"""unroll: run a cell over its inputs to get a Trace."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def unroll(
     Args:
         cell: a ``gradscope.cells.Cell``.
         inputs: x_1 ... x_T, in the dtype and on the device of the cell's weights.
-        state: s_0; None is zero.
+        state: s_0; None means the cell's own initial state.
 
     Raises:
-        GradscopeError: for inputs of another shape, without a step, or that lead to states that are
-            not finite; for a cell whose step gives another state when it is taken again.
+        GradscopeError: for inputs of a wrong shape, without a time step, or that lead to states
+            that are not finite; for a cell whose step is not deterministic.
     """
     _check_shapes(cell, inputs, state)
     start = cell.initial_state(inputs.shape[1]) if state is None else state.detach()

@@ -1,4 +1,4 @@
-"""Critical by mean field."""
+"""The critical gain of mean field theory."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import math
 from typing import Literal
 
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Generator
 
 from gradscope.dynamics.mean_field_theory import critical_gain
-from gradscope.inits._init import Init, normal, register
+from gradscope.inits._init import Init, Matrix, normal, register
 
 
 @register("critical")
 class Critical(Init):
-    """Recurrent weights N(0, g^2 / H) at the gain where chi = g^2 E[phi'^2] = 1: a gradient's mean
-    square stays; zero biases.
+    """Recurrent weights N(0, g^2 / H) at the gain g where chi = g^2 E[phi'^2] = 1; zero biases.
+
+    At this gain the mean square of a gradient stays the same from step to step.
 
     Reference: Chen, Pennington and Schoenholz (2018), Dynamical isometry and a mean field theory of
     RNNs.
@@ -28,7 +29,7 @@ class Critical(Init):
         0.0, ge=0, description="variance that the inputs add to a preactivation"
     )
 
-    def recurrent(self, size: int, generator: Generator | None) -> Tensor:
+    def recurrent(self, size: int, generator: Generator | None) -> Matrix:
         """N(0, g^2 / H)."""
         gain = critical_gain(self.activation, input_variance=self.input_variance)
         return normal(size, size, gain / math.sqrt(size), generator)

@@ -1,18 +1,19 @@
-"""Orthogonal with gain."""
+"""Orthogonal weights with a gain."""
 
 from __future__ import annotations
 
 import torch
 from pydantic import Field
-from torch import Generator, Tensor
+from torch import Generator
 
-from gradscope.inits._init import Init, normal, register
+from gradscope.inits._init import Init, Matrix, normal, register
 
 
 @register("orthogonal")
 class Orthogonal(Init):
-    """Recurrent weights g Q with Q orthogonal, Haar distributed; zero biases. Every singular value
-    is g.
+    """Recurrent weights g Q, with Q orthogonal and Haar distributed; zero biases.
+
+    Every singular value is g.
 
     Reference: Saxe, McClelland and Ganguli (2014), Exact solutions to the nonlinear dynamics of
     learning.
@@ -20,9 +21,8 @@ class Orthogonal(Init):
 
     gain: float = Field(1.0, gt=0, description="g")
 
-    def recurrent(self, size: int, generator: Generator | None) -> Tensor:
-        """g Q, from the QR decomposition of a Gaussian matrix with the signs of R's diagonal put
-        right.
-        """
+    def recurrent(self, size: int, generator: Generator | None) -> Matrix:
+        """g Q, from the QR decomposition of a Gaussian matrix."""
+        # with the signs of R's diagonal Q is Haar distributed
         q, r = torch.linalg.qr(normal(size, size, 1.0, generator))
         return self.gain * q * torch.sign(torch.diagonal(r))

@@ -1,4 +1,4 @@
-"""Pascanu's basic one for tanh units."""
+"""Pascanu's basic initialisation for tanh units."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gradscope.inits._init import GaussianEverywhere, register
 
 @register("pascanu_basic_tanh")
 class PascanuBasicTanh(GaussianEverywhere):
-    """Every weight N(0, std^2) with std = 0.1, zero biases: the basic one for tanh units.
+    """Every weight N(0, std^2) with std = 0.1, zero biases: "basic tanh" in the paper.
 
     Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural
     networks.

@@ -1,4 +1,4 @@
-"""Pascanu's one for sigmoid units."""
+"""Pascanu's initialisation for sigmoid units."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gradscope.inits._init import GaussianEverywhere, register
 
 @register("pascanu_sigmoid")
 class PascanuSigmoid(GaussianEverywhere):
-    """Every weight N(0, std^2) with std = 0.01, zero biases: the one for sigmoid units.
+    """Every weight N(0, std^2) with std = 0.01, zero biases: "sigmoid" in the paper.
 
     Reference: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural
     networks.

@@ -1,4 +1,4 @@
-"""torch's optimisers, one per file."""
+"""Optimisers of torch.optim, one per file."""
 
 from gradscope.optimizers._optimizer import OPTIMIZERS as OPTIMIZERS
 from gradscope.optimizers._optimizer import Optimizer as Optimizer

@@ -1,4 +1,4 @@
-"""Optimizer: options that build one of torch's optimisers."""
+"""Optimizer: options from which one of torch's optimisers is built."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from gradscope.components.kind import Kind
 
 
 class Optimizer(Component):
-    """Base of all optimisers; the steps themselves are torch.optim's."""
+    """Base of all optimisers; torch.optim does the steps.
+
+    >>> from gradscope.optimizers import OPTIMIZERS
+    >>> weight = Tensor([1.0]).requires_grad_()
+    >>> OPTIMIZERS.make({"name": "sgd", "lr": 0.1}).build([weight])  # doctest: +ELLIPSIS
+    SGD (...
+    """
 
     component_kind: ClassVar[str] = "optimizer"
 
@@ -22,22 +28,22 @@ class Optimizer(Component):
 
     @abstractmethod
     def build(self, parameters: Iterable[Tensor]) -> optim.Optimizer:
-        """torch's optimiser over these parameters."""
+        """torch's optimiser of these parameters."""
 
 
 class AdamFamily(Optimizer):
-    """Base of Adam and its variants: the moments' decays."""
+    """Base of Adam and its variants."""
 
     lr: float = Field(0.001, gt=0, description="learning rate")
     beta1: float = Field(0.9, ge=0, lt=1, description="decay of the first moment")
     beta2: float = Field(0.999, ge=0, lt=1, description="decay of the second moment")
     weight_decay: float = Field(ge=0, description="weight decay")
 
-    #: torch's class
+    #: the class of torch.optim
     torch_class: ClassVar[type[optim.Optimizer]]
 
     def build(self, parameters: Iterable[Tensor]) -> optim.Optimizer:
-        """torch's optimiser."""
+        """torch's optimiser of these parameters."""
         options: dict[str, Any] = {
             "lr": self.lr,
             "betas": (self.beta1, self.beta2),

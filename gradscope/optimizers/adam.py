@@ -10,7 +10,10 @@ from gradscope.optimizers._optimizer import AdamFamily, register
 
 @register("adam")
 class Adam(AdamFamily):
-    """torch.optim.Adam. Kingma and Ba (2015)."""
+    """torch.optim.Adam.
+
+    Reference: Kingma and Ba (2015), Adam: a method for stochastic optimization.
+    """
 
     weight_decay: float = Field(0.0, ge=0, description="weight decay")
     torch_class = optim.Adam

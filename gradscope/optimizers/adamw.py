@@ -10,7 +10,10 @@ from gradscope.optimizers._optimizer import AdamFamily, register
 
 @register("adamw")
 class AdamW(AdamFamily):
-    """torch.optim.AdamW. Loshchilov and Hutter (2019): weight decay decoupled from the gradient."""
+    """torch.optim.AdamW: Adam with weight decay that does not pass through the moments.
+
+    Reference: Loshchilov and Hutter (2019), Decoupled weight decay regularization.
+    """
 
     weight_decay: float = Field(0.01, ge=0, description="weight decay")
     torch_class = optim.AdamW

@@ -12,12 +12,15 @@ from gradscope.optimizers._optimizer import Optimizer, register
 
 @register("rmsprop")
 class RMSprop(Optimizer):
-    """torch.optim.RMSprop. Tieleman and Hinton (2012), lecture 6.5."""
+    """torch.optim.RMSprop.
+
+    Reference: Tieleman and Hinton (2012), Neural networks for machine learning, lecture 6.5.
+    """
 
     lr: float = Field(0.001, gt=0, description="learning rate")
     alpha: float = Field(0.9, ge=0, lt=1, description="decay of the mean square")
     momentum: float = Field(0.0, ge=0, lt=1, description="of the velocity")
 
     def build(self, parameters: Iterable[Tensor]) -> optim.Optimizer:
-        """torch.optim.RMSprop."""
+        """torch's optimiser of these parameters."""
         return optim.RMSprop(parameters, lr=self.lr, alpha=self.alpha, momentum=self.momentum)

@@ -16,7 +16,6 @@ from types import ModuleType
 
 from gradscope.plots._function import PlotFunction
 from gradscope.plots._plot import PLOTS as PLOTS
-from gradscope.plots._plot import NothingToDrawError as NothingToDrawError
 from gradscope.plots._plot import Plot as Plot
 from gradscope.plots._plot import register as register
 

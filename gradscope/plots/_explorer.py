@@ -3,51 +3,49 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
-from gradscope.plots._plot import Look, limits, looks
-from gradscope.results.tables import Tables, median
+from gradscope.plots._axes import limits
+from gradscope.plots._looks import Look, looks
+from gradscope.plots._rows import at_end
+from gradscope.results.statistics import median
+from gradscope.results.tables import Tables
+
+#: of an animation that jumps
+_AT_ONCE = {
+    "mode": "immediate",
+    "frame": {"duration": 0, "redraw": True},
+    "transition": {"duration": 0},
+}
 
 
 def explorer(tables: Tables) -> go.Figure | None:
-    """ln ||ds_T/ds_{T-lag}|| against lag by configuration, with a slider over measured train steps;
-    None with less than two.
+    """ln ||ds_T/ds_{T-lag}|| against lag by configuration, with a slider over train steps.
 
     A configuration that ended early stays at its last measurement, so that every position shows all
-    of them.
+    of them. None where less than two steps were measured: the figure of norms against lag then
+    shows all there is.
     """
     if "jacobian_norms" not in tables:
         return None
-    frame = tables.at_longest("jacobian_norms")
-    frame = frame[
-        (frame["block"] == "state")
-        & (frame["t"] == frame.groupby(["trial", "train_step"])["t"].transform("max"))
-    ]
-    keys = ["configuration", "trial", "train_step", "lag"]
-    curves = frame.groupby(keys)["log_spectral_norm"].apply(median).reset_index()
-    steps = sorted(curves["train_step"].unique())
-    if len(steps) < 2:  # nothing to slide over; the figure of norms against lag shows it
+    curves = _curves(tables)
+    steps = sorted(int(step) for step in curves["train_step"].unique())
+    if len(steps) < 2:
         return None
     look = looks(tables)
-    frames = [
+    positions = [
         [
-            _curve(curves[curves["configuration"] == label], step, label, look[label])
+            _line(curves[curves["configuration"] == label], step, label, look[label])
             for label in tables.configurations
         ]
         for step in steps
     ]
-    figure = go.Figure(
-        data=frames[-1],
-        frames=[
-            go.Frame(data=data, name=str(step)) for step, data in zip(steps, frames, strict=True)
-        ],
-    )
+    frames = [
+        go.Frame(data=data, name=str(step)) for step, data in zip(steps, positions, strict=True)
+    ]
+    figure = go.Figure(data=positions[-1], frames=frames)
     low, high, margin = limits(curves["log_spectral_norm"])
-    at_once = {
-        "mode": "immediate",
-        "frame": {"duration": 0, "redraw": True},
-        "transition": {"duration": 0},
-    }
     figure.update_layout(
         template="plotly_white",
         height=460,
@@ -59,34 +57,45 @@ def explorer(tables: Tables) -> go.Figure | None:
             "range": [low - margin, high + margin],
         },
         legend={"orientation": "h", "y": -0.45, "x": 0},
-        sliders=[
-            {
-                "active": len(steps) - 1,
-                "currentvalue": {"prefix": "train step "},
-                "pad": {"t": 45},
-                "steps": [
-                    {"label": str(step), "method": "animate", "args": [[str(step)], at_once]}
-                    for step in steps
-                ],
-            }
-        ],
+        sliders=[_slider(steps)],
     )
     return figure
 
 
-def _curve(own: object, step: int, label: str, look: Look) -> go.Scatter:
-    frame = own[own["train_step"] <= step]  # type: ignore[index]
-    frame = frame[frame["train_step"] == frame.groupby("trial")["train_step"].transform("max")]
+def _curves(tables: Tables) -> pd.DataFrame:
+    """Norms from the last step back, the median over sequences, by trial, train step and lag."""
+    frame = tables.at_longest("jacobian_norms")
+    last = frame.groupby(["trial", "train_step"])["t"].transform("max")
+    frame = frame[(frame["block"] == "state") & (frame["t"] == last)]
+    keys = ["configuration", "trial", "train_step", "lag"]
+    return frame.groupby(keys)["log_spectral_norm"].apply(median).reset_index()
+
+
+def _line(curves: pd.DataFrame, step: int, label: str, look: Look) -> go.Scatter:
+    """A configuration's line at the slider's position ``step``, the median over its trials."""
+    latest = at_end(curves[curves["train_step"] <= step])
+    norms = latest.groupby("lag")["log_spectral_norm"].apply(median)
+    # an exact zero has no place on a finite axis: the line ends there
+    logs = [float(value) if np.isfinite(value) else None for value in norms]
     colour = "rgb({},{},{})".format(*(round(255 * part) for part in look.colour))
-    line = frame.groupby("lag")["log_spectral_norm"].apply(median)
-    line = line.where(
-        np.isfinite(line), None
-    )  # an exact zero has no place on a finite axis: the line ends
     return go.Scatter(
-        x=line.index.tolist(),
-        y=line.tolist(),
+        x=norms.index.tolist(),
+        y=logs,
         name=label,
         mode="lines",
         line={"color": colour, "width": 2, "dash": "solid" if look.dash == "-" else "dash"},
         hovertemplate="lag %{x}<br>%{y:.3f} nats<extra>" + label + "</extra>",
     )
+
+
+def _slider(steps: list[int]) -> dict[str, object]:
+    """A position for every measured train step; the last one is shown first."""
+    return {
+        "active": len(steps) - 1,
+        "currentvalue": {"prefix": "train step "},
+        "pad": {"t": 45},
+        "steps": [
+            {"label": str(step), "method": "animate", "args": [[str(step)], _AT_ONCE]}
+            for step in steps
+        ],
+    }

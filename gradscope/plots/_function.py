@@ -8,8 +8,8 @@ from typing import Protocol, runtime_checkable
 from matplotlib.figure import Figure
 
 from gradscope.components import name_of
-from gradscope.errors import GradscopeError
-from gradscope.plots._plot import PLOTS, NothingToDrawError, Plot
+from gradscope.errors import GradscopeError, NothingToDrawError
+from gradscope.plots._plot import PLOTS, Plot
 from gradscope.results.tables import Tables
 
 

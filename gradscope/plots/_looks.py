@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from gradscope.results.statistics import median
 from gradscope.results.tables import Tables
 
 Colour = tuple[float, float, float]
-Dash = str | tuple[float, tuple[float, ...]]
+Dash = Literal["-"] | tuple[float, tuple[float, ...]]
 
 
 class Look(NamedTuple):

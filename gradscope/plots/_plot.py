@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gradscope.components import Component, Kind
-from gradscope.errors import GradscopeError
+from gradscope.errors import NothingToDrawError
 from gradscope.plots._style import styled
 from gradscope.results.tables import Tables
 
@@ -79,10 +79,6 @@ class Plot(Component):
             raise NothingToDrawError("nothing was recorded that it could show")
         with styled():
             return self.draw(tables)
-
-
-class NothingToDrawError(GradscopeError):
-    """Tables that hold nothing of what a plot shows."""
 
 
 #: every plot

@@ -31,9 +31,7 @@ def late(tables: Tables, name: str) -> pd.DataFrame:
     return last if len(last) else frame
 
 
-def of_first_trials(
-    frame: pd.DataFrame, tables: Tables, most: int | None = None
-) -> pd.DataFrame:
+def of_first_trials(frame: pd.DataFrame, tables: Tables, most: int | None = None) -> pd.DataFrame:
     """The rows of each configuration's first trial, that of the least seed.
 
     Args:

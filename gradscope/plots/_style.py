@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 #: inches of a full figure
 WIDTH = 9.0
@@ -41,7 +42,7 @@ STYLE = {
 
 def styled() -> AbstractContextManager[None]:
     """The context in which figures are made and saved."""
-    return mpl.rc_context(STYLE)
+    return mpl.rc_context(STYLE)  # pyright: ignore[reportArgumentType]  # a dict of str is enough
 
 
 class NotebookFigure(Figure):
@@ -61,10 +62,8 @@ def new_figure(
     sharey: bool | Literal["none", "all", "row", "col"] = False,
 ) -> tuple[Figure, np.ndarray]:
     """A figure with a grid of axes, outside pyplot's global state; draw inside ``styled()``."""
-    figure = NotebookFigure(figsize=(width, height), layout="constrained")
-    engine = figure.get_layout_engine()
-    assert engine is not None
-    engine.set(h_pad=0.06, hspace=0.06)
+    layout = ConstrainedLayoutEngine(h_pad=0.06, hspace=0.06)
+    figure = NotebookFigure(figsize=(width, height), layout=layout)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey)
     return figure, np.atleast_2d(axes)
 
@@ -73,7 +72,5 @@ def rendered(figure: Figure, format: Literal["svg", "png"]) -> bytes:
     """The figure as a file's content, the same each time."""
     content = io.BytesIO()
     with styled():
-        figure.savefig(
-            content, format=format, metadata={"Date": None} if format == "svg" else None
-        )
+        figure.savefig(content, format=format, metadata={"Date": None} if format == "svg" else None)
     return content.getvalue()

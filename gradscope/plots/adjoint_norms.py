@@ -16,7 +16,7 @@ from gradscope.results.tables import Tables
 
 @register("adjoint_norms")
 class AdjointNorms(Plot):
-    """ln ||dL/ds_t|| over t, before training and at its end; under TBPTT the truncated one below."""
+    """ln ||dL/ds_t|| over t, before training and at its end; below it the truncated one's."""
 
     requires = ("adjoint_norms",)
     title = "Per-step gradient norm"

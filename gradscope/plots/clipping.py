@@ -60,9 +60,7 @@ class Clipping(Plot):
         finish(axes, len(labels), "train step (updates)", "‖dL/dW‖")
         handles = {
             "before, greatest": Line2D([], [], color=FAINT),
-            "before, median (configuration's colour)": Line2D(
-                [], [], color=look[labels[0]].colour
-            ),
+            "before, median (configuration's colour)": Line2D([], [], color=look[labels[0]].colour),
             "after, median": Line2D([], [], color="black", linestyle="--"),
         }
         figure.legend(
@@ -94,6 +92,4 @@ def _draw_norms(ax: Axes, norms: pd.DataFrame, colour: Colour) -> None:
     steps = norms["train_step"]
     ax.plot(steps, norms["greatest_preclip"], color=FAINT, linewidth=0.8)
     ax.plot(steps, norms["grad_norm_preclip"], color=colour, linewidth=1.6)
-    ax.plot(
-        steps, norms["grad_norm_postclip"], color="black", linewidth=1.2, linestyle=(0, (3, 2))
-    )
+    ax.plot(steps, norms["grad_norm_postclip"], color="black", linewidth=1.2, linestyle=(0, (3, 2)))

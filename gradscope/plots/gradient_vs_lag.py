@@ -49,12 +49,12 @@ class GradientVsLag(Plot):
 
     def caption(self, tables: Tables) -> str:
         """What the norm is of, and what a straight line, a line at 0 and a triangle say."""
-        words = tables.words
+        words, part = tables.words, "full" if self.block == "state" else "hidden"
         return (
-            f"Natural logarithm of the spectral norm of the Jacobian of the last {self.block} "
+            f"Natural logarithm of the spectral norm of the Jacobian of the last {part} state "
             f"with respect to the one lag steps earlier{tables.where}, "
             f"{words.spread_of_sequences}. A straight line down is exponential vanishing, its "
             "slope the rate in nats per step; a line at 0 keeps the gradient. A triangle at the "
             "foot: the norm is exactly zero from there on, as where the units of a ReLU layer are "
             f"dead.{words.ended_early}"
-        ).replace("last state", "last full state").replace("last hidden", "last hidden state")
+        )

@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import CenteredNorm
+from matplotlib.colors import CenteredNorm, Colormap, Normalize
 from matplotlib.figure import Figure
 from pydantic import Field
 
@@ -44,7 +44,7 @@ class JacobianHeatmap(Plot):
         """Median over sequences at the evenly spread grid points, for each first trial."""
         frame = ends_of_first_trials(tables, "jacobian_norms", self.most)
         frame = frame[frame["block"] == self.block]
-        # k runs over every step before t, and t over the points of the grid: these are its columns
+        # t is measured at the points of a grid, k at every step before it: both are drawn at these
         points = frame.groupby("trial")["t"].unique().to_dict()
         pairs = zip(frame["trial"], frame["k"], strict=True)
         on_grid = [k == 0 or k in points[trial] for trial, k in pairs]
@@ -60,15 +60,13 @@ class JacobianHeatmap(Plot):
         figure, axes = new_figure(rows, columns, height=2.35 * rows + 0.4, sharex=True, sharey=True)
         finite = frame.loc[np.isfinite(frame["log_spectral_norm"]), "log_spectral_norm"]
         reach = max(1.0, float(finite.abs().max()) if len(finite) else 1.0)
-        scale = ScalarMappable(
-            CenteredNorm(0, reach), sns.color_palette("vlag_r", as_cmap=True)
-        )
+        norm, colours = CenteredNorm(0, reach), sns.color_palette("vlag_r", as_cmap=True)
         for ax, label in zip(axes.flat, labels, strict=False):
-            _draw_map(ax, frame[frame["configuration"] == label], scale)
+            _draw_map(ax, frame[frame["configuration"] == label], norm, colours)
             ax.set_title(wrapped(label))
         finish(axes, len(labels), "k, earlier step", "t, later step")
         measure = f"ln ‖∂{self._letter}$_t$/∂{self._letter}$_k$‖ (nats)"
-        figure.colorbar(scale, ax=axes, label=measure, shrink=0.9)
+        figure.colorbar(ScalarMappable(norm, colours), ax=axes, label=measure, shrink=0.9)
         return figure
 
     def caption(self, tables: Tables) -> str:
@@ -82,7 +80,7 @@ class JacobianHeatmap(Plot):
         )
 
 
-def _draw_map(ax: Axes, norms: pd.DataFrame, scale: ScalarMappable) -> None:
+def _draw_map(ax: Axes, norms: pd.DataFrame, norm: Normalize, colours: Colormap) -> None:
     """One map, t over k."""
     table = norms.pivot(index="t", columns="k", values="log_spectral_norm")
     ax.set_facecolor(_GREY)
@@ -90,8 +88,8 @@ def _draw_map(ax: Axes, norms: pd.DataFrame, scale: ScalarMappable) -> None:
         edges(table.columns.to_numpy(dtype=float)),
         edges(table.index.to_numpy(dtype=float)),
         np.ma.masked_invalid(table.to_numpy(dtype=float)),
-        norm=scale.norm,
-        cmap=scale.cmap,
+        norm=norm,
+        cmap=colours,
         rasterized=True,
     )
     ax.grid(False)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gradscope.plots._plot import FAINT, Plot, legend, lines, looks, new_figure, register
+from gradscope.plots._axes import foot
+from gradscope.plots._looks import Look, legend, lines, looks
+from gradscope.plots._plot import Plot, register
+from gradscope.plots._rows import MEASURED, moments
+from gradscope.plots._style import FAINT, new_figure
 from gradscope.results.tables import Tables
+from gradscope.results.words import sentence
 
 
 @register("lyapunov")
@@ -18,39 +22,27 @@ class LyapunovPlot(Plot):
 
     requires = ("lyapunov",)
     title = "Lyapunov exponents"
-    order: ClassVar[int] = 65
+    over = "index"
+    order = 65
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """Exponents by trial and index."""
         frame = tables.at_longest(tables.first_and_last("lyapunov"))
-        keys = ["trial", "configuration", "seed", "when", "train_step", "index"]
-        return frame[
-            [
-                *keys,
-                "exponent",
-                "standard_error",
-                "adjoint_exponent",
-                "kaplan_yorke",
-                "entropy_rate",
-            ]
-        ]
+        exponents = ["exponent", "standard_error", "adjoint_exponent"]
+        return frame[[*MEASURED, "index", *exponents, "kaplan_yorke", "entropy_rate"]]
 
     def draw(self, tables: Tables) -> Figure:
         """Two panels on one scale; bars at the largest exponent are its standard error."""
         frame, look = self.data(tables), looks(tables)
-        times = [when for when in tables.moments if (frame["when"] == when).any()]
+        times = moments(frame, tables)
         figure, axes = new_figure(1, len(times), height=3.9, sharey=True)
-        finite = frame.loc[np.isfinite(frame["exponent"]), "exponent"]
-        floor = float(finite.min()) - 0.1 * float(np.ptp(finite) or 1.0) if len(finite) else -1.0
+        floor = foot(frame["exponent"])
         for ax, when in zip(axes[0], times, strict=True):
-            own = frame[frame["when"] == when].assign(rank=lambda f: f["index"] + 1)
-            lines(ax, own, tables, x="rank", y="exponent", floor=floor)
-            for label, first in own[own["index"] == 0].groupby("configuration"):
-                value, error = first["exponent"].median(), first["standard_error"].median()
-                if np.isfinite(value) and np.isfinite(error):
-                    ax.errorbar(
-                        [1], [value], yerr=[error], color=look[str(label)].colour, capsize=2
-                    )
+            part = frame[frame["when"] == when]
+            part = part.assign(rank=part["index"] + 1)
+            lines(ax, part, tables, x="rank", y="exponent", floor=floor)
+            for label, largest in part[part["index"] == 0].groupby("configuration"):
+                _draw_error(ax, largest, look[str(label)])
             ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
             ax.set(xlabel="index i", title=when, xscale="log")
         axes[0, 0].set_ylabel("exponent λ$_i$ (nats/step)")
@@ -58,11 +50,18 @@ class LyapunovPlot(Plot):
         return figure
 
     def caption(self, tables: Tables) -> str:
-        """In words."""
+        """What exponents are, how far they can be trusted, and what a triangle is."""
+        spread = sentence(f"{tables.words.spread}; a triangle at the foot is −∞")
         return (
-            "Lyapunov exponents of the full state along the measured sequences, in descending"
-            " order: the rates at which the directions of a perturbation, and so of a gradient,"
-            " grow (above 0) or shrink. Finite-time estimates over one sequence; the bar at the"
-            " first is its standard error over stretches and sequences. Median over seeds, band"
-            " from the least to the greatest; a triangle at the foot is −∞."
+            "Lyapunov exponents of the full state along the measured sequences, in descending "
+            "order: the rates at which the directions of a perturbation, and so of a gradient, "
+            "grow (above 0) or shrink. Finite-time estimates over one sequence; the bar at the "
+            f"first is its standard error over stretches and sequences. {spread}"
         )
+
+
+def _draw_error(ax: Axes, largest: pd.DataFrame, look: Look) -> None:
+    """The standard error of the largest exponent, as a bar, where both are known."""
+    value, error = largest["exponent"].median(), largest["standard_error"].median()
+    if np.isfinite(value) and np.isfinite(error):
+        ax.errorbar([1], [value], yerr=[error], color=look.colour, capsize=2)

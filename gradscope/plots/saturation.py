@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gradscope.plots._plot import FAINT, Plot, new_figure, plain, register
+from gradscope.plots._axes import plain
+from gradscope.plots._plot import Plot, register
+from gradscope.plots._rows import moments, present
+from gradscope.plots._style import FAINT, new_figure
 from gradscope.results.tables import Tables
 
 LOW, HIGH = "#5b8db8", "#c8553d"
+#: share of saturated units below which a bar cannot be seen
+_UNSEEN = 0.005
 
 
 @register("saturation")
@@ -21,58 +25,61 @@ class SaturationPlot(Plot):
 
     requires = ("saturation",)
     title = "Saturated units and gates"
-    order: ClassVar[int] = 80
+    over = "low"
+    order = 80
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """Mean shares over seeds by configuration and gate, at the greatest length."""
         frame = tables.at_longest(tables.first_and_last("saturation"))
-        return (
-            frame.groupby(["configuration", "gate", "when"], sort=False)[["low", "high", "mean"]]
-            .mean()
-            .reset_index()
-        )
+        by_gate = frame.groupby(["configuration", "gate", "when"], sort=False)
+        return by_gate[["low", "high", "mean"]].mean().reset_index()
 
     def draw(self, tables: Tables) -> Figure:
         """Stacked bars, a row for each configuration and gate."""
         frame = self.data(tables)
         rows = [
-            (label, gate)
-            for label in tables.configurations
+            (label, str(gate))
+            for label in present(frame, tables)
             for gate in dict.fromkeys(frame.loc[frame["configuration"] == label, "gate"])
         ]
-        times = [when for when in tables.moments if (frame["when"] == when).any()]
+        times = moments(frame, tables)
         figure, axes = new_figure(1, len(times), height=0.9 + 0.27 * len(rows), sharey=True)
         for ax, when in zip(axes[0], times, strict=True):
-            own = frame[frame["when"] == when].set_index(["configuration", "gate"])
-            low = np.array([own["low"].get(row, np.nan) for row in rows])
-            high = np.array([own["high"].get(row, np.nan) for row in rows])
-            ax.barh(range(len(rows)), low, color=LOW, height=0.7)
-            ax.barh(range(len(rows)), high, left=low, color=HIGH, height=0.7)
-            ax.set(xlim=(0, 1), xlabel="share of units and steps", title=when)
-            most = float(np.nanmax(low + high, initial=0.0))
-            if most < 0.005:  # a bar that nobody sees
-                said = "no unit is saturated" if most == 0 else f"at most {most:.2g} is saturated"
-                ax.text(0.5, 0.5, said, transform=ax.transAxes, ha="center", color=FAINT)
-            for place in range(1, len(rows)):
-                if rows[place][0] != rows[place - 1][0]:
-                    ax.axhline(place - 0.5, color=FAINT, linewidth=0.6)
-        axes[0, 0].set_yticks(
-            range(len(rows)), [f"{plain(label)}   {gate}" for label, gate in rows], fontsize=8
-        )
+            shares = frame[frame["when"] == when].set_index(["configuration", "gate"])
+            _draw_shares(ax, shares, rows)
+            ax.set_title(when)
+        names = [f"{plain(label)}   {gate}" for label, gate in rows]
+        axes[0, 0].set_yticks(range(len(rows)), names, fontsize=8)
         axes[0, 0].invert_yaxis()
+        handles = {"saturated low (u ≤ 0)": LOW, "saturated high (u > 0)": HIGH}
         figure.legend(
-            [Patch(color=LOW), Patch(color=HIGH)],
-            ["saturated low (u ≤ 0)", "saturated high (u > 0)"],
+            [Patch(color=colour) for colour in handles.values()],
+            list(handles),
             loc="outside lower center",
             ncols=2,
         )
         return figure
 
     def caption(self, tables: Tables) -> str:
-        """In words."""
+        """When a unit is saturated, and what low and high are at a gate."""
         return (
-            "Share of units, over all steps of the measured sequences, whose activation φ has"
-            " flattened out: |φ′(u)| at most a tenth of its greatest slope, mean over seeds. Low at"
-            " a forget gate f is shut (forgets), high is open (remembers); for ReLU low is a unit"
-            " that lets nothing through at that step."
+            "Share of units, over all steps of the measured sequences, whose activation φ has "
+            "flattened out: |φ′(u)| at most a tenth of its greatest slope, "
+            f"{tables.words.mean}. Low at a forget gate f is shut (forgets), high is open "
+            "(remembers); for ReLU low is a unit that lets nothing through at that step."
         )
+
+
+def _draw_shares(ax: Axes, shares: pd.DataFrame, rows: list[tuple[str, str]]) -> None:
+    """Bars of one moment, a line between configurations; words where no bar is to be seen."""
+    low, high = (shares[side].reindex(rows).to_numpy(dtype=float) for side in ("low", "high"))
+    ax.barh(range(len(rows)), low, color=LOW, height=0.7)
+    ax.barh(range(len(rows)), high, left=low, color=HIGH, height=0.7)
+    ax.set(xlim=(0, 1), xlabel="share of units and steps")
+    most = float(np.nanmax(low + high, initial=0.0))
+    if most < _UNSEEN:
+        said = "no unit is saturated" if most == 0 else f"at most {most:.2g} is saturated"
+        ax.text(0.5, 0.5, said, transform=ax.transAxes, ha="center", color=FAINT)
+    for place in range(1, len(rows)):
+        if rows[place][0] != rows[place - 1][0]:
+            ax.axhline(place - 0.5, color=FAINT, linewidth=0.6)

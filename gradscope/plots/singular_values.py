@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
 
-from gradscope.plots._plot import (
-    FAINT,
-    Plot,
-    finish,
-    first_trials,
-    new_figure,
-    panels,
-    register,
-    wrapped,
-)
+from gradscope.plots._axes import finish, panels, wrapped
+from gradscope.plots._looks import Colour
+from gradscope.plots._plot import Plot, register
+from gradscope.plots._rows import ends_of_first_trials, present
+from gradscope.plots._style import FAINT, new_figure
 from gradscope.results.tables import Tables
 
 
@@ -32,52 +26,34 @@ class SingularValues(Plot):
     requires = ()
     requires_any = ("singular_values", "spectra")
     title = "Singular values of Jacobian products"
-    order: ClassVar[int] = 70
+    over = "index"
+    order = 70
 
     def data(self, tables: Tables) -> pd.DataFrame:
-        """Singular values of each configuration's first trial at its end."""
-        name = "singular_values" if "singular_values" in tables else "spectra"
-        frame = tables.first_and_last(name)
-        if (
-            name == "spectra"
-        ):  # without the graded values, those of products formed in floating point
-            frame = frame[frame["kind"] == "product"].assign(lag=lambda f: f["t"] - f["k"])
-        frame = frame[frame["trial"].isin(dict(first_trials(tables, name, self.most)).values())]
-        frame = frame[frame["train_step"] == frame.groupby("trial")["train_step"].transform("max")]
+        """Singular values of each configuration's first trial at its end.
+
+        Without the graded values, those of products formed in floating point.
+        """
+        if "singular_values" in tables:
+            frame = ends_of_first_trials(tables, "singular_values", self.most)
+        else:
+            frame = ends_of_first_trials(tables, "spectra", self.most)
+            frame = frame[frame["kind"] == "product"]
+            frame = frame.assign(lag=frame["t"] - frame["k"])
         return frame[["configuration", "trial", "train_step", "lag", "index", "log_value"]]
 
     def draw(self, tables: Tables) -> Figure:
         """A panel for each configuration, on one scale."""
         frame = self.data(tables)
-        shown = [
-            label for label in tables.configurations if (frame["configuration"] == label).any()
-        ]
+        labels = present(frame, tables)
         lags = sorted(frame["lag"].unique())
         shades = dict(zip(lags, sns.color_palette("flare", len(lags)), strict=True))
-        rows, columns = panels(len(shown))
+        rows, columns = panels(len(labels))
         figure, axes = new_figure(rows, columns, height=2.2 * rows + 0.8, sharey=True)
-        for ax, label in zip(axes.flat, shown, strict=False):
-            for lag, own in frame[frame["configuration"] == label].groupby("lag"):
-                ax.plot(
-                    own["index"] + 1,
-                    own["log_value"],
-                    color=shades[lag],
-                    marker=".",
-                    markersize=3,
-                    linewidth=1,
-                )
-            if not np.isfinite(frame.loc[frame["configuration"] == label, "log_value"]).any():
-                ax.annotate(
-                    "all exactly zero",
-                    (0.5, 0.5),
-                    xycoords="axes fraction",
-                    ha="center",
-                    color=FAINT,
-                )
-                ax.set_xticks([])
-            ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
+        for ax, label in zip(axes.flat, labels, strict=False):
+            _draw_curves(ax, frame[frame["configuration"] == label], shades)
             ax.set_title(wrapped(label))
-        finish(axes, len(shown), "rank of the singular value", "ln σ (nats)")
+        finish(axes, len(labels), "rank of the singular value", "ln σ (nats)")
         figure.legend(
             [Line2D([], [], color=shades[lag], marker=".") for lag in lags],
             [f"lag {lag}" for lag in lags],
@@ -87,10 +63,31 @@ class SingularValues(Plot):
         return figure
 
     def caption(self, tables: Tables) -> str:
-        """In words."""
+        """What the values are of, what a steep curve says, and what is left out."""
+        words = tables.words
         return (
-            "Natural logarithm of the singular values of ∂s_T/∂s_{T-lag} by rank, first seed and"
-            " sequence, end of training. A curve that drops steeply says that only a few directions"
-            " of the state still carry a gradient. Exact zeros are left out, and without the probe"
-            " singular_values those too small to be told from rounding in a product of this length."
+            "Natural logarithm of the singular values of ∂s_T/∂s_{T-lag} by rank"
+            f"{words.shown_sequence}, {words.last}. A curve that drops steeply says that only a "
+            "few directions of the state still carry a gradient. Exact zeros are left out, and "
+            "without the probe singular_values those too small to be told from rounding in a "
+            "product of this length."
         )
+
+
+def _draw_curves(ax: Axes, values: pd.DataFrame, shades: dict[int, Colour]) -> None:
+    """A curve for each lag; words where every value is zero."""
+    for lag, shade in shades.items():
+        curve = values[values["lag"] == lag]
+        ax.plot(
+            curve["index"] + 1,
+            curve["log_value"],
+            color=shade,
+            marker=".",
+            markersize=3,
+            linewidth=1,
+        )
+    if not np.isfinite(values["log_value"]).any():
+        centre = (0.5, 0.5)
+        ax.annotate("all exactly zero", centre, xycoords="axes fraction", ha="center", color=FAINT)
+        ax.set_xticks([])
+    ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)

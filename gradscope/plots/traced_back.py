@@ -2,74 +2,71 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from types import MappingProxyType
+from typing import Literal
 
 import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.plots._plot import FAINT, Plot, legend, limits, lines, new_figure, register
+from gradscope.plots._looks import lines_by_moment
+from gradscope.plots._plot import Plot, register
+from gradscope.plots._rows import MEASURED
 from gradscope.results.tables import Tables
+from gradscope.results.words import Words
 
 
 @register("traced_back")
 class TracedBackPlot(Plot):
-    """ln ||dl_T/dx_t|| (or of s_t) of the last loss alone against lag, before training and at its
-    end.
-    """
+    """ln ||dl_T/dx_t|| (or of s_t) of the last loss alone against lag."""
 
     of: Literal["input", "state"] = Field(
         "input", description="of the inputs x_t, or of the states s_t"
     )
     requires = ("traced_back",)
     title = "One loss traced back"
-    order: ClassVar[int] = 22
+    over = "lag"
+    order = 22
+    scope_options = MappingProxyType({"of": "state"})
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """Log norms by trial, sequence and lag, at the greatest length."""
         frame = tables.at_longest(tables.first_and_last("traced_back"))
-        return frame[
-            [
-                "trial",
-                "configuration",
-                "seed",
-                "when",
-                "train_step",
-                "sequence",
-                "lag",
-                "symbol",
-                "state",
-                "input",
-            ]
-        ]
+        return frame[[*MEASURED, "sequence", "lag", "symbol", "state", "input"]]
 
     def draw(self, tables: Tables) -> Figure:
-        """Two panels on one scale."""
-        frame = self.data(tables)
-        times = [when for when in tables.moments if (frame["when"] == when).any()]
-        figure, axes = new_figure(1, len(times), height=3.9, sharey=True)
-        low, high, margin = limits(frame[self.of])
-        for ax, when in zip(axes[0], times, strict=True):
-            lines(
-                ax, frame[frame["when"] == when], tables, x="lag", y=self.of, floor=low - 2 * margin
-            )
-            ax.axhline(0, color=FAINT, linewidth=1, linestyle="--")
-            ax.set(
-                xlabel="lag (steps back from the answer)",
-                title=when,
-                ylim=(low - 2 * margin, high + margin),
-            )
+        """A panel for the first and for the last measurement, on one scale."""
         letter = "x" if self.of == "input" else "s"
-        axes[0, 0].set_ylabel(f"ln ‖∂l$_T$/∂{letter}$_{{T-lag}}$‖ (nats)")
-        legend(figure, tables, frame["configuration"])
-        return figure
+        return lines_by_moment(
+            self.data(tables),
+            tables,
+            x="lag",
+            y=self.of,
+            xlabel="lag (steps back from the answer)",
+            ylabel=f"ln ‖∂l$_T$/∂{letter}$_{{T-lag}}$‖ (nats)",
+            zero=True,
+        )
 
     def caption(self, tables: Tables) -> str:
-        """In words."""
-        part = "input" if self.of == "input" else "state"
+        """Which loss is followed back, to where, and what a fall by ten nats means."""
         return (
-            f"How strongly the loss of the last answer alone depends on the {part} so many steps"
-            " before it, as the natural logarithm of the gradient's norm: median over seeds and"
-            " measured sequences, band from the least to the greatest. Where it has fallen by some"
-            " ten nats, no update will teach the network to look."
+            f"{self._question(tables.words)}, as the natural logarithm of the gradient's norm: "
+            f"{tables.words.spread_of_batch}. Where it has fallen by some ten nats, no update "
+            "will teach the network to look."
+        )
+
+    def _question(self, words: Words) -> str:
+        """What is measured.
+
+        Within one model a recurrence hears the loss in other ways as well, which are left out.
+        """
+        if words.of_sweep:
+            return (
+                f"How strongly the loss of the last answer alone depends on the {self.of} so many "
+                "steps before it"
+            )
+        return (
+            f"What arrives at the {self.of} so many steps before from the loss at the last step "
+            "of a recurrence that hears it, followed back along that recurrence alone (other "
+            "ways, by the layer above, attention or losses at earlier steps, are left out)"
         )

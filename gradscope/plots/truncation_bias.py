@@ -2,51 +2,48 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.plots._plot import FAINT, Plot, legend, lines, new_figure, register
+from gradscope.plots._looks import legend, lines
+from gradscope.plots._plot import Plot, register
+from gradscope.plots._rows import MEASURED, late
+from gradscope.plots._style import FAINT, new_figure
 from gradscope.results.tables import Tables
+from gradscope.results.words import sentence
+
+#: column to its label
+_MEASURES = {
+    "norm_ratio": "‖G$_K$‖ / ‖G‖",
+    "cosine": "cosine of G$_K$ and G",
+    "sign_agreement": "same sign (share)",
+}
 
 
 @register("truncation_bias")
 class TruncationBiasPlot(Plot):
-    """Norm ratio and cosine of the truncated and the full gradient against TBPTT length, at the end
-    of training.
-    """
+    """Norm ratio and cosine of the truncated and the full gradient against TBPTT length."""
 
     requires = ("truncation_bias",)
     title = "What truncation makes of the gradient"
-    order: ClassVar[int] = 44
+    over = "tbptt_length"
+    order = 44
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """By trial, kind and length, at the last measurement."""
-        frame = tables.at_longest(tables.first_and_last("truncation_bias"))
-        frame = (
-            frame[frame["when"] == frame["when"].max()]
-            if frame["when"].nunique() == 1
-            else frame[frame["when"] == tables.moments[1]]
-        )
-        keys = ["trial", "configuration", "seed", "when", "train_step", "kind", "tbptt_length"]
-        return frame[[*keys, "norm_ratio", "cosine", "sign_agreement"]]
+        frame = late(tables, "truncation_bias")
+        return frame[[*MEASURED, "kind", "tbptt_length", *_MEASURES]]
 
     def draw(self, tables: Tables) -> Figure:
-        """A row for each kind."""
+        """A row for each kind of truncation, a column for each measure."""
         frame = self.data(tables)
         kinds = [kind for kind in ("sliding", "chunk") if (frame["kind"] == kind).any()]
-        measures = (
-            ("norm_ratio", "‖G$_K$‖ / ‖G‖"),
-            ("cosine", "cosine of G$_K$ and G"),
-            ("sign_agreement", "same sign (share)"),
-        )
-        figure, axes = new_figure(
-            len(kinds), len(measures), height=2.8 * len(kinds) + 0.7, sharex=True
-        )
-        for row, kind in enumerate(kinds):
-            for ax, (column, label) in zip(axes[row], measures, strict=True):
-                lines(ax, frame[frame["kind"] == kind], tables, x="tbptt_length", y=column)
+        height = 2.8 * len(kinds) + 0.7
+        figure, axes = new_figure(len(kinds), len(_MEASURES), height=height, sharex=True)
+        for row, kind in zip(axes, kinds, strict=True):
+            part = frame[frame["kind"] == kind]
+            for ax, (column, label) in zip(row, _MEASURES.items(), strict=True):
+                lines(ax, part, tables, x="tbptt_length", y=column)
                 ax.axhline(1, color=FAINT, linestyle="--", linewidth=1)
                 ax.set(xscale="log", ylabel=label, title=kind)
         for ax in axes[-1]:
@@ -55,12 +52,12 @@ class TruncationBiasPlot(Plot):
         return figure
 
     def caption(self, tables: Tables) -> str:
-        """In words."""
+        """What is compared, what the two kinds are, and which values are far from the full one."""
+        words = tables.words
         return (
-            "The gradient G_K of BPTT truncated after K steps against the full one, at the same"
-            " weights, those at the end of training. Sliding: every loss reaches back exactly K"
-            " steps; chunk: the state is cut off every K steps (a short last chunk reaches less"
-            " far). 1 is the full gradient; a ratio far below 1 or a cosine far from 1 is what a"
-            " training with that length would not see. Median over seeds, band from the least to"
-            " the greatest."
+            "The gradient G_K of BPTT truncated after K steps against the full one, at the same "
+            f"weights, those {words.at_last}. Sliding: every loss reaches back exactly K steps; "
+            "chunk: the state is cut off every K steps (a short last chunk reaches less far). 1 is "
+            "the full gradient; a ratio far below 1 or a cosine far from 1 is what a training with "
+            f"that length would not see. {sentence(words.spread)}"
         )

@@ -1,4 +1,4 @@
-"""Norms of Jacobian products by lag, which several probes share."""
+"""Norms of Jacobian products by lag, which several probes measure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ Key = tuple[str, Norm]
 
 
 def norms_by_lag(trace: Trace, lags: Sequence[int]) -> dict[Key, Float[Tensor, "lags batch"]]:
-    """ln of the norms of ds_T/ds_{T-lag} (block state) and dh_T/dh_{T-lag} (block hidden), nats."""
+    """ln of the norms of ds_T/ds_{T-lag} (block state) and dh_T/dh_{T-lag} (block hidden), nats.
+
+    They are computed once for a trace.
+    """
 
     def make() -> dict[Key, Tensor]:
         rows: dict[Key, list[Tensor]] = {}
@@ -41,12 +44,20 @@ def block_norms(trace: Trace, products: Scaled) -> dict[Key, Float[Tensor, "*bat
 
 
 def even_grid(last: int, points: int) -> list[int]:
-    """At most ``points`` integers from 0 to ``last``, evenly spread, both ends among them."""
-    return sorted({round(x) for x in np.linspace(0, last, min(points, last + 1))})
+    """At most ``points`` integers from 0 to ``last``, evenly spread, both ends among them.
+
+    >>> even_grid(10, 3)
+    [0, 5, 10]
+    """
+    return sorted({round(point) for point in np.linspace(0, last, min(points, last + 1))})
 
 
 def lag_grid(last: int, points: int) -> list[int]:
-    """At most ``points`` lags from 0 to ``last``: every small one, then ever wider apart."""
+    """At most ``points`` lags from 0 to ``last``, dense near 0 and ever wider apart.
+
+    >>> lag_grid(100, 6)
+    [0, 1, 3, 10, 32, 100]
+    """
     if last + 1 <= points:
         return list(range(last + 1))
-    return sorted({0, *(round(x) for x in np.geomspace(1, last, points - 1))})
+    return sorted({0, *(round(lag) for lag in np.geomspace(1, last, points - 1))})

@@ -14,28 +14,29 @@ from gradscope.components.kind import Kind
 from gradscope.dynamics.trace import Trace
 from gradscope.results.columns import Columns
 
-#: what a probe's work grows with, and so when a scope takes it unasked
+#: what a probe's work grows with; it decides where a scope measures it without being asked
 Cost = Literal["steps", "vectors", "jacobians"]
 
 
 class Probe(Component):
-    """Base of all probes: a trace in, the columns of a table out.
+    """Base of all probes: from a trace to the columns of a table.
 
-    The mathematics is that of ``gradscope.dynamics``. A probe is asked at train_step 0 (before the
-    first update), every ``every`` optimiser steps, and once after the last.
+    An experiment measures each of its probes at train_step 0 (before the first update), every
+    ``every`` optimiser steps, and once after the last update. The mathematics is in
+    ``gradscope.dynamics``.
     """
 
     component_kind: ClassVar[str] = "probe"
 
-    #: what its work grows with. ``steps``: a scope measures it in every recorded block;
-    #: ``vectors``: it forms no Jacobian; ``jacobians``: it forms Jacobians of the full state, which
-    #: a scope does not do unasked where states are large
+    #: what its work grows with: ``steps``: a scope measures it in every recorded block;
+    #: ``vectors``: it forms no Jacobian; ``jacobians``: it forms Jacobians of the full state, so a
+    #: scope leaves it out where states are large, unless it is asked for
     cost: ClassVar[Cost] = "jacobians"
-    #: whether an experiment measures it unless told otherwise
+    #: whether an experiment that names no probes measures it
     by_default: ClassVar[bool] = False
-    #: whether the report of a scope measures it on the last recording
+    #: whether a scope's report measures it on the last recording
     in_report: ClassVar[bool] = False
-    #: options that differ from their defaults where a scope measures it unasked
+    #: options with which a scope measures it without being asked, where they are no defaults
     scope_options: ClassVar[Mapping[str, object]] = MappingProxyType({})
     #: place among the measurements, ascending
     order: ClassVar[int] = 1000
@@ -50,9 +51,9 @@ class Probe(Component):
 
     @abstractmethod
     def measure(self, trace: Trace) -> Columns:
-        """The columns of the probe's table: name to equally long sequences; {} for nothing.
+        """The columns of the probe's table: name to equally long sequences; {} for no rows.
 
-        ``train_step`` is left to the caller.
+        The caller adds the column ``train_step``.
         """
 
 

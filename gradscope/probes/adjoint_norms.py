@@ -13,12 +13,12 @@ from gradscope.results.columns import Columns, Rows
 
 @register("adjoint_norms")
 class AdjointNorms(Probe):
-    """ln ||dL/ds_t|| and ln ||dL/dh_t|| for every t, the loss being the mean over scored steps and
-    batch.
+    """ln ||dL/ds_t|| and ln ||dL/dh_t|| for every t.
 
-    Columns: t (0..time), time, block (state, or a named part such as h, c), log_norm (nats; 2-norm
-    over units and batch together), tbptt_length and tbptt_stride (0 for the full adjoint; a
-    training with TBPTT gets its truncated adjoint beside the full one).
+    The loss L is the mean over scored steps and batch. Columns: t (0..time), time, block (state, or
+    a named part of it such as h or c), log_norm (nats; 2-norm over units and batch together),
+    tbptt_length and tbptt_stride (0 for the full adjoint; where training is truncated, the
+    truncated adjoint is measured as well).
     """
 
     cost = "steps"
@@ -44,9 +44,12 @@ class AdjointNorms(Probe):
 
 def _by_block(trace: Trace, a: Adjoints) -> dict[str, Float[Tensor, " steps"]]:
     """ln of the norm over units and batch, of the state and of its named parts."""
-    by_sequence = {name: a.log_norms(place) for name, place in trace.cell.blocks.items()}
-    if (running := trace.running()) is not None:
-        by_sequence = {n: v.masked_fill(~running, -torch.inf) for n, v in by_sequence.items()}
-    blocks = {n: 0.5 * torch.logsumexp(2 * v, dim=-1) for n, v in by_sequence.items()}
-    whole = 0.5 * torch.logsumexp(2 * torch.stack(list(blocks.values())), dim=0)
-    return {"state": whole, **blocks}
+    running = trace.running()
+    blocks: dict[str, Tensor] = {}
+    for name, place in trace.cell.blocks.items():
+        by_sequence = a.log_norms(place)
+        if running is not None:
+            by_sequence = by_sequence.masked_fill(~running, -torch.inf)
+        blocks[name] = 0.5 * torch.logsumexp(2 * by_sequence, dim=-1)
+    state = 0.5 * torch.logsumexp(2 * torch.stack(list(blocks.values())), dim=0)
+    return {"state": state, **blocks}

@@ -12,12 +12,12 @@ from gradscope.results.columns import Columns
 
 @register("fixed_points")
 class FixedPointsProbe(Probe):
-    """s = F(x, s) under the mean input, found from states that the batch visits, with their
-    stability.
+    """Fixed points s = F(x, s) under the mean input, and their stability.
 
-    Columns: index (most visited first), visits (share of the starts that end there), residual,
-    spectral_radius (of ds_t/ds_{t-1} there), time_constant (of the slowest mode, steps; negative
-    where it grows), stable. No rows where no start converges.
+    The search starts from states that the batch visits. Columns: index (the most visited fixed
+    point first), visits (share of the starts that end there), residual, spectral_radius (of
+    ds_t/ds_{t-1} there), time_constant (of the slowest mode, steps; negative if it grows), stable.
+    No rows if no start converges.
     """
 
     order = 130

@@ -1,4 +1,4 @@
-"""Gates along a sequence, unit by unit."""
+"""The gates along one sequence, unit by unit."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from gradscope.results.columns import Columns, Rows
 
 @register("gates")
 class Gates(Probe):
-    """The value of every gate at every step of one sequence: when a cell forgets, when it writes,
-    when it shows.
+    """The value of every gate at every step of one sequence.
 
-    Columns: gate, unit, t (1..time), value (phi(u)), symbol (what is read at t, '' where inputs are
-    no text). No rows for a cell without gates.
+    Columns: gate, unit, t (1..time), value (phi(u)), symbol (the symbol read at t, '' if the inputs
+    are no text). No rows for a cell without gates.
     """
 
     cost = "vectors"
@@ -27,12 +26,12 @@ class Gates(Probe):
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each gate, unit and step."""
-        b = min(self.sequence, trace.batch - 1)
-        alone = trace.sequences(slice(b, b + 1))
+        sequence = min(self.sequence, trace.batch - 1)
+        alone = trace.sequences(slice(sequence, sequence + 1))
         steps = range(1, trace.time + 1)
         if alone.mask is not None:
             steps = [t for t in steps if bool(alone.mask[t - 1, 0])]
-        text = trace.text[b] if trace.text is not None else ("",) * (trace.time + 1)
+        text = trace.text[sequence] if trace.text is not None else ("",) * (trace.time + 1)
         rows = Rows()
         for name, gate in alone.gates().items():
             values = gate.value[:, 0].double()

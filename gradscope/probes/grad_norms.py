@@ -14,7 +14,7 @@ class GradNorms(Probe):
     """||dL/dp|| for every parameter p of the model, before and after the clip.
 
     Columns: parameter, size (number of elements), grad_norm_preclip, grad_norm_postclip (2-norms;
-    under TBPTT of the measured update).
+    with TBPTT, of the gradient of the measured update).
     """
 
     cost = "steps"

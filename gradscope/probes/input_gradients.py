@@ -1,4 +1,4 @@
-"""What the loss still feels of every input."""
+"""How much the loss depends on every input."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gradscope.results.columns import Columns, Rows
 class InputGradients(Probe):
     """ln ||dL/dx_t|| for every t: which inputs the loss depends on, to first order.
 
+    x_t is what the first layer reads: an embedding or one-hot vector if the inputs are symbols.
     Columns: t (1..time), time, log_norm (nats; 2-norm over the input's channels and the batch
-    together, -inf where exactly zero). x_t is what the first layer reads, an embedding or one-hot
-    vector where inputs are symbols.
+    together, -inf where exactly zero).
     """
 
     cost = "steps"

@@ -16,9 +16,9 @@ from gradscope.results.columns import Columns, Rows
 class JacobianNorms(Probe):
     """ln ||ds_t/ds_k|| (block state) and ln ||dh_t/dh_k|| (block hidden), spectral and Frobenius.
 
-    Pairs: t = time with lags from 0 to time, dense near 0; and every t >= k of an evenly spread
-    grid. Columns: t, k, lag, sequence, block, log_spectral_norm, log_frobenius_norm (nats; -inf
-    where exactly zero).
+    The pairs (t, k) are those of the last step, t = time, with lags from 0 to time, dense near 0;
+    and all those with t >= k on an evenly spread grid. Columns: t, k, lag, sequence, block,
+    log_spectral_norm, log_frobenius_norm (nats; -inf where exactly zero).
     """
 
     by_default = True

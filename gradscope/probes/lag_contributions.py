@@ -9,11 +9,11 @@ from gradscope.results.columns import Columns
 
 @register("lag_contributions")
 class LagContributionsProbe(Probe):
-    """ln ||G_lag||: the gradient of the loss with respect to the cell's weights, split by lag.
+    """ln ||G_lag||: the gradient G of the loss by the cell's weights, split by lag.
 
-    Columns: lag, log_norm (nats; over all of the cell's parameters together), cosine (of G_lag with
-    the whole gradient), share (cumulative: <G_0 + ... + G_lag, G> / ||G||^2). Of the whole measured
-    batch, without truncation.
+    It is that of the whole measured batch, without truncation. Columns: lag, log_norm (nats; over
+    all of the cell's parameters together), cosine (of G_lag with G), share (cumulative:
+    <G_0 + ... + G_lag, G> / ||G||^2).
     """
 
     cost = "vectors"

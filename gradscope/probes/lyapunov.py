@@ -11,13 +11,12 @@ from gradscope.results.columns import Columns, Rows
 
 @register("lyapunov")
 class Lyapunov(Probe):
-    """lambda_i: finite-time Lyapunov exponents of the cell on its trajectory, of the tangent and of
-    the adjoint.
+    """Finite-time Lyapunov exponents lambda_i of the cell, of the tangent and of the adjoint.
 
-    Over one sequence of T steps they are estimates for that stretch, ends and all; their standard
-    errors are over blocks and sequences. Columns: index (from 0), exponent, standard_error,
-    adjoint_exponent (nats per step; -inf where the product of Jacobians is singular), kaplan_yorke
-    (the Kaplan-Yorke dimension), entropy_rate (sum of the positive exponents).
+    They are estimates over the T steps of each sequence; no step is left out. Standard errors are
+    over blocks and sequences. Columns: index (from 0), exponent, standard_error, adjoint_exponent
+    (nats per step; -inf if the product of Jacobians is singular), kaplan_yorke (the Kaplan-Yorke
+    dimension), entropy_rate (sum of the positive exponents). No rows for a single step.
     """
 
     in_report = True

@@ -15,15 +15,14 @@ from gradscope.results.columns import Columns
 
 @register("mean_field")
 class MeanFieldProbe(Probe):
-    """chi = ||J_t||_F^2 / state, the mean square of J_t's singular values, against what mean field
-    theory says of the weights.
+    """chi, the mean square of the singular values of J_t, as measured and as theory predicts it.
 
-    The theory knows a single layer of h = phi(u) with phi among tanh, erf, relu, leaky_relu and
-    identity, and takes the weights for independent draws, which training undoes. Columns: chi (mean
-    over steps and sequences), rate (ln(chi) / 2, nats per step), gain (the recurrent weights' root
-    mean square times sqrt(hidden)), added_variance (of what inputs and biases add to u), q (mean
-    square of u), q_predicted, chi_predicted, rate_predicted; NaN where there is no theory of the
-    cell.
+    chi = ||J_t||_F^2 / state. The theory covers a single layer of h = phi(u) with phi among tanh,
+    erf, relu, leaky_relu and identity. It assumes that weights are independent draws, which is no
+    longer true after training. Columns: chi (mean over steps and sequences), rate (ln(chi) / 2,
+    nats per step), gain (root mean square of the recurrent weights times sqrt(hidden)),
+    added_variance (of what inputs and biases add to u), q (mean square of u), q_predicted,
+    chi_predicted, rate_predicted; NaN for a cell that the theory does not cover.
     """
 
     order = 140
@@ -47,19 +46,19 @@ class MeanFieldProbe(Probe):
 
 
 def _theory(trace: Trace) -> dict[str, float]:
-    """What mean field theory says of weights as large; nothing of a cell that it does not know."""
+    """What mean field theory predicts for weights of this size; {} for a cell it does not cover."""
     gates, matrices = trace.gates(), trace.cell.recurrent_matrices()
     if list(gates) != ["h"] or "h" not in matrices:
         return {}
     phi = gates["h"].activation
-    known = next((name for name in MOMENTS if ACTIVATIONS[name] is phi), None)
-    if known is None or trace.mask is not None:
+    activation = next((name for name in MOMENTS if ACTIVATIONS[name] is phi), None)
+    if activation is None or trace.mask is not None:
         return {}
     weight, u = matrices["h"].double(), gates["h"].preactivation.double()
     added = u - trace.states[:-1].double() @ weight.mT
     gain = float((weight.square().mean() * len(weight)).sqrt())
     variance = float(added.square().mean())
-    theory = mean_field(known, gain, input_variance=variance)
+    theory = mean_field(activation, gain, input_variance=variance)
     return {
         "gain": gain,
         "added_variance": variance,

@@ -12,14 +12,14 @@ from gradscope.results.columns import Columns, Rows
 
 @register("memory_horizon")
 class MemoryHorizonProbe(Probe):
-    """The lag at which ||ds_T/ds_k|| (block state) and ||dh_T/dh_k|| (block hidden) have fallen by
-    e, and their growth rate.
+    """The lag at which ||ds_T/ds_k|| and ||dh_T/dh_k|| have fallen by e, and their growth rate.
 
-    Spectral norms. Columns: sequence, block, horizon (steps; inf where the norm does not fall),
-    kind (measured, extrapolated, infinite, finite support), law (the preferred law of decay:
-    exponential, power, stretched or none), rate, rate_error (of a straight line through the log
-    norms, nats per step), time (T), log_norm (ln ||J_{T:0}||, nats), growth_rate (log_norm / T, the
-    largest finite-time exponent, nats per step).
+    Norms are spectral. Columns: sequence, block (state for ds_T/ds_k, hidden for dh_T/dh_k),
+    horizon (steps; inf if the norm does not fall), kind (measured, extrapolated, infinite, finite
+    support), law (the preferred law of decay: exponential, power, stretched or none), rate and
+    rate_error (slope of a straight line through the log norms and its standard error, nats per
+    step), time (T), log_norm (ln ||J_{T:0}||, nats), growth_rate (log_norm / T, the largest
+    finite-time exponent, nats per step). No rows for a single step.
     """
 
     by_default = True
@@ -38,7 +38,7 @@ class MemoryHorizonProbe(Probe):
         by_lag, rows = norms_by_lag(trace, lags), Rows()
         for block in BLOCKS:
             for sequence, log_norms in enumerate(by_lag[block, "spectral"].T.cpu().numpy()):
-                horizon, whole = memory_horizon(lags, log_norms), float(log_norms[-1])
+                horizon, log_norm = memory_horizon(lags, log_norms), float(log_norms[-1])
                 rows.add(
                     sequence=sequence,
                     block=block,
@@ -48,7 +48,7 @@ class MemoryHorizonProbe(Probe):
                     rate=horizon.rate,
                     rate_error=horizon.rate_error,
                     time=time,
-                    log_norm=whole,
-                    growth_rate=whole / time,
+                    log_norm=log_norm,
+                    growth_rate=log_norm / time,
                 )
         return rows

@@ -12,12 +12,11 @@ from gradscope.results.columns import Columns, Rows
 
 @register("non_normality")
 class NonNormalityProbe(Probe):
-    """Henrici's departure, numerical radius and abscissa, Kreiss' bound: of the recurrent matrices
-    and of step Jacobians.
+    """Measures of non-normality of the recurrent matrices and of step Jacobians.
 
-    Of the batch's first sequence. Columns: matrix (W of a gate, or J), t (the step, or -1),
-    henrici, henrici_relative, spectral_radius, spectral_norm, numerical_radius, numerical_abscissa,
-    kreiss (as gradscope.non_normality has them).
+    Jacobians are those of the batch's first sequence. Columns: matrix (W of a gate, or J), t (the
+    step, or -1), henrici, henrici_relative, spectral_radius, spectral_norm, numerical_radius,
+    numerical_abscissa, kreiss (as gradscope.non_normality defines them).
     """
 
     in_report = True

@@ -11,12 +11,12 @@ from gradscope.results.columns import Columns, Rows
 
 @register("path_contributions")
 class PathContributionsProbe(Probe):
-    """ln ||G_lag|| by path, from the part of s_t that the loss sees to the part of s_k that the
-    weights made; and by gate.
+    """ln ||G_lag|| by path through the state, and the adjoint by gate.
 
-    Columns: kind (state or gate), path (such as h→c; or the gate a gradient passes a step by, or
-    direct), lag (for kind gate the number of steps from the end, T - t), log_norm (nats; for kind
-    gate of the part of J_{t+1}^T a_{t+1}, over batch and units).
+    A path leads from the part of s_t that the loss sees to the part of s_k that the weights made.
+    Columns: kind (state or gate), path (such as h→c; for kind gate the gate through which a
+    gradient passes a step, or direct), lag (for kind gate the number of steps from the end,
+    T - t), log_norm (nats; for kind gate of its part of J_{t+1}^T a_{t+1}, over batch and units).
     """
 
     cost = "vectors"

@@ -1,4 +1,4 @@
-"""How much of the cell has flattened out."""
+"""How many units of the cell are saturated."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gradscope.results.columns import Columns, Rows
 
 @register("saturation")
 class Saturation(Probe):
-    """The share of saturated units of every gate over all steps of the measured sequences, and the
-    gate's mean value.
+    """The share of saturated units of every gate, over all steps, and the gate's mean value.
 
-    Saturated: |phi'(u)| at most ``threshold`` of its largest; low where u <= 0, high where u > 0.
-    Columns: gate, low, high (shares, 0..1), mean (of phi(u)). No rows for a cell without gates.
+    A unit is saturated where |phi'(u)| is at most ``threshold`` of its largest value: low where
+    u <= 0, high where u > 0. Columns: gate, low, high (shares, 0..1), mean (of phi(u)). No rows for
+    a cell without gates.
     """
 
     cost = "steps"

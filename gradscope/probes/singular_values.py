@@ -1,4 +1,4 @@
-"""All singular values of long Jacobian products."""
+"""All singular values of Jacobian products, also of long ones."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from gradscope.results.columns import Columns, Rows
 class SingularValuesProbe(Probe):
     """ln sigma_i(J_{T:T-lag}): every singular value, the smallest as accurate as the largest.
 
-    Of the batch's first sequence. Columns: lag, index (from 0), log_value (nats; -inf where exactly
-    zero).
+    The products are those of the batch's first sequence. Columns: lag, index (from 0), log_value
+    (nats; -inf where exactly zero). No rows if every lag is longer than the sequence.
     """
 
     in_report = True

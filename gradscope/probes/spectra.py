@@ -17,13 +17,12 @@ from gradscope.results.columns import Columns, Rows
 
 @register("spectra")
 class Spectra(Probe):
-    """Eigenvalues of the recurrent matrices and of step Jacobians; singular values of Jacobian
-    products.
+    """Eigenvalues of recurrent matrices and of J_t; singular values of Jacobian products.
 
-    Of the batch's first sequence. Columns: kind (recurrent_matrix, jacobian, product), matrix (the
-    gate, or empty), t, k (the step, or -1), index, real, imag (eigenvalues), log_value (ln
-    |eigenvalue| or ln singular value, nats; NaN for singular values too small for a product formed
-    in this precision).
+    Jacobians are those of the batch's first sequence. Columns: kind (recurrent_matrix, jacobian,
+    product), matrix (the gate, or empty), t and k (the steps, or -1), index, real and imag (of an
+    eigenvalue), log_value (ln |eigenvalue| or ln singular value, nats; NaN for singular values that
+    a product in this precision cannot resolve).
     """
 
     by_default = True

@@ -1,4 +1,4 @@
-"""The last loss of a sequence, traced back to the inputs that it feels."""
+"""The last loss of a sequence, traced back to the inputs on which it depends."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gradscope.results.columns import Columns, Rows
 
 @register("traced_back")
 class TracedBack(Probe):
-    """dl/ds_t and dl/dx_t of one loss alone, the last of the sequence, such as that of one
-    character of a text.
+    """ln ||dl/ds_t|| and ln ||dl/dx_t|| of the last loss l of a sequence alone.
 
-    Columns: sequence, t (1..time), lag (steps back from the step that is scored), symbol (that is
-    read at t, '' where inputs are no text), answer (the symbol asked for), state (ln ||dl/ds_t||)
-    and input (ln ||dl/dx_t||, x_t an embedding or one-hot vector), nats, -inf where exactly zero.
+    In a text, this is the loss of one character. Columns: sequence, t (1..time), lag (steps back
+    from the step that is scored), symbol (the symbol read at t, '' if the inputs are no text),
+    answer (the symbol asked for), state (ln ||dl/ds_t||) and input (ln ||dl/dx_t||, x_t being an
+    embedding or one-hot vector), in nats, -inf where exactly zero. No rows without a loss.
     """
 
     cost = "vectors"
@@ -39,21 +39,21 @@ class TracedBack(Probe):
         part, last = alone
         states, inputs = adjoints(part).log_norms()[1:], input_gradients(part).log_norms()
         rows = Rows()
-        for b in range(min(self.sequences, states.shape[1])):
-            first = 0 if trace.mask is None else int(trace.mask[:, b].int().argmax())
-            text = trace.text[b] if trace.text is not None else ("",) * (trace.time + 1)
+        for sequence in range(min(self.sequences, states.shape[1])):
+            first = 0 if trace.mask is None else int(trace.mask[:, sequence].int().argmax())
+            text = trace.text[sequence] if trace.text is not None else ("",) * (trace.time + 1)
             rows.add(
-                sequence=b,
+                sequence=sequence,
                 t=range(first + 1, last + 1),
                 lag=range(last - 1 - first, -1, -1),
                 symbol=text[first:last],
                 answer=text[-1],
-                state=_known(states[first:last, b]),
-                input=_known(inputs[first:last, b]),
+                state=_known(states[first:last, sequence]),
+                input=_known(inputs[first:last, sequence]),
             )
         return rows
 
 
 def _known(log_norms: Float[Tensor, " steps"]) -> list[float]:
-    """With -inf in the place of what is not known."""
+    """The values as numbers, with -inf in the place of NaN."""
     return [-math.inf if math.isnan(value) else value for value in log_norms.tolist()]

@@ -1,4 +1,4 @@
-"""What truncated BPTT would make of the gradient."""
+"""How truncated BPTT would change the gradient."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from gradscope.results.columns import Columns, Rows
 
 @register("truncation_bias")
 class TruncationBiasProbe(Probe):
-    """||G_K|| / ||G|| and the cosine of G_K with G: the truncated against the full gradient at the
-    same weights.
+    """The gradient G_K truncated to K steps against the full gradient G, at the same weights.
 
-    Columns: kind (sliding or chunk), tbptt_length (K), norm_ratio, cosine, sign_agreement (share of
-    the elements with the same sign). Of the measured batch, whatever the training's own truncation.
+    Both are of the measured batch, whatever the training's own truncation. Columns: kind (sliding
+    or chunk), tbptt_length (K), norm_ratio (||G_K|| / ||G||), cosine (of G_K with G),
+    sign_agreement (share of the elements with the same sign).
     """
 
     cost = "vectors"

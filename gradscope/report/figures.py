@@ -9,7 +9,8 @@ from pathlib import Path
 import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
-from gradscope.plots import NothingToDrawError, Plot
+from gradscope.errors import NothingToDrawError
+from gradscope.plots import Plot
 from gradscope.plots._explorer import explorer
 from gradscope.plots._style import rendered
 from gradscope.results.files import write_atomically

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 #: of the run directory as this version writes it
 FORMAT = 1
@@ -13,7 +13,7 @@ _M = TypeVar("_M", bound="Part")
 
 
 class Part(BaseModel):
-    """Base of the parts of a manifest; keys of later versions are kept and ignored."""
+    """Base of the parts of a manifest; keys that this version does not know are kept."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -39,7 +39,7 @@ class TrialEntry(Part):
 
     @property
     def length(self) -> int | None:
-        """Of its task; None where the task has none."""
+        """The length of its task; None where the task has none."""
         length = self._task("length")
         return length if isinstance(length, int) else None
 
@@ -95,10 +95,18 @@ class Prediction(Part):
     above: float | str | None = None
     below: float | str | None = None
 
+    @model_validator(mode="after")
+    def _has_one_bound(self) -> Prediction:
+        if (self.above is None) == (self.below is None):
+            raise ValueError("a prediction has one of 'above' and 'below'")
+        return self
+
     @property
     def bound(self) -> float | str:
         """The number or configuration that it is held against."""
-        return self.above if self.above is not None else self.below if self.below is not None else 0
+        bound = self.above if self.above is not None else self.below
+        assert bound is not None
+        return bound
 
 
 class PluginEntry(Part):
@@ -110,7 +118,15 @@ class PluginEntry(Part):
 
 
 class Provenance(Part):
-    """Where and with what a part of the run was made, and since when."""
+    """Where and with what a part of the run was made.
+
+    Attributes:
+        device: torch's name of it.
+        versions: of Python, gradscope and the packages that decide the numbers.
+        hardware: the machine in a few words.
+        git: revision of the working directory, with '+' where it had changes.
+        since: when that part began, in UTC.
+    """
 
     device: str
     versions: dict[str, str]
@@ -123,6 +139,17 @@ class Manifest(Part):
     """All of it, as it stands in ``manifest.json``.
 
     Attributes:
+        format: of the run directory.
+        name: of the experiment.
+        created: when the run began, in UTC.
+        question: what the experiment asks.
+        answer: the published or predicted one.
+        source: where the question comes from.
+        expect: predictions that the report holds against what was measured.
+        tasks: by name, what each says of itself.
+        plugins: users' files whose components the trials have.
+        trials: all of the sweep, recorded or not.
+        provenance: where each part of the run was made, the latest last.
         figures: the plots that the experiment names, as plain values; None is all that fit.
         packages: installed packages whose components were there, entry point to distribution.
     """

@@ -14,7 +14,6 @@ import pandas as pd
 from gradscope.results.formats import number, share
 from gradscope.results.statistics import median, wilson
 
-
 #: a row of the summary: name of a measure to its value
 Row = Mapping[Hashable, float]
 

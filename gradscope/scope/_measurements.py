@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import chain, repeat
 from typing import NamedTuple
@@ -63,7 +64,8 @@ class Measurements:
                 "grad_norm_postclip": after,
             }
             self._keep(GRAD_NORMS, Measurement("", recording.train_step, columns))
-            self.history[recording.train_step] = ClippedNorm(_joint(before), _joint(after))
+            joint = ClippedNorm(math.hypot(*before), math.hypot(*after))
+            self.history[recording.train_step] = joint
         self.measure(recording, probes)
 
     def measure(self, recording: Recording, probes: Sequence[Probe]) -> None:
@@ -105,11 +107,6 @@ class Measurements:
         for what, reason in self.skipped.items():
             by_reason.setdefault(reason, []).append(what)
         return [f"not measured: {', '.join(what)}: {reason}" for reason, what in by_reason.items()]
-
-
-def _joint(norms: Sequence[float]) -> float:
-    """The norm of everything together."""
-    return float(np.sqrt(np.sum(np.square(norms))))
 
 
 def _frame(measured: Sequence[Measurement]) -> pd.DataFrame:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -19,33 +18,11 @@ from gradscope.results.files import write_atomically
 from gradscope.results.formats import number
 from gradscope.results.provenance import hardware, versions
 from gradscope.results.tables import Tables
+from gradscope.scope._given import RecordedPlace, Tried
 
 _TEMPLATE = Path(__file__).with_name("recording.html")
 #: the file by which such a report's folder is known
 _FINDINGS = "findings.json"
-
-
-@dataclass(frozen=True)
-class RecordedPlace:
-    """A module that is watched, what it is, and what its recurrences are called in the figures."""
-
-    place: str
-    kind: str
-    names: list[str]
-
-
-@runtime_checkable
-class Tried(Protocol):
-    """Remedies that were tried: ``gradscope.RemedyTrials``."""
-
-    @property
-    def caption(self) -> str:
-        """How they were tried."""
-        ...
-
-    def formatted(self) -> pd.DataFrame:
-        """One row for each."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,10 @@ def scalars(recording: Recording, measurements: Measurements) -> dict[str, float
             prefix = measurement.recurrence
             numbers[f"{prefix}/saturated/{gate}"] = _number(low) + _number(high)
             numbers[f"{prefix}/mean/{gate}"] = _number(mean)
-    if recording.train_step in measurements.history and recording.gradients:
-        norm = measurements.history[recording.train_step]
-        numbers |= {"grad_norm_preclip": norm.before, "grad_norm_postclip": norm.after}
+    norms = recording.gradients.values()
+    if norms:
+        numbers["grad_norm_preclip"] = math.sqrt(sum(norm.before**2 for norm in norms))
+        numbers["grad_norm_postclip"] = math.sqrt(sum(norm.after**2 for norm in norms))
     return {key: value for key, value in numbers.items() if math.isfinite(value)}
 
 

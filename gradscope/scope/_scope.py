@@ -15,9 +15,9 @@ from gradscope.diagnosis import Diagnosis, examine
 from gradscope.dynamics import Trace
 from gradscope.errors import GradscopeError
 from gradscope.results.tables import Tables
+from gradscope.scope._given import RecordedPlace, Tried
 from gradscope.scope._measurements import Measurements
 from gradscope.scope._probes import ProbeChoice, default_probes, made, report_probes
-from gradscope.scope._report import RecordedPlace, Tried, write_recording_report
 from gradscope.scope._scalars import scalars
 from gradscope.scope._sinks import Logger, Sink, sink_of
 
@@ -242,6 +242,8 @@ class Scope:
         Raises:
             GradscopeError: if nothing is recorded, or the folder holds something else.
         """
+        from gradscope.scope._report import write_recording_report
+
         recording, diagnosis = self._recorded(), self.diagnose()
         sizes = [trace.states.shape[-1] for trace in recording.traces.values()]
         chosen, note = report_probes(max(sizes), diagnosis.probes)

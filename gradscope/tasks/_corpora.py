@@ -136,7 +136,7 @@ def check(name: str) -> None:
 
 @lru_cache(maxsize=4)
 def _standard_library() -> Corpus:
-    """The language reference that ``help()`` shows: 0.46 million characters of English and Python."""
+    """The language reference that ``help()`` shows, 0.46 million characters."""
     from pydoc_data.topics import topics
 
     return _corpus("\n\n".join(topics[key] for key in sorted(topics)), None)

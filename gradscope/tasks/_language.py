@@ -190,7 +190,7 @@ class LanguageModel(Task):
         return (outputs.argmax(-1) != targets).float().mean(0)
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return loss < self.references()[f"{self.ngram}-gram"]
 
 

@@ -22,12 +22,16 @@ class Adding(Task):
         mark     0   1   0   0   0   1   0   0      two ones
         target                               1.2
 
-    placement ``uniform``: two distinct positions anywhere (Bai, Kolter and Koltun 2018);
-    ``halves``: one in each half (Le, Jaitly and Hinton 2015; Arjovsky, Shah and Bengio 2016). Both
-    ask for the sum: answering 1 always has a mean squared error of Var[U + U] = 1/6 = 0.1667.
-    ``pascanu``: the mark is channel 0, the first in [0, T/10), the second in [T/10, T/2), T drawn
-    for each batch from [length, 1.1 length); the target is the mean, baseline 1/24 (Pascanu,
-    Mikolov and Bengio 2013, after Hochreiter and Schmidhuber 1997).
+    The option ``placement`` says where the marks stand and what is asked:
+
+    - ``uniform``: at two distinct positions anywhere (Bai, Kolter and Koltun 2018).
+    - ``halves``: one in each half (Le, Jaitly and Hinton 2015; Arjovsky, Shah and Bengio 2016).
+    - ``pascanu``: the first mark in [0, T/10), the second in [T/10, T/2), T drawn for each batch
+      from [length, 1.1 length); the mark is channel 0, and the target is the mean (Pascanu,
+      Mikolov and Bengio 2013, after Hochreiter and Schmidhuber 1997).
+
+    Always answering with the expected target has a mean squared error of Var[U + U] = 1/6 = 0.1667
+    for a sum, and of 1/24 for a mean.
     """
 
     length: int = Field(100, ge=2, description="number of time steps")
@@ -37,8 +41,8 @@ class Adding(Task):
 
     loss = "mse"
     criterion = (
-        "test mean squared error below 0.01 (chosen: the sources of these placements define none);"
-        " placement pascanu: no test sequence with a squared error above 0.04 (Pascanu et al. 2013)"
+        "test mean squared error below 0.01 (chosen: the sources of these placements define none); "
+        "placement pascanu: no test sequence with a squared error above 0.04 (Pascanu et al. 2013)"
     )
 
     def model_post_init(self, context: object) -> None:
@@ -65,9 +69,8 @@ class Adding(Task):
         """Fresh sequences."""
         time = self.length
         if self.placement == "pascanu":
-            time = int(
-                integers(self.length, max(int(1.1 * self.length), self.length + 1), 1, generator)
-            )
+            end = max(int(1.1 * self.length), self.length + 1)
+            time = int(integers(self.length, end, 1, generator))
         values = torch.rand(time, batch_size, generator=generator)
         first, second = self._marks(time, batch_size, generator)
         marks, sequences = torch.zeros(time, batch_size), torch.arange(batch_size)
@@ -80,19 +83,14 @@ class Adding(Task):
         return Batch(inputs, torch.tensor([time - 1]), target.view(1, batch_size, 1))
 
     def _marks(self, time: int, batch_size: int, generator: Generator) -> tuple[Tensor, Tensor]:
-        if self.placement == "halves":
-            return (
-                integers(0, time // 2, batch_size, generator),
-                integers(time // 2, time, batch_size, generator),
-            )
-        if self.placement == "pascanu":
-            tenth, half = time // 10, time // 2
-            return integers(0, tenth, batch_size, generator), integers(
-                tenth, half, batch_size, generator
-            )
-        first = integers(0, time, batch_size, generator)
-        second = integers(0, time - 1, batch_size, generator)
-        return first, second + (second >= first)
+        """The positions of the two marks of each sequence."""
+        if self.placement == "uniform":
+            first = integers(0, time, batch_size, generator)
+            second = integers(0, time - 1, batch_size, generator)
+            return first, second + (second >= first)
+        middle, end = (time // 2, time) if self.placement == "halves" else (time // 10, time // 2)
+        first = integers(0, middle, batch_size, generator)
+        return first, integers(middle, end, batch_size, generator)
 
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
@@ -102,5 +100,5 @@ class Adding(Task):
         return (error.square() if self.placement == "pascanu" else error) > 0.04
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return wrong_fraction == 0 if self.placement == "pascanu" else loss < 0.01

@@ -21,12 +21,12 @@ class AssociativeRecall(Task):
         input    B  3  D  7  .  .  D  B
         target                     7  3      scored there alone
 
-    ``pairs`` different keys with values, ``length`` blank steps, then every key once more in random
-    order. What must be kept grows with the number of pairs, which is where a fixed state fails.
-    Without a memory the best is ln values.
+    A sequence has ``pairs`` different keys, each with a value, then ``length`` blank steps, then
+    every key once more in random order. What must be kept grows with the number of pairs, so a
+    state of fixed size fails at some point. Without a memory the best is ln ``values``.
 
     Reference: Arora et al. (2024), Zoology: measuring and improving recall in efficient language
-    models (MQAR); there queries come at random distances, here after one blank.
+    models (MQAR); there the questions come at random distances, here all at the end.
     """
 
     length: int = Field(10, ge=0, description="blank steps between pairs and questions")
@@ -59,7 +59,7 @@ class AssociativeRecall(Task):
 
     @property
     def baseline(self) -> float:
-        """ln values."""
+        """The logarithm of ``values``."""
         return math.log(self.values)
 
     def sample(self, batch_size: int, generator: Generator) -> Batch:
@@ -70,9 +70,8 @@ class AssociativeRecall(Task):
         pairs = torch.stack((1 + keys, 1 + self.keys + values), dim=1).flatten(0, 1)
         blank = torch.zeros(self.length, batch_size, dtype=torch.long)
         inputs = torch.cat((pairs, blank, 1 + keys.gather(0, order)))
-        return Batch(
-            inputs, torch.arange(len(inputs) - self.pairs, len(inputs)), values.gather(0, order)
-        )
+        steps = torch.arange(len(inputs) - self.pairs, len(inputs))
+        return Batch(inputs, steps, values.gather(0, order))
 
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
@@ -81,5 +80,5 @@ class AssociativeRecall(Task):
         return (outputs.argmax(-1) != targets).any(0)
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return wrong_fraction < 0.01

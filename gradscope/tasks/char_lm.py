@@ -15,18 +15,18 @@ from gradscope.tasks._task import register
 
 @register("char_lm")
 class CharLM(LanguageModel):
-    """Predict the next character of a text, at every character: p(x) = prod_t p(x_t | x_<t), by
-    maximum likelihood.
+    """Predict the next character of a text, at every character.
 
     One example (length 10)::
 
         input    T o d a y _ i s _ a
         target   o d a y _ i s _ a _      scored at every step
 
-    h_t = tanh(W_xh x_t + W_hh h_{t-1}), y_t = softmax(W_hy h_t + b_y), or any other cell in place
-    of the first. Training reads the text in contiguous streams and carries the state from one
-    sequence to the next (stateful truncated BPTT); the loss is in nats, reported in bits per
-    character too, on text that is held out.
+    p(x) = prod_t p(x_t | x_1 ... x_{t-1}) is learned by maximum likelihood, with
+    h_t = tanh(W_xh x_t + W_hh h_{t-1}) or another cell, and p(x_{t+1}) = softmax(W_hy h_t + b_y).
+    Training reads the text in contiguous streams and carries the state from one sequence to the
+    next (stateful truncated BPTT). The loss on held-out text is in nats, and in bits per character
+    as well.
 
     Reference: Mikolov, Karafiat, Burget, Cernocky and Khudanpur (2010), Recurrent neural network
     based language model; Sutskever, Martens and Hinton (2011), Generating text with recurrent
@@ -40,9 +40,8 @@ class CharLM(LanguageModel):
 
     def text(self) -> Text:
         """The corpus as characters; the alphabet is that of the whole corpus."""
-        return _characters(
-            self.corpus, corpora.load(self.corpus).digest, self.held_out, self.length
-        )
+        digest = corpora.load(self.corpus).digest
+        return _characters(self.corpus, digest, self.held_out, self.length)
 
 
 @lru_cache(maxsize=4)
@@ -55,7 +54,7 @@ def _characters(name: str, digest: str, held_out: float, length: int) -> Text:
     cut = len(corpus.train) if corpus.test is not None else int(len(whole) * (1 - held_out))
     if min(cut, len(whole) - cut) < length + 2:
         raise GradscopeError(
-            f"the corpus {name!r} has {len(whole)} characters: too few for sequences of {length}"
-            " and a test"
+            f"the corpus {name!r} has {len(whole)} characters: too few for sequences of {length} "
+            "and a test"
         )
     return Text(symbols, tokens[:cut], tokens[cut:], digest)

@@ -17,19 +17,22 @@ SYMBOLS, MARKER, COPIED = 8, 9, 10
 
 @register("copy_memory")
 class CopyMemory(Task):
-    """Ten symbols, a long blank, a marker; then say the ten symbols again.
+    """Read ten symbols, a long blank and a marker; then say the ten symbols again.
 
-    One example with three symbols in place of ten and T = 5 (. is blank, M the marker), marker
-    arjovsky::
+    One example with three symbols in place of ten (T = 5; . is blank, M the marker arjovsky)::
 
         input    3  7  1  .  .  .  .  M  .  .  .
         target   .  .  .  .  .  .  .  .  3  7  1
 
-    Symbols 1..8, blank 0, marker 9; T + 20 steps, all scored. marker ``arjovsky``: one, at step T +
-    9 counted from 0 (Arjovsky, Shah and Bengio 2016); ``tcn``: repeated from T + 9 to the end (Bai,
-    Kolter and Koltun 2018); ``exprnn``: one, at T + 10, the step of the first symbol to say
-    (Lezcano-Casado and Martinez-Rubio 2019). Without a memory the best is blank and then one of
-    eight: 10 ln 8 / (T + 20).
+    Tokens: blank 0, symbols 1..8, marker 9. All of the T + 20 steps are scored. The option
+    ``marker`` says where the marker stands, steps counted from 0:
+
+    - ``arjovsky``: at step T + 9 (Arjovsky, Shah and Bengio 2016).
+    - ``tcn``: at every step from T + 9 to the end (Bai, Kolter and Koltun 2018).
+    - ``exprnn``: at step T + 10, that of the first symbol to say (Lezcano-Casado and
+      Martinez-Rubio 2019).
+
+    Without a memory the best is to say blank, and then one of eight symbols: 10 ln 8 / (T + 20).
     """
 
     length: int = Field(100, ge=1, description="T, the blank steps between symbols and recall")
@@ -39,8 +42,8 @@ class CopyMemory(Task):
 
     loss = "cross_entropy"
     criterion = (
-        "under 1% of the test sequences with a wrong symbol among the ten recalled (Pascanu et al."
-        " 2013 for their memorisation problem; the sources of these variants define none)"
+        "under 1% of the test sequences with a wrong symbol among the ten recalled (Pascanu et al. "
+        "2013 for their memorisation problem; the sources of these variants define none)"
     )
 
     @property
@@ -69,8 +72,8 @@ class CopyMemory(Task):
         symbols = torch.randint(1, SYMBOLS + 1, (COPIED, batch_size), generator=generator)
         inputs = torch.zeros(time, batch_size, dtype=torch.long)
         inputs[:COPIED] = symbols
-        at = self.length + COPIED - (0 if self.marker == "exprnn" else 1)
-        inputs[at : None if self.marker == "tcn" else at + 1] = MARKER
+        first = self.length + COPIED - (0 if self.marker == "exprnn" else 1)
+        inputs[first : None if self.marker == "tcn" else first + 1] = MARKER
         targets = torch.zeros(time, batch_size, dtype=torch.long)
         targets[-COPIED:] = symbols
         return Batch(inputs, torch.arange(time), targets)
@@ -82,5 +85,5 @@ class CopyMemory(Task):
         return (outputs[-COPIED:].argmax(-1) != targets[-COPIED:]).any(0)
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return wrong_fraction < 0.01

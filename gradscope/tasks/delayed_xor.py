@@ -14,7 +14,7 @@ from gradscope.tasks._task import Batch, Task, register
 
 @register("delayed_xor")
 class DelayedXOR(Task):
-    """At every step the exclusive or of two bits that were read ``length`` steps ago.
+    """Give, at every step, the exclusive or of the two bits that were read ``length`` steps ago.
 
     One example (length 3, 6 steps)::
 
@@ -22,8 +22,8 @@ class DelayedXOR(Task):
         bit 2    0  0  1  0  1  0
         target            1  0  0      scored from step length on
 
-    ``extra`` more steps than the delay are read, so each sequence asks ``extra`` questions. Without
-    a memory the best is ln 2.
+    A sequence has ``length + extra`` steps, so it asks ``extra`` questions. Without a memory the
+    best is ln 2.
 
     Reference: Engelken (2023), Gradient flossing: improving gradient descent through dynamic
     control of Jacobians; there one network tracks many delays, here each run has one.
@@ -63,5 +63,5 @@ class DelayedXOR(Task):
         return (outputs.argmax(-1) != targets).any(0)
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return wrong_fraction < 0.01

@@ -8,13 +8,14 @@ import struct
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from pydantic import Field
 from torch import Generator, Tensor
 
-from gradscope.errors import GradscopeError
+from gradscope.errors import ConfigError, GradscopeError
 from gradscope.tasks._task import Batch, Task, register
 
 _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
@@ -22,18 +23,18 @@ _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-la
 
 @register("digits")
 class Digits(Task):
-    """A handwritten digit read one pixel at a time, row by row or in a fixed random order; which
-    digit is due at the end.
+    """Read a handwritten digit one pixel at a time, and say at the end which digit it is.
 
     One example (64 pixels of an 8 x 8 image)::
 
         input    0  0  .3  .8  .6  .1  0  0   0  .2  1 ...  0      grey values, 0..1
         target                                              3
 
-    ``data`` null: the 1797 images of 8 x 8 that come with scikit-learn, a fixed fifth of them to
-    test on. Or a folder with MNIST's four idx files (train-images-idx3-ubyte and so on, .gz or
-    not): 784 steps. ``permuted`` reads the pixels in one fixed random order, which puts near
-    neighbours far apart. The baseline is the entropy of the classes.
+    Without ``data``, the images are the 1797 of 8 x 8 pixels that come with scikit-learn, of which
+    a fixed fifth is for testing. ``data`` may name a folder with MNIST's four idx files
+    (train-images-idx3-ubyte and so on, .gz or not), which give 784 steps. Pixels are read row by
+    row, or, with ``permuted``, in one fixed random order, which puts near neighbours far apart. The
+    baseline is the entropy of the classes.
 
     Reference: Le, Jaitly and Hinton (2015), A simple way to initialize recurrent networks of
     rectified linear units.
@@ -47,18 +48,18 @@ class Digits(Task):
 
     loss = "cross_entropy"
     criterion = (
-        "at most 10% of the test images wrong (chosen; published for MNIST: 3% in order and 18%"
-        " permuted, IRNN)"
+        "at most 10% of the test images wrong (chosen; published for MNIST: 3% in order and 18% "
+        "permuted, IRNN)"
     )
 
     def check(self) -> None:
-        """The folder has the four files."""
+        """Check that the folder has the four files."""
         if self.data is not None:
             try:
                 for name in _FILES:
                     _path(Path(self.data), name)
             except GradscopeError as error:
-                raise GradscopeError(f"data: {error}") from None
+                raise ConfigError(str(error), key="data") from None
 
     @property
     def input_size(self) -> int:
@@ -73,29 +74,27 @@ class Digits(Task):
     @property
     def baseline(self) -> float:
         """Entropy of the training classes."""
-        counts = torch.bincount(_images(self.data)[1]).double()
+        counts = torch.bincount(_images(self.data).train_labels).double()
         shares = counts / counts.sum()
         return float(-(shares * shares.log()).sum())
 
     def _batch(self, images: Float[Tensor, "batch pixels"], labels: Int[Tensor, " batch"]) -> Batch:
+        pixels = images.shape[1]
         if self.permuted:
-            order = torch.randperm(
-                images.shape[1], generator=Generator().manual_seed(self.permutation_seed)
-            )
-            images = images[:, order]
-        return Batch(
-            images.T.unsqueeze(-1).contiguous(), torch.tensor([images.shape[1] - 1]), labels[None]
-        )
+            generator = Generator().manual_seed(self.permutation_seed)
+            images = images[:, torch.randperm(pixels, generator=generator)]
+        inputs = images.T.unsqueeze(-1).contiguous()
+        return Batch(inputs, torch.tensor([pixels - 1]), labels[None])
 
     def sample(self, batch_size: int, generator: Generator) -> Batch:
         """Training images, drawn with replacement."""
-        images, labels, _, _ = _images(self.data)
+        images, labels = _images(self.data)[:2]
         chosen = torch.randint(0, len(labels), (batch_size,), generator=generator)
         return self._batch(images[chosen], labels[chosen])
 
     def stream(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
         """The training images in epochs, each in a new order."""
-        images, labels, _, _ = _images(self.data)
+        images, labels = _images(self.data)[:2]
         while True:
             for chosen in torch.randperm(len(labels), generator=generator).split(batch_size):
                 if len(chosen) == batch_size or batch_size > len(labels):
@@ -103,7 +102,7 @@ class Digits(Task):
 
     def test(self, sequences: int, generator: Generator) -> list[Batch]:
         """The first ``sequences`` test images."""
-        _, _, images, labels = _images(self.data)
+        images, labels = _images(self.data)[2:]
         parts = torch.arange(min(sequences, len(labels))).split(250)
         return [self._batch(images[part], labels[part]) for part in parts]
 
@@ -114,45 +113,48 @@ class Digits(Task):
         return outputs[-1].argmax(-1) != targets[-1]
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return wrong_fraction <= 0.1
 
 
-@lru_cache(maxsize=2)
-def _images(data: str | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Training images and labels, test images and labels."""
-    if data is not None:
-        folder = Path(data)
-        parts = [_idx(folder, name) for name in _FILES]
-        return (
-            parts[0].flatten(1) / 255.0,
-            parts[1].long(),
-            parts[2].flatten(1) / 255.0,
-            parts[3].long(),
-        )
-    from sklearn.datasets import load_digits
+class _Images(NamedTuple):
+    """Grey values from 0 to 1, one row of pixels for each image, and which digit it shows."""
 
-    images, labels = load_digits(return_X_y=True)
-    order = torch.randperm(len(labels), generator=Generator().manual_seed(0))
-    x, y = (
-        torch.tensor(images, dtype=torch.float32)[order] / 16.0,
-        torch.tensor(labels).long()[order],
-    )
-    cut = len(y) * 4 // 5
-    return x[:cut], y[:cut], x[cut:], y[cut:]
+    train: Float[Tensor, "images pixels"]
+    train_labels: Int[Tensor, " images"]
+    test: Float[Tensor, "tests pixels"]
+    test_labels: Int[Tensor, " tests"]
+
+
+@lru_cache(maxsize=2)
+def _images(data: str | None) -> _Images:
+    """The images of a folder, or scikit-learn's."""
+    if data is not None:
+        train, train_labels, test, test_labels = (_idx(Path(data), name) for name in _FILES)
+        return _Images(
+            train.flatten(1) / 255.0,
+            train_labels.long(),
+            test.flatten(1) / 255.0,
+            test_labels.long(),
+        )
+    from sklearn.datasets import load_digits  # here, as it takes long to import
+
+    pixels, classes = load_digits(return_X_y=True)
+    order = torch.randperm(len(classes), generator=Generator().manual_seed(0))
+    images = torch.tensor(pixels, dtype=torch.float32)[order] / 16.0
+    labels = torch.tensor(classes).long()[order]
+    cut = len(labels) * 4 // 5
+    return _Images(images[:cut], labels[:cut], images[cut:], labels[cut:])
 
 
 def _idx(folder: Path, name: str) -> Tensor:
-    """An idx file of unsigned bytes: magic 0 0 8 d, d big-endian sizes, data."""
+    """An idx file of unsigned bytes: the bytes 0, 0, 8, d; then d big-endian sizes; the data."""
     path = _path(folder, name)
     content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    dimensions = content[3] if len(content) > 4 else 0
-    sizes = (
-        struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
-        if content[:3] == b"\x00\x00\x08"
-        else ()
-    )
-    values = content[4 + 4 * dimensions :]
+    dimensions = content[3] if content[:3] == b"\x00\x00\x08" and len(content) > 4 else 0
+    start = 4 + 4 * dimensions
+    sizes = struct.unpack(f">{dimensions}I", content[4:start]) if len(content) >= start else ()
+    values = content[start:]
     if not sizes or math.prod(sizes) != len(values):
         raise GradscopeError(f"{path}: is no idx file of unsigned bytes, or is cut short")
     return torch.frombuffer(bytearray(values), dtype=torch.uint8).view(*sizes)

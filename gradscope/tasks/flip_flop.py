@@ -12,17 +12,16 @@ from gradscope.tasks._task import Batch, Task, register
 
 @register("flip_flop")
 class FlipFlop(Task):
-    """Each channel now and then sends a pulse of +1 or -1; the output is the sign of its last
-    pulse.
+    """Hold the sign of each channel's last pulse, at every step.
 
     One example of one channel (length 8)::
 
         input    0  1  0  0 -1  0  0  1
         target   0  1  1  1 -1 -1 -1  1      every step scored, 0 before the first pulse
 
-    Each channel is silent with probability 1 - ``rate``. A network that solves it has 2^channels
-    stable states. Without a memory the best answers 0; its mean squared error is the share of steps
-    after a first pulse, summed over channels.
+    At each step a channel sends a pulse, +1 or -1, with probability ``rate``, and is 0 otherwise. A
+    network that solves the task has 2^channels stable states. Without a memory the best answer is
+    0; its mean squared error is the share of steps after a first pulse, summed over channels.
 
     Reference: Sussillo and Barak (2013), Opening the black box: low-dimensional dynamics in
     high-dimensional recurrent neural networks.
@@ -37,31 +36,29 @@ class FlipFlop(Task):
 
     @property
     def input_size(self) -> int:
-        """Channels."""
+        """One number for each channel."""
         return self.channels
 
     @property
     def output_size(self) -> int:
-        """Channels."""
+        """One number for each channel."""
         return self.channels
 
     @property
     def baseline(self) -> float:
-        """channels * mean over t of 1 - (1 - rate)^t."""
+        """``channels`` times the mean over t of 1 - (1 - rate)^t."""
         q = 1 - self.rate
-        silent = q * (1 - q**self.length) / (1 - q)
+        silent = q * (1 - q**self.length) / (1 - q)  # expected steps before the first pulse
         return self.channels * (1 - silent / self.length)
 
     def sample(self, batch_size: int, generator: Generator) -> Batch:
         """Fresh sequences."""
         shape = (self.length, batch_size, self.channels)
-        pulses = (torch.rand(shape, generator=generator) < self.rate) * (
-            2.0 * torch.randint(0, 2, shape, generator=generator) - 1
-        )
-        places = (
-            torch.where(pulses != 0, torch.arange(self.length)[:, None, None], -1).cummax(0).values
-        )
-        held = torch.where(places >= 0, pulses.gather(0, places.clamp_min(0)), torch.zeros(()))
+        sent = torch.rand(shape, generator=generator) < self.rate
+        pulses = sent * (2.0 * torch.randint(0, 2, shape, generator=generator) - 1)
+        steps = torch.arange(self.length)[:, None, None]
+        last = torch.where(pulses != 0, steps, -1).cummax(0).values
+        held = torch.where(last >= 0, pulses.gather(0, last.clamp_min(0)), torch.zeros(()))
         return Batch(pulses, torch.arange(self.length), held)
 
     def wrong(
@@ -71,5 +68,5 @@ class FlipFlop(Task):
         return ((outputs - targets).abs() > 0.5).flatten(2).any(2).any(0)
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return loss < 0.01 * self.channels

@@ -12,21 +12,20 @@ from gradscope.tasks._task import Batch, Task, register
 
 @register("influence_balancing")
 class InfluenceBalancing(Task):
-    """Each input raises the target for a short while and lowers it by more later: what truncation
-    gets the wrong way round.
+    """Predict a target that each input raises for a short while, and lowers by more later.
 
-    One example (length 6, lag 3, positive 0.4, negative 1)::
+    One example (length 6, lag 3, positive 0.4, negative 1; targets before they are divided by 6)::
 
         input    1   0   0   0   0   0
-        target   .4  .4  .4 -.6 -.6 -.6      every step scored: sum of x over the last 3 steps * 0.4, less earlier ones * 0.6
+        target   .4  .4  .4 -.6 -.6 -.6      every step scored
 
-    y_t = positive * (sum of the inputs of the last ``lag`` steps) - (negative - positive) * (sum of
-    all earlier ones), scaled by 1 / length. Truncated to fewer than ``lag`` steps the gradient sees
-    the near, positive influence alone, and has the wrong sign. Without a memory (and without the
-    input) the best is the mean.
+    y_t = (positive * (sum of the inputs of the last ``lag`` steps) - (negative - positive) * (sum
+    of all earlier inputs)) / length. A gradient truncated to fewer than ``lag`` steps sees only the
+    near, positive influence, and so has the wrong sign. Without a memory, and without the input,
+    the best is to answer the mean.
 
     Reference: Tallec and Ollivier (2017), Unbiasing truncated backpropagation through time; there
-    the parts are played by units of a fixed network with one parameter, here by the target.
+    a fixed network with one parameter has these influences, here the target has them.
     """
 
     length: int = Field(50, ge=2, description="number of time steps")
@@ -53,10 +52,10 @@ class InfluenceBalancing(Task):
         return 1
 
     def _weights(self) -> Tensor:
-        """Influence of x_k on y_t: (length, length)."""
+        """Influence of x_k on y_t, ``(length, length)``."""
         distance = torch.arange(self.length)[:, None] - torch.arange(self.length)[None]
-        near = torch.where(distance < self.lag, self.positive, self.positive - self.negative)
-        return torch.where(distance >= 0, near, torch.zeros(())) / self.length
+        influence = torch.where(distance < self.lag, self.positive, self.positive - self.negative)
+        return torch.where(distance >= 0, influence, torch.zeros(())) / self.length
 
     @property
     def baseline(self) -> float:
@@ -66,11 +65,8 @@ class InfluenceBalancing(Task):
     def sample(self, batch_size: int, generator: Generator) -> Batch:
         """Fresh sequences."""
         inputs = torch.randint(0, 2, (self.length, batch_size), generator=generator).float()
-        return Batch(
-            inputs.unsqueeze(-1),
-            torch.arange(self.length),
-            (self._weights() @ inputs).unsqueeze(-1),
-        )
+        targets = (self._weights() @ inputs).unsqueeze(-1)
+        return Batch(inputs.unsqueeze(-1), torch.arange(self.length), targets)
 
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
@@ -79,5 +75,5 @@ class InfluenceBalancing(Task):
         return (outputs - targets).square().mean((0, 2)) > 0.1 * self.baseline
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return loss < 0.01 * self.baseline

@@ -14,15 +14,15 @@ from gradscope.tasks._task import Batch, Task, register
 
 @register("latch")
 class Latch(Task):
-    """The first three steps say one of two classes, the rest is noise; the class is due at the end.
+    """Say at the end which of two classes the first three steps showed; the rest is noise.
 
     One example (length 8, class 1)::
 
         input    1.0  1.0  1.0  .2  -.1  .3  -.2  .1      the class's sign, then N(0, noise^2)
         target                                     1
 
-    A network that latches keeps a bit in an attractor, and near an attractor its gradient vanishes.
-    Without a memory the best is ln 2.
+    A network that latches the bit keeps it in an attractor, and near an attractor the gradient
+    vanishes. Without a memory the best is ln 2.
 
     Reference: Bengio, Simard and Frasconi (1994), Learning long-term dependencies with gradient
     descent is difficult; there the first inputs are learned, here they are given.
@@ -63,5 +63,5 @@ class Latch(Task):
         return (outputs.argmax(-1) != targets).any(0)
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return wrong_fraction < 0.01

@@ -1,6 +1,4 @@
-"""The lecture's two sentences: a word that depends on a near one, and a word that depends on one
-long ago.
-"""
+"""Two sentences of lectures on language models: a blank that depends on a near or a far word."""
 
 from __future__ import annotations
 
@@ -78,58 +76,47 @@ NEAR = {
     "noon": "hour",
 }
 
-#: of other things, in sentences that say nothing about where one lives
+#: sentences that say nothing about where one lives
 FILLERS = (
     (
-        "we {went|walked|drove|came} to the {market|river|station|museum|lake|garden}"
-        " {early|late|together|alone} ."
+        "we {went|walked|drove|came} to the {market|river|station|museum|lake|garden} "
+        "{early|late|together|alone} ."
     ),
     (
-        "my {mother|brother|neighbour|teacher|friend} {likes|sells|paints|reads}"
-        " {old|new|small|big} {books|houses|boats|clocks} ."
+        "my {mother|brother|neighbour|teacher|friend} {likes|sells|paints|reads} "
+        "{old|new|small|big} {books|houses|boats|clocks} ."
     ),
     (
-        "the {weather|water|bread|music|road} was {good|cold|warm|quiet|bad} that"
-        " {evening|summer|winter|morning} ."
+        "the {weather|water|bread|music|road} was {good|cold|warm|quiet|bad} that "
+        "{evening|summer|winter|morning} ."
     ),
     (
-        "they {bought|lost|found|forgot} a {red|blue|green|white} {bicycle|hat|letter|umbrella}"
-        " near the {bridge|school|church} ."
+        "they {bought|lost|found|forgot} a {red|blue|green|white} {bicycle|hat|letter|umbrella} "
+        "near the {bridge|school|church} ."
     ),
     (
-        "on {sunday|friday|saturday} the {children|students|farmers|singers} {play|sing|work|rest}"
-        " until {eight|nine|ten} ."
+        "on {sunday|friday|saturday} the {children|students|farmers|singers} {play|sing|work|rest} "
+        "until {eight|nine|ten} ."
     ),
 )
 
 
 @lru_cache(maxsize=1)
 def _fillers() -> tuple[tuple[str, ...], ...]:
-    """Every form of every template, as words."""
+    """Every sentence that the templates make, as words."""
     return tuple(
-        form
+        sentence
         for template in FILLERS
-        for form in product(*(word.strip("{}").split("|") for word in template.split()))
+        for sentence in product(*(word.strip("{}").split("|") for word in template.split()))
     )
 
 
 @lru_cache(maxsize=1)
 def _places() -> dict[str, int]:
     """The vocabulary: word to token."""
-    words = {
-        "i",
-        "live",
-        "in",
-        "speak",
-        "is",
-        "a",
-        "good",
-        *LANGUAGES,
-        *LANGUAGES.values(),
-        *NEAR,
-        *NEAR.values(),
-    }
-    return {word: place for place, word in enumerate(sorted(words.union(*_fillers())))}
+    words = {"i", "live", "in", "speak", "is", "a", "good"}
+    words |= {*LANGUAGES, *LANGUAGES.values(), *NEAR, *NEAR.values()}
+    return {word: token for token, word in enumerate(sorted(words.union(*_fillers())))}
 
 
 @lru_cache(maxsize=1)
@@ -139,8 +126,7 @@ def _filler_tokens() -> tuple[list[int], ...]:
 
 @register("long_agreement")
 class LongAgreement(Task):
-    """Fill a blank whose answer stands ``length`` words back, other sentences between: 'I live in
-    France. ... I speak ___'.
+    """Fill the blank of "I live in France. ... I speak ___", with other sentences in between.
 
     One example (sentence far, length 11; the answer is french)::
 
@@ -148,11 +134,15 @@ class LongAgreement(Task):
                            <------------------ 11 ----------------------> blank
         target                                                            french, scored there alone
 
-    sentence ``far``: a country, any number of filler sentences, and the language spoken there.
-    ``near``: fillers, then 'today is a good ___', whose answer (day) stands four words back
-    whatever the length: what a short memory can do. 50 countries with 39 languages, 6 near words;
-    fillers come from 852 sentences. Without a memory the best is the frequency of each language (or
-    near word).
+    The option ``sentence`` says which blank is to be filled:
+
+    - ``far``: a country, then filler sentences, then the language spoken there. The country stands
+      ``length`` words before the blank.
+    - ``near``: fillers, then "today is a good ___", whose answer (day) depends on a word that
+      stands four words before the blank, whatever the length. A short memory can do that.
+
+    There are 50 countries with 39 languages, 6 near words, and 852 filler sentences. Without a
+    memory the best is to answer with the frequency of each language (or near word).
 
     Reference: the two sentences are Bengio, Simard and Frasconi's (1994) problem of long-term
     dependencies in the form in which lectures and blogs tell it; generation is our own.
@@ -197,21 +187,19 @@ class LongAgreement(Task):
 
     def sample(self, batch_size: int, generator: Generator) -> Batch:
         """Fresh sequences."""
-        asked = LANGUAGES if self.sentence == "far" else NEAR
-        known, words = list(asked), _places()
-        chosen = [known[int(i)] for i in integers(0, len(known), batch_size, generator)]
-        filler = _filler(self.length - 4, batch_size, generator)
+        answers = LANGUAGES if self.sentence == "far" else NEAR
+        askable, tokens = list(answers), _places()
+        chosen = [askable[int(i)] for i in integers(0, len(askable), batch_size, generator)]
+        fillers = _filler(self.length - 4, batch_size, generator)
         columns = []
-        for word, middle in zip(chosen, filler, strict=True):
+        for word, filler in zip(chosen, fillers, strict=True):
             if self.sentence == "far":
                 before, after = ["i", "live", "in", word, "."], ["i", "speak"]
             else:
                 before, after = [], [word, "is", "a", "good"]
-            columns.append(
-                [*(words[each] for each in before), *middle, *(words[each] for each in after)]
-            )
+            columns.append([tokens[w] for w in before] + filler + [tokens[w] for w in after])
         inputs = torch.tensor(columns).T.contiguous()
-        targets = torch.tensor([[words[asked[word]] for word in chosen]])
+        targets = torch.tensor([[tokens[answers[word]] for word in chosen]])
         return Batch(inputs, torch.tensor([len(inputs) - 1]), targets)
 
     def wrong(
@@ -221,14 +209,14 @@ class LongAgreement(Task):
         return outputs[-1].argmax(-1) != targets[-1]
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return wrong_fraction < 0.01
 
 
 def _filler(count: int, batch_size: int, generator: Generator) -> list[list[int]]:
-    """So many tokens of filler sentences for each sequence, the first sentence cut where it begins."""
-    known = _filler_tokens()
-    many = count // min(map(len, known)) + 1
-    drawn = integers(0, len(known), batch_size * many, generator).view(batch_size, many).tolist()
-    words = [[token for place in places for token in known[place]] for places in drawn]
-    return [own[len(own) - count :] for own in words]
+    """``count`` tokens of filler sentences for each sequence, the first of them cut to fit."""
+    sentences = _filler_tokens()
+    enough = count // min(map(len, sentences)) + 1
+    drawn = integers(0, len(sentences), batch_size * enough, generator).view(batch_size, enough)
+    joined = [[token for place in row for token in sentences[place]] for row in drawn.tolist()]
+    return [tokens[len(tokens) - count :] for tokens in joined]

@@ -15,19 +15,24 @@ from gradscope.tasks._task import Batch, Task, register
 
 @register("long_lag")
 class LongLag(Task):
-    """The last symbol is the first one again; between them stands a known sequence, or noise.
+    """Say at the end which of two symbols came first, after a long known sequence or noise.
 
     One example (distractors known, length 6; x and y are the two first symbols)::
 
         input    x   a1  a2  a3  a4  a5
         target                       x      scored at the last step alone
 
-    distractors ``known``: the same p - 1 symbols in the same order every time, p = length (their
-    experiment 2a, the noise-free long lag); ``random``: each step one of them at random, as in
-    their 2c, so that nothing can be learned by heart. Without a memory the best is ln 2.
+    The option ``distractors`` says what stands between question and answer, with p = ``length``:
+
+    - ``known``: the same p - 1 symbols in the same order every time (experiment 2a of the paper,
+      the long lag without noise).
+    - ``random``: at each step one of them at random, so that the sequence cannot be learned by
+      heart (experiment 2c).
+
+    Without a memory the best is ln 2.
 
     Reference: Hochreiter and Schmidhuber (1997), Long short-term memory, experiments 2a and 2c;
-    there every next symbol is scored, here the one that needs the memory.
+    there every next symbol is scored, here only the one that needs the memory.
     """
 
     length: int = Field(100, ge=2, description="p, the lag between the first symbol and the answer")
@@ -70,9 +75,8 @@ class LongLag(Task):
             between = (torch.arange(self.length - 1) % count)[:, None].expand(-1, batch_size)
         else:
             between = torch.randint(0, count, (self.length - 1, batch_size), generator=generator)
-        return Batch(
-            torch.cat((count + first[None], between)), torch.tensor([self.length - 1]), first[None]
-        )
+        inputs = torch.cat((count + first[None], between))
+        return Batch(inputs, torch.tensor([self.length - 1]), first[None])
 
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
@@ -81,5 +85,5 @@ class LongLag(Task):
         return (outputs.argmax(-1) != targets).any(0)
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return wrong_fraction < 0.01

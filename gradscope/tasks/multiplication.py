@@ -20,19 +20,19 @@ class Multiplication(Task):
         mark     0   1   0   0   0   1   0   0      one in each half
         target                               .27
 
-    No answer by integration serves here: the numbers must be kept apart from their sum. Answering
-    1/4 always has a mean squared error of Var[U U'] = 1/9 - 1/16 = 7/144.
+    Adding up inputs does not help here: the two numbers must be kept apart. Always answering 1/4
+    has a mean squared error of Var[U U'] = 1/9 - 1/16 = 7/144.
 
-    Reference: Hochreiter and Schmidhuber (1997), Long short-term memory, experiment 5; marks as in
-    ``adding``, placement halves.
+    Reference: Hochreiter and Schmidhuber (1997), Long short-term memory, experiment 5; the marks
+    stand as in ``adding`` with placement halves.
     """
 
     length: int = Field(100, ge=2, description="number of time steps")
 
     loss = "mse"
     criterion = (
-        "no test sequence with an error above 0.04 but for 13 in 2560 (Hochreiter and Schmidhuber"
-        " 1997, their n_seq 13)"
+        "no test sequence with an error above 0.04 but for 13 in 2560 (Hochreiter and Schmidhuber "
+        "1997, their n_seq 13)"
     )
 
     @property
@@ -54,18 +54,13 @@ class Multiplication(Task):
         """Fresh sequences."""
         time, half = self.length, self.length // 2
         values = torch.rand(time, batch_size, generator=generator)
-        first, second = (
-            integers(0, half, batch_size, generator),
-            integers(half, time, batch_size, generator),
-        )
+        first = integers(0, half, batch_size, generator)
+        second = integers(half, time, batch_size, generator)
         marks, sequences = torch.zeros(time, batch_size), torch.arange(batch_size)
         marks[first, sequences] = marks[second, sequences] = 1.0
         target = values[first, sequences] * values[second, sequences]
-        return Batch(
-            torch.stack((values, marks), dim=-1),
-            torch.tensor([time - 1]),
-            target.view(1, batch_size, 1),
-        )
+        inputs = torch.stack((values, marks), dim=-1)
+        return Batch(inputs, torch.tensor([time - 1]), target.view(1, batch_size, 1))
 
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
@@ -74,5 +69,5 @@ class Multiplication(Task):
         return (outputs - targets)[-1, :, 0].abs() > 0.04
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return wrong_fraction <= 13 / 2560

@@ -14,20 +14,19 @@ from gradscope.tasks._task import Batch, Task, register
 
 @register("parity")
 class Parity(Task):
-    """Whether the number of ones in a sequence of bits is odd; due at the end, or at every step.
+    """Say whether the number of ones in a sequence of bits is odd, at the end or at every step.
 
     One example (length 8, every step scored)::
 
         input    1  0  1  1  0  0  1  0
         target   1  1  0  1  1  1  0  0
 
-    Every bit matters and none may be missed: a gradient that sees but a part of the sequence sees
-    nothing. Without a memory the best is ln 2 at every step that has more than one bit before it;
-    at the first step of the form that scores them all the bit itself is the answer, which the
-    baseline does not use either.
+    Every bit matters: a gradient that sees only a part of the sequence has nothing to learn from.
+    Without a memory the best is ln 2, except at the first step, where the bit itself is the answer;
+    the baseline ignores it there as well.
 
-    Reference: Hochreiter and Schmidhuber (1997), section 5, as a task that random guessing may
-    solve; Bengio et al. (1994).
+    Reference: Hochreiter and Schmidhuber (1997), section 5, who note that random guessing of
+    weights may solve the task; Bengio et al. (1994).
     """
 
     length: int = Field(20, ge=2, description="number of bits")
@@ -65,5 +64,5 @@ class Parity(Task):
         return (outputs.argmax(-1) != targets).any(0)
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return wrong_fraction < 0.01

@@ -14,7 +14,7 @@ from gradscope.tasks._task import Batch, Task, register
 
 @register("random_permutation")
 class RandomPermutation(Task):
-    """The last symbol equals the first one, and everything between is random.
+    """Say at the end which of two symbols came first; all other symbols are random.
 
     One example (length 8, symbols 0 and 1 carry the message)::
 
@@ -68,5 +68,5 @@ class RandomPermutation(Task):
         return (outputs.argmax(-1) != targets).any(0)
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return wrong_fraction < 0.01

@@ -16,17 +16,17 @@ SYMBOLS, MARKER = 8, 9
 
 @register("selective_copy")
 class SelectiveCopy(Task):
-    """Symbols stand anywhere in a long blank; after the marker say them in order: what to keep
-    depends on the content.
+    """Say, after a marker, the symbols that stood anywhere in a long blank, in their order.
 
     One example with three symbols (length 8; . is blank, M the marker)::
 
         input    .  3  .  .  7  .  1  .  M  .  .
         target   .  .  .  .  .  .  .  .  3  7  1      scored there alone
 
-    ``symbols`` of 8 letters among ``length`` steps, then the marker and as many steps less one to
-    answer in. A network without gates that see the input keeps the blanks as well. Without a memory
-    the best is one of eight: ln 8 nats.
+    Symbols, each one of eight, stand at ``symbols`` of ``length`` steps. The marker follows, and
+    the answers are due from the step of the marker on. What to keep depends on the content, so a
+    network whose gates do not see the input keeps the blanks as well. Without a memory the best is
+    one of eight: ln 8 nats.
 
     Reference: Jing et al. (2019), Gated orthogonal recurrent units (denoise task); Gu and Dao
     (2024), Mamba (selective copying).
@@ -85,5 +85,5 @@ class SelectiveCopy(Task):
         return (outputs.argmax(-1) != targets).any(0)
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return wrong_fraction < 0.01

@@ -18,16 +18,16 @@ RANGES = {2: ((1, 2), (5, 6)), 3: ((1, 2), (3, 4), (6, 7))}  # in tenths of the 
 
 @register("temporal_order")
 class TemporalOrder(Task):
-    """In which order did the few symbols that matter come? The class is due at the end.
+    """Say at the end in which order the few symbols that matter came.
 
     One example (length 10, two symbols A and B among distractors c d e f; class A then B)::
 
         input    c  B  f  e  d  A  d  f  c  e
         target                              v0 + 2 v1 = 1 + 2 * 0
 
-    The symbols that matter stand at positions drawn from [.1 T, .2 T) and [.5 T, .6 T); of three,
-    from [.1 T, .2 T), [.3 T, .4 T) and [.6 T, .7 T). The class is v0 + 2 v1 (+ 4 v2), v = 0 for A
-    and 1 for B. Tokens: distractors 0..3, A 4, B 5.
+    Two symbols that matter stand at positions drawn from [.1 T, .2 T) and [.5 T, .6 T); three of
+    them from [.1 T, .2 T), [.3 T, .4 T) and [.6 T, .7 T). The class is v0 + 2 v1 (+ 4 v2), with
+    v = 0 for A and 1 for B. Tokens: distractors 0..3, A 4, B 5.
 
     Reference: Hochreiter and Schmidhuber (1997), experiment 6; positions and classes as in the code
     of Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks.
@@ -92,5 +92,5 @@ class TemporalOrder(Task):
         return outputs[-1].argmax(-1) != targets[-1]
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:
-        """The criterion."""
+        """Whether the criterion is met."""
         return wrong_fraction < 0.01

@@ -20,18 +20,18 @@ UNKNOWN, END = "<unk>", "<eos>"
 
 @register("word_lm")
 class WordLM(LanguageModel):
-    """Predict the next word of a text, at every word: p(x) = prod_t p(x_t | x_<t), by maximum
-    likelihood.
+    """Predict the next word of a text, at every word.
 
     One example (length 5)::
 
         input    today  is  a     good  day
         target   is     a   good  day   <eos>      scored at every step
 
-    Words are what stands between spaces, and for texts that are not ready for it (anything but ptb
-    and wikitext2) lower-cased runs of letters and digits, and single signs. A line's end is <eos>;
-    what is not among the most frequent ``vocabulary`` words of the training text is <unk>. The loss
-    is in nats, reported as perplexity too.
+    p(x) = prod_t p(x_t | x_1 ... x_{t-1}) is learned by maximum likelihood. The corpora ptb and
+    wikitext2 are split at spaces; any other text is lower-cased and split into runs of letters and
+    digits, and single signs. A line's end is <eos>. A word that is not among the ``vocabulary``
+    most frequent ones of the training text is <unk>. The loss is in nats, and as perplexity as
+    well.
 
     Reference: Mikolov, Karafiat, Burget, Cernocky and Khudanpur (2010), Recurrent neural network
     based language model; Zaremba, Sutskever and Vinyals (2014), Recurrent neural network
@@ -47,13 +47,8 @@ class WordLM(LanguageModel):
 
     def text(self) -> Text:
         """The corpus as words."""
-        return _words(
-            self.corpus,
-            corpora.load(self.corpus).digest,
-            self.held_out,
-            self.length,
-            self.vocabulary,
-        )
+        digest = corpora.load(self.corpus).digest
+        return _words(self.corpus, digest, self.held_out, self.length, self.vocabulary)
 
 
 @lru_cache(maxsize=4)
@@ -68,8 +63,8 @@ def _words(name: str, digest: str, held_out: float, length: int, vocabulary: int
         train, test = words[:cut], words[cut:]
     if min(len(train), len(test)) < length + 2:
         raise GradscopeError(
-            f"the corpus {name!r} has {len(words)} words: too few for sequences of {length} and a"
-            " test"
+            f"the corpus {name!r} has {len(words)} words: too few for sequences of {length} and a "
+            "test"
         )
     frequent = [word for word, _ in Counter(train).most_common(vocabulary)]
     symbols = tuple(dict.fromkeys([UNKNOWN, *sorted(frequent)]))
@@ -79,10 +74,19 @@ def _words(name: str, digest: str, held_out: float, length: int, vocabulary: int
 
 
 def split(text: str, *, ready: bool) -> list[str]:
-    """Words and line ends."""
+    """The words of a text, with <eos> at the end of every line that is not empty.
+
+    >>> split("Today is a good day.", ready=False)
+    ['today', 'is', 'a', 'good', 'day', '.', '<eos>']
+
+    Args:
+        text: the text.
+        ready: whether the text can be split at spaces; otherwise it is lower-cased, and signs are
+            words of their own.
+    """
     words: list[str] = []
     for line in text.splitlines():
-        found = line.split() if ready else re.findall(r"\w+|[^\w\s]", line.lower())
-        if found:
-            words += [*found, END]
+        in_line = line.split() if ready else re.findall(r"\w+|[^\w\s]", line.lower())
+        if in_line:
+            words += [*in_line, END]
     return words
