@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint build wheel bench clean
 
 demo: $(VENV)/installed
-	$(BIN)/gradscope run experiments/quickstart.yaml --workers 2
+	$(BIN)/gradscope run quickstart --workers 2
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -19,6 +19,20 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# the package as an index would have it, and what the index would say of it
+build: $(VENV)/installed-dev
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m twine check --strict dist/*
+
+# the built package in an environment of its own, away from this folder
+wheel: build
+	rm -rf $(VENV)-wheel
+	$(PYTHON) -m venv $(VENV)-wheel
+	$(VENV)-wheel/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
+	cd $$(mktemp -d) && $(CURDIR)/$(VENV)-wheel/bin/gradscope run quickstart --set training.steps=20
+	rm -rf $(VENV)-wheel
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/training_step.py
@@ -39,4 +53,4 @@ $(VENV)/installed-dev: $(VENV)/installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-wheel build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache

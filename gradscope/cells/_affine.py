@@ -1,8 +1,8 @@
-"""AffineCell: everything that follows from an equation with affine gates, in closed form.
+"""AffineCell: closed forms for every cell whose gates are affine in input and hidden state.
 
 The Jacobian of the full state, the input Jacobian, the linearisation, the adjoint recursion, the
-weights' gradients and a fused unroll are written once for every such cell, from the diagonal
-derivatives of its equation (``_affine_equation``).
+gradients of the weights and a fused unroll are written once for all such cells, from the diagonal
+derivatives of their equation (``_affine_equation``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gradscope.dynamics.linearisation import Linearisation
 
 
 class AffineCell(AffineEquation):
-    """Base of cells with affine gates: a subclass writes ``combine`` and ``derivatives``."""
+    """Base of cells with affine gates; a subclass writes ``combine`` and ``derivatives``."""
 
     @torch.no_grad()
     def jacobian(
@@ -30,7 +30,7 @@ class AffineCell(AffineEquation):
     ) -> Float[Tensor, "*batch state state"]:
         """J_t[n i, m j] = sum_g by_recurrent[n g i] W_hh[g i, j] [m = h] + by_state[n m i] [i = j].
 
-        [m = h] is 1 for the block h and 0 for any other, [i = j] for one and the same unit.
+        [m = h] is 1 if block m is h and 0 otherwise; [i = j] is 1 for a unit with itself.
         """
         local = self.derivatives(*self.preactivations(x, s_prev), s_prev, s)
         size, blocks = self.hidden_size, len(self.state_blocks)
@@ -61,7 +61,7 @@ class AffineCell(AffineEquation):
         s_prev: Float[Tensor, "time batch state"],
         s: Float[Tensor, "time batch state"],
     ) -> Linearisation:
-        """The derivative of these steps, from the closed form."""
+        """The derivative of these steps, in closed form."""
         if self.weight_ih.dim() > 2:
             return super().linearise(x, s_prev, s)
         return AffineLinearisation(self, x, s_prev, s, self.preactivations(x, s_prev))
@@ -69,7 +69,7 @@ class AffineCell(AffineEquation):
     def scan(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> Float[Tensor, "time+1 batch state"]:
-        """All states; the backward pass is the closed-form adjoint recursion."""
+        """All states; the backward pass is the adjoint recursion in closed form."""
         if self.weight_ih.dim() > 2:
             return self.unroll(inputs, state)
         return _affine_scan.scan(self, inputs, state)
@@ -77,7 +77,7 @@ class AffineCell(AffineEquation):
     def outputs(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
-        """h_t for all t and the last state, by the same recursion; the states stay inside."""
+        """h_t for all t and the last state; the backward pass is that of ``scan``."""
         if self.weight_ih.dim() > 2:
             return super().outputs(inputs, state)
         return _affine_scan.outputs(self, inputs, state)
@@ -89,7 +89,7 @@ class AffineCell(AffineEquation):
         state: Float[Tensor, "batch state"],
         hidden: Float[Tensor, "time batch hidden"] | None = None,
     ) -> Forced:
-        """As ``Cell.teacher_forced``, with the linearisation of the steps from the same pass."""
+        """As ``Cell.teacher_forced``; the same pass also gives the linearisation of the steps."""
         size, mismatch = self.hidden_size, inputs.new_zeros(len(inputs))
         if hidden is None:
             states, u_x, u_h = self.scan_gates(inputs, state, self.recurrent_weight())
@@ -109,7 +109,7 @@ class AffineCell(AffineEquation):
         """The preactivations of all steps at once, from known h_0 ... h_{T-1}."""
         if not (self.additive and self.recurrent):
             return self.preactivations(inputs, hidden)
-        u_x = self.known_beforehand(inputs)  # one buffer, summed in place
+        u_x = self.known_beforehand(inputs)  # summed in place
         u_x.flatten(0, 1).addmm_(hidden.flatten(0, 1), self.recurrent_weight().t())
         return u_x, None
 
@@ -119,7 +119,7 @@ def _rows(
 ) -> Float[Tensor, "*batch n h columns"]:
     """sum_g diag(diagonals[n, g]) weight[g]."""
     gates = weight.split(size, dim=-2)
-    if weight.dim() > 2:  # a trial axis: make room for the batch axis behind it
+    if weight.dim() > 2:  # make room for the batch axis behind the trial axis
         gates = tuple(gate.unsqueeze(-3) for gate in gates)
     total = diagonals[..., 0, :].unsqueeze(-1) * gates[0].unsqueeze(-3)
     for g in range(1, len(gates)):

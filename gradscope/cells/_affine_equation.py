@@ -2,10 +2,10 @@
 
     u_x = W_ih x_t + b_ih      u_h = W_hh h_{t-1} + b_hh      s_t = combine(u_x, u_h, s_{t-1})
 
-``combine`` couples no two units, so its derivatives are diagonals, and from them everything else
-about such a cell follows in closed form, once for all: see ``_affine``.
+``combine`` works unit by unit, so its derivatives are diagonal, and everything else about such a
+cell follows from them in closed form, once for all cells (``_affine``).
 
-Legend of axes: T time, B batch, N state blocks, G gates, H hidden units.
+Short axis names: n state blocks, g gates, h hidden units, k vectors.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from gradscope.cells._gated import GatedCell, affine
 
-#: elements of the gate derivatives that are made at a time: about a megabyte in float32
+#: elements of the gate derivatives made at a time, about a megabyte in float32
 _CACHED = 2**18
 
 
@@ -43,18 +43,18 @@ class Derivatives(NamedTuple):
 
 
 class AffineEquation(GatedCell):
-    """What a cell with affine gates is: its equation, and the diagonal derivatives of it.
+    """The equation of a cell with affine gates, and its diagonal derivatives.
 
-    Parameters have torch's names, shapes and gate order. A subclass may derive its recurrent matrix
-    from its parameters (``recurrent_weight``); everything goes by that matrix, and autograd carries
-    its gradient on to the parameters.
+    Parameters have torch's names, shapes and gate order. A subclass may compute its recurrent
+    matrix from its parameters (``recurrent_weight``); everything else uses that matrix, and
+    autograd carries its gradient on to the parameters.
     """
 
-    #: whether combine depends on u_x + u_h alone
+    #: whether combine depends on the sum u_x + u_h alone
     additive: ClassVar[bool]
-    #: names of parameters ``(H)`` that combine uses unit by unit
+    #: names of parameters ``(hidden)`` that combine uses unit by unit
     vectors: tuple[str, ...] = ()
-    #: whether ``recurrent_weight`` is made of the parameters rather than being one of them
+    #: whether ``recurrent_weight`` is computed from the parameters rather than being one of them
     derived: ClassVar[bool] = False
 
     @abstractmethod
@@ -64,7 +64,7 @@ class AffineEquation(GatedCell):
         u_h: Float[Tensor, "*batch gates"] | None,
         s_prev: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state"]:
-        """s_t from the gates' preactivations; u_x + u_h and None for an additive cell."""
+        """s_t from the preactivations of the gates; an additive cell gets u_x + u_h and None."""
 
     @abstractmethod
     def derivatives(
@@ -83,7 +83,7 @@ class AffineEquation(GatedCell):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch n vectors h"]:
-        """ds[n]/d(vector k), for a cell with ``vectors``."""
+        """ds[n]/d(vector k), for cells that have ``vectors``."""
         raise NotImplementedError
 
     def forward(
@@ -97,7 +97,7 @@ class AffineEquation(GatedCell):
     def preactivations(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
     ) -> tuple[Float[Tensor, "*batch gates"], Float[Tensor, "*batch gates"] | None]:
-        """(u_x, u_h), or (u_x + u_h, None) for an additive cell; any number of steps at once."""
+        """(u_x, u_h) of any number of steps at once; (u_x + u_h, None) for an additive cell."""
         u_x = affine(x, self.weight_ih, self.bias_ih)
         if not self.recurrent:
             return u_x, None
@@ -107,23 +107,24 @@ class AffineEquation(GatedCell):
     def known_beforehand(
         self, inputs: Float[Tensor, "time batch input"]
     ) -> Float[Tensor, "time batch gates"]:
-        """The part of an additive cell's u that needs no state: W_ih x_t and both biases."""
+        """The part of an additive cell's preactivations that needs no state: W_ih x_t + biases."""
         bias = self.bias_ih
         if bias is not None and self.bias_hh is not None:
             bias = bias + self.bias_hh
         return affine(inputs, self.weight_ih, bias)
 
     def recurrent_weight(self) -> Float[Tensor, "*trial gates hidden"]:
-        """The matrix that meets h_{t-1}.
+        """The matrix that multiplies h_{t-1}.
 
-        weight_hh, unless the cell makes it of other parameters; zero if it has none.
+        It is weight_hh unless a subclass computes it, and zero for a cell without recurrent
+        weights.
         """
         if self.weight_hh is None:
             return self.weight_ih.new_zeros(*self.weight_ih.shape[:-1], self.hidden_size)
         return self.weight_hh
 
     def recurrent_matrices(self) -> dict[str, Float[Tensor, "hidden hidden"]]:
-        """Its blocks by gate."""
+        """The blocks of ``recurrent_weight`` by gate."""
         if not self.recurrent and not self.derived:
             return {}
         blocks = self.recurrent_weight().detach().split(self.hidden_size, dim=-2)
@@ -132,7 +133,7 @@ class AffineEquation(GatedCell):
     # --- many steps -----------------------------------------------------------------------------
 
     def cached_steps(self, steps: int, batch: int) -> list[slice]:
-        """The steps in parts, latest first, whose derivatives fit a processor's cache."""
+        """The steps in parts whose derivatives fit a processor's cache, latest first."""
         length = max(1, _CACHED // (batch * len(self.gate_names) * self.hidden_size))
         return [slice(max(0, stop - length), stop) for stop in range(steps, 0, -length)]
 
@@ -142,9 +143,9 @@ class AffineEquation(GatedCell):
         state: Float[Tensor, "batch state"],
         weight_hh: Float[Tensor, "gates hidden"],
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """(states, u_x, u_h) over all steps, written without autograd in mind.
+        """(states, u_x, u_h) over all steps, for callers that do not need autograd.
 
-        In an additive cell the first product's buffer takes the sum in place.
+        For an additive cell u_x is summed up in place, in the buffer of W_ih x_t.
         """
         weight, size, states = weight_hh.t(), self.hidden_size, [state]
         if self.additive:
@@ -173,23 +174,23 @@ class AffineEquation(GatedCell):
         adjoints: Float[Tensor, "time+1 batch state"],
         weight_hh: Float[Tensor, "gates hidden"],
     ) -> tuple[Float[Tensor, "time batch gates"], Float[Tensor, "time batch gates"]]:
-        """Turn dl_t/ds_t into a_t, in place; (dL/du_h, dL/du_x) for all steps.
+        """Turn ``adjoints`` from dl_t/ds_t into a_t in place; return (dL/du_h, dL/du_x).
 
             dL/du_h[g] = sum_n a_t[n] by_recurrent[n g]
             a_{t-1}[m] = dl[m] + sum_n a_t[n] by_state[n m] + [m = h] dL/du_h W_hh
 
-        From the diagonal derivatives; a cell whose derivatives have more structure may do with less
-        work.
+        This uses the diagonal derivatives; a cell whose derivatives have more structure may
+        override it with less work.
         """
         local = self.derivatives(u_x, u_h, s_prev, s)
         steps, batch, blocks, gates, size = local.by_recurrent.shape
         d_h = adjoints.new_empty(steps, batch, gates * size)
-        # by block: a_t[n], and its factors for all gates side by side; a tiled copy beats a product
-        # that broadcasts over gates
+        # for each block a_t[n], and its factors for all gates side by side; a product with a tiled
+        # copy is faster than one that broadcasts over gates
         parts = [part.unbind(0) for part in adjoints.split(size, dim=-1)]
         factors = [factor.flatten(-2).unbind(0) for factor in local.by_recurrent.unbind(2)]
         carried = local.by_state.unbind(0) if local.by_state is not None else None
-        whole = adjoints.unflatten(-1, (blocks, 1, size)).unbind(0)
+        by_block = adjoints.unflatten(-1, (blocks, 1, size)).unbind(0)
         hidden, deltas = parts[0], d_h.unbind(0)
         for t in range(steps - 1, -1, -1):
             for n in range(blocks):
@@ -203,7 +204,7 @@ class AffineEquation(GatedCell):
             if carried is not None and blocks == 1:
                 hidden[t].addcmul_(hidden[t + 1], carried[t].view(batch, size))
             elif carried is not None:
-                whole[t].squeeze(2).add_((whole[t + 1] * carried[t]).sum(1))
+                by_block[t].squeeze(2).add_((by_block[t + 1] * carried[t]).sum(1))
             if self.recurrent:
                 hidden[t].addmm_(deltas[t], weight_hh)
         return d_h, d_h if self.additive else onto_gates(adjoints[1:], local.by_input)
@@ -212,10 +213,10 @@ class AffineEquation(GatedCell):
 def onto_gates(
     cotangent: Float[Tensor, "*batch state"], diagonals: Float[Tensor, "*batch n g h"]
 ) -> Float[Tensor, "*batch gates"]:
-    """sum_n cotangent[n] diagonals[n, g], gates side by side.
+    """sum_n cotangent[n] diagonals[n, g], with the gates side by side.
 
-    The cotangent is tiled over the gates first: a product that broadcasts over a middle axis is
-    several times slower.
+    The cotangent is tiled over the gates first, since a product that broadcasts over a middle axis
+    is several times slower.
     """
     blocks, gates, _ = diagonals.shape[-3:]
     total: Tensor | None = None
@@ -230,6 +231,6 @@ def onto_gates(
 def onto_vectors(
     cotangent: Float[Tensor, "time batch state"], derivatives: Float[Tensor, "time batch n k h"]
 ) -> Float[Tensor, "k h"]:
-    """sum over steps, batch and blocks of a[n] ds[n]/d(vector k)."""
+    """The sum over steps, batch and blocks of a[n] ds[n]/d(vector k)."""
     blocks, _, size = derivatives.shape[-3:]
     return (cotangent.unflatten(-1, (blocks, 1, size)) * derivatives).flatten(0, -3).sum(0)

@@ -1,4 +1,4 @@
-"""The linearisation of cells with affine gates, from the diagonal derivatives of their equation."""
+"""The linearisation of cells with affine gates, from the derivatives of their equation."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ Preactivations = tuple[Tensor, Tensor | None]
 
 
 class AffineLinearisation(Linearisation):
-    """d_h[g] = sum_n a[n] by_recurrent[n g] = dL/du_h[g], d_x likewise, and all else from these.
+    """Goes through the gradients of the preactivations, from which everything else follows.
+
+        d_h[g] = dL/du_h[g] = sum_n a[n] by_recurrent[n g]
+        d_x[g] = dL/du_x[g] = sum_n a[n] by_input[n g]
 
     Args:
-        cell: the equation.
-        x: inputs of the steps.
-        s_prev: states before them.
-        s: states after them.
-        u: their preactivations; None makes them when they are first asked for.
-        weight_hh: the recurrent matrix; None is the cell's.
+        cell: the cell that took the steps.
+        x: the inputs of the steps.
+        s_prev: the states before the steps.
+        s: the states after the steps.
+        u: the preactivations; None makes them when they are first asked for.
+        weight_hh: the recurrent matrix; None means the cell's.
     """
 
     def __init__(
@@ -54,19 +57,19 @@ class AffineLinearisation(Linearisation):
 
     @property
     def derivatives(self) -> Derivatives:
-        """The diagonal derivatives at these steps, made when they are first asked for."""
+        """The diagonal derivatives at these steps, made when first asked for."""
         if self._derivatives is None:
             with torch.no_grad():
                 self._derivatives = self.cell.derivatives(*self.u, self.s_prev, self.s)
         return self._derivatives
 
     def _deltas(self, cotangent: Tensor) -> tuple[Tensor, Tensor]:
-        """(d_h, d_x)."""
+        """(d_h, d_x), gates side by side."""
         d_h = onto_gates(cotangent, self.derivatives.by_recurrent)
         return d_h, d_h if self.cell.additive else onto_gates(cotangent, self.derivatives.by_input)
 
     def _by_block(self, vectors: Tensor, *, row: bool) -> Tensor:
-        """State vectors with their blocks on an axis of their own, ready to meet by_state."""
+        """State vectors with an axis for their blocks, ready to be multiplied with by_state."""
         blocks, size = len(self.cell.state_blocks), self.cell.hidden_size
         return vectors.unflatten(-1, (1, blocks, size) if row else (blocks, 1, size))
 
@@ -74,7 +77,7 @@ class AffineLinearisation(Linearisation):
     def vjp(
         self, cotangent: Float[Tensor, "time batch state"]
     ) -> tuple[Float[Tensor, "time batch state"], Float[Tensor, "time batch input"]]:
-        """(J^T a)[m] = sum_n a[n] by_state[n m] + [m = h] d_h W_hh, and d_x W_ih."""
+        """(J_t^T a)[m] = sum_n a[n] by_state[n m] + [m = h] d_h W_hh, and d_x W_ih."""
         by_state = self.derivatives.by_state
         d_h, d_x = self._deltas(cotangent)
         through_hidden, by_input = d_h @ self.weight_hh, d_x @ self.cell.weight_ih
@@ -90,7 +93,7 @@ class AffineLinearisation(Linearisation):
         tangent: Float[Tensor, "time batch state"],
         by_input: Float[Tensor, "time batch input"] | None = None,
     ) -> Float[Tensor, "time batch state"]:
-        """(J v)[n] = sum_g by_recurrent[n g] (W_hh v[h])[g] + sum_m by_state[n m] v[m]."""
+        """(J_t v)[n] = sum_g by_recurrent[n g] (W_hh v[h])[g] + sum_m by_state[n m] v[m]."""
         cell, local = self.cell, self.derivatives
         shape = (1, len(cell.gate_names), cell.hidden_size)
         u = (cell.hidden(tangent) @ self.weight_hh.mT).unflatten(-1, shape)
@@ -107,7 +110,7 @@ class AffineLinearisation(Linearisation):
         adjoints: Float[Tensor, "times batch state"],
         by_input: Float[Tensor, "times-1 batch input"],
     ) -> None:
-        """The adjoint recursion, as many steps at a time as a cache holds."""
+        """The adjoint recursion, with as many steps at a time as fit a cache."""
         for steps in self.cell.cached_steps(*self.x.shape[:2]):
             d_x = self.at(steps).backpropagate_gates(adjoints[steps.start : steps.stop + 1])
             torch.matmul(d_x, self.cell.weight_ih, out=by_input[steps])
@@ -115,16 +118,16 @@ class AffineLinearisation(Linearisation):
     def backpropagate_gates(
         self, adjoints: Float[Tensor, "times batch state"]
     ) -> Float[Tensor, "times-1 batch gates"]:
-        """The adjoint recursion through these steps, in place; dL/du_x."""
+        """Run the adjoint recursion through these steps in place; return dL/du_x."""
         return self.cell.backpropagate(*self.u, self.s_prev, self.s, adjoints, self.weight_hh)[1]
 
     @torch.no_grad()
     def vjp_by_gate(
         self, cotangent: Float[Tensor, "time batch state"]
     ) -> dict[str, Float[Tensor, "time batch state"]]:
-        """Of gate g: d_h[g] W_hh[g], arriving at h; ``direct``: sum_n a[n] by_state[n m].
+        """By gate: d_h[g] W_hh[g], which arrives at h; and ``direct``, sum_n a[n] by_state[n m].
 
-        The latter is an LSTM's way from c to c by the forget gate, say.
+        The direct way of an LSTM, for example, goes from c to c through the forget gate.
         """
         size, ways = self.cell.hidden_size, {}
         deltas = self._deltas(cotangent)[0].split(size, dim=-1)
@@ -142,7 +145,7 @@ class AffineLinearisation(Linearisation):
         cotangent: Float[Tensor, "time batch state"],
         names: Collection[str] | None = None,
     ) -> dict[str, Tensor]:
-        """d_x^T x, d_h^T h_{t-1}, and the sums of d_x and d_h."""
+        """Sums over steps and batch of d_x^T x, d_h^T h_{t-1}, d_x and d_h."""
         d_h, d_x = (delta.flatten(0, -2) for delta in self._deltas(cotangent))
         cell, known = self.cell, dict(self.cell.named_parameters())
         ways: dict[str, Callable[[], Tensor]] = {
@@ -155,7 +158,9 @@ class AffineLinearisation(Linearisation):
             onto = onto_vectors(cotangent, cell.by_vectors(*self.u, self.s_prev, self.s))
             ways |= {name: lambda i=i: onto[i] for i, name in enumerate(cell.vectors)}
         chosen = [name for name in known if names is None or name in names]
-        derived = [n for n in chosen if n not in ways or (n == "weight_hh" and cell.derived)]
+        derived = [
+            name for name in chosen if name not in ways or (name == "weight_hh" and cell.derived)
+        ]
         gradients = {name: ways[name]() for name in chosen if name not in derived}
         if derived:
             with torch.enable_grad():
@@ -171,7 +176,7 @@ class AffineLinearisation(Linearisation):
         return {name: gradients[name] for name in chosen}
 
     def at(self, steps: slice) -> AffineLinearisation:
-        """Views of these steps."""
+        """Views of some of the steps."""
         part = self.views(steps)
         if self._u is not None:
             u_x, u_h = self._u
@@ -181,7 +186,7 @@ class AffineLinearisation(Linearisation):
         return part
 
     def views(self, steps: slice) -> AffineLinearisation:
-        """These steps, with nothing that is made on demand."""
+        """Views of some of the steps, without what is made on demand."""
         return AffineLinearisation(
             self.cell,
             self.x[steps],

@@ -1,7 +1,7 @@
-"""The unroll of a cell with affine gates, with backpropagation through time written out.
+"""A fused unroll for cells with affine gates, with backpropagation through time written out.
 
-The backward pass does a few operations a step and leaves the weights' gradients to matrix products
-over many steps.
+The backward pass does a few operations for each step, and computes the gradients of the weights by
+matrix products over many steps.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from gradscope.cells._affine_equation import AffineEquation, onto_vectors
 
 
 def scan(cell: AffineEquation, inputs: Tensor, state: Tensor) -> Tensor:
-    """All states from s_0 on."""
+    """All states s_0 ... s_T."""
     states = _States.apply(cell, inputs, state, *_parameters(cell))
     assert isinstance(states, Tensor)
     return states
 
 
 def outputs(cell: AffineEquation, inputs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-    """(h_1 ... h_T, s_T); the other states stay inside."""
+    """(h_1 ... h_T, s_T)."""
     hidden, last = _Outputs.apply(cell, inputs, state, *_parameters(cell))
     return hidden, last
 
@@ -34,7 +34,7 @@ def _parameters(cell: AffineEquation) -> tuple[Tensor | None, ...]:
 
 
 class _Context(Protocol):
-    """What autograd keeps between the two passes; any saved tensor may be None."""
+    """What autograd keeps between the two passes."""
 
     cell: AffineEquation
     saved_tensors: tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor, Tensor]
@@ -44,7 +44,7 @@ class _Context(Protocol):
 
 
 class _States(torch.autograd.Function):
-    """Gives all states."""
+    """From a cell and its inputs to all states."""
 
     @staticmethod
     def forward(
@@ -64,7 +64,7 @@ class _States(torch.autograd.Function):
 
 
 class _Outputs(torch.autograd.Function):
-    """Gives h_1 ... h_T and s_T."""
+    """From a cell and its inputs to h_1 ... h_T and s_T."""
 
     @staticmethod
     def forward(
@@ -107,7 +107,7 @@ def _forward(
 
 
 def _backward(ctx: FunctionCtx, adjoints: Tensor) -> tuple[Tensor | None, ...]:
-    """Gradients of the arguments from dl_t/ds_t, whose buffer becomes the adjoints."""
+    """The gradients of all arguments, from dl_t/ds_t in a buffer that becomes the adjoints."""
     context = cast(_Context, ctx)
     cell = context.cell
     inputs, states, u_x, u_h, weight_ih, weight_hh = context.saved_tensors
@@ -119,8 +119,7 @@ def _backward(ctx: FunctionCtx, adjoints: Tensor) -> tuple[Tensor | None, ...]:
         later = slice(part.start + 1, part.stop + 1)
         u = u_x[part], None if u_h is None else u_h[part]
         steps = (*u, states[part], states[later])
-        whole = adjoints[part.start : part.stop + 1]
-        d_h, d_x = cell.backpropagate(*steps, whole, weight_hh)
+        d_h, d_x = cell.backpropagate(*steps, adjoints[part.start : part.stop + 1], weight_hh)
         if by_inputs is not None:
             torch.matmul(d_x, weight_ih, out=by_inputs[part])
         if cell.vectors:

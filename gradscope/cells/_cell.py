@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
@@ -18,14 +18,18 @@ from gradscope.dynamics.linearisation import AutogradLinearisation, Linearisatio
 from gradscope.errors import GradscopeError
 
 
+#: what makes a recurrent module of torch
+TorchModule = Callable[..., nn.RNNBase]
+
+
 class CellOptions(Component):
-    """The options of a cell, made of its ``__init__``: all that it takes but its input size."""
+    """The options of a cell: the keyword parameters of its ``__init__``."""
 
     hidden_size: int
 
     @property
     def readout_init(self) -> object:
-        """How the layers around the cell are drawn: as its recurrent weights, where that is said."""
+        """The initialisation for the layers around the cell: that of its recurrent weights, if any."""
         return getattr(self, "recurrent_init", "uniform")
 
     def build(
@@ -35,7 +39,7 @@ class CellOptions(Component):
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,
     ) -> Cell:
-        """The cell, its weights drawn."""
+        """Make the cell and draw its weights."""
         assert self.made_class is not None
         options = {name: getattr(self, name) for name in type(self).model_fields}
         cell = self.made_class(input_size, **options, generator=generator, dtype=dtype)
@@ -47,24 +51,29 @@ class Cell(nn.Module, ABC):
     """A recurrent cell: s_t = F(x_t, s_{t-1}).
 
     The state is one tensor that holds everything the cell carries forward, in blocks of
-    ``hidden_size`` named by ``state_blocks``; the first block is the output h. A subclass gives
-    ``forward``; whatever it does not give in closed form is derived here from ``forward`` by
-    automatic differentiation.
+    ``hidden_size`` named by ``state_blocks``; the first block is the output h. A subclass writes
+    ``forward``. Whatever it does not give in closed form is derived from ``forward`` by automatic
+    differentiation.
 
-    Options are keyword-only parameters of the subclass's ``__init__``; ``input_size`` comes from
-    what the cell reads.
+        @register("my_cell")
+        class MyCell(Cell):
+            def __init__(self, input_size: int, *, hidden_size: int = 64, generator=None, dtype=None):
+                ...
+
+    Options are keyword-only parameters of the subclass's ``__init__``; ``input_size`` is given by
+    the task.
     """
 
     component_kind: ClassVar[str] = "cell"
-    #: what the options of all cells have in common
+    #: the base class of the options of all cells
     options_base: ClassVar[type[Component]] = CellOptions
-    #: name and options by which trials with such a cell were identified before some of them went
-    #: to a cell of their own; recorded trials keep their id
+    #: the name and options that once identified trials with this cell, kept so that recorded trials
+    #: keep their id
     former_name: ClassVar[str] = ""
     former_options: ClassVar[Mapping[str, object]] = MappingProxyType({})
-    #: names of the parts of the state, each of hidden_size
+    #: names of the parts of the state, each of hidden_size units
     state_blocks: ClassVar[tuple[str, ...]] = ("h",)
-    #: whether its steps are layers and not time
+    #: whether its steps are the layers of a network rather than steps of time
     along_depth: bool = False
 
     def __init__(self, input_size: int, hidden_size: int):
@@ -109,18 +118,18 @@ class Cell(nn.Module, ABC):
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
     ) -> dict[str, Gate]:
-        """The cell's nonlinearities by name, at the given steps. None unless the cell says so."""
+        """The cell's nonlinearities at these steps, by name; empty unless a subclass gives them."""
         return {}
 
     def recurrent_matrices(self) -> dict[str, Float[Tensor, "hidden hidden"]]:
-        """The recurrent weight matrices by gate. None unless the cell says so."""
+        """The recurrent weight matrices by gate; empty unless a subclass gives them."""
         return {}
 
-    def torch_module(self) -> tuple[type[nn.RNNBase], dict[str, object]]:
-        """torch's module that computes the same, and what it needs beside size, bias and layers.
+    def torch_module(self) -> tuple[TorchModule, dict[str, object]]:
+        """torch's module that computes the same, and its options beside size, bias and layers.
 
         Raises:
-            GradscopeError: where torch has none.
+            GradscopeError: if torch has no such module.
         """
         raise GradscopeError(
             f"torch.nn has no {type(self).__name__}; it has RNN (tanh, relu), LSTM and GRU"
@@ -136,7 +145,7 @@ class Cell(nn.Module, ABC):
     ) -> Float[Tensor, "*batch state state"]:
         """J_t = ds_t/ds_{t-1} of the full state, axes (..., out, in).
 
-        Here by torch.func; in closed form where a cell has one.
+        By torch.func here; subclasses with a closed form use that.
         """
         return self._by_func(1, x, s_prev)
 
@@ -164,7 +173,7 @@ class Cell(nn.Module, ABC):
     ) -> Linearisation:
         """The derivative of these steps, to be applied many times.
 
-        Here by autograd; in closed form where a cell has one.
+        By autograd here; subclasses with a closed form use that.
         """
         return AutogradLinearisation(self.forward, dict(self.named_parameters()), x, s_prev)
 
@@ -173,7 +182,7 @@ class Cell(nn.Module, ABC):
     def unroll(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> Float[Tensor, "time+1 batch state"]:
-        """All states from s_0 on, step by step through ``forward``; autograd sees every step."""
+        """All states s_0 ... s_T, by calling ``forward`` step by step; autograd sees every step."""
         states = [state]
         for x in inputs.unbind(0):
             states.append(self.forward(x, states[-1]))
@@ -182,13 +191,13 @@ class Cell(nn.Module, ABC):
     def scan(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> Float[Tensor, "time+1 batch state"]:
-        """All states, as ``unroll`` gives them, by the fastest way that the cell has."""
+        """The states of ``unroll``, by the fastest way that the cell has."""
         return self.unroll(inputs, state)
 
     def outputs(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
-        """h_t for t = 1..time and the last state, by the fastest way; no other state is kept."""
+        """h_t for t = 1 .. time and the last state, by the fastest way; other states are dropped."""
         states = self.scan(inputs, state)
         return self.hidden(states[1:]), states[-1]
 
@@ -198,10 +207,10 @@ class Cell(nn.Module, ABC):
         state: Float[Tensor, "batch state"],
         hidden: Float[Tensor, "time batch hidden"] | None = None,
     ) -> Forced:
-        """All states along known h_1 ... h_T; as ``scan`` where none are known.
+        """All states along known outputs h_1 ... h_T; those of ``scan`` where none are known.
 
-        Along known outputs no error builds up in h, whatever the cell's dynamics: only what else
-        the state holds is run.
+        With known outputs no error builds up in h, whatever the dynamics of the cell: only the rest
+        of the state is computed.
         """
         if hidden is None:
             return Forced(self.scan(inputs, state), None, inputs.new_zeros(len(inputs)))
@@ -214,12 +223,13 @@ class Cell(nn.Module, ABC):
 
 
 class Forced(NamedTuple):
-    """What ``Cell.teacher_forced`` gives.
+    """The result of ``Cell.teacher_forced``.
 
     Attributes:
         states: s_0 ... s_T.
-        linear: the linearisation of the steps, where running them has given it.
-        mismatch: by how much each step's own h_t misses the known one, 0 where none is known.
+        linear: the linearisation of the steps, where it came with the states.
+        mismatch: for each step, the largest difference between the h_t that the cell computes and
+            the known one; 0 where none is known.
     """
 
     states: Float[Tensor, "time+1 batch state"]
@@ -227,7 +237,7 @@ class Forced(NamedTuple):
     mismatch: Float[Tensor, " time"]
 
 
-#: every cell
+#: the registry of cells
 CELLS: Kind[Cell, CellOptions] = Kind("cell")
 register = CELLS.register
 
@@ -235,6 +245,6 @@ register = CELLS.register
 def _strip_layer_suffix(
     module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *rest: object
 ) -> None:
-    """Let the state dict of a one-layer torch module load: ``weight_ih_l0`` is ``weight_ih``."""
+    """Rename ``weight_ih_l0`` to ``weight_ih`` and so on, so that a one-layer torch module loads."""
     for key in [key for key in state_dict if key.startswith(prefix) and key.endswith("_l0")]:
         state_dict[key.removesuffix("_l0")] = state_dict.pop(key)

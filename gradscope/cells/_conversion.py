@@ -31,14 +31,14 @@ def convert(module: Cell) -> nn.RNNBase: ...
 
 
 def convert(module: nn.Module) -> nn.Module:
-    """torch.nn.RNN, LSTM, GRU and their *Cell modules to gradscope's cells, or the other way.
+    """Convert torch's RNN, LSTM, GRU and their *Cell modules to gradscope's cells, or back.
 
         cell = gradscope.convert(torch.nn.LSTM(8, 32, num_layers=2))  # a Stack of two LSTM cells
         module = gradscope.convert(cell)  # a torch.nn.LSTM again
 
-    Weights are copied. A layered module becomes a ``Stack``, whose Jacobians are those of all
+    Weights are copied. A module with layers becomes a ``Stack``, whose Jacobians are those of all
     layers together; a ``Stack`` or a cell becomes a torch module with as many layers. Both compute
-    the same to rounding. Dropout between layers is not part of a cell's equation and must be 0.
+    the same to rounding. Dropout between layers must be 0, as it is not part of a cell's equation.
 
     Args:
         module: nn.RNN, nn.LSTM, nn.GRU (unidirectional), nn.RNNCell, nn.LSTMCell, nn.GRUCell; or
@@ -46,7 +46,7 @@ def convert(module: nn.Module) -> nn.Module:
             of these.
 
     Raises:
-        GradscopeError: for anything that the other side cannot express; the message says what.
+        GradscopeError: if the other side cannot express the module; the message says why.
     """
     if isinstance(module, nn.RNNBase):
         return _from_layers(module)
@@ -55,21 +55,21 @@ def convert(module: nn.Module) -> nn.Module:
     if isinstance(module, Cell):
         return _to_torch(module)
     raise GradscopeError(
-        f"{type(module).__name__} cannot be converted: it should be torch.nn.RNN, LSTM, GRU, one of "
-        "their *Cell modules, or a gradscope rnn, lstm, projected_lstm, gru or a Stack of these"
+        f"{type(module).__name__} cannot be converted: it should be torch.nn.RNN, LSTM, GRU, one "
+        "of their *Cell modules, or a gradscope rnn, lstm, projected_lstm, gru or a Stack of these"
     )
 
 
 def _from_layers(module: nn.RNNBase) -> Stack:
     if module.bidirectional:
         raise GradscopeError(
-            "a bidirectional module is two recurrences a layer, not one cell: "
-            "gradscope.attach(model) gives each its own trace"
+            "a bidirectional module has two recurrences in each layer, not one cell: "
+            "gradscope.attach(model) records each by itself"
         )
     if module.dropout:
         raise GradscopeError(
-            f"dropout={module.dropout:g} between layers is not part of a cell; set module.dropout "
-            "= 0 first"
+            f"dropout={module.dropout:g} between layers is not part of a cell; set "
+            "module.dropout = 0 first"
         )
     return Stack([cell for _, cell in layer_cells(module)])
 
@@ -77,16 +77,17 @@ def _from_layers(module: nn.RNNBase) -> Stack:
 def _from_torch_cell(module: nn.RNNCellBase) -> Cell:
     size: dict[str, object] = {"hidden_size": module.hidden_size, "bias": module.bias}
     if type(module) is nn.LSTMCell:
-        made = LSTM, size
+        cell_class, chosen = LSTM, size
     elif type(module) is nn.GRUCell:
-        made = GRU, size
+        cell_class, chosen = GRU, size
     elif type(module) is nn.RNNCell:
-        made = RNN, {**size, "activation": module.nonlinearity}
+        cell_class, chosen = RNN, {**size, "activation": module.nonlinearity}
     else:
         raise GradscopeError(
-            f"{type(module).__name__} cannot be converted: its step is not known to be torch's"
+            f"{type(module).__name__} cannot be converted: it may take another step than torch's "
+            "RNNCell, LSTMCell and GRUCell"
         )
-    return _loaded(*made, module.input_size, dict(module.named_parameters()))
+    return _loaded(cell_class, chosen, module.input_size, dict(module.named_parameters()))
 
 
 def _to_torch(cell: Cell) -> nn.RNNBase:
@@ -124,7 +125,7 @@ def layer_cells(module: nn.RNNBase) -> list[tuple[str, Cell]]:
 
     Bottom up, the forward direction first.
     """
-    cls, chosen = _cell_of(module)
+    cell_class, chosen = _cell_of(module)
     directions = ("", "_reverse") if module.bidirectional else ("",)
     weights = dict(named_weights(module))
     cells, size = [], module.input_size
@@ -136,19 +137,20 @@ def layer_cells(module: nn.RNNBase) -> list[tuple[str, Cell]]:
                 for name, value in weights.items()
                 if name.endswith(f"_{suffix}")
             }
-            cells.append((suffix, _loaded(cls, chosen, size, of_layer)))
+            cells.append((suffix, _loaded(cell_class, chosen, size, of_layer)))
         size = len(directions) * (module.proj_size or module.hidden_size)
     return cells
 
 
 def named_weights(module: nn.RNNBase) -> list[tuple[str, Tensor]]:
-    """The weights that the module computes with, by name: a parametrisation's result included."""
+    """The weights that the module computes with, by name, after any parametrisation."""
     names = module._flat_weights_names
     weights = [weight for weight in module._flat_weights if weight is not None]
     return list(zip(names, weights, strict=True))
 
 
 def _cell_of(module: nn.RNNBase) -> tuple[type[Cell], dict[str, object]]:
+    """The class and the options of the cells that make up the module."""
     chosen: dict[str, object] = {"hidden_size": module.hidden_size, "bias": module.bias}
     if isinstance(module, nn.LSTM):
         projected = ProjectedLSTM, {**chosen, "projection_size": module.proj_size}
@@ -163,13 +165,18 @@ def _cell_of(module: nn.RNNBase) -> tuple[type[Cell], dict[str, object]]:
 
 
 def _loaded(
-    cls: type[Cell], chosen: Mapping[str, object], input_size: int, weights: Mapping[str, Tensor]
+    cell_class: type[Cell],
+    chosen: Mapping[str, object],
+    input_size: int,
+    weights: Mapping[str, Tensor],
 ) -> Cell:
-    """A cell with copies of these weights; nothing is drawn from torch's global generator."""
+    """A cell with copies of these weights; torch's global generator is not used."""
     like = weights["weight_ih"]
-    made = options(cls)(**chosen)
-    assert isinstance(made, CellOptions)
-    cell = made.build(input_size, generator=torch.Generator(), dtype=like.dtype).to(like.device)
+    cell_options = options(cell_class)(**chosen)
+    assert isinstance(cell_options, CellOptions)
+    cell = cell_options.build(input_size, generator=torch.Generator(), dtype=like.dtype).to(
+        like.device
+    )
     with torch.no_grad():
         for name, parameter in cell.named_parameters():
             parameter.copy_(weights[name])

@@ -1,8 +1,10 @@
-"""Linear recurrences with a complex diagonal: z_t = lambda z_{t-1} + B x_t, packed as real numbers.
+"""Linear recurrences with a complex diagonal matrix, written in real numbers.
 
-The state is s = [h, re, im]: z = re + i im, and the output h = psi(Re(C z) + D x_t) of it, which no
-later step reads. For the state, multiplication by lambda = a + i b is the real matrix [[a, -b], [b,
-a]] for each unit, whose singular values are both |lambda|.
+    z_t = lambda z_{t-1} + B x_t        h_t = psi(Re(C z_t) + D x_t)
+
+The state is s = [h, re, im] with z = re + i im; no later step reads h. Multiplication by
+lambda = a + i b is the real matrix [[a, -b], [b, a]] for each unit, with both singular values
+|lambda|.
 """
 
 from __future__ import annotations
@@ -21,14 +23,16 @@ from gradscope.dynamics.activations import ACTIVATIONS
 
 
 class ComplexDiagonal(Cell):
-    """Base: input weights B ``(2 H, input)`` (real above imaginary), output weights C ``(H, 2 H)``,
-    D ``(H, input)``.
+    """Base of these cells; a subclass says how its parameters make lambda.
+
+    Weights: B ``(2 * hidden, input)``, the real part above the imaginary one; C
+    ``(hidden, 2 * hidden)``; D ``(hidden, input)``.
     """
 
     state_blocks = ("h", "re", "im")
     #: psi
     phi = ACTIVATIONS["gelu"]
-    #: names of the parameters ``(H)`` that make lambda
+    #: names of the parameters ``(hidden)`` that make lambda
     spectrum: ClassVar[tuple[str, ...]]
 
     def __init__(
@@ -50,8 +54,10 @@ class ComplexDiagonal(Cell):
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """B and C complex normal, of variance 1 / (2 input) and 1 / H; D normal; lambda as the
-        subclass has it.
+        """Draw the weights, then the parameters of lambda.
+
+        B and C are complex normal with variances 1 / (2 input) and 1 / hidden, D is normal with
+        variance 1 / input.
         """
         for weight, variance in (
             (self.weight_b, 0.5 / self.input_size),
@@ -74,7 +80,7 @@ class ComplexDiagonal(Cell):
         Float[Tensor, "*trial hidden"],
         Float[Tensor, "*trial hidden"],
     ]:
-        """(Re lambda, Im lambda, the factor of B x_t)."""
+        """(Re lambda, Im lambda, a real factor of B x_t)."""
 
     def forward(
         self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
@@ -89,7 +95,7 @@ class ComplexDiagonal(Cell):
         return torch.cat((self.phi(self._output(x, after)), after), dim=-1)
 
     def _output(self, x: Tensor, z: Tensor) -> Tensor:
-        """Re(C z) + D x, with C z = sum of the columns for Re z and, negative, for Im z."""
+        """Re(C z) + D x; the columns of weight_c for Im z hold the imaginary part negated."""
         return affine(z, self.weight_c) + affine(x, self.weight_d)
 
     @torch.no_grad()
@@ -99,7 +105,7 @@ class ComplexDiagonal(Cell):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """[[0, diag(psi') C R], [0, R]] with R = [[a, -b], [b, a]]: constant but for psi'."""
+        """[[0, diag(psi') C R], [0, R]] with R = [[a, -b], [b, a]]; only psi' depends on x and s."""
         a, b, _ = self.eigenvalues()
         rotation = torch.cat(
             (

@@ -23,7 +23,7 @@ from gradscope.dynamics.activations import (
 
 
 class ElmanCell(AffineCell):
-    """Base: phi and its derivatives, modReLU with a bias of its own among them."""
+    """Base of these cells, with any activation phi, including modReLU and its bias."""
 
     gate_names = ("h",)
     additive = True
@@ -53,13 +53,13 @@ class ElmanCell(AffineCell):
         )
 
     def add_parameters(self, kind: TensorKind) -> None:
-        """modReLU's bias, one for each unit, zero at first."""
+        """The bias of modReLU, one for each unit, zero at the start."""
         if self.vectors:
             self.modrelu_bias = nn.Parameter(torch.zeros(self.hidden_size, **kind))
 
     @property
     def phi(self) -> Activation:
-        """The activation."""
+        """The activation phi."""
         return modrelu(vector(self.modrelu_bias)) if self.vectors else ACTIVATIONS[self.activation]
 
     def by_vectors(
@@ -69,7 +69,7 @@ class ElmanCell(AffineCell):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch blocks vectors hidden"]:
-        """dh/d(modReLU's bias) = sign(u) phi'(u)."""
+        """dh/d(bias of modReLU) = sign(u) phi'(u)."""
         return (torch.sign(u_x) * self.phi.derivative(u_x, s)).unsqueeze(-2).unsqueeze(-2)
 
     def combine(
@@ -91,5 +91,5 @@ class ElmanCell(AffineCell):
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
     ) -> dict[str, Gate]:
-        """The hidden units."""
+        """The hidden units, as one gate."""
         return {"h": Gate(self.phi, self.preactivations(x, s_prev)[0])}

@@ -17,7 +17,7 @@ from gradscope.inits import INITS, Init
 
 
 class TensorKind(TypedDict):
-    """Where and how the tensors of a cell are made."""
+    """The dtype and device of the tensors of a cell."""
 
     dtype: torch.dtype | None
     device: torch.device | str | None
@@ -30,15 +30,15 @@ InitOption = Annotated[Init | str | Mapping[str, object], Named("init")]
 class GatedCell(Cell):
     """Base of cells with a block of weights for each gate.
 
-    weight_ih ``(G * H, input)``, weight_hh ``(G * H, H)``, bias_ih and bias_hh ``(G * H)``; the
-    equations leave leading axes free, so weights may carry a ``trial`` axis in front (inputs and
-    states then carry it too, before ``batch``). A cell with options of its own writes ``__init__``
-    and passes these on.
+    With G gates: weight_ih ``(G * hidden, input)``, weight_hh ``(G * hidden, hidden)``, bias_ih and
+    bias_hh ``(G * hidden)``. The equations leave leading axes free, so weights may have a ``trial``
+    axis in front; inputs and states then have it too, before ``batch``. A cell with more options
+    writes its own ``__init__`` and passes these on.
     """
 
-    #: names of the gates, in the order of their blocks
+    #: names of the gates, in the order of their blocks of weights
     gate_names: tuple[str, ...]
-    #: whether there are recurrent weights of that shape
+    #: whether there is a weight_hh
     recurrent: ClassVar[bool] = True
     #: whether there is a bias_hh beside bias_ih
     two_biases: ClassVar[bool] = True
@@ -68,13 +68,13 @@ class GatedCell(Cell):
         self.reset_parameters(generator)
 
     def add_parameters(self, kind: TensorKind) -> None:
-        """Make the parameters that only this cell has; ``kind`` is their dtype and device."""
+        """Make the parameters that only the subclass has; ``kind`` is their dtype and device."""
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
         """Draw the weights as ``recurrent_init`` says.
 
-        In float64 on the CPU, so that dtype and device do not matter.
+        They are drawn in float64 on the CPU, so that they do not depend on dtype and device.
         """
         size = self.hidden_size
         for block in self.weight_ih.split(size):
@@ -96,7 +96,7 @@ class GatedCell(Cell):
 
 
 def chrono_biases(size: int, longest: int, generator: Generator | None) -> Float[Tensor, " size"]:
-    """b_f ~ ln U(1, longest - 1): forget gates for dependencies up to the longest expected.
+    """b_f ~ ln U(1, longest - 1), forget biases for dependencies up to the longest expected.
 
     Reference: Tallec and Ollivier (2018), Can recurrent neural networks warp time?
     """
@@ -106,7 +106,7 @@ def chrono_biases(size: int, longest: int, generator: Generator | None) -> Float
 
 @torch.no_grad()
 def set_gate_bias(cell: GatedCell, gate: str, values: Float[Tensor, " hidden"]) -> None:
-    """Make bias_ih + bias_hh of a gate be these values."""
+    """Set bias_ih + bias_hh of a gate to these values."""
     place = cell.gate_names.index(gate) * cell.hidden_size
     block = slice(place, place + cell.hidden_size)
     assert cell.bias_ih is not None
@@ -116,9 +116,9 @@ def set_gate_bias(cell: GatedCell, gate: str, values: Float[Tensor, " hidden"]) 
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x W^T + b with leading axes free.
+    """x W^T + b with any leading axes.
 
-    A weight ``(trial, out, in)`` meets an x ``(..., trial, batch, in)``.
+    A weight ``(trial, out, in)`` goes with an x ``(..., trial, batch, in)``.
     """
     if weight.dim() == 2:
         return nn.functional.linear(x, weight, bias)
@@ -127,15 +127,10 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def vector(parameter: Tensor) -> Tensor:
-    """A parameter ``(H)`` or ``(trial, H)`` ready to meet ``(..., batch, H)``."""
+    """A parameter ``(hidden)`` or ``(trial, hidden)``, ready to meet ``(..., batch, hidden)``."""
     return parameter if parameter.dim() == 1 else parameter.unsqueeze(-2)
 
 
 def rows(diagonal: Float[Tensor, "*batch h"], weight: Tensor) -> Float[Tensor, "*batch h columns"]:
     """diag(diagonal) W."""
     return diagonal.unsqueeze(-1) * (weight if weight.dim() == 2 else weight.unsqueeze(-3))
-
-
-def columns(weight: Tensor, diagonal: Float[Tensor, "*batch h"]) -> Float[Tensor, "*batch rows h"]:
-    """W diag(diagonal)."""
-    return (weight if weight.dim() == 2 else weight.unsqueeze(-3)) * diagonal.unsqueeze(-2)

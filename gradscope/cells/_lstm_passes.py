@@ -1,12 +1,12 @@
-"""Both passes of an LSTM without peepholes, in place.
+"""The forward and backward pass of an LSTM without peepholes, computed in place.
 
     forward    c_t = f c_{t-1} + i g                   h_t = o tanh(c_t)
     backward   dc = a_t[c] + a_t[h] o tanh'(c_t)
                d_i = dc g i'    d_f = dc c_{t-1} f'    d_g = dc i g'    d_o = a_t[h] tanh(c_t) o'
                a_{t-1}[c] += f dc                      a_{t-1}[h] += d W_hh
 
-The gates overwrite their preactivations, the deltas d their slopes; what does not depend on the
-step before is done for many steps at once.
+The gates overwrite their preactivations and the deltas d overwrite the slopes. Whatever does not
+depend on the step before is computed for many steps at once.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ _tanh_slope = torch.ops.aten.tanh_backward.grad_input
 
 
 class GateBuffers:
-    """The gates of many steps side by side ``(T, B, G * H)``, and tanh(c) ``(T, B, H)``.
+    """The gates of many steps in one buffer, and tanh(c) of these steps in another.
+
+    Shapes: values ``(time, batch, gates * hidden)``, squashed_c ``(time, batch, hidden)``.
 
     Args:
         form: which gates there are.
-        values: preactivations, which ``activate`` turns into gates.
-        shown: tanh(c), or room for it.
+        values: the preactivations, which ``activate`` turns into gates.
+        squashed_c: tanh(c), or room for it.
         parts: ``values`` by gate, where it has been split already.
     """
 
@@ -37,22 +39,22 @@ class GateBuffers:
         self,
         form: Form,
         values: Tensor,
-        shown: Tensor,
+        squashed_c: Tensor,
         parts: tuple[Tensor, ...] | None = None,
     ):
-        self.form, self.values, self.shown = form, values, shown
-        split = values.split(shown.shape[-1], dim=-1) if parts is None else parts
+        self.form, self.values, self.squashed_c = form, values, squashed_c
+        split = values.split(squashed_c.shape[-1], dim=-1) if parts is None else parts
         self._by_name = dict(zip(form.names, split, strict=True))
 
     @classmethod
     def of(cls, form: Form, u: Tensor, c: Tensor) -> GateBuffers:
-        """From preactivations, which are left as they are, and c_t."""
+        """The gates from preactivations, which are copied, and c_t."""
         gates = cls(form, u.clone(), c if form.linear_output else torch.tanh(c))
         gates.activate()
         return gates
 
     def activate(self) -> None:
-        """Preactivations become gates."""
+        """Turn the preactivations into gates."""
         for name, part in self._by_name.items():
             if name != "g":
                 part.sigmoid_()
@@ -60,34 +62,34 @@ class GateBuffers:
                 part.tanh_()
 
     def squash(self, c: Tensor) -> None:
-        """Set what is shown of c."""
+        """Set tanh(c) from c."""
         if self.form.linear_output:
-            self.shown.copy_(c)
+            self.squashed_c.copy_(c)
         else:
-            torch.tanh(c, out=self.shown)
+            torch.tanh(c, out=self.squashed_c)
 
     def at(self, steps: slice) -> GateBuffers:
         """Views of these steps."""
-        return GateBuffers(self.form, self.values[steps], self.shown[steps])
+        return GateBuffers(self.form, self.values[steps], self.squashed_c[steps])
 
     def by_step(self) -> Iterator[GateBuffers]:
-        """Views of each step by itself."""
-        rows = (part.unbind(0) for part in (self.values, self.shown, *self._by_name.values()))
-        for values, shown, *parts in zip(*rows, strict=True):
-            yield GateBuffers(self.form, values, shown, tuple(parts))
+        """Views of each single step."""
+        rows = (part.unbind(0) for part in (self.values, self.squashed_c, *self._by_name.values()))
+        for values, squashed_c, *parts in zip(*rows, strict=True):
+            yield GateBuffers(self.form, values, squashed_c, tuple(parts))
 
     def __getitem__(self, name: str) -> Tensor:
-        """A gate; 1 for one that is left out."""
+        """A gate by name; 1 for one that the form leaves out."""
         if name in self._by_name:
             return self._by_name[name]
-        return 1 - self._by_name["i"] if self.form.coupled else torch.ones_like(self.shown)
+        return 1 - self._by_name["i"] if self.form.coupled else torch.ones_like(self.squashed_c)
 
     def slopes(self, c_prev: Tensor) -> tuple[Tensor, Tensor]:
-        """(dc/du of i, f and g and dh/du of o side by side, dh/dc)."""
+        """(dc/du of i, f, g and dh/du of o, side by side; dh/dc)."""
         values = {name: self[name] for name in "ifgo"}
-        factors = factor_of_slope(self.form, values["i"], values["g"], c_prev, self.shown)
+        factors = factor_of_slope(self.form, values["i"], values["g"], c_prev, self.squashed_c)
         slopes = torch.empty_like(self.values)
-        parts = slopes.split(self.shown.shape[-1], dim=-1)
+        parts = slopes.split(self.squashed_c.shape[-1], dim=-1)
         for name, slope in zip(self.form.names, parts, strict=True):
             if name != "g":
                 _sigmoid_slope(factors[name], values[name], grad_input=slope)
@@ -97,29 +99,27 @@ class GateBuffers:
                 _tanh_slope(factors["g"], values["g"], grad_input=slope)
         if self.form.linear_output:
             return slopes, values["o"]
-        return slopes, torch.ops.aten.tanh_backward(values["o"], self.shown)
+        return slopes, torch.ops.aten.tanh_backward(values["o"], self.squashed_c)
 
 
-def scan(
-    gates: GateBuffers, states: Float[Tensor, "times batch state"], weight_hh: Tensor
-) -> None:
-    """Run step by step: ``gates`` holds what the inputs give, ``states`` s_0 and room for more."""
+def scan(gates: GateBuffers, states: Float[Tensor, "times batch state"], weight_hh: Tensor) -> None:
+    """Run the steps: ``gates`` holds W_ih x_t + b, ``states`` s_0 and room for the others."""
     weight = weight_hh.t()
-    h, c = (part.unbind(0) for part in states.split(gates.shown.shape[-1], dim=-1))
+    h, c = (part.unbind(0) for part in states.split(gates.squashed_c.shape[-1], dim=-1))
     for t, step in enumerate(gates.by_step()):
         step.values.addmm_(h[t], weight)
         step.activate()
         torch.mul(step["i"], step["g"], out=c[t + 1])
         c[t + 1].addcmul_(step["f"], c[t])
         step.squash(c[t + 1])
-        torch.mul(step["o"], step.shown, out=h[t + 1])
+        torch.mul(step["o"], step.squashed_c, out=h[t + 1])
 
 
 def scan_along(
     gates: GateBuffers, states: Float[Tensor, "times batch state"], weight_hh: Tensor
 ) -> None:
-    """As ``scan`` with h in ``states`` already: all gates at once, and only c step by step."""
-    h, c = states.split(gates.shown.shape[-1], dim=-1)
+    """As ``scan``, with all h in ``states`` known: only c is computed step by step."""
+    h, c = states.split(gates.squashed_c.shape[-1], dim=-1)
     gates.values.flatten(0, 1).addmm_(h[:-1].flatten(0, 1), weight_hh.t())
     gates.activate()
     torch.mul(gates["i"], gates["g"], out=c[1:])
@@ -137,19 +137,19 @@ def backpropagate(
     adjoints: Float[Tensor, "time+1 batch state"],
     weight_hh: Tensor,
 ) -> Float[Tensor, "time batch gates"]:
-    """Turn dl_t/ds_t into a_t, in place; the deltas dL/du."""
-    size, names = gates.shown.shape[-1], gates.form.names
-    deltas, shown_by_cell = gates.slopes(c_prev)
+    """Turn ``adjoints`` from dl_t/ds_t into a_t in place; return the deltas dL/du."""
+    size, names = gates.squashed_c.shape[-1], gates.form.names
+    deltas, h_by_c = gates.slopes(c_prev)
     onto_c = len(names) - ("o" in names)
     by_c = deltas[..., : onto_c * size].unflatten(-1, (onto_c, size)).unbind(0)
     by_h = deltas[..., onto_c * size :].unbind(0)
-    kept, whole, outward = gates["f"].unbind(0), deltas.unbind(0), shown_by_cell.unbind(0)
+    forget, all_deltas, outward = gates["f"].unbind(0), deltas.unbind(0), h_by_c.unbind(0)
     a_h, a_c = (part.unbind(0) for part in adjoints.split(size, dim=-1))
     for t in range(len(deltas) - 1, -1, -1):
         d_c = torch.addcmul(a_c[t + 1], a_h[t + 1], outward[t])
         by_c[t].mul_(d_c.unsqueeze(1))
         if "o" in names:
             by_h[t].mul_(a_h[t + 1])
-        a_c[t].addcmul_(d_c, kept[t])
-        a_h[t].addmm_(whole[t], weight_hh)
+        a_c[t].addcmul_(d_c, forget[t])
+        a_h[t].addmm_(all_deltas[t], weight_hh)
     return deltas

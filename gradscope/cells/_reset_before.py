@@ -1,11 +1,11 @@
-"""Cells whose candidate sees the state through a reset gate before the recurrent matrix: W_n (r
-h_{t-1}).
+"""Cells whose reset gate acts on the state before the recurrent matrix of the candidate.
 
-    r = sigmoid(.), z = sigmoid(.), n = tanh(u_n + W_n (r h_{t-1})), h_t = k h_{t-1} + (1 - k) n, with k = z or 1 - z
+    r = sigmoid(u_r)        z = sigmoid(u_z)        n = tanh(u_n + W_n (r h_{t-1}))
+    h_t = k h_{t-1} + (1 - k) n        with k = z or k = 1 - z
 
-What z sees of the state and what u_n is made of differ from cell to cell. Two recurrent matrices
-stand one after the other in n, so the derivatives of a step are not diagonal; the Jacobian is
-written out once, all else follows from the equation by autograd.
+The cells differ in what z sees of the state and in what u_n is made of. Two recurrent matrices
+follow one another in n, so the derivatives of a step are not diagonal: the Jacobian is written out
+here, and everything else follows from the equation by autograd.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 
 class ResetBefore(GatedCell):
-    """Base of these cells; parameters in blocks r, z, n."""
+    """Base of these cells; the parameters are in blocks r, z, n."""
 
     gate_names = ("r", "z", "n")
     two_biases = False
     #: what z sees of h_{t-1}
     update_sees: ClassVar[Literal["state", "squashed", "nothing"]] = "state"
-    #: whether z is the share that is kept, or the share that is written
+    #: whether z is the share of the old state that is kept, k = z, rather than k = 1 - z
     keeps: ClassVar[bool] = True
-    #: whether the candidate's input is squashed by tanh on its own
+    #: whether u_n is tanh(W_ih x_t) rather than W_ih x_t
     squashed_input: ClassVar[bool] = False
 
     def _weights(self) -> tuple[Tensor, Tensor, Tensor]:
@@ -62,25 +62,28 @@ class ResetBefore(GatedCell):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """diag(k) + diag((h - n) k') W_z diag(psi') + diag((1 - k) n') W_n (diag(r) + diag(h r')
-        W_r), psi what z sees.
+        """The sum of the ways through k h, through z, and through n.
+
+            diag(k) + diag((h - n) k') W_z diag(psi')
+                + diag((1 - k) n') W_n (diag(r) + diag(h r') W_r)
+
+        with psi(h) what z sees of h.
         """
         weight_r, weight_z, weight_n = self._weights()
         u_r, u_z, u_n = self._preactivations(x, s_prev)
         r, n, keep = torch.sigmoid(u_r), torch.tanh(u_n), torch.sigmoid(u_z if self.keeps else -u_z)
         inner = rows(s_prev * r * (1 - r), weight_r) + torch.diag_embed(r)
         weight_n = weight_n if weight_n.dim() == 2 else weight_n.unsqueeze(-3)
-        found = rows(
-            (1 - keep) * (1 - n * n), torch.eye(self.hidden_size, dtype=x.dtype, device=x.device)
-        ) @ (weight_n @ inner)
+        identity = torch.eye(self.hidden_size, dtype=x.dtype, device=x.device)
+        jacobian = rows((1 - keep) * (1 - n * n), identity) @ (weight_n @ inner)
         if self.update_sees != "nothing":
             sign = 1 if self.keeps else -1
-            through = rows(sign * (s_prev - n) * keep * (1 - keep), weight_z)
+            through_z = rows(sign * (s_prev - n) * keep * (1 - keep), weight_z)
             if self.update_sees == "squashed":
-                y = torch.tanh(s_prev)
-                through = through * (1 - y * y).unsqueeze(-2)
-            found = found + through
-        return found + torch.diag_embed(keep)
+                squashed = torch.tanh(s_prev)
+                through_z = through_z * (1 - squashed * squashed).unsqueeze(-2)
+            jacobian = jacobian + through_z
+        return jacobian + torch.diag_embed(keep)
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]

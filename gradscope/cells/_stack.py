@@ -1,4 +1,4 @@
-"""Layers of cells as one cell."""
+"""Stack: layers of cells as one cell."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from gradscope.errors import GradscopeError
 
 
 class Stack(Cell):
-    """s_t = [s_t^1, ..., s_t^L], each layer reading the hidden part of the one below.
+    """Layers of cells as one cell; each layer reads the hidden part of the layer below.
 
         cell = Stack([LSTM(8, hidden_size=32), LSTM(32, hidden_size=32)])
         gradscope.step_jacobians(gradscope.unroll(cell, inputs))  # of all layers together
 
-    A stack is a cell: its state is all layers' states in one tensor, its Jacobian block lower
-    triangular over the layers, and whatever works on a cell works on it. ``hidden`` is the last
-    layer's. Its state dict has torch.nn's names (``weight_ih_l0``, ``weight_ih_l1``, ...) where its
-    cells have torch's parameters, so that weights go both ways.
+    The state s_t = [s_t^1, ..., s_t^L] holds the states of all layers, and the Jacobian is block
+    lower triangular over the layers. Everything that works on a cell works on a stack. ``hidden``
+    is that of the last layer. The state dict has torch.nn's names (``weight_ih_l0``,
+    ``weight_ih_l1``, ...), so that weights can be exchanged with torch where the cells have torch's
+    parameters.
 
     Args:
-        cells: bottom up.
+        cells: the layers, bottom up.
 
     Raises:
         GradscopeError: for no cells, or cells whose sizes do not fit.
@@ -40,7 +41,7 @@ class Stack(Cell):
         for below, above in pairwise(cells):
             if above.input_size != below.hidden_size:
                 raise GradscopeError(
-                    f"a layer reads {above.input_size} inputs, the one below gives "
+                    f"a layer reads {above.input_size} inputs, but the one below gives "
                     f"{below.hidden_size}"
                 )
         super().__init__(cells[0].input_size, cells[-1].hidden_size)
@@ -55,18 +56,18 @@ class Stack(Cell):
 
     @property
     def state_size(self) -> int:
-        """Sum of the layers' state sizes."""
+        """The sum of the state sizes of the layers."""
         return sum(cell.state_size for cell in self.layers)
 
     @property
     def places(self) -> list[slice]:
-        """Where each layer's state lies in the stack's."""
+        """Where the state of each layer lies in the state of the stack."""
         ends = [0, *accumulate(cell.state_size for cell in self.layers)]
         return [slice(start, stop) for start, stop in pairwise(ends)]
 
     @property
     def suffixes(self) -> list[str]:
-        """What names carry of their layer: ``_l0``, ``_l1``, ...; nothing where there is but one."""
+        """The suffixes of names by layer: ``_l0``, ``_l1``, ...; empty for a single layer."""
         several = len(self.cells) > 1
         return [f"_l{layer}" if several else "" for layer in range(len(self.cells))]
 
@@ -80,7 +81,7 @@ class Stack(Cell):
         }
 
     def parts(self, s: Float[Tensor, "*any state"]) -> tuple[Tensor, ...]:
-        """The layers' states."""
+        """The states of the layers."""
         return s.split([cell.state_size for cell in self.layers], dim=-1)
 
     def hidden(self, s: Float[Tensor, "*any state"]) -> Float[Tensor, "*any hidden"]:
@@ -105,13 +106,14 @@ class Stack(Cell):
         return after[0] if len(after) == 1 else torch.cat(after, dim=-1)
 
     def _inputs_of_layers(self, x: Tensor, s: Tensor) -> list[Tensor]:
+        """What each layer reads at a step that leads to s."""
         below = zip(self.layers[:-1], self.parts(s)[:-1], strict=True)
         return [x, *(cell.hidden(part) for cell, part in below)]
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
     ) -> dict[str, Gate]:
-        """The layers' gates; with more than one layer their names carry ``_l0``, ``_l1``, ..."""
+        """The gates of all layers; for more than one layer their names end in ``_l0``, ``_l1``, ..."""
         gates: dict[str, Gate] = {}
         layers = zip(self.layers, self.parts(s_prev), self.suffixes, strict=True)
         for cell, part, suffix in layers:
@@ -120,7 +122,7 @@ class Stack(Cell):
         return gates
 
     def recurrent_matrices(self) -> dict[str, Float[Tensor, "hidden hidden"]]:
-        """The layers' recurrent matrices, named as the gates are."""
+        """The recurrent matrices of all layers, named like the gates."""
         return {
             name + suffix: matrix
             for cell, suffix in zip(self.layers, self.suffixes, strict=True)
@@ -134,7 +136,7 @@ class Stack(Cell):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """Row of layer l: (ds^l/dx^l) P (row of layer l-1) + J^l on the diagonal, P taking h."""
+        """Rows of layer l: (ds^l/dx^l) P (rows of layer l-1), plus J^l on the diagonal; P takes h."""
         return self._jacobians(x, s_prev, s)[0]
 
     @torch.no_grad()
@@ -148,21 +150,22 @@ class Stack(Cell):
         return self._jacobians(x, s_prev, s)[1]
 
     def _jacobians(self, x: Tensor, s_prev: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
+        """(ds_t/ds_{t-1}, ds_t/dx_t)."""
         by_state: list[Tensor] = []
         by_input: list[Tensor] = []
         below: Cell | None = None
         states = zip(self.parts(s_prev), self.parts(s), self.places, strict=True)
         layers = zip(self.layers, self._inputs_of_layers(x, s), states, strict=True)
         for cell, inputs, (before, after, place) in layers:
-            through = cell.input_jacobian(inputs, before, after)
-            within = cell.jacobian(inputs, before, after)
-            row = within.new_zeros(*within.shape[:-1], self.state_size)
+            layer_by_input = cell.input_jacobian(inputs, before, after)
+            layer_by_state = cell.jacobian(inputs, before, after)
+            rows = layer_by_state.new_zeros(*layer_by_state.shape[:-1], self.state_size)
             if below is not None:
-                row = through @ below.hidden(by_state[-1].mT).mT
-                through = through @ below.hidden(by_input[-1].mT).mT
-            row[..., place] += within
-            by_state.append(row)
-            by_input.append(through)
+                rows = layer_by_input @ below.hidden(by_state[-1].mT).mT
+                layer_by_input = layer_by_input @ below.hidden(by_input[-1].mT).mT
+            rows[..., place] += layer_by_state
+            by_state.append(rows)
+            by_input.append(layer_by_input)
             below = cell
         return torch.cat(by_state, dim=-2), torch.cat(by_input, dim=-2)
 
@@ -181,7 +184,7 @@ class Stack(Cell):
     def outputs(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
-        """The last layer's h_t and all layers' last states."""
+        """h_t of the last layer, and the last states of all layers."""
         last = []
         for cell, part in zip(self.layers, self.parts(state), strict=True):
             inputs, after = cell.outputs(inputs, part)
@@ -209,6 +212,7 @@ class Stack(Cell):
 def _to_torch_names(
     module: nn.Module, state_dict: dict[str, Tensor], prefix: str, metadata: object
 ) -> None:
+    """Rename ``cells.0.weight_ih`` to ``weight_ih_l0`` and so on."""
     for key in [key for key in state_dict if key.startswith(f"{prefix}cells.")]:
         layer, name = key.removeprefix(f"{prefix}cells.").split(".", 1)
         state_dict[f"{prefix}{name}_l{layer}"] = state_dict.pop(key)
@@ -217,10 +221,11 @@ def _to_torch_names(
 def _from_torch_names(
     module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *rest: object
 ) -> None:
+    """Rename ``weight_ih_l0`` to ``cells.0.weight_ih`` and so on."""
     cells = f"{prefix}cells."
     for key in [k for k in state_dict if k.startswith(prefix) and not k.startswith(cells)]:
         name, marker, layer = key.removeprefix(prefix).rpartition("_l")
         if marker and layer.isdigit():
             state_dict[f"{cells}{layer}.{name}"] = state_dict.pop(key)
-        elif "." not in key.removeprefix(prefix):  # a single cell's own names, for the first layer
+        elif "." not in key.removeprefix(prefix):  # names of a single cell go to the first layer
             state_dict[f"{cells}0.{key.removeprefix(prefix)}"] = state_dict.pop(key)

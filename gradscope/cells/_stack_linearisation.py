@@ -1,4 +1,4 @@
-"""The linearisation of stacked layers, from the layers' own."""
+"""The linearisation of stacked layers, from the linearisations of the layers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Layer(NamedTuple):
 
     Attributes:
         linear: its linearisation.
-        place: where its state lies in the stack's.
+        place: where its state lies in the state of the stack.
         hidden: takes the hidden part of its state, which the layer above reads.
-        suffix: what its gates' names carry, such as ``_l1``; "" for a single layer.
+        suffix: the suffix of its gates' names, such as ``_l1``; "" for a single layer.
     """
 
     linear: Linearisation
@@ -29,13 +29,13 @@ class Layer(NamedTuple):
 
 
 class StackLinearisation(Linearisation):
-    """Within a step a layer's input is the hidden part of the layer below."""
+    """Joins the layers: within a step, a layer's input is the hidden part of the layer below."""
 
     def __init__(self, layers: Sequence[Layer]):
         self.layers = layers
 
     def _arriving(self, cotangent: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        """By layer, bottom up: what arrives at its state, and J^T of that; then at the input."""
+        """(what arrives at each layer's state, J^T of that, what arrives at the input), bottom up."""
         arriving = [cotangent[..., layer.place] for layer in self.layers]
         carried: list[Tensor] = []
         received = cotangent
@@ -51,7 +51,7 @@ class StackLinearisation(Linearisation):
     def vjp(
         self, cotangent: Float[Tensor, "time batch state"]
     ) -> tuple[Float[Tensor, "time batch state"], Float[Tensor, "time batch input"]]:
-        """Top layer first."""
+        """By layer, the top one first."""
         _, carried, received = self._arriving(cotangent)
         return torch.cat(carried, dim=-1), received
 
@@ -60,7 +60,7 @@ class StackLinearisation(Linearisation):
         tangent: Float[Tensor, "time batch state"],
         by_input: Float[Tensor, "time batch input"] | None = None,
     ) -> Float[Tensor, "time batch state"]:
-        """Bottom layer first: as its hidden part moves, so does the next layer's input."""
+        """By layer, the bottom one first; its hidden part moves the input of the next one."""
         after: list[Tensor] = []
         for layer in self.layers:
             after.append(layer.linear.jvp(tangent[..., layer.place], by_input))
@@ -72,11 +72,11 @@ class StackLinearisation(Linearisation):
         adjoints: Float[Tensor, "times batch state"],
         by_input: Float[Tensor, "times-1 batch input"],
     ) -> None:
-        """The adjoint recursion, top layer first.
+        """The adjoint recursion by layer, the top one first.
 
-        What a layer's input receives joins the layer below. As coordinates of one state, layers
-        stand side by side: the path from s^l_t up to s^{l+1}_t within a step belongs to the step's
-        Jacobian, not to dL/ds^l_t.
+        What the input of a layer receives is added to the layer below. Layers are coordinates of
+        one state, side by side: the path from s^l_t to s^{l+1}_t within a step belongs to the
+        Jacobian of the step, not to dL/ds^l_t.
         """
         if len(self.layers) == 1:
             self.layers[0].linear.backpropagate(adjoints, by_input)
@@ -101,11 +101,11 @@ class StackLinearisation(Linearisation):
     def vjp_by_gate(
         self, cotangent: Float[Tensor, "time batch state"]
     ) -> dict[str, Float[Tensor, "time batch state"]]:
-        """The layers' gates, named ``i_l0``, ...; with one layer as the layer names them."""
+        """The gates of all layers, named ``i_l0``, ...; a single layer's keep their names."""
         arriving, _, _ = self._arriving(cotangent)
         ways: dict[str, Tensor] = {}
-        for layer, own in zip(self.layers, arriving, strict=True):
-            for name, value in layer.linear.vjp_by_gate(own).items():
+        for layer, of_layer in zip(self.layers, arriving, strict=True):
+            for name, value in layer.linear.vjp_by_gate(of_layer).items():
                 ways[name + layer.suffix] = torch.zeros_like(cotangent)
                 ways[name + layer.suffix][..., layer.place] = value
         return ways
@@ -115,21 +115,21 @@ class StackLinearisation(Linearisation):
         cotangent: Float[Tensor, "time batch state"],
         names: Collection[str] | None = None,
     ) -> dict[str, Tensor]:
-        """Names carry the layer as in the stack's own parameters: ``cells.0.weight_hh``."""
+        """The parameters of all layers, named as in the stack: ``cells.0.weight_hh``."""
         arriving = [cotangent] if len(self.layers) == 1 else self._arriving(cotangent)[0]
         gradients: dict[str, Tensor] = {}
-        for index, (layer, own) in enumerate(zip(self.layers, arriving, strict=True)):
+        for index, (layer, of_layer) in enumerate(zip(self.layers, arriving, strict=True)):
             prefix = f"cells.{index}."
             inner = None
             if names is not None:
                 inner = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
             if inner is None or inner:
-                of_layer = layer.linear.by_parameters(own, inner)
-                gradients |= {prefix + name: value for name, value in of_layer.items()}
+                by_name = layer.linear.by_parameters(of_layer, inner)
+                gradients |= {prefix + name: value for name, value in by_name.items()}
         return gradients
 
     def at(self, steps: slice) -> StackLinearisation:
-        """Of these steps."""
+        """The same for some of the steps."""
         return StackLinearisation(
             [layer._replace(linear=layer.linear.at(steps)) for layer in self.layers]
         )

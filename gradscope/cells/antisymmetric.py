@@ -1,4 +1,4 @@
-"""AntisymmetricRNN: a stable differential equation, step by step."""
+"""AntisymmetricRNN: a stable differential equation, followed in Euler steps."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 @register("antisymmetric")
 class Antisymmetric(AffineCell):
-    """h_t = h_{t-1} + epsilon tanh((W - W^T - gamma I) h_{t-1} + W_ih x_t + b), an Euler step of a
-    stable equation.
+    """An Euler step of a stable differential equation, whose Jacobian stays near the identity.
 
-    State s = h. W - W^T has imaginary eigenvalues, so that J_t = I + epsilon diag(tanh') (W - W^T -
-    gamma I) stays near the unit circle; the diffusion gamma makes up for what Euler's steps add.
+        h_t = h_{t-1} + epsilon tanh((W - W^T - gamma I) h_{t-1} + W_ih x_t + b)
+
+    State s = h. The eigenvalues of W - W^T are imaginary, so that those of
+    J_t = I + epsilon diag(tanh') (W - W^T - gamma I) stay near the unit circle; the diffusion gamma
+    makes up for what Euler's steps add.
 
     Reference: Chang, Chen, Haber and Chi (2019), AntisymmetricRNN: a dynamical system view on
     recurrent neural networks.
@@ -60,11 +62,8 @@ class Antisymmetric(AffineCell):
         """W - W^T - gamma I."""
         weight = self.weight_hh
         assert weight is not None
-        return (
-            weight
-            - weight.mT
-            - self.diffusion * torch.eye(self.hidden_size, dtype=weight.dtype, device=weight.device)
-        )
+        identity = torch.eye(self.hidden_size, dtype=weight.dtype, device=weight.device)
+        return weight - weight.mT - self.diffusion * identity
 
     def combine(
         self,
@@ -86,5 +85,5 @@ class Antisymmetric(AffineCell):
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
     ) -> dict[str, Gate]:
-        """The rate of change."""
+        """The tanh, which gives the rate of change."""
         return {"h": Gate(ACTIVATIONS["tanh"], self.preactivations(x, s_prev)[0])}

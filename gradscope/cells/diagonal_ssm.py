@@ -16,12 +16,14 @@ from gradscope.errors import GradscopeError
 
 @register("diagonal_ssm")
 class DiagonalSSM(ComplexDiagonal):
-    """h_t = gelu(Re(C z_t) + D x_t) of dz/dt = A z + B x, A diagonal, held between steps: lambda =
-    exp(delta A).
+    """A diagonal linear differential equation, solved exactly between steps.
 
-    State s = [h, re z, im z]; A = -exp(a) + i omega, so |lambda| < 1 whatever the parameters; delta
-    = exp(d) is drawn evenly in its logarithm. A starts as S4D-Lin: -1/2 + i pi n. The factor of B
-    x_t is |lambda - 1| / |A|, that of zero-order hold up to its phase, which B can take up.
+        dz/dt = A z + B x, so z_t = lambda z_{t-1} + scale B x_t    with lambda = exp(delta A)
+        h_t = gelu(Re(C z_t) + D x_t)
+
+    State s = [h, re z, im z]. A = -exp(a) + i omega, so that |lambda| < 1 for all parameters. A
+    starts as S4D-Lin, -1/2 + i pi n; delta is drawn evenly in its logarithm. The scale
+    |lambda - 1| / |A| is that of zero-order hold up to its phase, which B can take up.
 
     Reference: Gu, Gupta, Goel and Re (2022), On the parameterization and initialization of diagonal
     state space models.
@@ -50,17 +52,15 @@ class DiagonalSSM(ComplexDiagonal):
 
     @torch.no_grad()
     def reset_spectrum(self, generator: Generator | None) -> None:
-        """A = -1/2 + i pi n, ln delta even between its ends."""
+        """Set A to -1/2 + i pi n, and draw ln delta evenly between its ends."""
         low, high = (math.log(end) for end in self.span)
         self.log_decay.fill_(math.log(0.5))
         self.frequency.copy_(math.pi * torch.arange(self.hidden_size, dtype=torch.float64))
-        self.log_step.copy_(
-            low
-            + (high - low) * torch.rand(self.hidden_size, dtype=torch.float64, generator=generator)
-        )
+        drawn = torch.rand(self.hidden_size, dtype=torch.float64, generator=generator)
+        self.log_step.copy_(low + (high - low) * drawn)
 
     def eigenvalues(self) -> tuple[Tensor, Tensor, Tensor]:
-        """exp(delta A), and |lambda - 1| / |A|."""
+        """lambda = exp(delta A), and the factor |lambda - 1| / |A|."""
         step, decay = self.log_step.exp(), self.log_decay.exp()
         modulus, phase = torch.exp(-step * decay), step * self.frequency
         a, b = modulus * phase.cos(), modulus * phase.sin()

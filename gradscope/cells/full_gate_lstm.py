@@ -1,4 +1,4 @@
-"""The LSTM whose gates see each other."""
+"""The LSTM with full gate recurrence."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 @register("full_gate_lstm")
 class FullGateLSTM(GatedCell):
-    """c_t = f c_{t-1} + i g, h_t = o tanh(c_t), with i, f, o of W_ih x_t + W_hh h_{t-1} + W_gates
-    [i, f, o]_{t-1} + b as well.
+    """The LSTM with full gate recurrence: each gate sees all gates of the step before.
 
-    Full gate recurrence (FGR): nine more matrices tell each gate what the gates were a step before.
-    State s = [h, c, i, f, o], since all of it is carried on.
+        i, f, o = sigmoid(W_ih x_t + W_hh h_{t-1} + W_gates [i, f, o]_{t-1} + b)
+        g = tanh(W_ih x_t + W_hh h_{t-1} + b)
+        c_t = f c_{t-1} + i g        h_t = o tanh(c_t)
+
+    State s = [h, c, i, f, o], since the cell carries all of these forward.
 
     Reference: Hochreiter and Schmidhuber (1997), Long short-term memory, in its first form; Greff
     et al. (2017), LSTM: a search space odyssey: FGR.
@@ -35,7 +37,7 @@ class FullGateLSTM(GatedCell):
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw the weights, the blocks of W_gates as the recurrent ones."""
+        """Draw the weights; each block of W_gates like a recurrent matrix."""
         super().reset_parameters(generator)
         for row in self.weight_gates.split(self.hidden_size, dim=0):
             for block in row.split(self.hidden_size, dim=1):
@@ -66,8 +68,13 @@ class FullGateLSTM(GatedCell):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """With K_g = du_g/ds: di = diag(i') K_i and so on; dc = diag(f) + diag(c f') K_f + diag(g
-        i') K_i + diag(i g') K_g.
+        """The rows of h, c, i, f and o one below another.
+
+            di = diag(i') K_i        df = diag(f') K_f        do = diag(o') K_o
+            dc = diag(f) + diag(c_{t-1}) df + diag(g) di + diag(i g') K_g
+            dh = diag(tanh(c)) do + diag(o tanh'(c)) dc
+
+        with K = du/ds of each preactivation.
         """
         assert self.weight_hh is not None
         size = self.hidden_size
@@ -93,7 +100,7 @@ class FullGateLSTM(GatedCell):
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
     ) -> dict[str, Gate]:
-        """input, forget, candidate and output gate."""
+        """Input gate, forget gate, candidate and output gate."""
         sigmoid, tanh = ACTIVATIONS["sigmoid"], ACTIVATIONS["tanh"]
         parts = zip(self.gate_names, self._preactivations(x, s_prev), strict=True)
         return {name: Gate(tanh if name == "g" else sigmoid, u) for name, u in parts}

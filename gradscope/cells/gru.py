@@ -1,4 +1,4 @@
-"""The GRU cell in torch's form."""
+"""The GRU cell, in torch's form."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from torch import Tensor, nn
 
 from gradscope.cells._affine import AffineCell
 from gradscope.cells._affine_equation import Derivatives
-from gradscope.cells._cell import register
+from gradscope.cells._cell import TorchModule, register
 from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 
 @register("gru")
 class GRU(AffineCell):
-    """h_t = (1 - z) n + z h_{t-1}, with r, z = sigmoid(.) and n = tanh(W_in x_t + b_in + r (W_hn
-    h_{t-1} + b_hn)).
+    """Gated recurrent unit: one gate shares h between its old value and a candidate.
 
-    State s = h. Against the LSTM: forget and input gate are one (z and 1 - z), h and c are one,
-    there is no output gate. The reset gate acts after the recurrent product, and z keeps the old
-    state: torch's convention, whose state dict loads. With W_hh = 0, J_t = diag(z_t).
+        r, z = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)
+        n = tanh(W_in x_t + b_in + r (W_hn h_{t-1} + b_hn))
+        h_t = (1 - z) n + z h_{t-1}
+
+    State s = h. Compared with the LSTM, z and 1 - z take the place of forget and input gate, h and
+    c are one, and there is no output gate. The reset gate acts after the recurrent product and z
+    keeps the old state, as in torch, whose state dict loads. With W_hh = 0, J_t = diag(z_t).
 
     Reference: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder; Chung
     et al. (2014).
@@ -44,16 +47,17 @@ class GRU(AffineCell):
     def derivatives(
         self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor
     ) -> Derivatives:
-        """v = u_h[n]: dh/du_n = (1 - z) n', dh/dv = r dh/du_n, dh/du_r = v r' dh/du_n, dh/du_z =
-        (h_{t-1} - n) z'.
+        """With v = W_hn h_{t-1} + b_hn and u_n what tanh gets:
+
+        dh/du_n = (1 - z) n'            dh/dv = r dh/du_n
+        dh/du_r = v r' dh/du_n          dh/du_z = (h_{t-1} - n) z'          dh/dh_{t-1} = z
         """
         assert u_h is not None
         size = self.hidden_size
         r, z = (u_x[..., : 2 * size] + u_h[..., : 2 * size]).sigmoid_().chunk(2, dim=-1)
         v = u_h[..., 2 * size :]
         n = torch.addcmul(u_x[..., 2 * size :], r, v).tanh_()
-        # written in place, part by part: over a whole sequence these are the largest tensors of the
-        # backward pass
+        # written in place: over a whole sequence these are the largest tensors of the backward pass
         by_input = u_x.new_empty(*u_x.shape[:-1], 1, 3, size)
         by_r, by_z, through_n = by_input.squeeze(-3).unbind(-2)
         one_minus_z = 1 - z
@@ -64,14 +68,14 @@ class GRU(AffineCell):
         by_recurrent[..., 2, :] *= r.unsqueeze(-2)
         return Derivatives(by_input, by_recurrent, z.unsqueeze(-2).unsqueeze(-2))
 
-    def torch_module(self) -> tuple[type[nn.RNNBase], dict[str, object]]:
+    def torch_module(self) -> tuple[TorchModule, dict[str, object]]:
         """torch.nn.GRU."""
         return nn.GRU, {}
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
     ) -> dict[str, Gate]:
-        """reset gate, update gate and candidate."""
+        """Reset gate, update gate and candidate."""
         u_x, u_h = self.preactivations(x, s_prev)
         assert u_h is not None
         size, sigmoid = self.hidden_size, ACTIVATIONS["sigmoid"]

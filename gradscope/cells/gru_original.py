@@ -8,11 +8,13 @@ from gradscope.cells._reset_before import ResetBefore
 
 @register("gru_original")
 class GRUOriginal(ResetBefore):
-    """h_t = z h_{t-1} + (1 - z) n, n = tanh(W_n x_t + U_n (r h_{t-1})), r, z = sigmoid(W x_t + U
-    h_{t-1}).
+    """The GRU as first published, whose reset gate acts before the recurrent matrix.
 
-    State s = h. The reset gate acts before the matrix, as first published; ``gru`` is torch's,
-    which resets after it.
+        r, z = sigmoid(W x_t + U h_{t-1})
+        n = tanh(W_n x_t + U_n (r h_{t-1}))
+        h_t = z h_{t-1} + (1 - z) n
+
+    State s = h. In ``gru``, which is torch's, the reset gate acts after the matrix.
 
     Reference: Cho et al. (2014), Learning phrase representations using RNN encoder-decoder for
     statistical machine translation.

@@ -1,4 +1,4 @@
-"""IndRNN: every unit remembers itself alone."""
+"""IndRNN: units that see their own past only."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 @register("indrnn")
 class IndRNN(AffineCell):
-    """h_t = phi(W_ih x_t + u h_{t-1} + b), u a vector: a unit sees its own past, and layers above
-    mix units.
+    """Independently recurrent units: each one sees its own past only, and layers above mix them.
+
+        h_t = phi(W_ih x_t + u h_{t-1} + b), with a vector u
 
     State s = h. J_t = diag(phi' u), so ds_t/ds_k is a product of numbers for each unit. u is drawn
-    evenly from [0, 1], or from [low, high]; ``recurrent_init`` draws the input weights.
+    evenly from [low, high]; ``recurrent_init`` draws the input weights.
 
     Reference: Li, Li, Cook, Zhu and Gao (2018), Independently recurrent neural network.
     """
@@ -60,20 +61,19 @@ class IndRNN(AffineCell):
         )
 
     def add_parameters(self, kind: TensorKind) -> None:
-        """The recurrent vector u."""
+        """The recurrent weights, a vector."""
         self.weight_recurrent = nn.Parameter(torch.empty(self.hidden_size, **kind))
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw the weights, u evenly from its range."""
+        """Draw the weights, the recurrent ones evenly from [low, high]."""
         super().reset_parameters(generator)
         low, high = self.range
-        self.weight_recurrent.copy_(
-            low
-            + (high - low) * torch.rand(self.hidden_size, dtype=torch.float64, generator=generator)
-        )
+        drawn = torch.rand(self.hidden_size, dtype=torch.float64, generator=generator)
+        self.weight_recurrent.copy_(low + (high - low) * drawn)
 
-    def _u(self, u_x: Tensor, s_prev: Tensor) -> Tensor:
+    def _phi_input(self, u_x: Tensor, s_prev: Tensor) -> Tensor:
+        """W_ih x_t + b + u h_{t-1}."""
         return u_x + vector(self.weight_recurrent) * s_prev
 
     def combine(
@@ -82,18 +82,17 @@ class IndRNN(AffineCell):
         u_h: Tensor | None,
         s_prev: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state"]:
-        """h_t = phi(u_x + u h_{t-1})."""
-        return self.phi.function(self._u(u_x, s_prev))
+        """h_t = phi(W_ih x_t + b + u h_{t-1})."""
+        return self.phi.function(self._phi_input(u_x, s_prev))
 
     def derivatives(
         self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor
     ) -> Derivatives:
-        """dh/du_x = phi', dh/dh_{t-1} = phi' u."""
-        slope = self.phi.derivative(self._u(u_x, s_prev), s)
+        """dh/du_x = phi' and dh/dh_{t-1} = phi' u."""
+        slope = self.phi.derivative(self._phi_input(u_x, s_prev), s)
         by_gates = slope.unsqueeze(-2).unsqueeze(-2)
-        return Derivatives(
-            by_gates, by_gates, (slope * vector(self.weight_recurrent)).unsqueeze(-2).unsqueeze(-2)
-        )
+        by_state = (slope * vector(self.weight_recurrent)).unsqueeze(-2).unsqueeze(-2)
+        return Derivatives(by_gates, by_gates, by_state)
 
     def by_vectors(
         self,
@@ -103,10 +102,14 @@ class IndRNN(AffineCell):
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch blocks vectors hidden"]:
         """dh/du = phi' h_{t-1}."""
-        return (self.phi.derivative(self._u(u_x, s_prev), s) * s_prev).unsqueeze(-2).unsqueeze(-2)
+        return (
+            (self.phi.derivative(self._phi_input(u_x, s_prev), s) * s_prev)
+            .unsqueeze(-2)
+            .unsqueeze(-2)
+        )
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
     ) -> dict[str, Gate]:
-        """The hidden units."""
-        return {"h": Gate(self.phi, self._u(self.preactivations(x, s_prev)[0], s_prev))}
+        """The hidden units, as one gate."""
+        return {"h": Gate(self.phi, self._phi_input(self.preactivations(x, s_prev)[0], s_prev))}

@@ -1,4 +1,4 @@
-"""JANET: an LSTM with nothing but a forget gate."""
+"""JANET: an LSTM with a forget gate only."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from gradscope.errors import GradscopeError
 
 @register("janet")
 class JANET(AffineCell):
-    """h_t = f h_{t-1} + (1 - f) g, with f = sigmoid(.), g = tanh(.) of W_ih x_t + W_hh h_{t-1} + b:
-    just another network.
+    """The LSTM reduced to its forget gate ("just another network").
 
-    State s = h. What is written is sigmoid(beta - u_f) in place of 1 - f = sigmoid(-u_f), the same
-    for beta = 0. ``chrono`` T draws the forget gate's bias as ln U(1, T - 1).
+        f = sigmoid(u_f)        g = tanh(u_g)        u = W_ih x_t + W_hh h_{t-1} + b
+        h_t = f h_{t-1} + sigmoid(beta - u_f) g
+
+    State s = h. For beta = 0 the factor of g is 1 - f. With ``chrono`` = T the bias of the forget
+    gate is drawn as ln U(1, T - 1).
 
     Reference: van der Westhuizen and Lasenby (2018), The unreasonable effectiveness of the forget
     gate.
@@ -63,13 +65,13 @@ class JANET(AffineCell):
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw the weights; then the forget gate's bias where ``chrono`` is given."""
+        """Draw the weights; then the bias of the forget gate, if ``chrono`` is given."""
         super().reset_parameters(generator)
         if self.chrono is not None:
             set_gate_bias(self, "f", chrono_biases(self.hidden_size, self.chrono, generator))
 
     def _parts(self, u_x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """f, what is written, g."""
+        """f, the factor of g, and g."""
         u_f, u_g = u_x.chunk(2, dim=-1)
         return torch.sigmoid(u_f), torch.sigmoid(self.beta - u_f), torch.tanh(u_g)
 
@@ -86,7 +88,7 @@ class JANET(AffineCell):
     def derivatives(
         self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor
     ) -> Derivatives:
-        """dh/du_f = h_{t-1} f' - w' g, dh/du_g = w g', dh/dh_{t-1} = f."""
+        """With w the factor of g: dh/du_f = h_{t-1} f' - w' g, dh/du_g = w g', dh/dh_{t-1} = f."""
         f, write, g = self._parts(u_x)
         by_gates = torch.stack(
             (s_prev * f * (1 - f) - g * write * (1 - write), write * (1 - g * g)), dim=-2

@@ -26,11 +26,14 @@ _EPSILON = 1e-5
 
 @register("layer_norm_lstm")
 class LayerNormLSTM(GatedCell):
-    """c_t = f c_{t-1} + i g and h_t = o tanh(N(c_t)), with i, f, g, o of N(W_ih x_t) + N(W_hh
-    h_{t-1}) + b.
+    """The LSTM with layer normalisation N of its preactivations and of the cell it shows.
 
-    N(u) = gain (u - mean(u)) / sqrt(var(u) + 1e-5), over all four gates together, and over c with a
-    shift as well. State s = [h, c].
+        u = N(W_ih x_t) + N(W_hh h_{t-1}) + b        N(u) = gain (u - mean(u)) / sqrt(var(u) + 1e-5)
+        i, f, o = sigmoid(u_i, u_f, u_o)             g = tanh(u_g)
+        c_t = f c_{t-1} + i g                        h_t = o tanh(N(c_t))
+
+    State s = [h, c]. N of the preactivations is over all four gates together; N of c also adds a
+    shift.
 
     Reference: Ba, Kiros and Hinton (2016), Layer normalization.
     """
@@ -69,16 +72,16 @@ class LayerNormLSTM(GatedCell):
         )
 
     def add_parameters(self, kind: TensorKind) -> None:
-        """The gains, and the shift of c."""
-        rows_ = 4 * self.hidden_size
-        self.gain_ih, self.gain_hh = (nn.Parameter(torch.empty(rows_, **kind)) for _ in range(2))
+        """The gains of the three normalisations, and the shift of the one of c."""
+        gates = 4 * self.hidden_size
+        self.gain_ih, self.gain_hh = (nn.Parameter(torch.empty(gates, **kind)) for _ in range(2))
         self.gain_c, self.shift_c = (
             nn.Parameter(torch.empty(self.hidden_size, **kind)) for _ in range(2)
         )
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw the weights; gains 1, shift 0, the forget gate's bias as ``forget_bias`` says."""
+        """Draw the weights; set gains to 1, the shift to 0, the forget bias to ``forget_bias``."""
         super().reset_parameters(generator)
         for gain in (self.gain_ih, self.gain_hh, self.gain_c):
             gain.fill_(1.0)
@@ -115,8 +118,10 @@ class LayerNormLSTM(GatedCell):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """With K = dN(W_hh h)/dh: dc/dh = sum_g diag(dc/du_g) K_g, dc/dc = diag(f), and dh = o
-        tanh' dN(c) + tanh(N(c)) do.
+        """With K = dN(W_hh h_{t-1})/dh_{t-1}:
+
+        dc/dh_{t-1} = sum_g diag(dc/du_g) K_g        dc/dc_{t-1} = diag(f)
+        dh = diag(o tanh') dN(c) + diag(tanh(N(c)) o') K_o
         """
         assert self.weight_hh is not None
         (i, f, g, o), c_prev, recurrent = self._parts(x, s_prev)
@@ -139,14 +144,14 @@ class LayerNormLSTM(GatedCell):
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
     ) -> dict[str, Gate]:
-        """input, forget, candidate and output gate."""
+        """Input gate, forget gate, candidate and output gate."""
         sigmoid, tanh = ACTIVATIONS["sigmoid"], ACTIVATIONS["tanh"]
         parts = zip(self.gate_names, self._parts(x, s_prev)[0], strict=True)
         return {name: Gate(tanh if name == "g" else sigmoid, u) for name, u in parts}
 
 
 def _normal(u: Tensor) -> tuple[Tensor, Tensor]:
-    """(u - mean) / deviation, and the deviation."""
+    """(u - mean(u)) / deviation, and the deviation."""
     centred = u - u.mean(-1, keepdim=True)
     deviation = (centred.square().mean(-1, keepdim=True) + _EPSILON).sqrt()
     return centred / deviation, deviation

@@ -15,13 +15,15 @@ from gradscope.errors import GradscopeError
 
 @register("lru")
 class LRU(ComplexDiagonal):
-    """z_t = lambda z_{t-1} + gamma B x_t with |lambda| = exp(-exp(nu)) < 1, h_t = gelu(Re(C z_t) +
-    D x_t).
+    """The linear recurrent unit: a diagonal linear recurrence of modulus below 1.
 
-    State s = [h, re z, im z]. The modulus is below 1 whatever nu is, so gradients through z never
-    explode; starting near 1 they hardly vanish. gamma = sqrt(1 - |lambda|^2) keeps z of order 1.
-    |lambda| is drawn evenly by area from the ring between ``low`` and ``high``, its phase from [0,
-    max_phase].
+        z_t = lambda z_{t-1} + gamma B x_t        lambda = exp(-exp(nu) + i exp(theta))
+        h_t = gelu(Re(C z_t) + D x_t)             gamma = sqrt(1 - |lambda|^2)
+
+    State s = [h, re z, im z]. |lambda| is below 1 for all parameters, so that gradients through z
+    never explode, and it starts near 1, so that they hardly vanish. gamma keeps z of order 1.
+    lambda is drawn evenly by area from the ring ``low`` < |lambda| < ``high``, with a phase between
+    0 and ``max_phase``.
 
     Reference: Orvieto et al. (2023), Resurrecting recurrent neural networks for long sequences.
     """
@@ -53,14 +55,14 @@ class LRU(ComplexDiagonal):
 
     @torch.no_grad()
     def reset_spectrum(self, generator: Generator | None) -> None:
-        """|lambda|^2 even on [low^2, high^2], the phase even on [0, max_phase]."""
+        """Draw |lambda|^2 evenly from [low^2, high^2] and the phase from [0, max_phase]."""
         low, high = self.ring
         u, v = torch.rand(2, self.hidden_size, dtype=torch.float64, generator=generator)
         self.nu.copy_((-0.5 * (u * (high**2 - low**2) + low**2).log()).log())
         self.theta.copy_((self.max_phase * v.clamp_min(1e-12)).log())
 
     def eigenvalues(self) -> tuple[Tensor, Tensor, Tensor]:
-        """lambda = exp(-exp(nu) + i exp(theta)), and gamma."""
+        """lambda = exp(-exp(nu) + i exp(theta)), and the factor gamma."""
         modulus, phase = torch.exp(-self.nu.exp()), self.theta.exp()
         return (
             modulus * phase.cos(),

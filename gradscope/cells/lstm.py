@@ -11,32 +11,23 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from gradscope.cells._affine_equation import Derivatives
-from gradscope.cells._cell import register
+from gradscope.cells._cell import TorchModule, register
 from gradscope.cells._gated import InitOption
-from gradscope.cells._lstm import LSTMCell
+from gradscope.cells._lstm import Chrono, ForgetBias, LSTMCell, check_biases
 from gradscope.cells._lstm_gates import Form
-from gradscope.errors import GradscopeError
-
-Chrono = Annotated[
-    int | None,
-    Field(
-        ge=3,
-        description="longest dependency expected: b_f ~ ln U(1, chrono - 1), b_i = -b_f; null: no",
-    ),
-]
-ForgetBias = Annotated[
-    float | None, Field(description="initial bias of the forget gate; null: as drawn")
-]
 
 
 @register("lstm")
 class LSTM(LSTMCell):
-    """c_t = f c_{t-1} + i g, h_t = o tanh(c_t), with i, f, o = sigmoid(u), g = tanh(u) of
-    u = W_ih x_t + W_hh h_{t-1} + b.
+    """Long short-term memory: gates decide what the cell c takes in, keeps and shows.
 
-    State s = [h, c]. Gates in torch's order i, f, g, o: a state dict of torch.nn.LSTM loads. The
-    forget gate decides what c keeps: with W_hh = 0, dc_t/dc_k is the product of the forget gates.
-    ``lstm_variant`` has the LSTM with one thing left out, and peepholes.
+        i = sigmoid(u_i)    f = sigmoid(u_f)    o = sigmoid(u_o)    g = tanh(u_g)
+        c_t = f c_{t-1} + i g                   h_t = o tanh(c_t)
+        u = W_ih x_t + b_ih + W_hh h_{t-1} + b_hh
+
+    State s = [h, c]. The gates are in torch's order i, f, g, o, so that a state dict of
+    torch.nn.LSTM loads. With W_hh = 0, dc_t/dc_k is the product of the forget gates. The LSTM with
+    one thing left out, or with peepholes, is ``lstm_variant``.
 
     Reference: Hochreiter and Schmidhuber (1997), Long short-term memory; Gers, Schmidhuber and
     Cummins (2000), Learning to forget: the forget gate; Jozefowicz, Zaremba and Sutskever (2015):
@@ -79,10 +70,11 @@ class LSTM(LSTMCell):
         s_prev: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state"]:
         """c_t = f c_{t-1} + i g and h_t = o tanh(c_t)."""
-        i, f, g, o = u_x.chunk(4, dim=-1)
         c_prev = s_prev[..., self.hidden_size :]
-        c = torch.sigmoid(f) * c_prev + torch.sigmoid(i) * torch.tanh(g)
-        return torch.cat((torch.sigmoid(o) * torch.tanh(c), c), dim=-1)
+        i, f, g, o = _gates(u_x)
+        c = f * c_prev + i * g
+        h = o * torch.tanh(c)
+        return torch.cat((h, c), dim=-1)
 
     def derivatives(
         self,
@@ -91,22 +83,25 @@ class LSTM(LSTMCell):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Derivatives:
-        """dc/d(i, f, g) = (g i', c_{t-1} f', i g'), dc/dc_{t-1} = f, dh/do = tanh(c) o'.
-
-        And dh/dc = o tanh'(c), which passes on all that c feels.
-        """
+        """dc/du of i, f and g, dh/du of o, dc_t/dc_{t-1} = f, and dh/dc = o tanh'(c)."""
         c_prev = s_prev[..., self.hidden_size :]
-        gates = self.form.gates(self.form.split(u_x), c_prev)
-        by_gate = gates.by_gate(self.form, c_prev)
-        return self.assembled(by_gate, gates.f, gates.shown_by_cell(self.form))
+        i, f, g, o = _gates(u_x)
+        tanh_c = torch.tanh(f * c_prev + i * g)
+        by_gate = {
+            "i": g * i * (1 - i),
+            "f": c_prev * f * (1 - f),
+            "g": i * (1 - g * g),
+            "o": tanh_c * o * (1 - o),
+        }
+        return self.assembled(by_gate, c_by_c=f, h_by_c=o * (1 - tanh_c * tanh_c))
 
     def gate_inputs(
         self, u_x: Float[Tensor, "*batch gates"], s_prev: Float[Tensor, "*batch state"]
     ) -> dict[str, Tensor]:
-        """As they come."""
+        """u of each gate, by name."""
         return self.form.split(u_x)
 
-    def torch_module(self) -> tuple[type[nn.RNNBase], dict[str, object]]:
+    def torch_module(self) -> tuple[TorchModule, dict[str, object]]:
         """torch.nn.LSTM."""
         return nn.LSTM, {}
 
@@ -125,21 +120,7 @@ class LSTM(LSTMCell):
         return hidden, torch.cat((h[0], c[0]), dim=-1)
 
 
-def check_biases(form: Form, forget_bias: float | None, chrono: int | None, bias: bool) -> None:
-    """What is asked of the biases can be had of an LSTM of this form.
-
-    Raises:
-        GradscopeError: if not.
-    """
-    if forget_bias is not None and not bias:
-        raise GradscopeError(
-            "forget_bias has nothing to act on where bias is false; leave one of them out"
-        )
-    if forget_bias is not None and (chrono is not None or "f" not in form.names):
-        reason = "chrono sets that bias too" if chrono is not None else "there is no forget gate"
-        raise GradscopeError(f"forget_bias cannot be used: {reason}; leave it out")
-    if chrono is not None and (not bias or not {"i", "f"} <= set(form.names)):
-        raise GradscopeError(
-            "chrono needs biases and both the input and the forget gate; there are "
-            f"{', '.join(form.names)}, and bias is {str(bias).lower()}"
-        )
+def _gates(u: Float[Tensor, "*batch gates"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """i, f, g and o."""
+    i, f, g, o = u.chunk(4, dim=-1)
+    return torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)

@@ -12,11 +12,10 @@ from torch import Generator, Tensor, nn
 from gradscope.cells._affine_equation import Derivatives
 from gradscope.cells._cell import register
 from gradscope.cells._gated import InitOption, TensorKind, vector
-from gradscope.cells._lstm import LSTMCell
+from gradscope.cells._lstm import Chrono, ForgetBias, LSTMCell, check_biases
 from gradscope.cells._lstm_gates import Form, Gates
-from gradscope.cells.lstm import Chrono, ForgetBias, check_biases
 
-#: the variants of Greff et al.
+#: the variants of Greff et al. by name
 FORMS: dict[str, Form] = {
     "np": Form(),
     "nig": Form(names=("f", "g", "o")),
@@ -30,12 +29,14 @@ FORMS: dict[str, Form] = {
 
 @register("lstm_variant")
 class LSTMVariant(LSTMCell):
-    """The LSTM with a gate or an activation left out, and with peepholes if wanted.
+    """The LSTM with a gate or an activation left out, with or without peepholes.
 
-    nig, nfg, nog leave out the input, forget or output gate (1 in its place); niaf, noaf the tanh
-    of the candidate or of the output; cifg the forget gate, f = 1 - i; np nothing. With peepholes p
-    the gates see the cell's content as well, each unit its own: i and f see p c_{t-1}, o sees
-    p c_t. That, with np, is the vanilla LSTM of Greff et al. State s = [h, c].
+        c_t = f c_{t-1} + i g          h_t = o tanh(c_t)
+
+    nig, nfg and nog leave out the input, forget or output gate, which is then 1; niaf and noaf the
+    tanh of the candidate or of the output; cifg the forget gate, which is then 1 - i; np nothing.
+    Peepholes p add p c_{t-1} to the preactivations of i and f, and p c_t to that of o, unit by
+    unit; with np that is the vanilla LSTM of Greff et al. State s = [h, c].
 
     Reference: Greff, Srivastava, Koutnik, Steunebrink and Schmidhuber (2017), LSTM: a search space
     odyssey.
@@ -80,7 +81,7 @@ class LSTMVariant(LSTMCell):
         )
 
     def add_parameters(self, kind: TensorKind) -> None:
-        """The peepholes, diagonal."""
+        """The peepholes, one weight for each unit and gate."""
         for name in self.vectors:
             self.register_parameter(name, nn.Parameter(torch.empty(self.hidden_size, **kind)))
 
@@ -89,7 +90,7 @@ class LSTMVariant(LSTMCell):
         return vector(getattr(self, f"peephole_{name}")) if known else None
 
     def _gates(self, u_x: Tensor, s_prev: Tensor) -> tuple[dict[str, Tensor], Gates]:
-        """The preactivations by name, peepholes included, and the gates."""
+        """The preactivations by name, with the peepholes, and the gates."""
         c_prev = s_prev[..., self.hidden_size :]
         u = self.form.split(u_x)
         for name in ("i", "f"):
@@ -109,7 +110,7 @@ class LSTMVariant(LSTMCell):
     ) -> Float[Tensor, "*batch state"]:
         """c_t = f c_{t-1} + i g and h_t = o tanh(c_t)."""
         _, gates = self._gates(u_x, s_prev)
-        return torch.cat((gates.o * gates.shown, gates.c), dim=-1)
+        return torch.cat((gates.o * gates.squashed_c, gates.c), dim=-1)
 
     def derivatives(
         self,
@@ -118,16 +119,16 @@ class LSTMVariant(LSTMCell):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Derivatives:
-        """As of the LSTM; a peephole adds c_{t-1} to what i and f feel, c_t to what o feels."""
+        """Those of the LSTM; peepholes let c_{t-1} act through i and f too, and c_t through o."""
         _, gates = self._gates(u_x, s_prev)
         by_gate = gates.by_gate(self.form, s_prev[..., self.hidden_size :])
-        kept, shown_by_cell = gates.f, gates.shown_by_cell(self.form)
+        c_by_c, h_by_c = gates.f, gates.h_by_c(self.form)
         for name in ("i", "f"):
             if (p := self._peephole(name)) is not None:
-                kept = kept + by_gate[name] * p
+                c_by_c = c_by_c + by_gate[name] * p
         if (p := self._peephole("o")) is not None:
-            shown_by_cell = shown_by_cell + by_gate["o"] * p
-        return self.assembled(by_gate, kept, shown_by_cell)
+            h_by_c = h_by_c + by_gate["o"] * p
+        return self.assembled(by_gate, c_by_c, h_by_c)
 
     def by_vectors(
         self,
@@ -136,7 +137,7 @@ class LSTMVariant(LSTMCell):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch n vectors h"]:
-        """Of the peepholes: c_{t-1} times what i and f do, c_t times what o does."""
+        """By the peepholes: c_{t-1} times the derivatives by u_i and u_f, c_t times those by u_o."""
         _, gates = self._gates(u_x, s_prev)
         seen = {
             "i": s_prev[..., self.hidden_size :],
@@ -154,5 +155,5 @@ class LSTMVariant(LSTMCell):
     def gate_inputs(
         self, u_x: Float[Tensor, "*batch gates"], s_prev: Float[Tensor, "*batch state"]
     ) -> dict[str, Tensor]:
-        """With the peepholes."""
+        """u of each gate by name, with the peepholes."""
         return self._gates(u_x, s_prev)[0]

@@ -1,4 +1,4 @@
-"""The minimal gated unit: a GRU with one gate."""
+"""The minimal gated unit: a GRU with a single gate."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 @register("mgu")
 class MGU(GatedCell):
-    """h_t = (1 - f) h_{t-1} + f n, n = tanh(W_n x_t + U_n (f h_{t-1})), f = sigmoid(W_f x_t + U_f
-    h_{t-1}): one gate does both.
+    """The minimal gated unit, whose only gate serves as reset gate and as update gate.
+
+        f = sigmoid(W_f x_t + U_f h_{t-1})
+        n = tanh(W_n x_t + U_n (f h_{t-1}))
+        h_t = (1 - f) h_{t-1} + f n
 
     State s = h.
 

@@ -1,4 +1,4 @@
-"""minGRU: a GRU whose gates do not see the state."""
+"""minGRU: a GRU without recurrent weights."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 @register("mingru")
 class MinGRU(AffineCell):
-    """h_t = (1 - z) h_{t-1} + z n, with z = sigmoid(W_z x_t + b_z), n = W_n x_t + b_n: no recurrent
-    weights at all.
+    """A GRU whose gate and candidate depend on the input alone, without recurrent weights.
 
-    State s = h. J_t = diag(1 - z_t), whatever the state: the product over time is that of the
-    gates, exactly.
+        z = sigmoid(W_z x_t + b_z)        n = W_n x_t + b_n
+        h_t = (1 - z) h_{t-1} + z n
+
+    State s = h. J_t = diag(1 - z_t) whatever the state, so that a product of Jacobians over time is
+    exactly the product of these gates.
 
     Reference: Feng, Tung, Ahmed, Bengio and Hajimirsadeghi (2024), Were RNNs all we needed?
     """

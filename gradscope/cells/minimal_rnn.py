@@ -1,4 +1,4 @@
-"""minimalRNN: a gate, and an input that is embedded first."""
+"""minimalRNN: an embedded input, and one gate."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 @register("minimal_rnn")
 class MinimalRNN(GatedCell):
-    """h_t = u h_{t-1} + (1 - u) z, with z = tanh(W_ih x_t + b_z) and u = sigmoid(U_z z + W_hh
-    h_{t-1} + b_u).
+    """An embedded input that one gate blends into the state.
+
+        z = tanh(W_ih x_t + b_z)        u = sigmoid(U_z z + W_hh h_{t-1} + b_u)
+        h_t = u h_{t-1} + (1 - u) z
 
     State s = h.
 
@@ -26,17 +28,17 @@ class MinimalRNN(GatedCell):
     gate_names = ("u",)
 
     def add_parameters(self, kind: TensorKind) -> None:
-        """U_z, the gate's view of the embedded input."""
+        """U_z, from the embedded input to the gate."""
         self.weight_zu = nn.Parameter(torch.empty(self.hidden_size, self.hidden_size, **kind))
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw the weights, U_z as the recurrent ones."""
+        """Draw the weights; U_z like a recurrent matrix."""
         super().reset_parameters(generator)
         self.weight_zu.copy_(self.init.recurrent(self.hidden_size, generator))
 
     def _preactivations(self, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
-        """(u_u, z)."""
+        """(preactivation of u, z)."""
         assert self.weight_hh is not None
         z = torch.tanh(affine(x, self.weight_ih, self.bias_ih))
         return affine(z, self.weight_zu) + affine(s, self.weight_hh, self.bias_hh), z

@@ -1,4 +1,4 @@
-"""minLSTM: an LSTM whose gates do not see the state."""
+"""minLSTM: an LSTM without recurrent weights."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 @register("minlstm")
 class MinLSTM(AffineCell):
-    """h_t = f' h_{t-1} + i' g, with f' = f / (f + i), i' = i / (f + i), f, i = sigmoid(.), g of
-    W_ih x_t + b alone.
+    """An LSTM whose gates and candidate depend on the input alone, without recurrent weights.
 
-    State s = h. J_t = diag(f'_t), whatever the state.
+        f = sigmoid(u_f)        i = sigmoid(u_i)        g = u_g        u = W_ih x_t + b
+        h_t = k h_{t-1} + (1 - k) g        with k = f / (f + i)
+
+    State s = h. J_t = diag(k_t) whatever the state.
 
     Reference: Feng, Tung, Ahmed, Bengio and Hajimirsadeghi (2024), Were RNNs all we needed?
     """
@@ -33,34 +35,35 @@ class MinLSTM(AffineCell):
         u_h: Tensor | None,
         s_prev: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state"]:
-        """h_t = g + f' (h_{t-1} - g)."""
+        """h_t = g + k (h_{t-1} - g)."""
         f, i, g = u_x.chunk(3, dim=-1)
-        return torch.lerp(g, s_prev, _share(f, i))
+        return torch.lerp(g, s_prev, _kept(f, i))
 
     def derivatives(
         self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor
     ) -> Derivatives:
-        """df'/du_f = f' (1 - f') (1 - f), df'/du_i = -f' (1 - f') (1 - i); dh = (h_{t-1} - g) df'
-        and dh/dg = 1 - f'.
+        """dk/du_f = k (1 - k) (1 - f), dk/du_i = -k (1 - k) (1 - i), and dh/du_g = 1 - k.
+
+        And dh/dk = h_{t-1} - g.
         """
         f, i, g = u_x.chunk(3, dim=-1)
-        keep = _share(f, i)
-        felt = (s_prev - g) * keep * (1 - keep)
+        keep = _kept(f, i)
+        slope = (s_prev - g) * keep * (1 - keep)
         by_gates = torch.stack(
-            (felt * torch.sigmoid(-f), -felt * torch.sigmoid(-i), 1 - keep), dim=-2
+            (slope * torch.sigmoid(-f), -slope * torch.sigmoid(-i), 1 - keep), dim=-2
         ).unsqueeze(-3)
         return Derivatives(by_gates, by_gates, keep.unsqueeze(-2).unsqueeze(-2))
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
     ) -> dict[str, Gate]:
-        """Forget gate, input gate (before they share) and candidate."""
+        """Forget gate and input gate, before they are normalised, and candidate."""
         f, i, g = self.preactivations(x, s_prev)[0].chunk(3, dim=-1)
         sigmoid = ACTIVATIONS["sigmoid"]
         return {"f": Gate(sigmoid, f), "i": Gate(sigmoid, i), "g": Gate(ACTIVATIONS["identity"], g)}
 
 
-def _share(f: Tensor, i: Tensor) -> Tensor:
-    """sigmoid(f) / (sigmoid(f) + sigmoid(i)) = sigmoid(ln sigmoid(f) - ln sigmoid(i))."""
+def _kept(f: Tensor, i: Tensor) -> Tensor:
+    """k = sigmoid(f) / (sigmoid(f) + sigmoid(i)) = sigmoid(ln sigmoid(f) - ln sigmoid(i))."""
     log = torch.nn.functional.logsigmoid
     return torch.sigmoid(log(f) - log(i))

@@ -8,10 +8,14 @@ from gradscope.cells._reset_before import ResetBefore
 
 @register("mut1")
 class MUT1(ResetBefore):
-    """h_t = z n + (1 - z) h_{t-1}, with n = tanh(tanh(W_n x_t) + U_n (r h_{t-1})), z = sigmoid(W_z
-    x_t), r = sigmoid(W_r x_t + U_r h_{t-1}).
+    """A GRU whose update gate sees the input alone, and whose candidate squashes its input.
 
-    State s = h. There tanh(x_t) enters as it is, inputs being as long as h; here W_n maps it.
+        z = sigmoid(W_z x_t)        r = sigmoid(W_r x_t + U_r h_{t-1})
+        n = tanh(tanh(W_n x_t) + U_n (r h_{t-1}))
+        h_t = z n + (1 - z) h_{t-1}
+
+    State s = h. In the publication inputs are as long as h and tanh(x_t) takes the place of
+    tanh(W_n x_t).
 
     Reference: Jozefowicz, Zaremba and Sutskever (2015), An empirical exploration of recurrent
     network architectures.

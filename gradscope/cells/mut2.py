@@ -8,11 +8,13 @@ from gradscope.cells._reset_before import ResetBefore
 
 @register("mut2")
 class MUT2(ResetBefore):
-    """h_t = z n + (1 - z) h_{t-1}, with
-    n = tanh(W_n x_t + U_n (r h_{t-1})), z, r = sigmoid(W x_t + U h_{t-1}).
+    """A GRU whose update gate opens for the candidate rather than for the old state.
 
-    State s = h. There x_t enters r as it is, inputs being as long as h; here W_r maps it, so that
-    the cell is a GRU whose gate writes.
+        z, r = sigmoid(W x_t + U h_{t-1})
+        n = tanh(W_n x_t + U_n (r h_{t-1}))
+        h_t = z n + (1 - z) h_{t-1}
+
+    State s = h. In the publication inputs are as long as h and x_t takes the place of W_r x_t.
 
     Reference: Jozefowicz, Zaremba and Sutskever (2015), An empirical exploration of recurrent
     network architectures.

@@ -8,10 +8,13 @@ from gradscope.cells._reset_before import ResetBefore
 
 @register("mut3")
 class MUT3(ResetBefore):
-    """h_t = z n + (1 - z) h_{t-1}, with
-    n = tanh(W_n x_t + U_n (r h_{t-1})), z = sigmoid(W_z x_t + U_z tanh(h_{t-1})).
+    """A GRU whose update gate sees tanh of the state.
 
-    State s = h. r = sigmoid(W_r x_t + U_r h_{t-1}).
+        z = sigmoid(W_z x_t + U_z tanh(h_{t-1}))        r = sigmoid(W_r x_t + U_r h_{t-1})
+        n = tanh(W_n x_t + U_n (r h_{t-1}))
+        h_t = z n + (1 - z) h_{t-1}
+
+    State s = h.
 
     Reference: Jozefowicz, Zaremba and Sutskever (2015), An empirical exploration of recurrent
     network architectures.

@@ -12,11 +12,12 @@ from gradscope.cells._elman import ElmanCell
 
 @register("orthogonal_rnn")
 class OrthogonalRNN(ElmanCell):
-    """h_t = phi(W_ih x_t + exp(A - A^T) h_{t-1} + b): the recurrent matrix is orthogonal whatever A
-    is, in training too.
+    """An Elman network whose recurrent matrix is orthogonal, and stays so in training.
 
-    State s = h. Norms of gradients change by phi' alone. weight_hh is A; the exponential starts as
-    blocks of rotations by angles drawn from [-pi, pi].
+        h_t = phi(W_ih x_t + exp(A - A^T) h_{t-1} + b)
+
+    State s = h. Only phi' changes the norms of gradients. weight_hh is A; at the start its
+    exponential rotates pairs of units by angles drawn from [-pi, pi].
 
     Reference: Lezcano-Casado and Martinez-Rubio (2019), Cheap orthogonal constraints in neural
     networks (expRNN); the start: Henaff, Szlam and LeCun (2016), Recurrent orthogonal networks and
@@ -27,7 +28,7 @@ class OrthogonalRNN(ElmanCell):
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw the weights; A is zero but for an angle beside every second place of its diagonal."""
+        """Draw the weights; A - A^T gets an angle for every pair of units."""
         super().reset_parameters(generator)
         assert self.weight_hh is not None
         self.weight_hh.zero_()

@@ -1,4 +1,4 @@
-"""The LSTM with a projection of its output."""
+"""The LSTM with a projected output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Generator, Tensor, nn
 
-from gradscope.cells._cell import Cell, register
+from gradscope.cells._cell import Cell, TorchModule, register
 from gradscope.cells._gated import InitOption, TensorKind, affine, rows
 from gradscope.dynamics.activations import ACTIVATIONS, Gate
 from gradscope.errors import GradscopeError
@@ -19,12 +19,12 @@ from gradscope.inits import INITS
 
 @register("projected_lstm")
 class ProjectedLSTM(Cell):
-    """c_t = f c_{t-1} + i g and h_t = W_hr (o tanh(c_t)): a large cell that shows a short h.
+    """The LSTM with a large cell c and a short output h, a projection.
 
-    Of itself it sees the short h alone.
+        c_t = f c_{t-1} + i g        h_t = W_hr (o tanh(c_t))
 
-    State s = [h, c] with h of ``projection_size`` and c of ``hidden_size`` units. Parameters as
-    torch.nn.LSTM with proj_size.
+    State s = [h, c] with h of ``projection_size`` and c of ``hidden_size`` units; the gates see h.
+    The parameters are those of torch.nn.LSTM with proj_size.
 
     Reference: Sak, Senior and Beaufays (2014), Long short-term memory recurrent neural network
     architectures for large scale acoustic modeling.
@@ -60,18 +60,19 @@ class ProjectedLSTM(Cell):
 
     @property
     def state_size(self) -> int:
-        """Of h and c together."""
+        """The length of h and c together."""
         return self.hidden_size + self.cell_size
 
     @property
     def blocks(self) -> dict[str, slice]:
-        """h and c."""
+        """Where h and c lie along the state."""
         return {"h": slice(0, self.hidden_size), "c": slice(self.hidden_size, self.state_size)}
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw the weights; square recurrent blocks as ``recurrent_init`` says, others as its dense
-        ones.
+        """Draw the weights as ``recurrent_init`` says.
+
+        Recurrent blocks that are not square are drawn like its input weights.
         """
         bound = 1 / math.sqrt(self.cell_size)
         for block in self.weight_ih.split(self.cell_size):
@@ -84,11 +85,16 @@ class ProjectedLSTM(Cell):
                 else self.init.dense(self.cell_size, self.hidden_size, bound, generator)
             )
         self.weight_hr.copy_(self.init.dense(self.hidden_size, self.cell_size, bound, generator))
-        for bias in (b for b in (self.bias_ih, self.bias_hh) if b is not None):
-            bias.copy_(self.init.bias(4 * self.cell_size, bound, generator))
+        for bias in (self.bias_ih, self.bias_hh):
+            if bias is not None:
+                bias.copy_(self.init.bias(4 * self.cell_size, bound, generator))
 
-    def torch_module(self) -> tuple[type[nn.RNNBase], dict[str, object]]:
-        """torch.nn.LSTM with proj_size, which projects to fewer units."""
+    def torch_module(self) -> tuple[TorchModule, dict[str, object]]:
+        """torch.nn.LSTM with proj_size, which always projects to fewer units.
+
+        Raises:
+            GradscopeError: for a projection that is as long as the cell or longer.
+        """
         if self.hidden_size >= self.cell_size:
             raise GradscopeError(
                 "torch.nn.LSTM projects to fewer units than hidden_size; this cell's projection is "
@@ -97,6 +103,7 @@ class ProjectedLSTM(Cell):
         return nn.LSTM, {"hidden_size": self.cell_size, "proj_size": self.hidden_size}
 
     def _preactivations(self, x: Tensor, s: Tensor) -> tuple[Tensor, ...]:
+        """(u_i, u_f, u_g, u_o)."""
         u = affine(x, self.weight_ih, self.bias_ih) + affine(
             s[..., : self.hidden_size], self.weight_hh, self.bias_hh
         )
@@ -117,7 +124,7 @@ class ProjectedLSTM(Cell):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """The unprojected LSTM's rows for h times W_hr from the left."""
+        """The rows of an LSTM, those of h multiplied by W_hr from the left."""
         i, f, g, o = self._preactivations(x, s_prev)
         i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
         c_prev, shown = s_prev[..., self.hidden_size :], torch.tanh(s[..., self.hidden_size :])
@@ -136,7 +143,7 @@ class ProjectedLSTM(Cell):
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
     ) -> dict[str, Gate]:
-        """input, forget, candidate and output gate."""
+        """Input gate, forget gate, candidate and output gate."""
         sigmoid, tanh = ACTIVATIONS["sigmoid"], ACTIVATIONS["tanh"]
         parts = zip(self.gate_names, self._preactivations(x, s_prev), strict=True)
         return {name: Gate(tanh if name == "g" else sigmoid, u) for name, u in parts}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import yaml
 
@@ -27,6 +28,8 @@ class Place:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}"
 
+
+_K = TypeVar("_K")
 
 #: where a value stands: in a file, or in words such as "--set training.steps"
 Where = Place | str | None
@@ -66,7 +69,7 @@ class Sequence(list[object]):
         self.places: list[Where] = []
 
 
-def marked(value: AbstractMapping[str, object], path: str = "") -> Mapping:
+def marked(value: AbstractMapping[_K, object], path: str = "") -> Mapping:
     """A plain mapping, of Python's own types, as one whose parts know their dotted path.
 
     Raises:

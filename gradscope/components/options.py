@@ -99,7 +99,8 @@ def component(kind: str, value: object, *, place: object = None, key: str = "") 
     except UnknownNameError as error:
         raise error.at(_place_of(value, "name", place), _join(key, "name")) from None
     model = registry.options(cls)
-    return validated(model, value, owner=f"the {kind} {name!r}", place=place, skip="name")
+    owner = f"the {kind} {name!r}"
+    return validated(model, value, owner=owner, place=place, key=key, skip="name")
 
 
 def _of_kind(kind: str, value: Component, place: object, key: str) -> Component:
@@ -116,6 +117,7 @@ def validated(
     *,
     owner: str,
     place: object = None,
+    key: str = "",
     skip: str | None = None,
 ) -> _M:
     """``model`` from a mapping; the first thing wrong becomes an error that names its place.
@@ -125,26 +127,29 @@ def validated(
         value: a mapping, with marks where it came from a file.
         owner: what the options belong to, for the message.
         place: where the mapping stands, if it does not know itself.
+        key: its dotted key, likewise.
         skip: a key that is not an option.
 
     Raises:
         ConfigError: of the class that fits, as ``component``.
     """
-    content = {key: item for key, item in value.items() if key != skip}
+    content = {option: item for option, item in value.items() if option != skip}
     if isinstance(value, Mapping):
-        for key, item in content.items():
-            if key in model.model_fields:
-                content[key] = _placed(
-                    model.model_fields[key],
+        for option, item in content.items():
+            if option in model.model_fields:
+                content[option] = _placed(
+                    model.model_fields[option],
                     item,
-                    _place_of(value, key, place),
-                    _join(value.path, key),
+                    _place_of(value, option, place),
+                    _join(value.path or key, option),
                 )
     try:
         return model.model_validate(content)
     except ValidationError as error:
         problem = min(error.errors(include_url=False), key=lambda e: _ORDER.get(e["type"], 1))
-        raise _translated(problem, model, value, owner, place) from None
+        location = [p for p in problem["loc"] if not str(p).startswith("function")]
+        where, at = _located(value, location, place, key)
+        raise _translated(problem, location, model, owner, where, at) from None
 
 
 def _placed(field: FieldInfo, item: object, place: object, key: str) -> object:
@@ -172,14 +177,13 @@ def _named_items(annotation: object) -> list[Named]:
 
 def _translated(
     problem: ErrorDetails,
+    location: list[int | str],
     model: type[BaseModel],
-    value: AbstractMapping[str, object],
     owner: str,
-    place: object,
+    where: object,
+    key: str,
 ) -> ConfigError:
     """pydantic's error in the words and with the place of the file."""
-    location = [p for p in problem["loc"] if not (isinstance(p, str) and p.startswith("function"))]
-    where, key = _located(value, location, place)
     last = str(location[-1]) if location else ""
     if problem["type"] == "extra_forbidden":
         known = list(_fields(model, location[:-1]))
@@ -197,9 +201,11 @@ def _translated(
     return ConfigError(f"{message}, got {_shown(problem['input'])}", where=where, key=key)
 
 
-def _located(value: object, location: list[int | str], place: object) -> tuple[object, str]:
+def _located(
+    value: object, location: list[int | str], place: object, key: str
+) -> tuple[object, str]:
     """The place and the dotted key of a part of a value."""
-    node, where, key = value, _here(value, place), getattr(value, "path", "")
+    node, where, key = value, _here(value, place), getattr(value, "path", "") or key
     for part in location:
         if isinstance(node, AbstractMapping) and part in node:
             where, key, node = _place_of(node, str(part), where), _join(key, str(part)), node[part]

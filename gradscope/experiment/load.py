@@ -281,11 +281,16 @@ def _labels(trial: Trial) -> str:
 def _check_expectations(experiment: Experiment, head: Mapping) -> None:
     listed = head.get("expect")
     for index, expectation in enumerate(experiment.header.expect):
-        place = listed.places[index] if isinstance(listed, Sequence) else None
         try:
             _check_expectation(experiment, expectation)
         except ConfigError as error:
-            raise error.at(place, f"expect[{index}]") from None
+            key = f"expect[{index}]" + (f".{error.key}" if error.key else "")
+            where = None
+            if isinstance(listed, Sequence):
+                item = listed[index]
+                where = _place(item, error.key) if isinstance(item, Mapping) else None
+                where = where or listed.places[index]
+            raise error.at(where, key) from None
 
 
 def _check_expectation(experiment: Experiment, expectation: Expectation) -> None:
@@ -294,15 +299,21 @@ def _check_expectation(experiment: Experiment, expectation: Expectation) -> None
     known = [*measures.predictable(), *sorted(of_tasks)]
     if expectation.measure not in known:
         raise UnknownNameError(
-            f"there is no measure {expectation.measure!r}; {suggest(expectation.measure, known)}"
+            f"there is no measure {expectation.measure!r}; {suggest(expectation.measure, known)}",
+            key="measure",
         )
     if (expectation.above is None) == (expectation.below is None):
         raise ConfigError("should have one of 'above' and 'below'")
     lengths = sorted({trial.task_length for trial in trials if trial.task_length is not None})
     if expectation.length is not None and expectation.length not in lengths:
         known_lengths = ", ".join(map(str, lengths)) or "none"
-        raise ConfigError(f"no trial has length {expectation.length}; known: {known_lengths}")
+        raise ConfigError(
+            f"no trial has length {expectation.length}; known: {known_lengths}", key="length"
+        )
     labels = experiment.configurations
-    for label in (expectation.configuration, expectation.above, expectation.below):
+    for key in ("configuration", "above", "below"):
+        label = getattr(expectation, key)
         if isinstance(label, str) and label not in labels:
-            raise UnknownNameError(f"there is no configuration {label!r}; {suggest(label, labels)}")
+            raise UnknownNameError(
+                f"there is no configuration {label!r}; {suggest(label, labels)}", key=key
+            )

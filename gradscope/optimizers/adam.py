@@ -10,7 +10,7 @@ from gradscope.optimizers._optimizer import AdamFamily, register
 
 @register("adam")
 class Adam(AdamFamily):
-    """torch.optim.Adam.
+    """torch.optim.Adam: steps scaled by running means of the gradient and of its square.
 
     Reference: Kingma and Ba (2015), Adam: a method for stochastic optimization.
     """

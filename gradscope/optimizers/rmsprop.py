@@ -12,7 +12,7 @@ from gradscope.optimizers._optimizer import Optimizer, register
 
 @register("rmsprop")
 class RMSprop(Optimizer):
-    """torch.optim.RMSprop.
+    """torch.optim.RMSprop: steps scaled by a running mean of the squared gradient.
 
     Reference: Tieleman and Hinton (2012), Neural networks for machine learning, lecture 6.5.
     """

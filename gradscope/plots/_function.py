@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from matplotlib.figure import Figure
 
-from gradscope.components import name_of
+from gradscope.components import name_of, validated
 from gradscope.errors import GradscopeError, NothingToDrawError
-from gradscope.plots._plot import PLOTS, Plot
+from gradscope.plots._plot import Plot
 from gradscope.results.tables import Tables
 
 
-@runtime_checkable
 class HasTables(Protocol):
     """What a run is to a plot."""
 
@@ -39,7 +38,7 @@ class PlotFunction:
     def __repr__(self) -> str:
         return f"<plot {self.__name__}{self.__signature__}>"
 
-    def __call__(self, run: HasTables | Tables, **options: object) -> Figure:
+    def __call__(self, run: HasTables | Tables, /, **options: object) -> Figure:
         """The figure.
 
         Args:
@@ -56,7 +55,7 @@ class PlotFunction:
                 f"{self.__name__}() takes a run or its tables, got {type(run).__name__}; "
                 "gradscope.open_run(path) opens a run, scope.tables() are those of a scope"
             )
-        plot = PLOTS.make({"name": self.__name__, **options})
+        plot = validated(self.plot, options, owner=f"the plot {self.__name__!r}")
         try:
             return plot.figure(tables)
         except NothingToDrawError as error:
@@ -69,7 +68,11 @@ def _signature(plot: type[Plot]) -> inspect.Signature:
         parameter(
             name,
             parameter.KEYWORD_ONLY,
-            default=field.get_default(call_default_factory=True),
+            default=(
+                parameter.empty
+                if field.is_required()
+                else field.get_default(call_default_factory=True)
+            ),
             annotation=field.annotation,
         )
         for name, field in plot.model_fields.items()

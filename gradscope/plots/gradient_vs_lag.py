@@ -55,6 +55,6 @@ class GradientVsLag(Plot):
             f"with respect to the one lag steps earlier{tables.where}, "
             f"{words.spread_of_sequences}. A straight line down is exponential vanishing, its "
             "slope the rate in nats per step; a line at 0 keeps the gradient. A triangle at the "
-            "foot: the norm is exactly zero from there on, as where the units of a ReLU layer are "
-            f"dead.{words.ended_early}"
+            f"foot: {words.middle} is exactly zero from there on, as where the units of a ReLU "
+            f"layer are dead.{words.ended_early}"
         )

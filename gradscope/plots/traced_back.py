@@ -66,7 +66,7 @@ class TracedBackPlot(Plot):
                 "steps before it"
             )
         return (
-            f"What arrives at the {self.of} so many steps before from the loss at the last step "
-            "of a recurrence that hears it, followed back along that recurrence alone (other "
-            "ways, by the layer above, attention or losses at earlier steps, are left out)"
+            "What arrives from the loss at the last step of a recurrence that hears it, followed "
+            f"back along that recurrence alone to the {self.of} so many steps before (other ways, "
+            "by the layer above, attention or losses at earlier steps, are left out)"
         )

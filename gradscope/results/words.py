@@ -22,6 +22,7 @@ class Words:
         spread: what lines and bands are over trials.
         spread_of_sequences: the same where several sequences of each were measured.
         spread_of_batch: the same where all sequences of a batch were measured.
+        middle: what of a norm a line shows.
         mean: what a mean over trials is called.
         mean_of_steps: the same where several steps of each were measured.
         shown: which trial of several a panel shows, after a comma; empty where there is but one.
@@ -41,6 +42,7 @@ class Words:
     spread: str
     spread_of_sequences: str
     spread_of_batch: str
+    middle: str
     mean: str
     mean_of_steps: str
     shown: str
@@ -79,6 +81,7 @@ SWEEP = Words(
     spread_of_batch=(
         "median over seeds and measured sequences, band from the least to the greatest"
     ),
+    middle="the median",
     mean="mean over seeds",
     mean_of_steps="mean over seeds and measured steps",
     shown=", first seed",
@@ -97,8 +100,9 @@ RECORDINGS = Words(
     last="last recording",
     at_last="at the last recording",
     spread="a line for each recurrence",
-    spread_of_sequences="of the batch's first sequence (of a packed batch the longest)",
+    spread_of_sequences="in the batch's first sequence (of a packed batch the longest)",
     spread_of_batch="median over the measured sequences, band from the least to the greatest",
+    middle="the norm",
     mean="as measured",
     mean_of_steps="mean over measured steps",
     shown="",
