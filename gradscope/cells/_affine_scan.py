@@ -58,7 +58,10 @@ class _States(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    # the decorator hides the name of ctx
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: FunctionCtx, *gradients: Tensor
+    ) -> tuple[Tensor | None, ...]:
         (by_states,) = gradients
         return _backward(ctx, by_states.clone(memory_format=torch.contiguous_format))
 
@@ -79,7 +82,10 @@ class _Outputs(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: FunctionCtx, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    # the decorator hides the name of ctx
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: FunctionCtx, *gradients: Tensor
+    ) -> tuple[Tensor | None, ...]:
         by_hidden, by_last = gradients
         steps, batch, size = by_hidden.shape
         immediate = by_hidden.new_empty(steps + 1, batch, by_last.shape[-1])

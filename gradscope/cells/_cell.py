@@ -17,7 +17,6 @@ from gradscope.dynamics.activations import Gate
 from gradscope.dynamics.linearisation import AutogradLinearisation, Linearisation
 from gradscope.errors import GradscopeError
 
-
 #: what makes a recurrent module of torch
 TorchModule = Callable[..., nn.RNNBase]
 
@@ -29,7 +28,7 @@ class CellOptions(Component):
 
     @property
     def readout_init(self) -> object:
-        """The initialisation for the layers around the cell: that of its recurrent weights, if any."""
+        """How the layers around the cell are initialised: like its recurrent weights, if any."""
         return getattr(self, "recurrent_init", "uniform")
 
     def build(
@@ -57,8 +56,11 @@ class Cell(nn.Module, ABC):
 
         @register("my_cell")
         class MyCell(Cell):
-            def __init__(self, input_size: int, *, hidden_size: int = 64, generator=None, dtype=None):
-                ...
+            def __init__(self, input_size, *, hidden_size: int = 64, generator=None, dtype=None):
+                ...  # make the parameters
+
+            def forward(self, x, s):
+                return torch.tanh(x @ self.weight_ih.mT + s @ self.weight_hh.mT)
 
     Options are keyword-only parameters of the subclass's ``__init__``; ``input_size`` is given by
     the task.
@@ -197,7 +199,7 @@ class Cell(nn.Module, ABC):
     def outputs(
         self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
     ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
-        """h_t for t = 1 .. time and the last state, by the fastest way; other states are dropped."""
+        """h_t for t = 1 .. time and the last state, by the fastest way that the cell has."""
         states = self.scan(inputs, state)
         return self.hidden(states[1:]), states[-1]
 
@@ -245,6 +247,6 @@ register = CELLS.register
 def _strip_layer_suffix(
     module: nn.Module, state_dict: dict[str, Tensor], prefix: str, *rest: object
 ) -> None:
-    """Rename ``weight_ih_l0`` to ``weight_ih`` and so on, so that a one-layer torch module loads."""
+    """Rename ``weight_ih_l0`` to ``weight_ih``, so that torch modules of one layer load."""
     for key in [key for key in state_dict if key.startswith(prefix) and key.endswith("_l0")]:
         state_dict[key.removesuffix("_l0")] = state_dict.pop(key)

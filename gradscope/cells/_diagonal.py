@@ -105,7 +105,7 @@ class ComplexDiagonal(Cell):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """[[0, diag(psi') C R], [0, R]] with R = [[a, -b], [b, a]]; only psi' depends on x and s."""
+        """[[0, diag(psi') C R], [0, R]] with R = [[a, -b], [b, a]]; only psi' changes with t."""
         a, b, _ = self.eigenvalues()
         rotation = torch.cat(
             (

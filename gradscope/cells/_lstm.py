@@ -54,7 +54,7 @@ class LSTMCell(AffineCell):
 
     @torch.no_grad()
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """Draw the weights and peepholes; then set the biases that forget_bias or chrono ask for."""
+        """Draw the weights and peepholes; then set the biases by forget_bias or chrono."""
         super().reset_parameters(generator)
         size = self.hidden_size
         for name in self.vectors:

@@ -113,7 +113,7 @@ class Stack(Cell):
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]
     ) -> dict[str, Gate]:
-        """The gates of all layers; for more than one layer their names end in ``_l0``, ``_l1``, ..."""
+        """The gates of all layers, named ``i_l0``, ...; a single layer's keep their names."""
         gates: dict[str, Gate] = {}
         layers = zip(self.layers, self.parts(s_prev), self.suffixes, strict=True)
         for cell, part, suffix in layers:
@@ -136,7 +136,7 @@ class Stack(Cell):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """Rows of layer l: (ds^l/dx^l) P (rows of layer l-1), plus J^l on the diagonal; P takes h."""
+        """Rows of layer l: (ds^l/dx^l) P (rows of layer l-1) + J^l on the diagonal; P takes h."""
         return self._jacobians(x, s_prev, s)[0]
 
     @torch.no_grad()

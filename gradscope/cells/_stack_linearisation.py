@@ -35,7 +35,7 @@ class StackLinearisation(Linearisation):
         self.layers = layers
 
     def _arriving(self, cotangent: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
-        """(what arrives at each layer's state, J^T of that, what arrives at the input), bottom up."""
+        """(what arrives at the state of each layer, J^T of that, what arrives at the input)."""
         arriving = [cotangent[..., layer.place] for layer in self.layers]
         carried: list[Tensor] = []
         received = cotangent

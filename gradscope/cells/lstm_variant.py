@@ -137,7 +137,7 @@ class LSTMVariant(LSTMCell):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch n vectors h"]:
-        """By the peepholes: c_{t-1} times the derivatives by u_i and u_f, c_t times those by u_o."""
+        """By the peepholes: c_{t-1} times the derivatives by u_i, u_f; c_t times those by u_o."""
         _, gates = self._gates(u_x, s_prev)
         seen = {
             "i": s_prev[..., self.hidden_size :],

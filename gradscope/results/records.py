@@ -190,14 +190,22 @@ class RunDirectory:
         """The shards of these trials as one table, None if there are none.
 
         Raises:
-            RunDirectoryError: for a shard that cannot be read; the message names the file.
+            RunDirectoryError: for a shard that cannot be read, or is another trial's; the message
+                names the file.
         """
         parts = []
         for trial in trials:
             path = self.path / "tables" / table / f"{trial}.parquet"
             if path.exists():
                 parts.append(_read_shard(path))
-        return pa.concat_tables(parts, promote_options="permissive") if parts else None
+        if not parts:
+            return None
+        try:
+            return pa.concat_tables(parts, promote_options="permissive")
+        except pa.ArrowException as error:
+            raise RunDirectoryError(
+                f"{self.path / 'tables' / table}: the trials' columns do not go together: {error}"
+            ) from None
 
     def timing(self) -> dict[str, dict[str, float]]:
         """Trial id to seconds, by part of its work.
@@ -236,11 +244,14 @@ def _seconds(path: Path) -> dict[str, float]:
 
 
 def _read_shard(path: Path) -> pa.Table:
+    """The table in a trial's file, if it is whole and says that it is of that trial."""
     try:
         with pq.ParquetFile(path) as file:
             table = file.read()
         table.validate(full=True)
-    except (pa.ArrowException, OSError, ValueError) as error:
+        if any(trial != path.stem for trial in table["trial"].unique().to_pylist()):
+            raise ValueError("of another trial")
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise RunDirectoryError(
             f"{path}: damaged ({error}); delete the file and its namesake under tables/trials, "
             "and run the experiment again"

@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
+from safetensors.torch import load
 
-from gradscope import adjoints
-from gradscope.experiment import schema as config
-from gradscope.experiment.train import _Run, run_trial
+from gradscope.experiment import Experiment, Trial
+from gradscope.experiment.model import build
+from gradscope.experiment.train import _Training, run_trial
 
 BASE = """
 task: {name: copy_memory, length: 4}
@@ -18,60 +19,62 @@ evaluation: {every: 2, sequences: 10}
 """
 
 
-def trial(text: str = "", **overrides):
-    return config.parse(BASE + text, overrides=overrides).trials[0]
+def trial(text: str = "", **overrides: object) -> Trial:
+    return Experiment.parse(BASE + text, overrides=overrides).trials[0]
 
 
-def total_gradient(run: _Run, batch) -> dict[str, torch.Tensor]:
-    total = {name: torch.zeros_like(p) for name, p in run.named.items()}
-    for loss in run._losses(batch):
-        for (name, _), g in zip(
-            run.named.items(),
-            torch.autograd.grad(loss, list(run.named.values()), allow_unused=True),
-            strict=True,
-        ):
-            total[name] += g if g is not None else 0
-    return total
+def training(text: str = "", **overrides: object) -> _Training:
+    return _Training(trial(text, **overrides), torch.device("cpu"), lambda *_: None)
 
 
-@pytest.mark.parametrize(
-    ("length", "stride"), [(24, None), (30, 30), (6, 6), (6, 1), (6, 4), (1, 1), (24, 5)]
-)
-def test_truncated_gradients_are_the_truncated_adjoints(length, stride):
-    """At fixed weights the windows' gradients add up to sum_t a_t d+s_t/dW, a_t the truncated
-    adjoint.
-    """
-    run = _Run(
-        trial(**{"training.tbptt_length": length, "training.tbptt_stride": stride}),
-        "cpu",
-        lambda *_: None,
-    )
-    batch = run._next()
-    ours = total_gradient(run, batch)
-    trace = run.model.trace(batch)
-    a = adjoints(trace, tbptt=(length, stride or length)).values()
-    cell = run.model.stack.layers[0]
-    states = cell(
-        trace.inputs, trace.states[:-1].detach()
-    )  # every step by itself: the immediate derivative d+
-    expected = torch.autograd.grad((states * a[1:]).sum(), list(cell.parameters()))
-    for (name, _), gradient in zip(cell.named_parameters(), expected, strict=True):
-        torch.testing.assert_close(ours[f"stack.cells.0.{name}"], gradient, rtol=0, atol=1e-12)
+# --- the gradient ---------------------------------------------------------------------------------
 
 
 def test_full_bptt_is_autograd():
-    run = _Run(trial(), "cpu", lambda *_: None)
-    batch = run._next()
-    ours = total_gradient(run, batch)
+    run = training()
+    batch, loss = next(run._updates())
+    run._backward(batch, loss, keep=False)
     net = run.model
-    states = net.stack.unroll(net.embed(batch.inputs), net.stack.initial_state(3))
-    loss = net.task.score(
-        net.readout(net.stack.hidden(states[1:])[batch.steps]), batch.targets
-    ).mean()
-    for name, gradient in zip(
-        run.named, torch.autograd.grad(loss, list(run.named.values())), strict=True
+    states = [net.stack.initial_state(3)]
+    for x in net.embed(batch.inputs):
+        states.append(net.stack(x, states[-1]))
+    outputs = net.readout(net.stack.hidden(torch.stack(states[1:]))[batch.steps])
+    loss = net.task.score(outputs, batch.targets).mean()
+    gradients = torch.autograd.grad(loss, list(run.named.values()))
+    for parameter, gradient in zip(run.named.values(), gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-12)
+
+
+def test_an_update_is_the_optimisers_step_on_the_clipped_gradient():
+    """Plain SGD written out: w <- w - lr g min(1, max_norm / ||g||)."""
+    run = training(
+        "optimizer: {name: sgd, lr: 0.5}\nclip: {name: global_norm, max_norm: 0.01}\nprobes: []"
+    )
+    before = {name: p.detach().clone() for name, p in run.named.items()}
+    batch, loss = next(run._updates())
+    gradients = torch.autograd.grad(loss, list(run.named.values()), retain_graph=True)
+    norm = torch.cat([g.flatten() for g in gradients]).norm()
+    run._step(batch, loss)
+    assert norm > 0.01
+    for (name, after), gradient in zip(run.named.items(), gradients, strict=True):
+        expected = before[name] - 0.5 * gradient * (0.01 / norm)
+        torch.testing.assert_close(after.detach(), expected, rtol=0, atol=1e-12)
+
+
+def test_what_is_recorded_of_the_clip():
+    table = run_trial(trial("clip: {name: global_norm, max_norm: 0.001}")).tables["training"]
+    assert table["train_step"] == [0, 1, 2, 3, 4]
+    for before, after, coefficient in zip(
+        table["grad_norm_preclip"],
+        table["grad_norm_postclip"],
+        table["clip_coefficient"],
+        strict=True,
     ):
-        torch.testing.assert_close(ours[name], gradient, rtol=0, atol=1e-12)
+        assert after == pytest.approx(0.001)
+        assert coefficient == pytest.approx(0.001 / before)
+
+
+# --- probes ---------------------------------------------------------------------------------------
 
 
 def test_probes_leave_the_training_bit_identical():
@@ -97,24 +100,6 @@ def test_probes_leave_the_training_bit_identical():
     }
 
 
-def test_the_same_trial_gives_the_same_tables():
-    first, second = run_trial(trial()).tables, run_trial(trial()).tables
-    assert repr(first) == repr(second)  # repr, as NaN is not equal to itself
-
-
-def test_what_is_recorded_of_the_clip():
-    table = run_trial(trial("clip: {name: global_norm, max_norm: 0.001}")).tables["training"]
-    assert table["train_step"] == [0, 1, 2, 3, 4]
-    for before, after, coefficient in zip(
-        table["grad_norm_preclip"],
-        table["grad_norm_postclip"],
-        table["clip_coefficient"],
-        strict=True,
-    ):
-        assert after == pytest.approx(0.001)
-        assert coefficient == pytest.approx(0.001 / before)
-
-
 def test_probe_schedule_and_gradients():
     tables = run_trial(
         trial("probes: [{name: grad_norms, every: 2}]\nclip: {name: global_norm, max_norm: 0.001}")
@@ -123,13 +108,58 @@ def test_probe_schedule_and_gradients():
     assert sorted(set(table["train_step"])) == [0, 2, 4, 5]
     for step in (0, 2, 4):
         rows = [i for i, s in enumerate(table["train_step"]) if s == step]
-        for column, of in (
-            ("grad_norm_preclip", "grad_norm_preclip"),
-            ("grad_norm_postclip", "grad_norm_postclip"),
-        ):
+        for column in ("grad_norm_preclip", "grad_norm_postclip"):
             assert math.sqrt(sum(table[column][i] ** 2 for i in rows)) == pytest.approx(
-                tables["training"][of][step]
+                tables["training"][column][step]
             )
+
+
+# --- what is recorded -----------------------------------------------------------------------------
+
+
+def test_the_same_trial_gives_the_same_tables():
+    first, second = run_trial(trial()).tables, run_trial(trial()).tables
+    assert repr(first) == repr(second)  # repr, as NaN is not equal to itself
+
+
+def test_evaluations_are_at_the_start_on_schedule_and_at_the_end():
+    assert run_trial(trial()).tables["evaluation"]["train_step"] == [0, 2, 4, 5]
+    even = run_trial(trial(**{"training.steps": 4})).tables["evaluation"]
+    assert even["train_step"] == [0, 2, 4]
+
+
+def test_progress_is_told_after_every_step():
+    told = []
+    outcome = run_trial(trial(), progress=lambda *report: told.append(report))
+    losses = outcome.tables["training"]["loss"]
+    assert told == [(step, 5, loss) for step, loss in enumerate(losses, start=1)]
+
+
+def test_weights_are_kept_where_asked_for():
+    assert run_trial(trial()).weights is None
+    kept = trial(**{"training.save_weights": True})
+    run = _Training(kept, torch.device("cpu"), lambda *_: None)
+    state = load(run.run().weights)
+    assert set(state) == set(run.model.state_dict())
+    for name, value in run.model.state_dict().items():
+        assert torch.equal(state[name], value)
+
+
+def test_float32_and_float64_start_from_the_same_weights():
+    a = training()
+    b = build(
+        a.settings.model_copy(update={"dtype": "float32"}),
+        generator=torch.Generator().manual_seed(trial().seed_of("weights")),
+    )
+    for p, q in zip(a.model.parameters(), b.parameters(), strict=True):
+        assert torch.equal(p.float(), q)
+
+
+# --- how it ends ----------------------------------------------------------------------------------
+
+
+def only_row(table: dict[str, list[object]]) -> dict[str, object]:
+    return {name: values[0] for name, values in table.items()}
 
 
 def test_divergence_is_an_outcome_with_its_step_and_cause():
@@ -139,56 +169,39 @@ def test_divergence_is_an_outcome_with_its_step_and_cause():
             **{"cell": {"name": "rnn", "activation": "identity"}},
         )
     )
-    row = {name: values[0] for name, values in outcome.tables["trials"].items()}
-    assert row["outcome"] == "diverged"
+    row = only_row(outcome.tables["trials"])
+    assert row["outcome"] == outcome.fate == "diverged"
     assert row["steps"] >= 1
     assert "loss is" in row["cause"] or "norm is" in row["cause"]
     assert len(outcome.tables["training"]["loss"]) == row["steps"]
     assert outcome.tables["evaluation"]["train_step"][0] == 0
 
 
+EASY = (
+    "task: {name: adding, length: 2}\ncell: gru\noptimizer: {name: adam, lr: 0.01}\n"
+    "training: {steps: 3000}\nevaluation: {every: 20, sequences: 100, lengths: [3]}\nprobes: []"
+)
+
+
 def test_success_stops_the_training():
-    easy = (
-        "task: {name: adding, length: 2}\ncell: gru\noptimizer: {name: adam, lr: 0.01}\n"
-        "training: {steps: 3000}\nevaluation: {every: 20, sequences: 100, lengths: [3]}\nprobes: []"
-    )
-    outcome = run_trial(config.parse(easy).trials[0])
-    row = {name: values[0] for name, values in outcome.tables["trials"].items()}
-    assert row["outcome"] == "solved"
+    outcome = run_trial(Experiment.parse(EASY).trials[0])
+    row = only_row(outcome.tables["trials"])
+    assert row["outcome"] == outcome.fate == "solved"
     assert row["steps"] == row["steps_to_solve"] < 3000
     assert row["final_loss"] < 0.01
     assert outcome.tables["lengths"]["length"] == [3]
-    on = run_trial(
-        config.parse(
-            easy.replace("3000", "900, stop_on_success: false").replace("every: 20", "every: 50")
-        ).trials[0]
-    )
-    assert on.tables["trials"]["steps"] == [900]
-    assert on.tables["trials"]["steps_to_solve"][0] < 900
 
 
-def test_windows_without_a_loss_carry_the_state_and_take_no_step():
-    one = config.parse(
-        "task: {name: adding, length: 10}\ncell: lstm\ntraining: {steps: 4, tbptt_length: 3}\n"
-        "evaluation: {sequences: 10}\nprobes: []"
-    ).trials[0]
-    assert run_trial(one).tables["training"]["train_step"] == [0, 1, 2, 3]
-    run = _Run(one, "cpu", lambda *_: None)
-    batch = run._next()
-    losses = list(run._losses(batch))
-    assert len(losses) == 1
-    torch.testing.assert_close(
-        losses[0], run.model.task.score(run.model(batch), batch.targets).mean()
-    )
+def test_success_does_not_stop_a_training_that_is_told_to_go_on():
+    text = EASY.replace("3000", "900, stop_on_success: false").replace("every: 20", "every: 50")
+    row = only_row(run_trial(Experiment.parse(text).trials[0]).tables["trials"])
+    assert row["steps"] == 900
+    assert row["steps_to_solve"] < 900
 
 
-def test_float32_and_float64_start_from_the_same_weights():
-    a = _Run(trial(), "cpu", lambda *_: None)
-    from gradscope.experiment.model import build
-
-    b = build(
-        a.settings.model_copy(update={"dtype": "float32"}),
-        generator=torch.Generator().manual_seed(trial().seed_of("weights")),
-    )
-    for p, q in zip(a.model.parameters(), b.parameters(), strict=True):
-        assert torch.equal(p.float(), q)
+def test_a_trial_out_of_steps_is_unsolved():
+    row = only_row(run_trial(trial()).tables["trials"])
+    assert row["outcome"] == "unsolved"
+    assert row["steps"] == 5
+    assert math.isnan(row["steps_to_solve"])
+    assert row["parameters"] == sum(p.numel() for p in training().model.parameters())

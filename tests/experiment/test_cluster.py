@@ -1,0 +1,79 @@
+"""Trials on a Dask cluster."""
+
+import pytest
+from distributed import LocalCluster
+
+from gradscope.errors import GradscopeError
+from gradscope.experiment import Experiment
+from gradscope.experiment.run import run_sweep
+from gradscope.results.records import RunDirectory
+from tests.conftest import Silent
+
+TEXT = """
+task: {name: adding, length: 4}
+cell: rnn
+training: {steps: 3}
+evaluation: {sequences: 5}
+sweep: {seed: [0, 1]}
+"""
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    """The address of a scheduler whose worker lives in this process."""
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
+    ) as cluster:
+        yield cluster.scheduler_address
+
+
+def test_two_runs_on_one_scheduler_do_not_take_each_others_trials(tmp_path, scheduler):
+    experiment = Experiment.parse(TEXT, default_name="same")
+    for folder in ("a", "b"):
+        run, observer = RunDirectory(tmp_path / folder), Silent()
+        outcomes = run_sweep(experiment, run, observer, scheduler=scheduler)
+        assert len(run.done()) == 2
+        assert observer.outcomes == outcomes
+
+
+def test_trials_recorded_where_the_run_is_not_have_failed(tmp_path, scheduler, monkeypatch):
+    """A worker that sees another directory under the same path."""
+    from gradscope.experiment import cluster
+
+    elsewhere = tmp_path / "elsewhere"
+
+    def record(trial, run, device, progress):
+        return original(trial, RunDirectory(elsewhere), device, progress)
+
+    original = cluster.record
+    monkeypatch.setattr(cluster, "record", record)
+    run = RunDirectory(tmp_path / "run")
+    outcomes = run_sweep(Experiment.parse(TEXT), run, Silent(), scheduler=scheduler)
+    assert set(outcomes.values()) == {"failed"}
+    assert run.done() == set()
+    assert all("recorded it elsewhere" in failure["error"] for failure in run.failures().values())
+
+
+def test_a_failure_outside_the_trial_is_written_down(tmp_path, scheduler, monkeypatch):
+    from gradscope.experiment import cluster
+
+    def record(trial, run, device, progress):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(cluster, "record", record)
+    run, observer = RunDirectory(tmp_path / "run"), Silent()
+    outcomes = run_sweep(Experiment.parse(TEXT), run, observer, scheduler=scheduler)
+    assert set(outcomes.values()) == set(observer.outcomes.values()) == {"failed"}
+    assert [failure["error"] for failure in run.failures().values()] == ["disk full"] * 2
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense"])
+def test_an_address_without_a_scheduler_is_an_error(address, tmp_path, monkeypatch):
+    from gradscope.experiment import cluster
+
+    client = cluster.Client
+    monkeypatch.setattr(cluster, "Client", lambda *a, **k: client(*a, **{**k, "timeout": 0.2}))
+    with pytest.raises(GradscopeError, match="no Dask scheduler answers at"):
+        run_sweep(
+            Experiment.parse(TEXT), RunDirectory(tmp_path / "run"), Silent(), scheduler=address
+        )

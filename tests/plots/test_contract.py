@@ -1,0 +1,148 @@
+"""Every registered plot, on runs with dead, diverged, clipped, truncated and gated configurations."""
+
+import matplotlib.backends.backend_agg
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
+
+from gradscope.errors import NothingToDrawError
+from gradscope.plots import PLOTS, Plot
+from gradscope.plots._style import styled
+from gradscope.results.tables import Tables
+from gradscope.results.verdict import verdict
+
+OF_RECORDINGS = [plot.__name__ for plot in PLOTS.classes() if plot.of_recordings]
+
+
+def _cannot_draw(plot: Plot, tables: Tables) -> bool:
+    return bool(plot.missing(tables)) or plot.data(tables).empty
+
+
+def _check(plot: Plot, tables: Tables) -> None:
+    """It draws, labels its axes, tells what it shows, and leaves the tables alone."""
+    before = {name: frame.copy() for name, frame in tables.items()}
+    data = plot.data(tables)
+    assert isinstance(data, pd.DataFrame)
+    assert len(data)
+    assert plot.over in data
+    figure = plot.figure(tables)
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    caption = plot.caption(tables)
+    for name, frame in tables.items():
+        pd.testing.assert_frame_equal(frame, before[name])
+    visible = [ax for ax in figure.axes if ax.get_visible()]
+    assert visible
+    assert all(ax.has_data() for ax in visible)
+    assert any(ax.get_xlabel() + ax.get_ylabel() for ax in visible)
+    assert len(caption) > 80
+    assert caption.endswith(".")
+    assert "  " not in caption
+    assert ".." not in caption
+
+
+@pytest.mark.parametrize("name", PLOTS.names())
+def test_draws_the_run_that_has_everything(name, text):
+    _check(PLOTS.get(name)(), text)
+
+
+@pytest.mark.parametrize("name", PLOTS.names())
+@pytest.mark.parametrize("which", ["tiny", "single"])
+def test_draws_or_says_why_not(name, which, request):
+    tables, plot = request.getfixturevalue(which), PLOTS.get(name)()
+    if _cannot_draw(plot, tables):
+        with pytest.raises(NothingToDrawError, match="recorded"):
+            plot.figure(tables)
+    else:
+        _check(plot, tables)
+
+
+@pytest.mark.parametrize("name", PLOTS.names())
+def test_says_what_it_needs_where_there_is_nothing(name):
+    plot = PLOTS.get(name)()
+    assert plot.missing(Tables({}, []))
+    with pytest.raises(NothingToDrawError, match="it needs the table '"):
+        plot.figure(Tables({}, []))
+
+
+@pytest.mark.parametrize("name", PLOTS.names())
+def test_draws_recordings_of_one_model_in_their_words(name, recordings):
+    plot = PLOTS.get(name)
+    if plot.of_recordings:
+        _check(plot.model_validate(dict(plot.scope_options)), recordings)
+        caption = plot().caption(recordings).lower()
+        strange = ["seed", "configuration", "trial", "before training", "end of training"]
+        assert not [word for word in strange if word in caption]
+    else:
+        assert plot.missing(recordings)
+
+
+@pytest.mark.parametrize("name", PLOTS.names())
+def test_sweeps_are_told_of_in_their_words(name, text):
+    caption = PLOTS.get(name)().caption(text).lower()
+    assert not [word for word in ("recurrence", "recording") if word in caption]
+
+
+def _overlap(a: Bbox, b: Bbox) -> float:
+    width = min(a.x1, b.x1) - max(a.x0, b.x0)
+    height = min(a.y1, b.y1) - max(a.y0, b.y0)
+    return max(width, 0) * max(height, 0)
+
+
+@pytest.mark.parametrize("name", PLOTS.names())
+def test_no_text_lies_on_another(name, tiny, text):
+    """Titles, axis labels and legends of a figure keep clear of each other."""
+    plot = PLOTS.get(name)()
+    with styled():
+        figure = plot.draw(text if plot.missing(tiny) else tiny)
+        figure.draw_without_rendering()
+    renderer = matplotlib.backends.backend_agg.FigureCanvasAgg(figure).get_renderer()
+    boxes = []
+    for ax in figure.axes:
+        if ax.get_visible():
+            boxes += [
+                (words.get_text(), words.get_window_extent(renderer))
+                for words in (ax.title, ax.xaxis.label, ax.yaxis.label)
+                if words.get_text()
+            ]
+    boxes += [("legend", item.get_window_extent(renderer)) for item in figure.legends]
+    for i, (first, a) in enumerate(boxes):
+        for second, b in boxes[i + 1 :]:
+            assert _overlap(a, b) < 4, f"{first!r} lies on {second!r}"
+
+
+def test_places_are_distinct():
+    orders = [plot.order for plot in PLOTS.classes()]
+    faces = [plot.face for plot in PLOTS.classes() if plot.face is not None]
+    assert len(set(orders)) == len(orders)
+    assert len(set(faces)) == len(faces) > 0
+
+
+@pytest.mark.parametrize("name", PLOTS.names())
+def test_facts_of_the_class(name):
+    plot = PLOTS.get(name)
+    assert plot.title
+    assert plot.requires or plot.requires_any
+    assert set(plot.scope_options) <= set(plot.model_fields)
+
+
+@pytest.mark.parametrize("name", PLOTS.names())
+def test_mixed_runs_lose_no_configuration(name, mixed):
+    plot = PLOTS.get(name)()
+    if plot.missing(mixed):
+        assert {*plot.requires} & {"references", "lengths"} or name == "traced_text"
+        with pytest.raises(NothingToDrawError):
+            plot.figure(mixed)
+        return
+    plot.figure(mixed).draw_without_rendering()
+    shown = set(plot.data(mixed)["configuration"])
+    # a cell may have no fixed point to show
+    assert shown <= set(mixed.configurations) if name == "fixed_points" else True
+    assert name == "fixed_points" or shown == set(mixed.configurations)
+
+
+def test_mixed_runs_in_words(mixed):
+    words = " ".join(verdict(mixed))
+    for label in mixed.configurations:
+        assert words.count(label) == 3  # solved or not, before, after

@@ -1,0 +1,109 @@
+"""Files are whole or not there, whatever kills who writes them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from gradscope.errors import RunDirectoryError
+from gradscope.results.files import _host, read_json, remove_temporaries, write_atomically
+
+
+def test_writing_makes_the_folder_and_replaces_the_file(tmp_path):
+    path = tmp_path / "a" / "b" / "file"
+    write_atomically(path, b"old")
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_writing_leaves_the_old_file_or_the_new_one(step, error, tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def fail(*arguments):
+        raise error
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(error):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_it_is_on_disk_before_it_is_in_place(tmp_path, monkeypatch):
+    calls = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (calls.append("fsync"), fsync(fd)))
+    monkeypatch.setattr(os, "replace", lambda *a: (calls.append("replace"), replace(*a)))
+    write_atomically(tmp_path / "file", b"new")
+    assert calls == ["fsync", "replace"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from gradscope.results.files import write_atomically
+path, size = Path(sys.argv[1]), 400_000
+for letter in b"ab" * 10**6:
+    write_atomically(path, bytes([letter]) * size)
+"""
+
+
+def test_a_writer_that_is_killed_leaves_a_whole_file(tmp_path):
+    """SIGKILL at five moments: what stands there is one letter throughout, in full length."""
+    path = tmp_path / "file"
+    for moment in range(5):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)])
+        started = time.monotonic()
+        before = path.stat().st_mtime_ns if path.exists() else 0
+        while time.monotonic() - started < 60:
+            if path.exists() and path.stat().st_mtime_ns != before:
+                break
+            time.sleep(0.002)
+        time.sleep(0.003 * moment)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        content = path.read_bytes()
+        assert len(content) == 400_000
+        assert len(set(content)) == 1
+    remove_temporaries(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_temporaries_of_killed_writers_go_and_those_of_live_ones_stay(tmp_path):
+    inner = tmp_path / "tables" / "x"
+    inner.mkdir(parents=True)
+    dead = inner / f".x.parquet.12345678.{_host()}-999999999.tmp"
+    live = inner / f".x.parquet.12345678.{_host()}-{os.getpid()}.tmp"
+    elsewhere = tmp_path / ".x.parquet.12345678.otherhost-999999999.tmp"
+    not_ours = tmp_path / ".of_an_editor.tmp"
+    for path in (dead, live, elsewhere, not_ours):
+        path.write_text("half")
+    remove_temporaries(tmp_path)
+    assert not dead.exists()
+    assert live.exists()
+    assert elsewhere.exists()
+    assert not_ours.exists()
+
+
+def test_json_is_read(tmp_path):
+    (tmp_path / "a.json").write_text('{"total": 1.5, "ü": null}', encoding="utf-8")
+    assert read_json(tmp_path / "a.json") == {"total": 1.5, "ü": None}
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe", b"[1]", b"3", b'{"a": 1}}'])
+def test_damaged_json_is_named(content, tmp_path):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(RunDirectoryError, match=r"a\.json: damaged.*delete it"):
+        read_json(tmp_path / "a.json")
+
+
+def test_json_that_is_not_there(tmp_path):
+    with pytest.raises(RunDirectoryError, match=r"a\.json"):
+        read_json(tmp_path / "a.json")

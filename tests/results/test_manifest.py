@@ -1,0 +1,102 @@
+"""The manifest: from JSON and back, and what it says of its trials."""
+
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from gradscope.results.manifest import (
+    FORMAT,
+    Manifest,
+    PluginEntry,
+    Prediction,
+    TrialEntry,
+    first_problem,
+)
+from tests.results.conftest import entry, wanted
+
+
+def test_json_and_back():
+    manifest = wanted(
+        entry("aaa", "c", length=12, seed=3),
+        expect=[{"claim": "x", "measure": "final_loss", "configuration": "c", "below": 1}],
+        tasks={"adding": {"measures": {"bits": ("bits", "per character")}}},
+        plugins=[{"path": "/a.py", "sha256": "0" * 64, "components": ["clip half"]}],
+        figures=[{"name": "gates"}],
+    )
+    text = json.dumps(manifest.model_dump(mode="json"))
+    again = Manifest.model_validate(json.loads(text))
+    assert again == manifest
+    assert again.format == FORMAT
+    assert again.tasks["adding"].measures["bits"] == ("bits", "per character")
+    assert again.plugins == [PluginEntry(path="/a.py", sha256="0" * 64, components=["clip half"])]
+
+
+def test_what_a_later_version_adds_is_kept():
+    manifest = Manifest.model_validate(
+        {**wanted(entry("aaa")).model_dump(), "later": {"a": 1}, "trials": [{"id": "a", "configuration": "c", "new": 2}]}
+    )  # fmt: skip
+    written = manifest.model_dump(mode="json")
+    assert written["later"] == {"a": 1}
+    assert written["trials"][0]["new"] == 2
+
+
+def test_a_manifest_is_frozen():
+    with pytest.raises(ValidationError):
+        wanted(entry("aaa")).name = "other"
+
+
+def test_what_a_trial_says_of_itself():
+    trial = entry("aaa", "lstm", length=12, seed=3)
+    assert (trial.length, trial.task, trial.seed) == (12, "adding", 3)
+    assert trial.other_labels == ["lstm"]
+
+
+@pytest.mark.parametrize("settings", [{}, {"task": {}}, {"task": None}, {"task": "adding"}])
+def test_a_trial_may_say_nothing(settings):
+    trial = TrialEntry(id="aaa", configuration="c", settings=settings)
+    assert (trial.length, trial.task, trial.seed, trial.other_labels) == (None, "", 0, [""])
+
+
+def test_labels_but_for_seed_and_length():
+    axes = {"network": "tanh", "seed": "0", "task.length": "12", "clip": "none"}
+    trial = TrialEntry(id="aaa", configuration="c", axes=axes)
+    assert trial.other_labels == ["tanh", "none"]
+
+
+ABOUT = {"claim": "x", "measure": "final_loss", "configuration": "c"}
+
+
+@pytest.mark.parametrize("bound", [0.0, 0.5, "other"])
+@pytest.mark.parametrize("side", ["above", "below"])
+def test_a_prediction_has_one_bound(side, bound):
+    assert Prediction.model_validate({**ABOUT, side: bound}).bound == bound
+
+
+@pytest.mark.parametrize("bounds", [{}, {"above": 1.0, "below": 2.0}, {"above": None}])
+def test_no_bound_and_two_bounds_are_refused(bounds):
+    with pytest.raises(ValidationError, match="one of 'above' and 'below'"):
+        Prediction.model_validate({**ABOUT, **bounds})
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"name": None}, "name: Input should be a valid string"),
+        ({"trials": [{"id": "a"}]}, "it lacks 'trials.0.configuration'"),
+        ({"trials": 3}, "trials: Input should be a valid list"),
+        ({"expect": [ABOUT]}, "expect.0: Value error, a prediction has one of"),
+        ({"provenance": [{"device": "cpu"}]}, "it lacks 'provenance.0.versions'"),
+    ],
+)
+def test_the_first_problem_in_a_few_words(change, said):
+    content = {**wanted(entry("aaa")).model_dump(mode="json"), **change}
+    with pytest.raises(ValidationError) as caught:
+        Manifest.model_validate(content)
+    assert first_problem(caught.value).startswith(said)
+
+
+def test_what_is_missing_is_named():
+    with pytest.raises(ValidationError) as caught:
+        Manifest.model_validate({"name": "x", "created": "", "provenance": []})
+    assert first_problem(caught.value) == "it lacks 'trials'"
