@@ -35,13 +35,13 @@ wheel: build
 	rm -rf $(VENV)-wheel
 
 bench: $(VENV)/installed-dev
-	$(BIN)/python benchmarks/training_step.py
-	$(BIN)/python benchmarks/recording_cost.py
-	$(BIN)/python benchmarks/dynamics.py
-	$(BIN)/python benchmarks/referee.py
-	$(BIN)/python benchmarks/attaching.py
-	$(BIN)/python benchmarks/diagnosis.py
-	$(BIN)/python benchmarks/borderline.py
+	$(BIN)/python -m benchmarks.training_step
+	$(BIN)/python -m benchmarks.recording_cost
+	$(BIN)/python -m benchmarks.dynamics
+	$(BIN)/python -m benchmarks.referee
+	$(BIN)/python -m benchmarks.attaching
+	$(BIN)/python -m benchmarks.diagnosis
+	$(BIN)/python -m benchmarks.borderline
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

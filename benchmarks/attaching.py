@@ -1,7 +1,7 @@
 """What attaching costs: a training step recorded, against the step alone, beside torchlens and
 plain hooks.
 
-    python benchmarks/attaching.py [--device cuda] [--repeats 15]
+    python -m benchmarks.attaching [--device cuda] [--repeats 15]
 
 The model: nn.LSTM of two layers, 256 units, time 200, batch 32, 64 inputs, a loss at every step.
 Each row is a training step (forward, backward, Adam) with something recorded in it, over the same
@@ -15,10 +15,10 @@ import argparse
 import warnings
 
 import torch
-from timing import compare, machine, once
 from torch import nn
 
 import gradscope
+from benchmarks.timing import compare, machine, once
 
 TIME, BATCH, INPUT, HIDDEN = 200, 32, 64, 256
 

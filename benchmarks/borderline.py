@@ -1,7 +1,7 @@
 """Where a diagnosis turns: illnesses planted from weak to strong, against what plain torch finds of
 the same model.
 
-    python benchmarks/borderline.py [--seeds 10]
+    python -m benchmarks.borderline [--seeds 10]
 
 A series strengthens one cause step by step. At each step stands in how many of the seeds the
 finding is made, and in how many it is true by its own definition, computed with torch alone: states
@@ -13,17 +13,14 @@ from __future__ import annotations
 import argparse
 import copy
 import math
-import sys
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.planted import (
     HIDDEN,
     INPUT,
@@ -280,7 +277,7 @@ def _pair(series: Series, dose: float, seed: int) -> tuple[bool, bool]:
     x, model = series.inputs(x), Reader(series.make(dose))
     true = series.true(copy.deepcopy(model).double(), x.double(), y)
     scope = recorded(model, x, y, **series.recorded(dose))
-    return series.finding in {each.finding for each in scope.diagnose().findings}, true
+    return series.finding in {finding.name for finding in scope.diagnose().findings}, true
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How often a diagnosis is right: planted illnesses and healthy models, over seeds that no
 threshold was set on.
 
-    python benchmarks/diagnosis.py [--seeds 10]
+    python -m benchmarks.diagnosis [--seeds 10]
 
 Sensitivity of a finding: the share of the models with that illness planted in which it is found.
 Specificity: the share of the healthy models in which it is not. The last row is of any finding at
@@ -11,18 +11,14 @@ all. Seeds start at 100; thresholds were set looking at seeds 0 and 1.
 from __future__ import annotations
 
 import argparse
-import sys
 import warnings
 from collections import Counter
-from pathlib import Path
 
 import torch
 
-from gradscope.components import registry
-from gradscope.results.tables import wilson
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 from benchmarks.planted import HEALTHY, PLANTED
+from gradscope.findings import FINDINGS
+from gradscope.results.statistics import wilson
 
 
 def main() -> None:
@@ -36,14 +32,14 @@ def main() -> None:
     planted, hit, false, beside = Counter(), Counter(), Counter(), Counter()
     for kind, build in PLANTED.values():
         for seed in seeds:
-            found = {each.finding for each in build(seed).diagnose().findings}
+            found = {finding.name for finding in build(seed).diagnose().findings}
             planted[kind] += 1
             hit[kind] += kind in found
             beside.update(found - {kind})
     healthy = wrong = 0
     for build in HEALTHY.values():
         for seed in seeds:
-            found = {each.finding for each in build(seed).diagnose().findings}
+            found = {finding.name for finding in build(seed).diagnose().findings}
             healthy, wrong = healthy + 1, wrong + bool(found)
             false.update(found)
     print(
@@ -55,7 +51,7 @@ def main() -> None:
         " (95%) | beside another illness |"
     )
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for kind in registry.names("finding"):
+    for kind in FINDINGS.names():
         print(_row(kind, planted[kind], hit[kind], healthy, false[kind], beside[kind]))
     print(_row("any", sum(planted.values()), sum(hit.values()), healthy, wrong, 0))
 

@@ -1,7 +1,7 @@
 """Gradient dynamics against other ways to get the same numbers: autograd, torch.func, JAX, a plain
 loop, and arithmetic alone.
 
-    python benchmarks/dynamics.py [--only pairs big lyapunov lags product large] [--large]
+    python -m benchmarks.dynamics [--only pairs big lyapunov lags product large] [--large]
 
 One thread, on one processor. Ours and a competitor are timed in turn, A B A B ..., and the ratio is
 the median of the pairs' ratios: below 1 where ours is faster. Before that both are compared on a
@@ -36,10 +36,10 @@ from typing import Any
 
 import torch
 from referee import STEPS, jax
-from timing import machine, once
 from torch import Tensor
 
 import gradscope
+from benchmarks.timing import machine, once
 from gradscope.cells.lstm import LSTM
 from gradscope.cells.rnn import RNN
 from gradscope.dynamics.trace import Trace
@@ -56,7 +56,8 @@ SECTIONS = ("pairs", "big", "lyapunov", "lags", "product")
 
 def head() -> None:
     print(
-        f"{'quantity':<30}{'time, batch, units':<20}{'competitor':<50}{'ours':>11}{'theirs':>11}{'ratio':>8}"
+        f"{'quantity':<30}{'time, batch, units':<20}{'competitor':<50}"
+        f"{'ours':>11}{'theirs':>11}{'ratio':>8}"
     )
 
 
@@ -160,7 +161,7 @@ def by_autograd(states: list[Tensor], t: int, norm: str) -> Tensor:
 
 
 def by_func(trace: Trace, k: int, stop: int, norm: str, transform: Callable) -> Tensor:
-    """ln ||J_{t:k}|| for k < t <= stop, ``(stop - k, batch)``: a transform of the unroll from s_k."""
+    """ln ||J_{t:k}|| for k < t <= stop, ``(stop - k, batch)``: a transform of the unroll."""
 
     def later(s: Tensor, inputs: Tensor) -> Tensor:
         states = []
@@ -509,8 +510,9 @@ def plain_product(hidden: int, lag: int, longest: int) -> None:
                 / step
             )
             print(
-                f"{step:>6}{norm:>14.4e}{torch.tensor(norm).log():>10.3f}{logs[0]:>12.5f}{logs[1]:>12.5f}{small:>11.0%}{zero:>7.0%}{seconds * 1e6:>9.1f}"
-                f" us{own * 1e6:>9.1f} us"
+                f"{step:>6}{norm:>14.4e}{torch.tensor(norm).log():>10.3f}{logs[0]:>12.5f}"
+                f"{logs[1]:>12.5f}{small:>11.0%}{zero:>7.0%}{seconds * 1e6:>9.1f} us"
+                f"{own * 1e6:>9.1f} us"
             )
 
 

@@ -1,5 +1,8 @@
-"""Writes ``measured.csv``, what experiments/fights.yaml measured of the remedies:  python -m
-gradscope.diagnosis.measured RUN.
+"""What experiments/fights.yaml measured of the remedies, for ``gradscope/remedies/measured.csv``.
+
+    python -m benchmarks.league RUN
+
+RUN is the directory of a run of experiments/fights.yaml.
 """
 
 from __future__ import annotations
@@ -7,30 +10,30 @@ from __future__ import annotations
 import sys
 
 from gradscope.plots.league import League
-from gradscope.remedies.remedies import MEASURED
-from gradscope.results import tables
-from gradscope.results.records import RunDirectory, write_atomically
+from gradscope.remedies import MEASURED
+from gradscope.results.files import write_atomically
+from gradscope.results.records import RunDirectory
+from gradscope.results.tables import load
+
+COLUMNS = ["entrant", "task", "length", "trials", "solved", "ratio", "low", "high"]
 
 
 def write(run: RunDirectory) -> None:
-    """The league table of a run: entrant, task, length, trials, solved, and test loss over the
-    memoryless baseline with its 95% bootstrap interval (ratio, low, high)."""
-    loaded, manifest = tables.load(run), run.manifest()
-    frame = League().data(loaded)[
-        ["entrant", "task", "length", "trials", "solved", "ratio", "low", "high"]
-    ]
-    version = manifest["provenance"][-1]["versions"]
+    """The league table of a run.
+
+    Test loss over the memoryless baseline with its 95% bootstrap interval is (ratio, low, high).
+    """
+    tables, manifest = load(run), run.manifest()
+    frame = League().data(tables)[COLUMNS]
+    versions = manifest.provenance[-1].versions
     about = (
-        f"# {manifest['name']}: {len(loaded['trials'])} trials, {manifest['created']}, torch"
-        f" {version['torch']}, gradscope {version['gradscope']}\n"
+        f"# {manifest.name}: {len(tables['trials'])} trials, {manifest.created}, "
+        f"torch {versions['torch']}, gradscope {versions['gradscope']}\n"
     )
     write_atomically(MEASURED, (about + frame.to_csv(index=False, float_format="%.5g")).encode())
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit(
-            "usage: python -m gradscope.diagnosis.measured RUN      (a run of"
-            " experiments/fights.yaml)"
-        )
+        sys.exit(__doc__)
     write(RunDirectory(sys.argv[1]))

@@ -1,7 +1,7 @@
 """JAX as an independent referee: the same weights and inputs in float64, every step written by hand
 from its equations.
 
-    python benchmarks/referee.py
+    python -m benchmarks.referee
 
 States, Jacobians, products, adjoints, gradients, lag contributions and Lyapunov exponents by
 jax.jacfwd, jax.grad and jax.lax.scan against gradscope's. The table gives the largest absolute

@@ -1,6 +1,6 @@
 """The unrecorded training step against torch.nn's own for the same cell, side by side, one thread.
 
-    python benchmarks/training_step.py
+    python -m benchmarks.training_step
 
 A step is a forward pass over the sequence, the mean square of the last hidden state as loss, and
 backward to every weight. The two are timed in turn, A B A B ..., so that a drift of the machine
@@ -13,8 +13,8 @@ import argparse
 import json
 
 import torch
-from timing import compare, machine
 
+from benchmarks.timing import compare, machine
 from gradscope.cells.gru import GRU
 from gradscope.cells.lstm import LSTM
 from gradscope.cells.rnn import RNN

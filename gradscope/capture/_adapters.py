@@ -73,7 +73,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def output(
-        self, states: Float[Tensor, "batch time+1 state"], needs: dict[str, Tensor]
+        self, states: Float[Tensor, "batch times state"], needs: dict[str, Tensor]
     ) -> Tensor:
         """The module's output from s_0 ... s_T."""
 
@@ -102,7 +102,7 @@ class Mamba(Adapter):
         return Scanned(decay.flatten(2), drive.flatten(2), {"x": x, "gate": gate, "c": c})
 
     def output(
-        self, states: Float[Tensor, "batch time+1 state"], needs: dict[str, Tensor]
+        self, states: Float[Tensor, "batch times state"], needs: dict[str, Tensor]
     ) -> Tensor:
         """C h + D x, gated and projected."""
         m, x = self.module, needs["x"]
@@ -134,7 +134,7 @@ class RWKV(Adapter):
         return Scanned(torch.cat((decay, decay), dim=-1), drive, needs)
 
     def output(
-        self, states: Float[Tensor, "batch time+1 state"], needs: dict[str, Tensor]
+        self, states: Float[Tensor, "batch times state"], needs: dict[str, Tensor]
     ) -> Tensor:
         """r (a_{t-1} + e^(u + k_t) v_t) / (b_{t-1} + e^(u + k_t)), projected."""
         above, below = states[:, :-1].chunk(2, dim=-1)
@@ -171,7 +171,7 @@ class MLSTM(Adapter):
         return Scanned(decay, drive, read)
 
     def output(
-        self, states: Float[Tensor, "batch time+1 state"], needs: dict[str, Tensor]
+        self, states: Float[Tensor, "batch times state"], needs: dict[str, Tensor]
     ) -> Tensor:
         """q C / max(|q n|, 1)."""
         _, heads, _, size = needs["query"].shape

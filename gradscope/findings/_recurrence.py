@@ -96,7 +96,7 @@ class Recurrence:
         return None if self.trace.immediate is None else adjoints(self.trace)
 
     @cached_property
-    def scored(self) -> Bool[Tensor, "time+1 batch"] | None:
+    def scored(self) -> Bool[Tensor, "times batch"] | None:
         """Which steps and sequences have an immediate gradient; None where no gradient arrived."""
         immediate = self.trace.immediate
         return None if immediate is None else immediate.mantissa.ne(0).any(-1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from matplotlib.figure import Figure
 
@@ -13,6 +13,7 @@ from gradscope.plots._plot import Plot
 from gradscope.results.tables import Tables
 
 
+@runtime_checkable
 class HasTables(Protocol):
     """What a run is to a plot."""
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
-def number(value: float) -> str:
+def number(value: float | int) -> str:
     """Three significant digits; – for what is not known.
 
     >>> number(0.123456), number(-math.inf), number(math.nan)
@@ -22,12 +22,12 @@ def number(value: float) -> str:
     return (f"{value:.0f}" if whole else f"{value:.3g}").replace("-", "−")
 
 
-def share(value: float) -> str:
+def share(value: float | int) -> str:
     """A percentage; – for what is not known."""
     return "–" if math.isnan(value) else f"{value:.0%}"
 
 
-def factor(log_value: float) -> str:
+def factor(log_value: float | int) -> str:
     """e^log_value as a power of ten.
 
     >>> factor(-23.0)

@@ -110,13 +110,13 @@ def _success(row: Row) -> str:
 @measure(predictable=False)
 def trials(group: Group) -> float:
     """How many."""
-    return len(group.trials)
+    return float(len(group.trials))
 
 
 @measure(predictable=False)
 def solved(group: Group) -> float:
     """How many of them solved the task."""
-    return int((group.trials["outcome"] == "solved").sum())
+    return float((group.trials["outcome"] == "solved").sum())
 
 
 @measure("solved", "95% interval", shown=_success)

@@ -17,7 +17,7 @@ from gradscope.results.tables import Tables
 _FATES = ("vanishes", "stays in range", "explodes")
 
 
-def fate(log_factor: float) -> str:
+def fate(log_factor: float | int) -> str:
     """vanishes, explodes or stays in range: what ||ds_T/ds_0|| does over a sequence.
 
     The border is a factor of a thousand.

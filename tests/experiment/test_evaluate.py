@@ -15,7 +15,7 @@ evaluation: {sequences: 260, lengths: [20]}
 """
 
 
-def tested(text: str = TEXT) -> tuple[Settings, SequenceModel, evaluate.Tests]:
+def prepared(text: str = TEXT) -> tuple[Settings, SequenceModel, evaluate.Tests]:
     settings = Experiment.parse(text).trials[0].settings
     model = build(settings, generator=torch.Generator().manual_seed(0))
     tests = evaluate.Tests(
@@ -31,7 +31,7 @@ def tested(text: str = TEXT) -> tuple[Settings, SequenceModel, evaluate.Tests]:
 
 def test_the_score_is_the_mean_over_sequences_of_batches_of_any_size():
     """260 sequences come in batches of 250 and of 10, which weigh by their size."""
-    settings, model, tests = tested()
+    settings, model, tests = prepared()
     batches = settings.task.test(260, torch.Generator().manual_seed(1))
     assert [batch.inputs.shape[1] for batch in batches] == [250, 10]
     losses, wrong = [], []
@@ -48,7 +48,7 @@ def test_the_score_is_the_mean_over_sequences_of_batches_of_any_size():
 
 
 def test_every_test_is_on_the_same_sequences():
-    _, model, tests = tested()
+    _, model, tests = prepared()
     first = tests.score()
     assert tests.score() == first
     with torch.no_grad():
@@ -57,13 +57,13 @@ def test_every_test_is_on_the_same_sequences():
 
 
 def test_other_lengths_are_tested_on_sequences_of_that_length():
-    _, _, tests = tested()
+    _, _, tests = prepared()
     assert {batch.time for batch in tests.batches[20]} == {20}
     assert tests.score(20).loss != tests.score().loss
 
 
 def test_solved_is_the_tasks_criterion():
-    _, model, tests = tested("task: {name: parity, length: 2}\ncell: rnn\ndtype: float64")
+    _, model, tests = prepared("task: {name: parity, length: 2}\ncell: rnn\ndtype: float64")
     cell = model.stack.layers[0]
     with torch.no_grad():
         for parameter in model.parameters():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from gradscope.experiment import schema as config
+from gradscope.experiment import Experiment
 from gradscope.experiment.run import prepare, run_sweep
 from gradscope.results.records import RunDirectory
 from tests.conftest import Silent
@@ -44,7 +44,7 @@ def tables_of(path: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     path = tmp_path_factory.mktemp("sweep") / "whole"
-    run_sweep(config.parse(TEXT, default_name="killed"), RunDirectory(path), Silent())
+    run_sweep(Experiment.parse(TEXT, default_name="killed"), RunDirectory(path), Silent())
     return tables_of(path)
 
 
@@ -54,7 +54,7 @@ def command(folder: Path, workers: int) -> list[str]:
     return [
         sys.executable,
         "-m",
-        "gradscope.cli._group",
+        "gradscope",
         "run",
         str(experiment),
         "--out",
@@ -100,7 +100,7 @@ def test_killed_at_random_moments_and_resumed(workers, tmp_path, uninterrupted):
 
 
 def test_a_second_run_does_only_what_is_missing(tmp_path):
-    experiment = config.parse(
+    experiment = Experiment.parse(
         "task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences:"
         " 5}\nsweep: {seed: [0, 1]}",
         default_name="grow",
@@ -109,7 +109,7 @@ def test_a_second_run_does_only_what_is_missing(tmp_path):
     assert len(run_sweep(experiment, run, Silent())) == 2
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "run/tables").rglob("*.parquet")}
     assert run_sweep(experiment, run, Silent()) == {}
-    grown = config.parse(
+    grown = Experiment.parse(
         "task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences:"
         " 5}\nsweep: {seed: [0, 1, 2]}",
         default_name="grow",
@@ -123,7 +123,7 @@ def test_a_failing_trial_is_kept_apart_and_costs_no_other(tmp_path, monkeypatch)
     from gradscope.probes.saturation import Saturation
 
     monkeypatch.setattr(Saturation, "measure", lambda self, trace: 1 / 0)
-    experiment = config.parse(
+    experiment = Experiment.parse(
         "task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences:"
         " 5}\nsweep: [{probes: []}, {probes: [saturation]}]",
         default_name="fail",
@@ -141,7 +141,7 @@ def test_a_failing_trial_is_kept_apart_and_costs_no_other(tmp_path, monkeypatch)
 
 
 def test_interrupt_leaves_what_is_recorded(tmp_path):
-    experiment = config.parse(
+    experiment = Experiment.parse(
         "task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences:"
         " 5}\nsweep: {seed: [0, 1, 2]}",
         default_name="stop",
@@ -183,20 +183,3 @@ def test_ctrl_c_says_one_line_and_leaves_a_run_to_go_on_with(workers, tmp_path, 
         subprocess.run(command(tmp_path, 1), env=environment, capture_output=True).returncode == 0
     )
     assert tables_of(tmp_path / "run") == uninterrupted
-
-
-def test_two_runs_on_one_scheduler_do_not_take_each_others_trials(tmp_path):
-    from distributed import LocalCluster
-
-    experiment = config.parse(
-        "task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\nevaluation: {sequences:"
-        " 5}\nsweep: {seed: [0, 1]}",
-        default_name="same",
-    )
-    with LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0"
-    ) as cluster:
-        for folder in ("a", "b"):
-            run = RunDirectory(tmp_path / folder)
-            run_sweep(experiment, run, Silent(), scheduler=cluster.scheduler_address)
-            assert len(run.done()) == 2

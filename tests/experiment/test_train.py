@@ -118,26 +118,29 @@ def test_probe_schedule_and_gradients():
 
 
 def test_the_same_trial_gives_the_same_tables():
-    first, second = run_trial(trial()).tables, run_trial(trial()).tables
+    short = {"training.steps": 2}
+    first, second = run_trial(trial(**short)).tables, run_trial(trial(**short)).tables
     assert repr(first) == repr(second)  # repr, as NaN is not equal to itself
 
 
 def test_evaluations_are_at_the_start_on_schedule_and_at_the_end():
-    assert run_trial(trial()).tables["evaluation"]["train_step"] == [0, 2, 4, 5]
-    even = run_trial(trial(**{"training.steps": 4})).tables["evaluation"]
+    bare = "probes: []"
+    assert run_trial(trial(bare)).tables["evaluation"]["train_step"] == [0, 2, 4, 5]
+    even = run_trial(trial(bare, **{"training.steps": 4})).tables["evaluation"]
     assert even["train_step"] == [0, 2, 4]
 
 
 def test_progress_is_told_after_every_step():
     told = []
-    outcome = run_trial(trial(), progress=lambda *report: told.append(report))
+    outcome = run_trial(trial("probes: []"), progress=lambda *report: told.append(report))
     losses = outcome.tables["training"]["loss"]
     assert told == [(step, 5, loss) for step, loss in enumerate(losses, start=1)]
 
 
 def test_weights_are_kept_where_asked_for():
-    assert run_trial(trial()).weights is None
-    kept = trial(**{"training.save_weights": True})
+    bare = "probes: []"
+    assert run_trial(trial(bare)).weights is None
+    kept = trial(bare, **{"training.save_weights": True})
     run = _Training(kept, torch.device("cpu"), lambda *_: None)
     state = load(run.run().weights)
     assert set(state) == set(run.model.state_dict())
@@ -178,8 +181,8 @@ def test_divergence_is_an_outcome_with_its_step_and_cause():
 
 
 EASY = (
-    "task: {name: adding, length: 2}\ncell: gru\noptimizer: {name: adam, lr: 0.01}\n"
-    "training: {steps: 3000}\nevaluation: {every: 20, sequences: 100, lengths: [3]}\nprobes: []"
+    "task: {name: latch, length: 4}\ncell: gru\noptimizer: {name: adam, lr: 0.01}\n"
+    "training: {steps: 500}\nevaluation: {every: 5, sequences: 100, lengths: [6]}\nprobes: []"
 )
 
 
@@ -187,20 +190,21 @@ def test_success_stops_the_training():
     outcome = run_trial(Experiment.parse(EASY).trials[0])
     row = only_row(outcome.tables["trials"])
     assert row["outcome"] == outcome.fate == "solved"
-    assert row["steps"] == row["steps_to_solve"] < 3000
-    assert row["final_loss"] < 0.01
-    assert outcome.tables["lengths"]["length"] == [3]
+    assert 0 < row["steps"] == row["steps_to_solve"] < 500
+    assert row["wrong_fraction"] < 0.01
+    assert row["final_loss"] < row["baseline"] == math.log(2)
+    assert outcome.tables["lengths"]["length"] == [6]
 
 
 def test_success_does_not_stop_a_training_that_is_told_to_go_on():
-    text = EASY.replace("3000", "900, stop_on_success: false").replace("every: 20", "every: 50")
+    text = EASY.replace("500", "100, stop_on_success: false")
     row = only_row(run_trial(Experiment.parse(text).trials[0]).tables["trials"])
-    assert row["steps"] == 900
-    assert row["steps_to_solve"] < 900
+    assert row["steps"] == 100
+    assert row["steps_to_solve"] < 100
 
 
 def test_a_trial_out_of_steps_is_unsolved():
-    row = only_row(run_trial(trial()).tables["trials"])
+    row = only_row(run_trial(trial("probes: []")).tables["trials"])
     assert row["outcome"] == "unsolved"
     assert row["steps"] == 5
     assert math.isnan(row["steps_to_solve"])

@@ -1,5 +1,7 @@
 """Truncated BPTT: windows, random cuts, and the state that goes from batch to batch."""
 
+import itertools
+import math
 from itertools import islice
 
 import pytest
@@ -113,34 +115,51 @@ def test_a_batch_that_does_not_go_on_begins_with_zero():
         assert (run.windows.start == 0).all()
 
 
-def test_artbp_is_unbiased():
-    """The mean over many random truncations is the full gradient, within sampling error."""
-    run = training(ADDING + "training: {batch_size: 3, tbptt_random: 0.2}")
-    plain = training(ADDING + "training: {batch_size: 3}")
+# --- random truncation ----------------------------------------------------------------------------
+
+CHANCE = 0.2
+
+
+def pair(length: int, options: str) -> tuple[_Training, _Training, Batch]:
+    """A truncated training, a plain one of the same weights, and a batch that both have begun."""
+    overrides = {"task.length": length}
+    run = training(ADDING + f"training: {{batch_size: 3, {options}}}", **overrides)
+    plain = training(ADDING + "training: {batch_size: 3}", **overrides)
     plain.model.load_state_dict(run.model.state_dict())
     batch = run._next()
-    weight = run.model.stack.layers[0].weight_hh
     plain.windows.begin(batch)
-    (loss,) = plain.windows.losses(batch)
-    full = torch.autograd.grad(loss, plain.model.stack.layers[0].weight_hh)[0]
-    draws = []
-    for _ in range(1500):
-        (loss,) = run.windows.losses(batch)
-        draws.append(torch.autograd.grad(loss, weight)[0])
-    draws = torch.stack(draws)
-    error = (draws.mean(0) - full).abs() / (draws.std(0) / 1500**0.5)
-    assert float(error.max()) < 4.5
-    cut = draws.norm(dim=(1, 2))
-    assert cut.std() > 0, "it is random"
+    return run, plain, batch
+
+
+def test_artbp_is_unbiased(monkeypatch):
+    """The mean over all patterns of cuts, each with its probability, is the full gradient."""
+    run, plain, batch = pair(5, f"tbptt_random: {CHANCE}")
+    full = total_gradient(plain, batch)
+    expected = {name: torch.zeros_like(gradient) for name, gradient in full.items()}
+    total = 0.0
+    for cuts in itertools.product([True, False], repeat=5):
+        numbers = iter([torch.tensor(0.0 if cut else 1.0) for cut in cuts])
+        monkeypatch.setattr(torch, "rand", lambda *_, numbers=numbers, **__: next(numbers))
+        probability = math.prod(CHANCE if cut else 1 - CHANCE for cut in cuts)
+        for name, gradient in total_gradient(run, batch).items():
+            expected[name] += probability * gradient
+        total += probability
+    assert total == pytest.approx(1)
+    for name, gradient in full.items():
+        torch.testing.assert_close(expected[name], gradient, rtol=0, atol=1e-12)
+
+
+def test_artbp_cuts_at_random_with_its_chance():
+    run, _, _ = pair(12, f"tbptt_random: {CHANCE}")
+    adjoint = torch.ones(1, 5, dtype=torch.float64)
+    passed = torch.stack([run.windows._rule()(adjoint)[0, 0] for _ in range(5000)])
+    assert set(passed.tolist()) == {0.0, 1 / (1 - CHANCE)}
+    assert abs(float((passed == 0).double().mean()) - CHANCE) < 4.5 * (0.16 / 5000) ** 0.5
 
 
 def test_a_plain_truncation_is_biased():
     """The same comparison fails for a fixed cut, so it can tell one from the other."""
-    run = training(ADDING + "training: {batch_size: 3, tbptt_length: 5}")
-    plain = training(ADDING + "training: {batch_size: 3}")
-    plain.model.load_state_dict(run.model.state_dict())
-    batch = run._next()
-    plain.windows.begin(batch)
+    run, plain, batch = pair(12, "tbptt_length: 5")
     name = "stack.cells.0.weight_hh"
     truncated, full = total_gradient(run, batch)[name], total_gradient(plain, batch)[name]
     assert (truncated - full).norm() > 0.01 * full.norm()

@@ -1,42 +1,99 @@
-"""Run directories: atomic, resumable, of one experiment."""
+"""Run directories: atomic, resumable, of one experiment; what is damaged is named."""
 
 import json
 import os
+import random
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from gradscope.errors import RunDirectoryError
-from gradscope.results.records import RunDirectory, write_atomically
+from gradscope.results import tables
+from gradscope.results.files import _host
+from gradscope.results.manifest import Manifest, PluginEntry
+from gradscope.results.records import RunDirectory
+from tests.results.conftest import entry, outcome, run_by_hand, wanted
 
-TRIALS = [{"id": "aaa"}, {"id": "bbb"}]
+TRIALS = [entry("aaa"), entry("bbb")]
+SOLVED = {"trials": {"outcome": ["solved"]}}
 
 
 def run_at(path) -> RunDirectory:
     run = RunDirectory(path)
-    run.prepare("name", {"question": "q"}, TRIALS, "cpu")
+    run.prepare(wanted(*TRIALS, question="q"), "cpu")
     return run
+
+
+# --- what is written is read -------------------------------------------------------------------
 
 
 def test_round_trip_with_infinities(tmp_path):
     run = run_at(tmp_path / "run")
     run.write_trial(
         "aaa",
-        {
-            "trials": {"outcome": ["solved"]},
-            "x": {"v": [1.5, float("-inf"), float("nan")], "t": range(3)},
-        },
-        {"total": 1},
+        {**SOLVED, "x": {"v": [1.5, float("-inf"), float("nan")], "t": range(3)}},
+        {"total": 1.0},
+        weights=b"tensors",
     )
     table = run.read("x", ["aaa", "bbb"]).to_pydict()
     assert table["trial"] == ["aaa"] * 3
     assert table["v"][:2] == [1.5, float("-inf")]
+    assert str(table["v"][2]) == "nan"
     assert table["t"] == [0, 1, 2]
     assert run.done() == {"aaa"}
+    assert run.tables() == ["trials", "x"]
     assert run.timing() == {"aaa": {"total": 1}}
+    assert run.weights_path("aaa").read_bytes() == b"tensors"
     column = pq.ParquetFile(tmp_path / "run/tables/x/aaa.parquet").metadata.row_group(0).column(1)
     assert column.compression == "ZSTD"
     assert "BYTE_STREAM_SPLIT" in column.encodings
+
+
+def test_every_bit_of_a_number_is_kept(tmp_path):
+    run = run_at(tmp_path / "run")
+    values = [random.Random(0).gauss(0, 1) * 10.0**power for power in range(-300, 300, 7)]
+    run.write_trial("aaa", {**SOLVED, "x": {"v": [*values, 5e-324, -0.0]}}, {})
+    read = run.read("x", ["aaa"])["v"].to_pylist()
+    assert [value.hex() for value in read] == [v.hex() for v in [*values, 5e-324, -0.0]]
+
+
+def test_a_table_that_is_not_there(tmp_path):
+    run = run_at(tmp_path / "run")
+    assert run.read("x", ["aaa"]) is None
+    assert run.tables() == []
+    assert run.timing() == {}
+    assert repr(run) == f"RunDirectory({str(tmp_path / 'run')!r})"
+
+
+def test_tables_of_several_trials_go_together(tmp_path):
+    """A column that one trial lacks is empty there; whole numbers and fractions are numbers."""
+    run = run_at(tmp_path / "run")
+    run.write_trial("aaa", {**SOLVED, "x": {"v": [1, 2]}}, {})
+    run.write_trial("bbb", {**SOLVED, "x": {"v": [0.5], "w": ["a"]}}, {})
+    assert run.read("x", ["aaa", "bbb"]).to_pydict() == {
+        "trial": ["aaa", "aaa", "bbb"],
+        "v": [1.0, 2.0, 0.5],
+        "w": [None, None, "a"],
+    }
+
+
+def test_tables_that_do_not_go_together_are_named(tmp_path):
+    run = run_at(tmp_path / "run")
+    run.write_trial("aaa", {**SOLVED, "x": {"v": [1, 2]}}, {})
+    run.write_trial("bbb", {**SOLVED, "x": {"v": ["a"]}}, {})
+    with pytest.raises(RunDirectoryError, match=r"tables/x: the trials' columns do not go"):
+        run.read("x", ["aaa", "bbb"])
+
+
+def test_columns_of_different_lengths_are_not_written(tmp_path):
+    run = run_at(tmp_path / "run")
+    with pytest.raises(pa.ArrowInvalid):
+        run.write_trial("aaa", {**SOLVED, "x": {"v": [1], "w": [1, 2]}}, {})
+    assert run.done() == set()
+
+
+# --- killed, and continued ---------------------------------------------------------------------
 
 
 def test_a_trial_counts_only_when_its_last_shard_is_there(tmp_path, monkeypatch):
@@ -51,22 +108,20 @@ def test_a_trial_counts_only_when_its_last_shard_is_there(tmp_path, monkeypatch)
 
     monkeypatch.setattr(os, "replace", failing)
     with pytest.raises(OSError, match="disk full"):
-        run.write_trial("aaa", {"trials": {"outcome": ["solved"]}, "x": {"v": [1.0]}}, {})
+        run.write_trial("aaa", {**SOLVED, "x": {"v": [1.0]}}, {})
     assert any("tables/x" in str(path) for path in written)
     assert run.done() == set()
     assert not list((tmp_path / "run").rglob("*.tmp"))
 
 
 def test_temporaries_of_killed_writers_go_and_those_of_live_ones_stay(tmp_path):
-    from gradscope.results.records import _host
-
     run = run_at(tmp_path / "run")
     dead = tmp_path / "run" / f".x.parquet.12345678.{_host()}-999999999.tmp"
     live = tmp_path / "run" / f".x.parquet.12345678.{_host()}-{os.getpid()}.tmp"
     elsewhere = tmp_path / "run" / ".x.parquet.12345678.otherhost-999999999.tmp"
     for path in (dead, live, elsewhere):
         path.write_text("half")
-    run.prepare("name", {}, TRIALS, "cpu")
+    run.prepare(wanted(*TRIALS), "cpu")
     assert not dead.exists()
     assert live.exists()
     assert elsewhere.exists()
@@ -74,19 +129,91 @@ def test_temporaries_of_killed_writers_go_and_those_of_live_ones_stay(tmp_path):
 
 def test_a_sweep_may_grow_and_not_lose_recorded_trials(tmp_path):
     run = run_at(tmp_path / "run")
-    run.write_trial("aaa", {"trials": {"outcome": ["solved"]}}, {})
-    created = run.manifest()["created"]
-    run.prepare("name", {}, [*TRIALS, {"id": "ccc"}], "cpu")
-    assert len(run.manifest()["trials"]) == 3
-    assert run.manifest()["created"] == created
+    run.write_trial("aaa", SOLVED, {})
+    created = run.manifest().created
+    run.prepare(wanted(*TRIALS, entry("ccc")), "cpu")
+    assert len(run.manifest().trials) == 3
+    assert run.manifest().created == created
     before = run.manifest_path.read_bytes()
     with pytest.raises(
         RunDirectoryError, match="1 recorded trial that the experiment, as it is now, does not have"
     ):
-        run.prepare("name", {}, [{"id": "bbb"}], "cpu")
+        run.prepare(wanted(entry("bbb")), "cpu")
     with pytest.raises(RunDirectoryError, match="a run of the experiment 'name', not of 'other'"):
-        run.prepare("other", {}, TRIALS, "cpu")
+        run.prepare(wanted(*TRIALS, name="other"), "cpu")
     assert run.manifest_path.read_bytes() == before
+
+
+def test_words_may_change(tmp_path):
+    run = run_at(tmp_path / "run")
+    manifest = run.prepare(wanted(*TRIALS, question="better put"), "cpu")
+    assert manifest.question == "better put"
+    assert run.manifest() == manifest
+
+
+def test_every_stretch_of_work_says_where_it_was_done(tmp_path):
+    run = run_at(tmp_path / "run")
+    assert [stretch.device for stretch in run.manifest().provenance] == ["cpu"]
+    run.prepare(wanted(*TRIALS), "cpu")
+    assert len(run.manifest().provenance) == 1
+    run.prepare(wanted(*TRIALS), "cuda")
+    assert [stretch.device for stretch in run.manifest().provenance] == ["cpu", "cuda"]
+    assert all(stretch.since for stretch in run.manifest().provenance)
+    for trial in ("aaa", "bbb"):
+        run.write_trial(trial, SOLVED, {})
+    run.prepare(wanted(*TRIALS), "cpu")  # nothing is missing, so nothing is done here
+    assert len(run.manifest().provenance) == 2
+
+
+def test_failures_are_kept_until_the_trial_is_recorded(tmp_path):
+    run = run_at(tmp_path / "run")
+    run.write_json("failures", "aaa", {"error": "x", "traceback": ""})
+    assert run.failures() == {"aaa": {"error": "x", "traceback": ""}}
+    run.write_trial("aaa", SOLVED, {})
+    assert run.failures() == {}
+    assert not list((tmp_path / "run" / "failures").iterdir())
+
+
+def test_failures_of_trials_that_are_no_longer_there_are_forgotten(tmp_path):
+    run = run_at(tmp_path / "run")
+    run.write_json("failures", "aaa", {"error": "x", "traceback": ""})
+    assert set(run.failures()) == {"aaa"}
+    run.prepare(wanted(entry("bbb")), "cpu")
+    assert run.failures() == {}
+
+
+# --- plugins -----------------------------------------------------------------------------------
+
+
+def plugin(path: str, sha256: str, *components: str) -> PluginEntry:
+    return PluginEntry(path=path, sha256=sha256, components=list(components))
+
+
+def test_a_run_does_not_go_on_with_a_changed_plugin(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    first = plugin("/a/mine.py", "1" * 64, "clip half", "probe mine")
+    run.prepare(wanted(*TRIALS, plugins=[first]), "cpu")
+    run.prepare(wanted(*TRIALS, plugins=[first]), "cpu")
+    before = run.manifest_path.read_bytes()
+    for changed in (
+        plugin("/a/mine.py", "2" * 64, "clip half", "probe mine"),
+        plugin("/moved/mine.py", "2" * 64, "clip half"),
+    ):
+        with pytest.raises(RunDirectoryError, match="began with another version of the clip half"):
+            run.prepare(wanted(*TRIALS, plugins=[changed]), "cpu")
+    assert run.manifest_path.read_bytes() == before
+
+
+def test_a_plugin_may_be_moved_and_others_may_join(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.prepare(wanted(*TRIALS, plugins=[plugin("/a/mine.py", "1" * 64, "clip half")]), "cpu")
+    moved = plugin("/b/mine.py", "1" * 64, "clip half")
+    other = plugin("/b/other.py", "2" * 64, "probe mine")
+    manifest = run.prepare(wanted(*TRIALS, plugins=[moved, other]), "cpu")
+    assert manifest.plugins == [moved, other]
+
+
+# --- what is no run ----------------------------------------------------------------------------
 
 
 def test_a_directory_with_something_else_is_left_alone(tmp_path):
@@ -96,6 +223,11 @@ def test_a_directory_with_something_else_is_left_alone(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
     with pytest.raises(RunDirectoryError, match="exists and is not a run directory"):
         run_at(tmp_path / "thesis.tex")
+
+
+def test_an_empty_directory_becomes_a_run(tmp_path):
+    run_at(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["manifest.json"]
 
 
 def test_reading_what_is_no_run(tmp_path):
@@ -111,18 +243,10 @@ def test_reading_what_is_no_run(tmp_path):
         RunDirectory(tmp_path).manifest()
 
 
-def test_the_report_of_an_attached_model_is_no_run(tmp_path):
+def test_the_report_of_a_scope_is_no_run(tmp_path):
     (tmp_path / "findings.json").write_text("[]")
-    with pytest.raises(RunDirectoryError, match="is the report of an attached model, no run"):
+    with pytest.raises(RunDirectoryError, match="is the report of a scope, no run"):
         RunDirectory(tmp_path).manifest()
-
-
-def test_a_damaged_shard_is_named(tmp_path):
-    run = run_at(tmp_path / "run")
-    run.write_trial("aaa", {"trials": {"outcome": ["solved"]}}, {})
-    (tmp_path / "run/tables/trials/aaa.parquet").write_bytes(b"PAR1 no")
-    with pytest.raises(RunDirectoryError, match=r"aaa\.parquet: damaged"):
-        run.read("trials", ["aaa"])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -137,35 +261,53 @@ def test_a_directory_that_cannot_be_made():
         run_at("/proc/nothing/run")
 
 
-def test_writing_leaves_the_old_file_or_the_new_one(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-    monkeypatch.setattr(os, "fsync", lambda fd: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+# --- damage ------------------------------------------------------------------------------------
 
 
-def test_every_stretch_of_work_says_where_it_was_done(tmp_path):
+def test_a_damaged_shard_is_named(tmp_path):
     run = run_at(tmp_path / "run")
-    assert [stretch["device"] for stretch in run.manifest()["provenance"]] == ["cpu"]
-    run.prepare("name", {}, TRIALS, "cpu")
-    assert len(run.manifest()["provenance"]) == 1
-    run.prepare("name", {}, TRIALS, "cuda")
-    assert [stretch["device"] for stretch in run.manifest()["provenance"]] == ["cpu", "cuda"]
+    run.write_trial("aaa", SOLVED, {})
+    (tmp_path / "run/tables/trials/aaa.parquet").write_bytes(b"PAR1 no")
+    with pytest.raises(RunDirectoryError, match=r"aaa\.parquet: damaged"):
+        run.read("trials", ["aaa"])
+
+
+def test_a_shard_under_another_trials_name_is_refused(tmp_path):
+    run = run_at(tmp_path / "run")
     for trial in ("aaa", "bbb"):
-        run.write_trial(trial, {"trials": {"outcome": ["solved"]}}, {})
-    run.prepare("name", {}, TRIALS, "cpu")  # nothing is missing, so nothing is done here
-    assert len(run.manifest()["provenance"]) == 2
+        run.write_trial(trial, SOLVED, {})
+    shards = tmp_path / "run/tables/trials"
+    (shards / "bbb.parquet").write_bytes((shards / "aaa.parquet").read_bytes())
+    with pytest.raises(RunDirectoryError, match=r"bbb\.parquet: damaged \(of another trial\)"):
+        run.read("trials", ["aaa", "bbb"])
+    pq.write_table(pa.table({"outcome": ["solved"]}), shards / "bbb.parquet")
+    with pytest.raises(RunDirectoryError, match=r"bbb\.parquet: damaged"):
+        run.read("trials", ["aaa", "bbb"])
 
 
-def test_failures_of_trials_that_are_no_longer_there_are_forgotten(tmp_path):
+def test_a_mutated_shard_is_read_or_named(tmp_path):
+    """Bytes changed, cut off or put in: one error that names the file, or a table of that trial."""
     run = run_at(tmp_path / "run")
-    run.write_json("failures", "aaa", {"error": "x", "traceback": ""})
-    assert set(run.failures()) == {"aaa"}
-    run.prepare("name", {}, [{"id": "bbb"}], "cpu")
-    assert run.failures() == {}
+    run.write_trial("aaa", {**SOLVED, "x": {"v": [0.5] * 40, "w": list("ab") * 20}}, {})
+    path = tmp_path / "run/tables/x/aaa.parquet"
+    whole, chance, refused = path.read_bytes(), random.Random(0), 0
+    for _ in range(300):
+        content = bytearray(whole)
+        for _ in range(chance.randint(1, 3)):
+            content[chance.randrange(len(content))] = chance.randrange(256)
+        if chance.random() < 0.2:
+            del content[chance.randrange(len(content)) :]
+        path.write_bytes(bytes(content))
+        try:
+            table = run.read("x", ["aaa"])
+        except RunDirectoryError as error:
+            refused += f"{path}: damaged" in str(error)
+        else:
+            assert set(table["trial"].to_pylist()) <= {"aaa"}
+            table.to_pandas()
+    assert refused > 150
+    path.write_bytes(whole)
+    assert run.read("x", ["aaa"])["v"].to_pylist() == [0.5] * 40
 
 
 @pytest.mark.parametrize("content", ["[]", '{"format": 1}', "3"])
@@ -175,9 +317,56 @@ def test_a_damaged_manifest_is_named(tmp_path, content):
         RunDirectory(tmp_path).manifest()
 
 
-def test_damaged_timing_is_named(tmp_path):
+def test_a_mutated_manifest_is_read_or_named(tmp_path):
+    run = run_by_hand(tmp_path / "run")
+    whole, chance, refused = run.manifest_path.read_bytes(), random.Random(0), 0
+    for _ in range(200):
+        content = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            content[chance.randrange(len(content))] = chance.choice(b'{}[]",:0x \xff')
+        run.manifest_path.write_bytes(bytes(content))
+        try:
+            assert isinstance(run.manifest(), Manifest)
+        except RunDirectoryError as error:
+            refused += str(run.manifest_path) in str(error)
+    assert refused > 100
+
+
+def test_half_a_manifest_is_named(tmp_path):
+    run = run_at(tmp_path / "run")
+    whole = run.manifest_path.read_bytes()
+    for end in range(0, len(whole), 50):
+        run.manifest_path.write_bytes(whole[:end])
+        with pytest.raises(RunDirectoryError, match=r"manifest\.json: cannot be read"):
+            run.manifest()
+        with pytest.raises(RunDirectoryError, match=r"manifest\.json: cannot be read"):
+            run.prepare(wanted(*TRIALS), "cpu")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"total": "long"}', '{"total": null}'])
+def test_damaged_timing_is_named(tmp_path, content):
     run = run_at(tmp_path / "run")
     (tmp_path / "run" / "timing").mkdir()
-    (tmp_path / "run" / "timing" / "aaa.json").write_text("{")
+    (tmp_path / "run" / "timing" / "aaa.json").write_text(content)
     with pytest.raises(RunDirectoryError, match=r"aaa\.json: damaged"):
         run.timing()
+
+
+def test_a_damaged_failure_is_named(tmp_path):
+    run = run_at(tmp_path / "run")
+    run.write_json("failures", "aaa", {"error": "x"})
+    (tmp_path / "run" / "failures" / "aaa.json").write_text("{")
+    with pytest.raises(RunDirectoryError, match=r"aaa\.json: damaged"):
+        run.failures()
+
+
+def test_a_damaged_shard_that_is_deleted_is_measured_again(tmp_path):
+    """What the message advises makes the trial missing, and nothing else."""
+    run = run_by_hand(tmp_path / "run")
+    for table in ("memory_horizon", "trials"):
+        (tmp_path / "run/tables" / table / "lstm201.parquet").unlink()
+    assert "lstm201" not in run.done()
+    assert len(run.done()) == 7
+    assert "lstm201" not in set(tables.load(run)["memory_horizon"]["trial"])
+    run.write_trial("lstm201", {"trials": outcome(0.05)}, {})
+    assert len(run.done()) == 8
