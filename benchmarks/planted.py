@@ -1,5 +1,6 @@
-"""Models with a planted illness, and healthy ones, each built from a seed: what a diagnosis is
-measured on.
+"""Models with a planted illness, and healthy ones, each built from a seed.
+
+They are what a diagnosis is measured on.
 
 PLANTED: name of the case -> (the finding that must be made, a function of a seed that gives a scope
 with a recording). HEALTHY: name of the case -> the same function; nothing must be found.

@@ -70,23 +70,29 @@ class Attachment:
                 f"sequences should be at least 1, or None for all, got {sequences}"
             )
         attachment = cls()
-        told = _told(steps)
-        attachment._take_told(dict(model.named_modules()), told)
-        attachment._take_known(model, list(told), sequences)
+        named = _steps_by_name(steps)
+        attachment._take_named(dict(model.named_modules()), named)
+        attachment._take_known(model, list(named), sequences)
         if depth:
             attachment._take_depth(model, depth)
         if not attachment.watched:
             raise GradscopeError(_nothing(model, attachment.unattached))
         return attachment
 
-    def _take_told(self, modules: dict[str, nn.Module], told: dict[str, Step | None]) -> None:
-        for name, step in told.items():
+    def _take_named(self, modules: dict[str, nn.Module], named: dict[str, Step | None]) -> None:
+        for name, step in named.items():
             module = _module(modules, name, "steps")
             make = partial(StepWatch, name, module, step or Step())
             self.watched[name] = Watched(name, f"{type(module).__name__}, step by step", make)
 
     def _take_known(self, model: nn.Module, inside: list[str], sequences: int | None) -> None:
-        """What is found without being told; nothing inside what is watched already."""
+        """Modules of known classes, but none inside a module that is watched already.
+
+        Args:
+            model: that is searched.
+            inside: names of the modules whose call is one step.
+            sequences: how many of the batch are measured; None is all.
+        """
         for name, module in model.named_modules():
             kind = type(module).__name__
             if any(name == outer or name.startswith(f"{outer}.") or not outer for outer in inside):
@@ -109,7 +115,7 @@ class Attachment:
         stacks = (
             containers(model)
             if depth is True
-            else [(name, _container(modules, name)) for name in _names(depth)]
+            else [(name, _container(modules, name)) for name in _depth_names(depth)]
         )
         for name, module in stacks:
             make = partial(DepthWatch, name, module)
@@ -119,18 +125,22 @@ class Attachment:
 # --- what was asked for -----------------------------------------------------------------------
 
 
-def _told(steps: Steps) -> dict[str, Step | None]:
-    names = [steps] if isinstance(steps, str) else steps
+def _steps_by_name(steps: object) -> dict[str, Step | None]:
+    """Names of modules, and how each is called where that is said."""
+    names = (
+        steps if isinstance(steps, Mapping | Sequence) and not isinstance(steps, str) else [steps]
+    )
     for name in names:
         if not isinstance(name, str):
             raise GradscopeError(
                 "steps: names, as in model.named_modules(), are wanted, not a "
                 f"{type(name).__name__}"
             )
-    return dict(steps) if isinstance(steps, Mapping) else dict.fromkeys(names)
+    return dict(names) if isinstance(names, Mapping) else dict.fromkeys(names)
 
 
-def _names(depth: Depth) -> list[str]:
+def _depth_names(depth: object) -> list[str]:
+    """Names of containers."""
     names = [depth] if isinstance(depth, str) else depth
     if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise GradscopeError(

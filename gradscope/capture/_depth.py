@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 import torch
@@ -18,7 +18,6 @@ from gradscope.capture._watch import (
     Watch,
     bare_copy,
     copied,
-    hook,
     versions,
     without_rounding,
 )
@@ -57,15 +56,13 @@ class DepthWatch(Watch):
         self.passes: list[_Pass] = []
         self.first: Received | None = None
         self._entering: Tensor | None = None
-        self._hooks = ExitStack()
 
     # --- while the model runs -------------------------------------------------------------------
 
-    def install(self, hooks: ExitStack) -> None:
-        """What enters and leaves every block is kept."""
-        self._hooks = hooks
+    def put_hooks(self) -> None:
+        """Keep what enters and leaves every block."""
         for block in self.blocks:
-            hook(hooks, block, self._after, self._before)
+            self.hook(block, self._after, self._before)
 
     def _before(self, block: nn.Module, args: Args, kwargs: Kwargs) -> None:
         entering = _entering(args, kwargs)
@@ -86,7 +83,7 @@ class DepthWatch(Watch):
                 "container of such blocks"
             )
         if not self.passes:
-            self.first = Received(entering, self._hooks)
+            self.first = self.receive(entering)
         if versions(block) != self.stamps[block]:
             raise GradscopeError(
                 f"the weights of '{self.place.owner}' changed within the recorded "
@@ -95,7 +92,7 @@ class DepthWatch(Watch):
             )
         rest = {name: value for name, value in kwargs.items() if args or value is not entering}
         call = BlockCall(self.copies[block], self._entering, copied(leaving), args[1:], rest)
-        self.passes.append(_Pass(call, id(entering), leaving, Received(leaving, self._hooks)))
+        self.passes.append(_Pass(call, id(entering), leaving, self.receive(leaving)))
 
     # --- afterwards -----------------------------------------------------------------------------
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Shaped
 from torch import Tensor
+
+from gradscope.dynamics import Adjoints
 
 
 class Direction:
@@ -45,17 +47,21 @@ class Direction:
         self._back = (turned if reverse else t + shift).clamp(0, steps - 1)
         self._real = t < lengths
 
-    def forth(self, x: Tensor) -> Tensor:
+    def to_own(self, x: Shaped[Tensor, "time batch *any"]) -> Shaped[Tensor, "time batch *any"]:
         """From the caller's time to the recurrence's; zero at steps that are held."""
         if self.mask is None:
             return x.flip(0) if self.reverse else x
         return _gathered(x, self._source, self.mask)
 
-    def home(self, x: Tensor) -> Tensor:
+    def to_caller(self, x: Shaped[Tensor, "time batch *any"]) -> Shaped[Tensor, "time batch *any"]:
         """From the recurrence's time to the caller's; zero beyond a sequence's end."""
         if self.mask is None:
             return x.flip(0) if self.reverse else x
         return _gathered(x, self._back, self._real)
+
+    def adjoints_to_caller(self, adjoints: Adjoints) -> Adjoints:
+        """The same of adjoints and their scale."""
+        return Adjoints(self.to_caller(adjoints.mantissa), self.to_caller(adjoints.log_scale))
 
 
 def _gathered(x: Tensor, index: Tensor, valid: Tensor) -> Tensor:

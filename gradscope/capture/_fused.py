@@ -7,7 +7,6 @@ taken apart afterwards (``_layers``).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 
 import torch
@@ -23,11 +22,9 @@ from gradscope.capture._watch import (
     Harvest,
     Kwargs,
     Mark,
-    Received,
     Recorded,
     Watch,
     copied,
-    hook,
     marks,
     several_passes,
 )
@@ -61,14 +58,12 @@ class FusedWatch(Watch):
         self.calls: list[Call] = []
         self._random: RandomState | None = None
         self._weights: tuple[tuple[Mark, ...], dict[str, Tensor]] | None = None
-        self._hooks = ExitStack()
 
     # --- while the model runs -------------------------------------------------------------------
 
-    def install(self, hooks: ExitStack) -> None:
-        """Note the generators' state where dropout will draw, and what goes in and comes out."""
-        self._hooks = hooks
-        hook(hooks, self.module, self._after, self._before)
+    def put_hooks(self) -> None:
+        """Keep the generators' state where dropout will draw, and what goes in and comes out."""
+        self.hook(self.module, self._after, self._before)
 
     def _before(self, module: nn.RNNBase, args: Args, kwargs: Kwargs) -> None:
         self._random = None
@@ -112,8 +107,8 @@ class FusedWatch(Watch):
                 outputs=copied(outputs[:, self.measured]),
                 weights=self._weights_now(),
                 random=self._random,
-                by_output=Received(hooked, self._hooks),
-                by_final=[Received(part, self._hooks) for part in passed.final],
+                by_output=self.receive(hooked),
+                by_final=[self.receive(part) for part in passed.final],
                 final=passed.final,
                 handed_out=marks(passed.final),
             )
@@ -131,7 +126,7 @@ class FusedWatch(Watch):
 
     def harvest(self) -> Harvest:
         """A trace for every layer and direction of every chain of calls."""
-        received = [one for call in self.calls for one in call.received]
+        received = [gradient for call in self.calls for gradient in call.received]
         harvest = Harvest(notes=[*several_passes(self.place, received), *self._changed()])
         layers = Layers(self.rnn, self.place, self.templates, self.measured, harvest.notes)
         chains = self._chains()

@@ -72,10 +72,10 @@ class Layers:
             above = []
             for index in range(self.directions):
                 turn = turns[layer * self.directions + index]
-                seen = None if outputs is None else turn.forth(outputs[index])
+                seen = None if outputs is None else turn.to_own(outputs[index])
                 traces.append(self._trace(call, len(traces), turn, below, seen))
                 hidden = traces[-1].cell.hidden(traces[-1].states.detach()[1:])
-                above.append(turn.home(hidden))
+                above.append(turn.to_caller(hidden))
             below = torch.cat(above, dim=-1) if len(above) > 1 else above[0]
             if layer < len(dropped):
                 below = below * dropped[layer]
@@ -92,7 +92,7 @@ class Layers:
         cell = full_precision(_with_weights(template, suffix, call.weights))
         dtype = next(cell.parameters()).dtype
         with torch.no_grad():
-            x = turn.forth(inputs).to(dtype).contiguous()
+            x = turn.to_own(inputs).to(dtype).contiguous()
             start = torch.cat([part[position] for part in call.start], dim=-1).to(dtype)
             known = None if seen is None else seen.to(dtype)
             if turn.mask is None:
@@ -174,8 +174,8 @@ class Layers:
                 by_input = adjoints(heard[position]).by_input
                 assert by_input is not None
                 if layer:
-                    home = Adjoints(turn.home(by_input.mantissa), turn.home(by_input.log_scale))
-                    received = home if received is None else received + home
+                    sent = turn.adjoints_to_caller(by_input)
+                    received = sent if received is None else received + sent
             if received is not None and layer <= len(dropped):
                 received = Adjoints(received.mantissa * dropped[layer - 1], received.log_scale)
             arriving = received
@@ -205,8 +205,8 @@ class Layers:
         immediate = Adjoints(torch.zeros_like(states))
         if arriving is not None:
             of_direction = arriving.mantissa.chunk(self.directions, dim=-1)[index]
-            immediate.mantissa[1:, :, :size] = turn.forth(of_direction)
-            immediate.log_scale[1:] = turn.forth(arriving.log_scale)
+            immediate.mantissa[1:, :, :size] = turn.to_own(of_direction)
+            immediate.log_scale[1:] = turn.to_own(arriving.log_scale)
         final = self._at_final(call, position, states.dtype)
         if final is not None:
             last = Adjoints(immediate.mantissa[-1:], immediate.log_scale[-1:]) + Adjoints(

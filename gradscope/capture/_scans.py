@@ -6,7 +6,6 @@ the immediate gradient dl_t/ds_t.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 import torch
@@ -24,14 +23,14 @@ from gradscope.capture._watch import (
     Watch,
     bare_copy,
     copied,
-    hook,
     versions,
 )
 from gradscope.dynamics import Adjoints, Trace
 from gradscope.errors import GradscopeError
 
-#: how far a module run again may depart from what it gave, over its size, unsaid and at all
-_UNSAID, _AT_ALL = 1e-3, 0.05
+#: how far a module that is run again may depart from what it gave, over its size: beyond the first
+#: it is noted, beyond the second refused
+_NOTED, _REFUSED = 1e-3, 0.05
 
 
 @dataclass
@@ -59,12 +58,10 @@ class ScanWatch(Watch):
         self.measured = slice(sequences)
         self.calls: list[_Call] = []
         self.unread = 0
-        self._hooks = ExitStack()
 
-    def install(self, hooks: ExitStack) -> None:
-        """What the module reads and gives is kept."""
-        self._hooks = hooks
-        hook(hooks, self.module, self._after)
+    def put_hooks(self) -> None:
+        """Keep what the module reads and gives."""
+        self.hook(self.module, self._after)
 
     def _after(self, module: nn.Module, args: Args, kwargs: Kwargs, output: object) -> None:
         read = self.adapter.read(args, kwargs)
@@ -78,7 +75,7 @@ class ScanWatch(Watch):
                 "update at a time"
             )
         kept = {name: copied(tensor) for name, tensor in read.items()}
-        self.calls.append(_Call(kept, copied(seen), Received(seen, self._hooks)))
+        self.calls.append(_Call(kept, copied(seen), self.receive(seen)))
 
     def harvest(self) -> Harvest:
         """A trace for every call over a whole sequence."""
@@ -114,13 +111,13 @@ class ScanWatch(Watch):
         """The output, made again of the states, is what it was."""
         size = float(call.output.abs().max().clamp_min(1e-12))
         departure = float((again.detach() - call.output).abs().max()) / size
-        if not departure < _AT_ALL:
+        if not departure < _REFUSED:
             raise GradscopeError(
                 f"'{self.place}', run again, departs from what it gave by {departure:.0%} of its "
                 f"size: this version of {type(self.module).__name__} computes something else than "
                 "gradscope knows of"
             )
-        if departure > _UNSAID:
+        if departure > _NOTED:
             dtype = str(call.output.dtype).removeprefix("torch.")
             notes.append(
                 f"{place}: run again in {dtype}'s full precision it departs from what it gave by "

@@ -27,8 +27,8 @@ def _read(args: Args, kwargs: Kwargs) -> tuple[object, object]:
         named = [rest.pop(name) for name in names if name in rest]
         if len(values) <= position and named:
             values.append(named[0])
-    values += rest.values()
-    return values[0], values[1] if len(values) > 1 else None
+    x, s, *_ = (*values, *rest.values(), None, None)
+    return x, s
 
 
 def _whole(output: Nest) -> Nest:

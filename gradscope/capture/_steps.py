@@ -1,10 +1,9 @@
-"""Modules that take one step a call: torch's *Cell modules, gradscope's cells, and whatever a user
-calls (x, s) -> s.
+"""Modules that take one step a call, watched.
+
+torch's *Cell modules, gradscope's cells, and whatever a user calls as (x, s) -> s.
 """
 
 from __future__ import annotations
-
-from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +16,11 @@ from gradscope.capture._watch import (
     Args,
     Harvest,
     Kwargs,
-    Received,
     Recorded,
     Watch,
     bare_copy,
     copied,
     full_precision,
-    hook,
     marks,
     several_passes,
     versions,
@@ -33,6 +30,9 @@ from gradscope.cells import Cell
 from gradscope.cells._conversion import convert
 from gradscope.dynamics import Adjoints, Trace
 from gradscope.errors import GradscopeError
+
+#: whose equation is known; a subclass may take another step
+_TORCH_CELLS = (nn.RNNCell, nn.LSTMCell, nn.GRUCell)
 
 
 class StepWatch(Watch):
@@ -60,14 +60,13 @@ class StepWatch(Watch):
                 "module, so make it one that copy.deepcopy can copy, or attach to a smaller module"
             ) from None
         self.calls: list[StepCall] = []
-        self._hooks, self._nest = ExitStack(), None
+        self._nest: Nest = None
 
     # --- while the model runs -------------------------------------------------------------------
 
-    def install(self, hooks: ExitStack) -> None:
-        """After every call its input and state are kept."""
-        self._hooks = hooks
-        hook(hooks, self.module, self._after)
+    def put_hooks(self) -> None:
+        """Keep the input and the states of every call."""
+        self.hook(self.module, self._after)
 
     def _after(self, module: nn.Module, args: Args, kwargs: Kwargs, output: Nest) -> Nest:
         x, before = self.step.read(args, kwargs)
@@ -104,7 +103,7 @@ class StepWatch(Watch):
                 came_marks=marks(came),
                 made_marks=marks(made),
                 weights=versions(module),
-                received=[Received(leaf, self._hooks) for leaf in made],
+                received=[self.receive(leaf) for leaf in made],
             )
         )
         return output
@@ -132,7 +131,7 @@ class StepWatch(Watch):
 
     def harvest(self) -> Harvest:
         """A trace for every unbroken chain of calls."""
-        received = [one for call in self.calls for one in call.received]
+        received = [gradient for call in self.calls for gradient in call.received]
         harvest = Harvest(notes=several_passes(self.place, received))
         unbroken = chains(self.calls, self.place, harvest.notes)
         for index, chain in enumerate(unbroken):
@@ -154,13 +153,13 @@ class StepWatch(Watch):
         return _with_immediate(trace, chain)
 
     def _cell(self, call: StepCall) -> Cell:
-        if self.is_cell and isinstance(self.copy, Cell):
-            return self.copy
-        if self.is_cell and type(self.copy) in (nn.RNNCell, nn.LSTMCell, nn.GRUCell):
-            assert isinstance(self.copy, nn.RNNCell | nn.LSTMCell | nn.GRUCell)
-            return convert(self.copy)
-        assert self.copy is not None
-        return StepCell(self.copy, self.step, call.x, self._nest)
+        module = self.copy
+        assert module is not None
+        if self.is_cell and isinstance(module, Cell):
+            return module
+        if self.is_cell and isinstance(module, nn.RNNCellBase) and type(module) in _TORCH_CELLS:
+            return convert(module)
+        return StepCell(module, self.step, call.x, self._nest)
 
     def _check(self, cell: Cell, inputs: Tensor, states: Tensor, epsilon: float) -> None:
         """The step, taken again, gives what it gave."""

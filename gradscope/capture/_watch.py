@@ -62,19 +62,42 @@ class Watch(ABC):
 
     Attributes:
         place: the module as a place.
+        hooks: takes every hook off again when the block ends.
     """
 
     def __init__(self, name: str, module: nn.Module):
         self.name, self.module = name, module
         self.place = Place(name, type(module).__name__.lower())
+        self.hooks = ExitStack()
+
+    def install(self, hooks: ExitStack) -> None:
+        """Begin to watch; closing ``hooks`` ends it."""
+        self.hooks = hooks
+        self.put_hooks()
 
     @abstractmethod
-    def install(self, hooks: ExitStack) -> None:
-        """Put hooks on the module; ``hooks`` takes each off again."""
+    def put_hooks(self) -> None:
+        """Put hooks on the module, or on those within it."""
 
     @abstractmethod
     def harvest(self) -> Harvest:
         """What was seen, taken apart after the block."""
+
+    def hook(
+        self,
+        module: nn.Module,
+        after: Callable[..., object],
+        before: Callable[..., object] | None = None,
+    ) -> None:
+        """Call ``before`` and ``after`` around every forward pass of a module."""
+        if before is not None:
+            handle = module.register_forward_pre_hook(before, with_kwargs=True)
+            self.hooks.callback(handle.remove)
+        self.hooks.callback(module.register_forward_hook(after, with_kwargs=True).remove)
+
+    def receive(self, tensor: Tensor) -> Received:
+        """Watch the gradient that arrives at a tensor."""
+        return Received(tensor, self.hooks)
 
 
 class Received:
@@ -114,20 +137,13 @@ class Mark(NamedTuple):
 
 
 def marks(tensors: Iterable[Tensor]) -> tuple[Mark, ...]:
-    """Of each tensor."""
-    return tuple(Mark(id(part), part._version, part.requires_grad) for part in tensors)
+    """The mark of each tensor."""
+    return tuple(Mark(id(tensor), tensor._version, tensor.requires_grad) for tensor in tensors)
 
 
-def hook(
-    hooks: ExitStack,
-    module: nn.Module,
-    after: Callable[..., object],
-    before: Callable[..., object] | None = None,
-) -> None:
-    """Call ``before`` and ``after`` around every forward pass of the module until hooks close."""
-    if before is not None:
-        hooks.callback(module.register_forward_pre_hook(before, with_kwargs=True).remove)
-    hooks.callback(module.register_forward_hook(after, with_kwargs=True).remove)
+def versions(module: nn.Module) -> tuple[Mark, ...]:
+    """Marks that change whenever a parameter of the module is replaced or changed in place."""
+    return marks(module.parameters())
 
 
 def bare_copy(module: _M) -> _M:
@@ -139,7 +155,7 @@ def bare_copy(module: _M) -> _M:
 
 def several_passes(place: Place, received: Iterable[Received]) -> list[str]:
     """A note where gradients of more than one backward pass were added up."""
-    most = max((one.passes for one in received), default=0)
+    most = max((gradient.passes for gradient in received), default=0)
     if most < 2:
         return []
     return [
@@ -168,8 +184,3 @@ def without_rounding(gradient: Tensor, whole: Tensor) -> Tensor:
     left = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
     kept = left > 32 * torch.finfo(gradient.dtype).eps * size
     return torch.where(kept, gradient, torch.zeros_like(gradient))
-
-
-def versions(module: nn.Module) -> tuple[Mark, ...]:
-    """Changes whenever a parameter of the module is replaced or changed in place."""
-    return marks(module.parameters())

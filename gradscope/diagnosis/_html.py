@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from gradscope.diagnosis._text import Entry, sentence
-from gradscope.results.formats import number
+from gradscope.diagnosis._text import Entry
 
 
 def table(entries: Sequence[Entry], looked_at: Sequence[str], notes: Sequence[str]) -> str:
@@ -25,15 +24,13 @@ def table(entries: Sequence[Entry], looked_at: Sequence[str], notes: Sequence[st
 
 def _row(rank: int, entry: Entry) -> str:
     finding = entry.finding
-    evidence = [
-        f"{name.replace('_', ' ')} {number(value)}" for name, value in finding.evidence.items()
-    ]
+    evidence = [f"{name} {value}" for name, value in finding.numbers.items()]
     cells = [
         str(rank),
         escape(finding.title),
         f"{finding.severity:.2f}",
         f"{finding.confidence:.2f}",
-        escape(sentence(finding.says)),
+        escape(finding.sentence),
         "<br>".join(map(escape, evidence)),
         "<br>".join(map(escape, entry.advice[:3])),
     ]

@@ -46,13 +46,8 @@ def _finding(rank: int, finding: Finding) -> list[str]:
     certainty = f"severity {finding.severity:.2f}, confidence {finding.confidence:.2f}"
     return [
         f"{rank}. {finding.title}  [{certainty}]",
-        _indented(sentence(finding.says), "   "),
+        _indented(finding.sentence, "   "),
     ]
-
-
-def sentence(says: str) -> str:
-    """What a finding says, as a sentence of its own."""
-    return says[0].upper() + says[1:] + "."
 
 
 def _indented(paragraph: str, further: str) -> str:

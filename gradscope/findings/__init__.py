@@ -1,5 +1,6 @@
-"""Illnesses of gradients, one per file: what is looked at, from what value on it is a finding, and
-what helps.
+"""Checks for illnesses of gradients, one per file.
+
+A check says what it looks at, from what value on it is a finding, and what may help.
 """
 
 from gradscope.findings._check import FINDINGS as FINDINGS

@@ -13,7 +13,7 @@ from gradscope.findings._finding import Finding
 
 
 class Check(Component):
-    """Base of all checks; options are the values from which on it speaks.
+    """Base of all checks; its options are the thresholds beyond which something is a finding.
 
     @register("sleepy")
     class Sleepy(Check):
@@ -52,14 +52,14 @@ class Check(Component):
         *,
         severity: float,
         confidence: float,
-        evidence: Mapping[str, float],
+        evidence: Mapping[str, float | int],
         remedies: tuple[str, ...] | None = None,
     ) -> Finding:
         """A finding of this check.
 
         Args:
             where: the recurrence's place, or which parameters.
-            says: in a sentence that begins in lower case and has no full stop.
+            says: what was found, a sentence that begins in lower case and has no full stop.
             severity: kept between 0 and 1.
             confidence: kept between 0 and 0.99.
             evidence: the numbers by name.

@@ -42,19 +42,17 @@ class Evidence:
 
     def _recurrence(self, name: str, trace: Trace) -> Recurrence:
         place, module = self.recording.places[name], self.recording.modules[name]
-        gradients = {
-            parameter: self.recording.gradients[parameter]
-            for parameter in _parameters(self.model, module, place)
-            if parameter in self.recording.gradients
-        }
-        updates = self.recording.updates
+        parameters = _parameters(self.model, module, place)
+        gradients, updates = self.recording.gradients, self.recording.updates
         return Recurrence(
             place,
             trace,
             module,
             carried=name in self.recording.carried,
-            gradients=gradients,
-            updates={name: updates[name] for name in gradients if name in updates},
+            gradients={key: gradients[key] for key in parameters if key in gradients},
+            updates={
+                key: updates[key] for key in parameters if key in updates and key in gradients
+            },
         )
 
     @cached_property

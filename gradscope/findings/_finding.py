@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gradscope.capture import Place
+from gradscope.results.formats import number
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Finding:
     Attributes:
         name: of the check that found it, such as ``vanishing``.
         where: the recurrence, or the parameters.
-        says: in a sentence, with the numbers.
+        says: what was found, with the numbers, a sentence in lower case without a full stop.
         severity: 0 (a remark) to 1 (nothing can be learned through this).
         confidence: 0 to 1; for what is seen sequence by sequence, (k + 1) / (n + 2) with k of n
             sequences showing it (Laplace).
@@ -39,7 +40,22 @@ class Finding:
     @property
     def title(self) -> str:
         """What was found and where: "vanishing at encoder.lstm"."""
-        return f"{self.name.replace('_', ' ')} at {self.where}"
+        return f"{self.kind} at {self.where}"
+
+    @property
+    def kind(self) -> str:
+        """The check's name in words."""
+        return self.name.replace("_", " ")
+
+    @property
+    def sentence(self) -> str:
+        """What it says, as a sentence of its own."""
+        return f"{self.says[0].upper()}{self.says[1:]}."
+
+    @property
+    def numbers(self) -> dict[str, str]:
+        """The evidence in print, by name in words."""
+        return {name.replace("_", " "): number(value) for name, value in self.evidence.items()}
 
     @property
     def recurrence(self) -> str:

@@ -116,7 +116,7 @@ class Recurrence:
         return "what the last loss sends back along it"
 
     @cached_property
-    def reach(self) -> Float[np.ndarray, "lag sequence"] | None:
+    def reach(self) -> Float[np.ndarray, "lag batch"] | None:
         """ln of the norm of what the last loss alone sends back, by 0, 1, 2, ... steps.
 
         Over its own norm, of the first sequences that it hears; NaN beyond a sequence's beginning.

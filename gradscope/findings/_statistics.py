@@ -20,7 +20,7 @@ def laplace(shown: Tensor | Sequence[bool]) -> float:
     return (sum(map(bool, values)) + 1) / (len(values) + 2)
 
 
-def middle(logs: Float[np.ndarray, "lag sequence"]) -> Float[np.ndarray, " lag"]:
+def middle(logs: Float[np.ndarray, "lag batch"]) -> Float[np.ndarray, " lag"]:
     """Median over sequences at each lag, of those that are that long; exact zeros stay -inf."""
     ordered = np.sort(np.where(np.isnan(logs), np.inf, logs), axis=1)
     count = (~np.isnan(logs)).sum(1)

@@ -22,8 +22,8 @@ class DetachedSteps(Check):
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """By the chains that were recorded."""
-        one_of_each = {each.place.recurrence: each for each in evidence.in_time}
-        for recurrence in one_of_each.values():
+        last_stretches = {stretch.place.recurrence: stretch for stretch in evidence.in_time}
+        for recurrence in last_stretches.values():
             if not evidence.detached(recurrence):
                 continue
             stretches = evidence.stretches(recurrence)

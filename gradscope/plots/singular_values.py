@@ -46,7 +46,7 @@ class SingularValues(Plot):
         """A panel for each configuration, on one scale."""
         frame = self.data(tables)
         labels = present(frame, tables)
-        lags = sorted(frame["lag"].unique())
+        lags = sorted(int(lag) for lag in frame["lag"].unique())
         shades = dict(zip(lags, sns.color_palette("flare", len(lags)), strict=True))
         rows, columns = panels(len(labels))
         figure, axes = new_figure(rows, columns, height=2.2 * rows + 0.8, sharey=True)

@@ -7,6 +7,4 @@ from gradscope.remedies._remedy import Remedy, register
 
 @register("attach_output")
 class AttachOutput(Remedy):
-    """Let the loss see the output itself: look for detach(), .data, torch.no_grad() or an unused
-    output.
-    """
+    """Let the loss see the output: look for detach(), .data, no_grad() or an unused output."""

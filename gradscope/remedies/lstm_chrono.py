@@ -13,8 +13,9 @@ from gradscope.remedies._remedy import Remedy, register
 
 @register("lstm_chrono")
 class LstmChrono(Remedy):
-    """Use an LSTM whose forget gates start for the longest lag expected (chrono: b_f ~ ln U(1, T -
-    1), b_i = -b_f, so that its input gates start nearly shut).
+    """Use an LSTM with chrono biases for the longest lag T: b_f ~ ln U(1, T - 1), b_i = -b_f.
+
+    Its input gates start nearly shut.
 
     Reference: Tallec and Ollivier (2018), Can recurrent neural networks warp time?
     """

@@ -8,9 +8,7 @@ from gradscope.remedies._remedy import Remedy, register
 
 @register("orthogonal_for_good")
 class OrthogonalForGood(Remedy):
-    """Keep the recurrent matrix orthogonal by parametrization
-    (torch.nn.utils.parametrizations.orthogonal).
-    """
+    """Keep the recurrent matrix orthogonal (torch.nn.utils.parametrizations.orthogonal)."""
 
     of = ("RNN",)
     entrant = "tanh, orthogonal for good"

@@ -7,6 +7,4 @@ from gradscope.remedies._remedy import Remedy, register
 
 @register("pack_sequences")
 class PackSequences(Remedy):
-    """Tell the module the lengths (pack_padded_sequence), or read the output at each one's last
-    real step.
-    """
+    """Pack the sequences (pack_padded_sequence), or read each one at its last real step."""

@@ -15,7 +15,7 @@ from gradscope.results.formats import number, share
 from gradscope.results.statistics import median, wilson
 
 #: a row of the summary: name of a measure to its value
-Row = Mapping[Hashable, float]
+Row = Mapping[Hashable, float | int]
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def formatted(frame: pd.DataFrame, tasks: Mapping[str, TaskAbout] | None = None)
     columns: dict[str, list[str]] = {"configuration": frame["configuration"].tolist()}
     if (frame["length"] >= 0).any():
         columns["length (steps)"] = [number(length) for length in frame["length"]]
-    rows = frame.to_dict("records")
+    rows = frame.drop(columns="configuration").to_dict("records")
     known = {**_measures_of(tasks or {}), **MEASURES}
     for name in frame.columns:
         measure = known.get(name)

@@ -57,13 +57,11 @@ class RemedyTrials:
     def __str__(self) -> str:
         lines = []
         for row in self.formatted().to_dict("records"):
-            text = f"- {row['remedy']}: loss {row['loss at first']} -> {row['loss at last']}"
+            parts = [f"- {row['remedy']}: loss {row['loss at first']} -> {row['loss at last']}"]
             if row["against as it is"]:
-                text += (
-                    f" (against as it is {row['against as it is']}); gone: {row['findings gone']}; "
-                    f"new: {row['findings new']}"
-                )
-            lines.append(textwrap.fill(text, 100, subsequent_indent="  "))
+                parts[0] += f" (against as it is {row['against as it is']})"
+                parts += [f"gone: {row['findings gone']}", f"new: {row['findings new']}"]
+            lines.append(textwrap.fill("; ".join(parts), 100, subsequent_indent="  "))
         return "\n".join([*lines, textwrap.fill(self.caption, 100)])
 
     def _repr_html_(self) -> str:
@@ -129,12 +127,7 @@ def try_remedies(
                 "findings_new": _titles(findings - baseline),
             }
         )
-    caption = (
-        f"Each training begins anew with the same weights and data and takes {updates} updates; a "
-        "loss at last is the mean of the last tenth. Gone and new: against the training as it is, "
-        "at the last update. One run each: a small difference says nothing."
-    )
-    return RemedyTrials(diagnosis, scope, pd.DataFrame(rows), updates, caption)
+    return RemedyTrials(diagnosis, scope, pd.DataFrame(rows), updates, _caption(updates))
 
 
 def _tried(training: TrainingSetup, plan: Plan, updates: int) -> tuple[dict[str, float], set[str]]:
@@ -166,6 +159,14 @@ def _runs(training: TrainingSetup, remedy: Remedy) -> bool:
         # the model's own code does not take the change, such as another kind of state
         return False
     return True
+
+
+def _caption(updates: int) -> str:
+    return (
+        f"Each training begins anew with the same weights and data and takes {updates} updates; a "
+        "loss at last is the mean of the last tenth. Gone and new: against the training as it is, "
+        "at the last update. One run each: a small difference says nothing."
+    )
 
 
 def _titles(findings: set[str]) -> str:

@@ -12,10 +12,9 @@ import pandas as pd
 from gradscope.diagnosis import Advice, Diagnosis
 from gradscope.errors import GradscopeError
 from gradscope.findings import Finding
-from gradscope.plots import PLOTS, Plot
+from gradscope.plots import PLOTS
 from gradscope.report import Shown, draw_figure, interactive, write_page
 from gradscope.results.files import write_atomically
-from gradscope.results.formats import number
 from gradscope.results.provenance import hardware, versions
 from gradscope.results.tables import Tables
 from gradscope.scope._given import RecordedPlace, Tried
@@ -32,7 +31,7 @@ class ShownFinding:
     Attributes:
         name: in words.
         where: the recurrence.
-        says: as a sentence without its full stop.
+        says: as a sentence.
         severity: 0 to 1.
         confidence: 0 to 1.
         evidence: numbers in print, by name in words.
@@ -62,7 +61,7 @@ def write_recording_report(
     places: Sequence[RecordedPlace],
     tried: Tried | None,
 ) -> Path:
-    """Figures (SVG, PNG, CSV), tables (Parquet), ``findings.json`` and ``index.html``.
+    """Write figures (SVG, PNG, CSV), tables (Parquet), ``findings.json`` and ``index.html``.
 
     Args:
         folder: to write to.
@@ -80,16 +79,11 @@ def write_recording_report(
         GradscopeError: if the folder holds something else, or cannot be written.
     """
     check_folder(folder)
-    plots = [plot for plot in PLOTS.classes() if plot.of_recordings and not plot.missing(tables)]
-    figures = [
-        draw_figure(plot.model_validate(dict(plot.scope_options)), tables, folder / "figures")
-        for plot in sorted(plots, key=_order)
-    ]
+    figures = _drawn(tables, folder / "figures")
     for name, frame in tables.items():
         write_atomically(folder / "tables" / f"{name}.parquet", frame.to_parquet(index=False))
     findings = json.dumps(diagnosis.as_json(), indent=1, default=str)
     write_atomically(folder / _FINDINGS, findings.encode())
-    table = None if tried is None else tried.formatted()
     content = {
         "title": title,
         "findings": _findings(diagnosis, figures),
@@ -101,14 +95,14 @@ def write_recording_report(
         "steps": _steps(tables),
         "hardware": hardware(),
         "versions": versions(),
-        "tried": None if table is None else _cells(table),
+        "tried": None if tried is None else _cells(tried.formatted()),
         "tried_caption": "" if tried is None else tried.caption,
     }
     return write_page(_TEMPLATE, folder, content)
 
 
 def check_folder(folder: Path) -> None:
-    """Whether a report may be written there; the folder is made.
+    """Make the folder, if a report may be written to it.
 
     Raises:
         GradscopeError: if it holds something else, or cannot be written.
@@ -126,8 +120,13 @@ def check_folder(folder: Path) -> None:
         ) from None
 
 
-def _order(plot: type[Plot]) -> int:
-    return plot.order
+def _drawn(tables: Tables, folder: Path) -> list[Shown]:
+    """Every figure of recordings whose tables are there, in the plots' own order."""
+    plots = [plot for plot in PLOTS.classes() if plot.of_recordings and not plot.missing(tables)]
+    return [
+        draw_figure(plot.model_validate(dict(plot.scope_options)), tables, folder)
+        for plot in sorted(plots, key=lambda plot: plot.order)
+    ]
 
 
 def _findings(diagnosis: Diagnosis, figures: Sequence[Shown]) -> list[ShownFinding]:
@@ -144,14 +143,12 @@ def _findings(diagnosis: Diagnosis, figures: Sequence[Shown]) -> list[ShownFindi
 
 def _shown(finding: Finding, remedies: list[Advice], as_for: int, drawn: set[str]) -> ShownFinding:
     return ShownFinding(
-        name=finding.name.replace("_", " "),
+        name=finding.kind,
         where=finding.where,
-        says=finding.says[0].upper() + finding.says[1:],
+        says=finding.sentence,
         severity=finding.severity,
         confidence=finding.confidence,
-        evidence={
-            name.replace("_", " "): number(value) for name, value in finding.evidence.items()
-        },
+        evidence=finding.numbers,
         figure=finding.figure if finding.figure in drawn else "",
         remedies=remedies,
         as_for=as_for,

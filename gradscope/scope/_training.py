@@ -114,7 +114,7 @@ class TrainingSetup:
             told = "" if self.loss is default_loss else "; a loss is called as loss(model, batch)"
             raise GradscopeError(
                 f"the model, its data or its loss raised {type(error).__name__}: "
-                f"{error}{_place_of(error)}{told}"
+                f"{error}{_line_of(error)}{told}"
             ) from error
 
     def batches(self) -> Iterator[Batch]:
@@ -195,15 +195,15 @@ def _checked(loss: object) -> Tensor:
     )
 
 
-def _place_of(error: Exception) -> str:
+def _line_of(error: Exception) -> str:
     """Where an error came from, in the user's own code if it passed through it."""
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
         if "site-packages" not in frame.filename
     ]
-    theirs = [frame for frame in frames if "gradscope" not in Path(frame.filename).parts] or frames
-    if not theirs:
+    outside = [frame for frame in frames if "gradscope" not in Path(frame.filename).parts] or frames
+    if not outside:
         return ""
-    last = theirs[-1]
+    last = outside[-1]
     return f" ({Path(last.filename).name}, line {last.lineno}: {last.line})"

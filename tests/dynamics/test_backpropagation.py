@@ -5,9 +5,17 @@ import math
 import pytest
 import torch
 
-from gradscope import GradscopeError, Stack, adjoints, step_jacobians, unroll
-from gradscope.components import registry
-from gradscope.dynamics import windows
+from gradscope.cells import CELLS, Stack
+from gradscope.dynamics import (
+    Adjoints,
+    adjoints,
+    immediate_gradients,
+    input_gradients,
+    last_loss_alone,
+    step_jacobians,
+    unroll,
+)
+from gradscope.errors import GradscopeError
 from tests.conftest import build, draw
 
 
@@ -20,7 +28,7 @@ def open_unroll(cell, inputs):
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("name", registry.names("cell"))
+@pytest.mark.parametrize("name", CELLS.names())
 def test_total_gradient_is_autograds(name, layers):
     cell = Stack([build(name, 3 if layer == 0 else 4, 4, layer) for layer in range(layers)])
     weights = draw(11, 2, 4, seed=5)
@@ -33,7 +41,7 @@ def test_total_gradient_is_autograds(name, layers):
         torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("name", registry.names("cell"))
+@pytest.mark.parametrize("name", CELLS.names())
 def test_real_time_recurrent_learning_gives_the_same_gradient(name):
     """RTRL at fixed weights: carry ds_t/dW = J_t ds_{t-1}/dW + d+s_t/dW forward, add (dl_t/ds_t)
     ds_t/dW; no step goes back.
@@ -100,36 +108,6 @@ def test_truncated_adjoint_is_what_windowed_backpropagation_reaches(length, stri
         torch.testing.assert_close(ours, adjoints(trace, (trace.states * weights).sum(-1)).values())
 
 
-def test_chunks_keep_the_fraction_one_minus_lag_over_length():
-    """Of the pairs (t, k) at a lag, chunked truncation keeps 1 - lag / K, exactly, where K divides
-    T.
-    """
-    time, length = 24, 6
-    for lag in range(length):
-        kept = sum(
-            1
-            for start, stop, scored in windows(time, length, length)
-            for t in range(scored + 1, stop + 1)
-            if t - lag > start
-        )
-        assert kept == time * (length - lag) / length
-
-
-def test_ragged_ends():
-    """The last chunk is shorter; a window that overlaps reaches back its full length; a length of T
-    or more is full BPTT.
-    """
-    assert windows(23, 10, 10)[-1] == (20, 23, 20)
-    assert windows(23, 7, 5)[-1] == (16, 23, 20)
-    assert all(start == 0 for start, _, _ in windows(23, 23, 5))
-
-
-def test_sliding_windows_reach_back_exactly_length_steps():
-    for start, stop, scored in windows(20, 5, 1):
-        assert stop - scored == 1
-        assert stop - start == min(5, stop)
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
     ("activation", "scale"),
@@ -182,6 +160,81 @@ def test_losses_at_many_scales_do_not_disturb_each_other():
         trace, torch.stack((trace.states[60].sum(-1), 1e-30 * trace.states[10].sum(-1)))
     ).log_norms()
     torch.testing.assert_close(both[:11], early[:11], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("name", CELLS.names())
+def test_gradient_of_the_inputs_is_autograds(name, layers):
+    cell = Stack([build(name, 3 if layer == 0 else 4, 4, layer) for layer in range(layers)])
+    weights, trace = draw(6, 2, 4, seed=5), unroll(cell, draw(5, 2, 3))
+    ours = input_gradients(trace, (cell.hidden(trace.states) * weights).sum(-1))
+    inputs = trace.inputs.clone().requires_grad_()
+    states = cell.unroll(inputs, cell.initial_state(2))
+    (expected,) = torch.autograd.grad((cell.hidden(states) * weights).sum(), inputs)
+    torch.testing.assert_close(ours.values(), expected, rtol=0, atol=1e-11)
+
+
+def test_gradient_of_the_inputs_keeps_its_scale():
+    cell = build("rnn", activation="identity", bias=False)
+    cell.weight_hh.data = 1e-3 * torch.eye(4, dtype=torch.float64)
+    trace = unroll(cell, draw(200, 1, 3))
+    found = input_gradients(trace, trace.states[-1].sum(-1)[None]).log_norms()[:, 0]
+    first = cell.weight_ih.detach().sum(0).norm().log()
+    lags = torch.arange(199, -1, -1, dtype=torch.float64)
+    torch.testing.assert_close(found, first + lags * math.log(1e-3), rtol=1e-10, atol=1e-8)
+
+
+def test_immediate_gradient_holds_earlier_states_fixed():
+    trace = unroll(build("gru"), draw(4, 2, 3))
+    losses = trace.states[1:].square().sum(-1)
+    expected = 2 * trace.states.detach()
+    expected[0] = 0
+    torch.testing.assert_close(immediate_gradients(trace, losses), expected)
+    given = trace.with_losses_of(Adjoints(expected / math.e, torch.ones(5, 2).double()))
+    torch.testing.assert_close(immediate_gradients(given), expected)
+
+
+def test_what_is_known_is_not_computed_again():
+    from dataclasses import replace
+
+    trace = unroll(build("gru"), draw(4, 2, 3))
+    total = Adjoints(draw(5, 2, 4, seed=1))
+    assert adjoints(replace(trace, total=total)) is total
+    given = trace.with_losses_of(Adjoints(draw(5, 2, 4, seed=2)))
+    assert adjoints(given) is adjoints(given)
+
+
+def scored_trace(steps):
+    """A trace whose mean loss is over these steps."""
+    from dataclasses import replace
+
+    trace = unroll(build("gru"), draw(6, 2, 3))
+    terms = trace.states[steps].square().sum(-1)
+    return replace(trace, losses=terms / terms.numel(), loss_steps=torch.tensor(steps))
+
+
+def test_the_last_loss_alone():
+    """Without the weight that the mean gives it, and without the steps that follow."""
+    alone, last = last_loss_alone(scored_trace([1, 4]))
+    assert (last, alone.time) == (4, 4)
+    plain = unroll(alone.cell, alone.inputs)
+    expected = adjoints(plain, plain.states[4].square().sum(-1)[None])
+    torch.testing.assert_close(adjoints(alone).values(), expected.values())
+
+
+def test_the_last_loss_alone_of_an_immediate_gradient():
+    trace = unroll(build("gru"), draw(6, 2, 3))
+    immediate = Adjoints(torch.zeros_like(trace.states), torch.full((7, 2), -3.0).double())
+    immediate.mantissa[2], immediate.mantissa[5] = 1.0, 2.0
+    alone, last = last_loss_alone(trace.with_losses_of(immediate))
+    assert last == 5
+    torch.testing.assert_close(
+        adjoints(alone).values()[-1], torch.full((2, 4), 2 * math.exp(-3)).double()
+    )
+    assert (immediate_gradients(alone)[:-1] == 0).all()
+    silent = Adjoints(torch.zeros_like(trace.states))
+    assert last_loss_alone(trace.with_losses_of(silent)) is None
+    assert last_loss_alone(trace) is None
 
 
 def test_errors_name_the_cause():

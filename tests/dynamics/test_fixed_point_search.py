@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from gradscope import GradscopeError, Stack, fixed_points
-from gradscope.components import registry
+from gradscope.cells import CELLS, Stack
+from gradscope.dynamics import fixed_points
+from gradscope.errors import GradscopeError
 from tests.conftest import build, draw
 
 
@@ -27,7 +28,7 @@ def test_bistable_unit():
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("name", registry.names("cell"))
+@pytest.mark.parametrize("name", CELLS.names())
 def test_what_is_found_is_a_fixed_point_of_the_full_state(name, layers):
     cell = Stack([build(name, 3 if layer == 0 else 4, 4, layer) for layer in range(layers)])
     x = draw(3)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradscope import memory_horizon
+from gradscope.dynamics import memory_horizon
 
 LAGS = np.arange(51)
 

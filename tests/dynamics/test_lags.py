@@ -1,13 +1,13 @@
-"""Lag contributions: the lecture's sum, term by term."""
+"""Lag contributions: the gradient of BPTT, term by term."""
 
 import math
 
 import pytest
 import torch
 
-from gradscope import GradscopeError, Stack, lag_contributions, truncation_bias, unroll
-from gradscope.components import registry
-from gradscope.dynamics import gradient
+from gradscope.cells import CELLS, Stack
+from gradscope.dynamics import gradient, lag_contributions, unroll
+from gradscope.errors import GradscopeError
 from tests.conftest import build, draw
 
 
@@ -34,7 +34,7 @@ def autograd_gradient(cell, trace, weights):
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("name", registry.names("cell"))
+@pytest.mark.parametrize("name", CELLS.names())
 def test_sum_over_all_lags_is_the_bptt_gradient(name, layers):
     cell, trace, losses, weights = case(name, layers)
     found = lag_contributions(trace, losses, tensors=True)
@@ -45,7 +45,7 @@ def test_sum_over_all_lags_is_the_bptt_gradient(name, layers):
     assert len(found.lags) == trace.time
 
 
-@pytest.mark.parametrize("name", registry.names("cell"))
+@pytest.mark.parametrize("name", CELLS.names())
 def test_each_lag_is_its_own_sum_of_products(name):
     """G_lag built by autograd: weights used at step k alone, the loss at step k + lag alone."""
     cell, trace, losses, weights = case(name, time=5)
@@ -85,56 +85,6 @@ def test_the_lectures_three_steps():
     torch.testing.assert_close(found.tensors["weight_hh"].flatten(), torch.stack(expected))
 
 
-@pytest.mark.parametrize("length", [1, 3, 8, 20])
-def test_sliding_truncation_is_the_sum_of_the_short_lags(length):
-    _, trace, losses, _ = case("gru")
-    lags = lag_contributions(trace, losses, tensors=True)
-    windowed = gradient(trace, losses, tbptt=(length, 1))
-    bias = truncation_bias(trace, losses, [length])
-    flat = torch.cat([windowed[name].flatten() for name in windowed])
-    full = torch.cat([value.flatten() for value in gradient(trace, losses).values()])
-    for name, value in windowed.items():
-        torch.testing.assert_close(lags.tensors[name][:length].sum(0), value, rtol=0, atol=1e-12)
-    assert bias.norm_ratios[0] == pytest.approx(float(flat.norm() / full.norm()))
-    assert bias.cosines[0] == pytest.approx(float(torch.cosine_similarity(flat, full, dim=0)))
-    assert bias.sign_agreement[0] == pytest.approx(
-        float(((flat > 0) == (full > 0)).double().mean())
-    )
-
-
-def test_chunked_truncation():
-    _, trace, losses, _ = case("lstm")
-    bias = truncation_bias(trace, losses, [2, 8, 3], kind="chunk")
-    assert bias.lengths == [2, 3, 8]
-    torch.testing.assert_close(bias.cosines[2], torch.tensor(1.0, dtype=torch.float64))
-    assert bias.cosines[0] < 1
-    for index, length in enumerate(bias.lengths):
-        windowed = gradient(trace, losses, tbptt=(length, length))
-        ratio = math.sqrt(sum(float(v.square().sum()) for v in windowed.values()))
-        full = math.sqrt(sum(float(v.square().sum()) for v in gradient(trace, losses).values()))
-        assert bias.norm_ratios[index] == pytest.approx(ratio / full)
-
-
-def test_chunks_keep_one_minus_lag_over_length_of_a_constant_contribution():
-    """Where every pair (t, k) at a lag contributes alike, a chunk of K keeps the fraction 1 - lag /
-    K.
-    """
-    cell = build("rnn", 1, 1, activation="identity", bias=False)
-    cell.weight_hh.data.fill_(1.0)
-    trace = unroll(cell, torch.ones(24, 1, 1, dtype=torch.float64))
-    losses = trace.states[1:].sum(
-        -1
-    )  # d+s_k/dW_ih = 1 and every J = 1: G_lag is the number of pairs, 24 - lag
-    full = (
-        lag_contributions(trace, losses, parameter="weight_ih", tensors=True)
-        .tensors["weight_ih"]
-        .flatten()
-    )
-    torch.testing.assert_close(full, 24.0 - torch.arange(24, dtype=torch.float64))
-    chunked = gradient(trace, losses, tbptt=(6, 6))["weight_ih"].item() / cell.weight_ih.item() ** 0
-    assert chunked == pytest.approx(sum(24 * (1 - lag / 6) for lag in range(6)))
-
-
 def test_norms_keep_their_scale_in_float32():
     """At gain 0.02 a lag of 100 is about e^-400: a float32 gradient is 0 there, its logarithm is
     not.
@@ -168,3 +118,18 @@ def test_fewer_lags_and_one_parameter():
         lag_contributions(trace, losses, parameter="weight")
     with pytest.raises(GradscopeError, match="at least 1"):
         truncation_bias(trace, losses, [0])
+
+
+def test_norms_and_cosines_are_those_of_the_tensors():
+    _, trace, losses, _ = case("lstm")
+    found = lag_contributions(trace, losses, parameter=["weight_hh", "bias_ih"], tensors=True)
+    flat = torch.cat([value.flatten(1) for value in found.tensors.values()], dim=1)
+    full = flat.sum(0)
+    torch.testing.assert_close(found.log_norms, flat.norm(dim=1).log())
+    torch.testing.assert_close(found.cosines, torch.cosine_similarity(flat, full[None]))
+    torch.testing.assert_close(found.shares, (flat @ full).cumsum(0) / full.square().sum())
+
+
+def test_tensors_are_kept_only_on_demand():
+    _, trace, losses, _ = case("rnn")
+    assert lag_contributions(trace, losses).tensors is None

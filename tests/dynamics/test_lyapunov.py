@@ -6,21 +6,17 @@ import pytest
 import torch
 from scipy.special import digamma
 
-from gradscope import (
-    GradscopeError,
+from gradscope.cells import CELLS
+from gradscope.dynamics import (
     adjoint_lyapunov_spectrum,
-    covariant_lyapunov_vectors,
     largest_lyapunov_exponent,
     lyapunov_spectrum,
     step_jacobians,
     unroll,
 )
-from gradscope.components import registry
+from gradscope.errors import GradscopeError
 from tests.conftest import build, draw
-
-
-def repeated(matrix: torch.Tensor, time: int) -> torch.Tensor:
-    return matrix.expand(time, 1, *matrix.shape)
+from tests.dynamics.conftest import repeated
 
 
 @pytest.mark.parametrize("spectrum", [lyapunov_spectrum, adjoint_lyapunov_spectrum])
@@ -76,7 +72,7 @@ def test_autonomous_tanh_below_one_goes_by_its_eigenvalues():
 
 
 # full_gate_lstm: its h is a function of its o and c, so J is singular without a zero row
-@pytest.mark.parametrize("name", sorted(set(registry.names("cell")) - {"full_gate_lstm"}))
+@pytest.mark.parametrize("name", sorted(set(CELLS.names()) - {"full_gate_lstm"}))
 def test_sum_is_the_mean_logarithm_of_the_determinant(name):
     trace = unroll(build(name), draw(300, 3, 3))
     expected = torch.linalg.slogdet(step_jacobians(trace)).logabsdet.mean(0)
@@ -124,7 +120,7 @@ def test_first_exponents_are_those_of_the_whole(k):
     )
 
 
-@pytest.mark.parametrize("name", registry.names("cell"))
+@pytest.mark.parametrize("name", CELLS.names())
 def test_one_tangent_gives_the_first_exponent_of_every_cell(name):
     trace = unroll(build(name), draw(150, 3, 3))
     expected = lyapunov_spectrum(trace, k=1, burn_in=20, interval=1)
@@ -188,40 +184,6 @@ def test_kaplan_yorke_and_entropy():
     assert math.isnan(replace(base, exponents=torch.tensor([0.5, 0.1])).kaplan_yorke_dimension)
 
 
-def test_covariant_vectors_are_covariant_and_grow_by_their_exponents():
-    trace = unroll(build("rnn", 3, 5), draw(600, 1, 3))
-    jacobians = step_jacobians(trace)
-    found = covariant_lyapunov_vectors(trace)
-    for place in range(0, len(found.times) - 1, 37):
-        t = found.times[place]
-        mapped = jacobians[t, 0] @ found.vectors[place, 0]
-        mapped = mapped / mapped.norm(dim=0)
-        overlap = (mapped * found.vectors[place + 1, 0]).sum(0).abs()
-        torch.testing.assert_close(overlap, torch.ones(5, dtype=torch.float64), rtol=0, atol=1e-8)
-    # the vector at t grows into the one at t + 1: the exponents are the means of the logarithms of
-    # that
-    growth = torch.stack(
-        [
-            (jacobians[t, 0] @ v[0]).norm(dim=0).log()
-            for t, v in zip(found.times, found.vectors, strict=True)
-        ]
-    )
-    torch.testing.assert_close(found.exponents[0], growth[:-1].mean(0), rtol=0, atol=0.05)
-    torch.testing.assert_close(
-        found.exponents[0], lyapunov_spectrum(trace, burn_in=150).exponents, rtol=0.05, atol=0.05
-    )
-
-
-def test_covariant_vectors_of_a_constant_matrix_are_its_eigenvectors():
-    w = draw(4, 4)
-    w = w + w.T  # real eigenvalues
-    values, vectors = torch.linalg.eigh(w)
-    order = values.abs().argsort(descending=True)
-    found = covariant_lyapunov_vectors(repeated(w, 400)).vectors[50, 0]
-    overlap = (found * vectors[:, order]).sum(0).abs()
-    torch.testing.assert_close(overlap, torch.ones(4, dtype=torch.float64), rtol=0, atol=1e-8)
-
-
 def test_errors_name_the_cause():
     jacobians = repeated(torch.eye(3), 20)
     with pytest.raises(GradscopeError, match=r"k should be 1\.\.3"):
@@ -230,5 +192,3 @@ def test_errors_name_the_cause():
         lyapunov_spectrum(jacobians, burn_in=20)
     with pytest.raises(GradscopeError, match="interval should be at least 1"):
         lyapunov_spectrum(jacobians, interval=0)
-    with pytest.raises(GradscopeError, match="singular"):
-        covariant_lyapunov_vectors(repeated(torch.diag(torch.tensor([1.0, 0.5, 0.0])), 20))

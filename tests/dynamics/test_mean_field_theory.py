@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from gradscope import GradscopeError, critical_gain, lyapunov_spectrum, mean_field, unroll
+from gradscope.dynamics import critical_gain, lyapunov_spectrum, mean_field, unroll
 from gradscope.dynamics.activations import ACTIVATIONS
 from gradscope.dynamics.mean_field_theory import MOMENTS
+from gradscope.errors import GradscopeError
+from gradscope.inits import INITS
 from tests.conftest import build, draw
 
 
@@ -147,9 +149,7 @@ def test_exponent_of_a_wide_driven_network(gain, variance):
 
 
 def test_critical_initialisation_by_name():
-    from gradscope.components.options import component
-
-    w = component("init", {"name": "critical", "activation": "relu"}).recurrent(
+    w = INITS.make({"name": "critical", "activation": "relu"}).recurrent(
         500, torch.Generator().manual_seed(0)
     )
     assert float(w.var() * 500) == pytest.approx(2, rel=0.02)

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradscope import GradscopeError, non_normality
+from gradscope.dynamics import non_normality
+from gradscope.errors import GradscopeError
 from tests.conftest import draw
 
 

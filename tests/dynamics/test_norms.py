@@ -1,157 +1,177 @@
-"""Norms of all pairs by halves, against the products one by one, where it is easy and where digits
-could be lost.
-"""
+"""Norms of Jacobian products by pair, lag and block, and what a float cannot hold."""
 
 import math
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gradscope import GradscopeError, jacobian_log_norms, jacobian_product, step_jacobians, unroll
-from gradscope.dynamics.krylov import log_top_singular_value
+from gradscope.cells import CELLS
+from gradscope.dynamics import (
+    jacobian_log_norms,
+    jacobian_product,
+    log_norm,
+    step_jacobians,
+    unroll,
+)
+from gradscope.errors import GradscopeError
 from tests.conftest import build, draw
-
-TOLERANCE = {torch.float64: 1e-11, torch.float32: 2e-5}
-
-
-def one_by_one(jacobians, norm, part=None):
-    """ln of every pair's norm, from float64 products that are rescaled at every step."""
-    time, batch = jacobians.shape[:2]
-    table = torch.full((time + 1, time + 1, batch), torch.nan, dtype=torch.float64)
-    for t in range(time + 1):
-        product, scale = (
-            torch.eye(jacobians.shape[-1], dtype=torch.float64).expand(batch, -1, -1),
-            torch.zeros(batch),
-        )
-        for k in range(t, -1, -1):
-            if k < t:
-                product = product @ jacobians[k].double()
-                size = torch.linalg.matrix_norm(product)
-                safe = torch.where(size > 0, size, 1.0)
-                product, scale = product / safe[:, None, None], scale + safe.log()
-            shown = product if part is None else product[:, part][:, :, part]
-            table[t, k] = (
-                torch.linalg.matrix_norm(shown, 2 if norm == "spectral" else "fro").log() + scale
-            )
-    return table
+from tests.dynamics.conftest import linear_cell
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-@pytest.mark.parametrize("norm", ["spectral", "frobenius"])
-@pytest.mark.parametrize(("cell", "hidden"), [("rnn", 6), ("rnn", 40), ("lstm", 16), ("gru", 30)])
-def test_all_pairs(cell, hidden, norm, dtype):
-    trace = unroll(build(cell, 2, hidden).to(dtype), draw(45, 2, 2).to(dtype))
-    expected = one_by_one(step_jacobians(trace), norm)
-    found = jacobian_log_norms(trace, norm=norm)
-    torch.testing.assert_close(found, expected, rtol=0, atol=TOLERANCE[dtype], equal_nan=True)
-
-
-@pytest.mark.parametrize("norm", ["spectral", "frobenius"])
-def test_a_block_of_the_product(norm):
-    trace = unroll(build("lstm", 2, 30), draw(40, 2, 2))
-    for name, part in (("h", slice(0, 30)), ("c", slice(30, 60))):
-        expected = one_by_one(step_jacobians(trace), norm, part)
-        torch.testing.assert_close(
-            jacobian_log_norms(trace, norm=norm, block=name),
-            expected,
-            rtol=0,
-            atol=1e-10,
-            equal_nan=True,
-        )
-
-
-@pytest.mark.parametrize("norm", ["spectral", "frobenius"])
-@given(
-    st.sets(
-        st.tuples(st.integers(0, 60), st.integers(0, 60)).map(lambda p: (max(p), min(p))),
-        min_size=1,
-        max_size=300,
-    )
-)
-def test_any_pairs_and_only_those(norm, pairs):
-    jacobians = draw(60, 1, 4, 4, seed=3) / 2
-    found = jacobian_log_norms(jacobians, norm=norm, pairs=sorted(pairs))
-    whole = jacobian_log_norms(jacobians, norm=norm)
-    asked = torch.zeros(61, 61, dtype=torch.bool)
-    asked[tuple(torch.tensor(sorted(pairs)).T)] = True
-    torch.testing.assert_close(found[asked], whole[asked], rtol=0, atol=1e-10)
-    assert found[~asked].isnan().all()
-
-
-@pytest.mark.parametrize("norm", ["spectral", "frobenius"])
-def test_a_small_budget_changes_nothing(norm):
-    jacobians = draw(70, 3, 5, 5, seed=1) / 2
-    whole = jacobian_log_norms(jacobians, norm=norm)
-    for budget in (
-        2 * 4 * 25 * 24,
-        40 * 25 * 24,
-    ):  # a few products at a time; tiles of the larger rectangles
-        tight = jacobian_log_norms(jacobians, norm=norm, memory_budget=budget)
-        torch.testing.assert_close(tight, whole, rtol=0, atol=1e-11, equal_nan=True)
-
-
-def test_a_state_beyond_the_budget_is_named():
-    with pytest.raises(GradscopeError, match=r"50 x 50 take .* memory_budget"):
-        jacobian_log_norms(draw(20, 1, 50, 50), memory_budget=1000)
-
-
-@pytest.mark.parametrize("norm", ["spectral", "frobenius"])
-def test_exact_zeros_stay_exact(norm):
-    """A nilpotent shift by halves: a^lag below the number of units, and -inf from there, where X
-    and Y themselves are not 0.
+def test_nilpotent_shift_is_exactly_zero_after_as_many_steps_as_units():
+    """Spectral radius 0, yet the norm is a^lag for lag < N, and then exactly 0, which is -inf and
+    not NaN.
     """
-    a, n = 0.5, 30
+    a, n = 3.0, 5
     shift = a * torch.diag(torch.ones(n - 1, dtype=torch.float64), -1)
-    table = jacobian_log_norms(shift.expand(64, 1, n, n), norm=norm)
-    for t in range(65):
+    norms = jacobian_log_norms(unroll(linear_cell(shift), draw(9, 1, 2) * 0.01))
+    for lag in range(10):
+        value = norms[9, 9 - lag, 0]
+        assert value == -math.inf if lag >= n else abs(value - lag * math.log(a)) < 1e-12
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
+def test_pascanus_bound(activation):
+    """||J_{t:k}|| <= (sigma_max(W) sup|phi'|)^(t - k)."""
+    cell = build("rnn", activation=activation)
+    trace = unroll(cell, draw(12, 3, 3))
+    norms = jacobian_log_norms(trace)
+    bound = math.log(torch.linalg.matrix_norm(cell.weight_hh.detach(), 2) * cell.phi.max_slope)
+    for t in range(13):
         for k in range(t):
-            lag = t - k
-            count = 1 if norm == "spectral" else math.sqrt(n - lag) if lag < n else 0
-            expected = lag * math.log(a) + math.log(count) if lag < n else -math.inf
-            assert table[t, k, 0] == expected or abs(table[t, k, 0] - expected) < 1e-12
+            assert (norms[t, k] <= (t - k) * bound + 1e-9).all()
+
+
+def test_hidden_norm_is_the_block_of_the_product_not_a_product_of_blocks():
+    cell = build("lstm", hidden_size=4)
+    cell.bias_ih.data[4:8] = (
+        6.0  # an open forget gate: the carousel carries what the hidden blocks alone lose
+    )
+    trace = unroll(cell, draw(30, 1, 3))
+    norms = jacobian_log_norms(trace, block="hidden")
+    product = jacobian_product(trace, 30, 0).matrix()[0]
+    torch.testing.assert_close(norms[30, 0, 0], torch.linalg.matrix_norm(product[:4, :4], 2).log())
+    blocks = torch.eye(4, dtype=torch.float64)
+    for step in step_jacobians(trace)[:, 0].flip(0):
+        blocks = blocks @ step[:4, :4]
+    assert norms[30, 0, 0] - torch.linalg.matrix_norm(blocks, 2).log() > 5
 
 
 @pytest.mark.parametrize("norm", ["spectral", "frobenius"])
-def test_products_of_large_factors_that_nearly_cancel(norm):
-    """X Y far smaller than X and Y: an inner product of Gram matrices alone would lose it in
-    rounding.
+@pytest.mark.parametrize("name", CELLS.names())
+def test_all_pairs_equal_one_by_one(name, norm):
+    trace = unroll(build(name), draw(9, 2, 3))
+    table = jacobian_log_norms(trace, norm=norm)
+    for t in range(10):
+        for k in range(10):
+            if k > t:
+                assert table[t, k].isnan().all()
+            else:
+                torch.testing.assert_close(
+                    table[t, k], log_norm(jacobian_product(trace, t, k), norm), rtol=0, atol=1e-11
+                )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_right_logarithm_where_a_plain_float_product_underflows(dtype):
+    """A sigmoid network at lag 1000: the truth is about e^-3000, plain products in either dtype
+    give 0.
     """
-    q = torch.linalg.qr(draw(30, 30))[0]
-    half = torch.tensor([3.0] * 15 + [0.01] * 15, dtype=torch.float64)
-    grow, shrink = (q @ torch.diag(values) @ q.T for values in (half, half.flip(0)))
-    jacobians = torch.stack(
-        [shrink, shrink, *[torch.eye(30, dtype=torch.float64)] * 36, grow, grow]
-    )[:, None]
-    found = jacobian_log_norms(jacobians, norm=norm)[40, 0, 0]
-    assert abs(found - math.log(9e-4) - (0.5 * math.log(30) if norm == "frobenius" else 0)) < 1e-10
+    cell = build("rnn", activation="sigmoid", hidden_size=8)
+    inputs = draw(1000, 1, 3)
+    trace = unroll(cell.to(dtype), inputs.to(dtype))
+    plain = torch.eye(8, dtype=dtype)
+    for step in step_jacobians(trace)[:, 0]:
+        plain = step @ plain
+    assert (plain == 0).all()
+    ours = jacobian_log_norms(trace, pairs=[(1000, 0)])[1000, 0, 0]
+    mantissa, scale = torch.eye(8, dtype=torch.float64), 0.0
+    for step in step_jacobians(unroll(cell.double(), inputs))[
+        :, 0
+    ]:  # the other order, another way to carry the scale
+        mantissa = step @ mantissa
+        scale += float(torch.linalg.matrix_norm(mantissa).log())
+        mantissa = mantissa / torch.linalg.matrix_norm(mantissa)
+    truth = scale + float(torch.linalg.matrix_norm(mantissa, 2).log())
+    assert truth < -1000
+    assert abs(ours - truth) < (1e-8 if dtype == torch.float64 else 0.05)
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        np.geomspace(1, 1e-12, 40),
-        np.linspace(1, 0.9, 40),
-        np.ones(40),
-        np.r_[1, 1 - 1e-6, np.full(38, 0.5)],
-        np.r_[1.0, np.zeros(39)],
-        np.zeros(40),
-    ],
-    ids=["graded", "crowded", "isometry", "pair", "rank 1", "zero"],
-)
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_lanczos_claims_only_what_it_has(values, dtype):
-    u, v = (torch.linalg.qr(draw(40, 40, seed=seed))[0] for seed in (1, 2))
-    x = (u * torch.as_tensor(values)).to(dtype)[None, None]
-    found, sure = log_top_singular_value(x, v.T.to(dtype)[None, None])
-    if sure.all():
-        expected = torch.linalg.svdvals(x.double() @ v.T)[..., 0].log().flatten()
-        torch.testing.assert_close(
-            found.flatten(), expected, rtol=0, atol=1e-6 if dtype == torch.float32 else 1e-12
-        )
-    assert sure.all() or values[1] > 0.9, "a graded spectrum converges"
+def test_exploding_products_are_as_right_as_vanishing_ones():
+    w = 40 * torch.eye(3, dtype=torch.float64)
+    ours = jacobian_log_norms(
+        torch.eye(3, dtype=torch.float64).expand(500, 1, 3, 3) @ w, pairs=[(500, 0)]
+    )[500, 0, 0]
+    assert abs(ours - 500 * math.log(40)) < 1e-9
+
+
+def test_anchors_and_lags_are_entries_of_the_whole_table():
+    trace = unroll(build("lstm"), draw(9, 2, 3))
+    whole = jacobian_log_norms(trace)
+    found = jacobian_log_norms(trace, anchors=[9, 4], lags=[0, 3, 6])
+    assert found.shape == (2, 3, 2)
+    torch.testing.assert_close(found[0], whole[9, [9, 6, 3]])
+    torch.testing.assert_close(found[1, :2], whole[4, [4, 1]])
+    assert found[1, 2].isnan().all()
+    torch.testing.assert_close(jacobian_log_norms(trace, lags=[2])[0, 0], whole[9, 7])
+    assert jacobian_log_norms(trace, anchors=[5]).shape == (1, 10, 2)
+    with pytest.raises(GradscopeError, match="at least 0"):
+        jacobian_log_norms(trace, lags=[-1])
+
+
+def test_blocks_by_name():
+    trace = unroll(build("lstm"), draw(6, 1, 3))
+    product = jacobian_product(trace, 6, 1).matrix()[0]
+    for name, part in (
+        ("state", slice(None)),
+        ("hidden", slice(0, 4)),
+        ("h", slice(0, 4)),
+        ("c", slice(4, 8)),
+    ):
+        ours = jacobian_log_norms(trace, block=name, pairs=[(6, 1)])[6, 1, 0]
+        torch.testing.assert_close(ours, torch.linalg.matrix_norm(product[part, part], 2).log())
+    with pytest.raises(GradscopeError, match="no part 'cell'; known: state, hidden, h, c"):
+        jacobian_log_norms(trace, block="cell")
+
+
+def test_plain_jacobians_may_be_brought():
+    trace = unroll(build("gru"), draw(6, 2, 3))
+    torch.testing.assert_close(
+        jacobian_log_norms(step_jacobians(trace)), jacobian_log_norms(trace), equal_nan=True
+    )
+    with pytest.raises(GradscopeError, match=r"known: state$"):
+        jacobian_log_norms(step_jacobians(trace), block="hidden")
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-9, 1e-3, 1e3, 1e9, 1e30])
+def test_steps_of_any_size_in_float32(scale):
+    """Steps that shrink or grow by many orders each; no product may pass through 0 or inf."""
+    q, _ = torch.linalg.qr(draw(4, 4))
+    jacobians = (scale * q.float()).expand(60, 2, 4, 4)
+    found = jacobian_log_norms(jacobians)
+    lags = torch.arange(61, dtype=torch.float64)
+    expected = (lags[:, None] - lags[None, :]) * math.log(scale)
+    below = expected.masked_fill((lags[:, None] - lags[None, :]) < 0, torch.nan)
+    torch.testing.assert_close(found[..., 0], below, rtol=1e-5, atol=1e-4, equal_nan=True)
+
+
+@pytest.mark.parametrize("size", [4, 64])
+@pytest.mark.parametrize("scale", [0.003, 0.0101, 0.09, 0.11, 2.0, 9.0, 11.0, 90.0, 400.0])
+def test_float32_products_of_random_steps_agree_with_float64(size, scale):
+    """Around the borders of what is rescaled when: neither entries nor their squares may leave
+    float32's range.
+    """
+    jacobians = (scale * draw(40, 1, size, size)).float()
+    for norm in ("frobenius", "spectral"):
+        pairs = [(40, k) for k in range(0, 41, 5)] if norm == "spectral" else None
+        single = jacobian_log_norms(jacobians, norm=norm, pairs=pairs)
+        double = jacobian_log_norms(jacobians.double(), norm=norm, pairs=pairs)
+        torch.testing.assert_close(single, double, rtol=0, atol=1e-3, equal_nan=True)
+
+
+def test_growing_products_do_not_overflow_on_their_way():
+    found = jacobian_log_norms(8 * torch.ones(40, 1, 64, 64), norm="frobenius")
+    assert found[40, 0, 0] == pytest.approx(40 * math.log(8 * 64))
 
 
 def test_far_beyond_a_float():
@@ -162,3 +182,17 @@ def test_far_beyond_a_float():
     torch.testing.assert_close(
         found[80, 0], jacobian_product(trace, 80, 0).log_frobenius_norm(), rtol=0, atol=1e-4
     )
+
+
+def test_a_state_beyond_the_budget_is_named():
+    with pytest.raises(GradscopeError, match=r"50 x 50 take .* memory_budget"):
+        jacobian_log_norms(draw(20, 1, 50, 50), memory_budget=1000)
+
+
+def test_no_pairs_are_an_empty_table():
+    assert jacobian_log_norms(draw(4, 1, 3, 3), pairs=[]).isnan().all()
+
+
+def test_a_pair_that_does_not_exist_is_refused():
+    with pytest.raises(GradscopeError, match="got t = 5"):
+        jacobian_log_norms(unroll(build("rnn"), draw(4, 1, 3)), pairs=[(5, 0)])

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gradscope import (
-    Stack,
+from gradscope.cells import CELLS, Stack
+from gradscope.dynamics import (
     adjoints,
     gate_contributions,
     jacobian_product,
@@ -12,7 +12,6 @@ from gradscope import (
     path_contributions,
     unroll,
 )
-from gradscope.components import registry
 from tests.conftest import build, draw
 
 
@@ -31,7 +30,7 @@ def case(name: str, layers: int = 1):
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("name", registry.names("cell"))
+@pytest.mark.parametrize("name", CELLS.names())
 def test_sum_over_paths_is_the_whole(name, layers):
     cell, trace, losses = case(name, layers)
     whole = lag_contributions(trace, losses, tensors=True)
@@ -48,7 +47,7 @@ def test_sum_over_paths_is_the_whole(name, layers):
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("name", registry.names("cell"))
+@pytest.mark.parametrize("name", CELLS.names())
 def test_sum_over_gates_is_the_adjoint_less_its_immediate_part(name, layers):
     _, trace, losses = case(name, layers)
     total = sum(gate_contributions(trace, losses).values())

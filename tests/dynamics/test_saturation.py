@@ -2,7 +2,7 @@
 
 import torch
 
-from gradscope import saturated
+from gradscope.dynamics import saturated
 from gradscope.dynamics.activations import ACTIVATIONS
 
 

@@ -1,199 +1,69 @@
-"""Tables and their statistics."""
+"""Tables: a run directory as DataFrames whose rows say which trial they are of."""
 
 import math
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from gradscope.errors import RunDirectoryError
+from gradscope.errors import RunDirectoryError, UnknownTableError
 from gradscope.results import tables
 from gradscope.results.records import RunDirectory
+from gradscope.results.tables import Tables
+from gradscope.results.words import RECORDINGS
+from tests.results.conftest import entry, in_memory, outcome, run_by_hand, wanted
 
 
-def test_wilson_interval_against_the_formula():
-    """(p + z^2/2n -+ z sqrt(p(1-p)/n + z^2/4n^2)) / (1 + z^2/n), z = 1.959964."""
-    z, n, p = 1.959963984540054, 5, 0.6
-    centre, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    low, high = ((centre + sign * half) / (1 + z * z / n) for sign in (-1, 1))
-    assert tables.wilson(3, 5) == pytest.approx((low, high))
-    assert tables.wilson(0, 3)[0] == 0
+@pytest.fixture
+def by_hand(tmp_path):
+    return tables.load(run_by_hand(tmp_path / "run"))
 
 
-def test_summary_of_the_tiny_run(tiny_run):
-    loaded = tables.load(RunDirectory(tiny_run))
-    frame = tables.summary(loaded)
-    assert list(dict.fromkeys(frame["configuration"])) == loaded.configurations
-    assert set(frame["length"]) == {8, 12}
-    assert (frame["trials"] == 2).all()
-    by_label = frame[frame["length"] == 12].set_index("configuration")
-    assert by_label.loc["diverging · none", "diverged_fraction"] == 1
-    assert by_label.loc["dead · none", "growth_rate_initial"] == -math.inf
-    assert by_label.loc["tanh · global_norm (max norm 0.1)", "clipped_fraction"] > 0.5
-    assert by_label.loc["tanh · none", "clipped_fraction"] == 0
-    own = loaded["trials"].query("configuration == 'tanh · none' and length == 12")
-    assert by_label.loc["tanh · none", "final_loss"] == pytest.approx(own["final_loss"].median())
-
-
-def test_growth_rate_is_of_the_recorded_norms(tiny_run):
-    loaded = tables.load(RunDirectory(tiny_run))
-    norms = loaded.first_and_last("jacobian_norms").query(
-        "configuration == 'LSTM · none' and length == 12 and block == 'state' and lag == 12 and"
-        " when == 'end of training'"
+def test_every_row_says_which_trial_it_is_of(by_hand):
+    assert set(by_hand) == {"trials", "training", "memory_horizon"}
+    assert len(by_hand) == 3
+    for frame in by_hand.values():
+        assert {"trial", "configuration", "length", "seed", "task"} <= set(frame.columns)
+    row = by_hand["trials"].query("trial == 'lstm201'").iloc[0]
+    assert (row["configuration"], row["length"], row["seed"], row["task"]) == (
+        "lstm",
+        20,
+        1,
+        "adding",
     )
-    row = tables.summary(loaded).query("configuration == 'LSTM · none' and length == 12").iloc[0]
-    assert row["growth_rate"] == pytest.approx(norms["log_spectral_norm"].median() / 12)
+    assert row["final_loss"] == 0.05
+    assert len(by_hand["training"]) == 8 * 2
+    assert by_hand.seconds["tanh100"] == {"total": 2.0}
 
 
-def test_predictions_are_held_against_the_data(tiny_run):
-    frame = tables.held_against(tables.load(RunDirectory(tiny_run)))
-    assert frame["held"].tolist() == [True, False]
-    assert frame["measured"][0] == "success rate of tanh · none at length 12: 0"
+def test_trials_that_are_missing_have_no_rows(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.prepare(wanted(entry("a", seed=0), entry("b", seed=1)), "cpu")
+    run.write_trial("b", {"trials": outcome(0.5)}, {"total": 1.0})
+    run.write_json("timing", "stranger", {"total": 1.0})
+    loaded = tables.load(run)
+    assert loaded["trials"]["trial"].tolist() == ["b"]
+    assert loaded["trials"]["length"].tolist() == [-1]
+    assert [trial.id for trial in loaded.trials] == ["a", "b"]
+    assert set(loaded.seconds) == {"b"}
 
 
-def _of_seeds(first: list[float], second: list[float]) -> tables.Tables:
-    """Final losses of two configurations by seed; a loss below 0.1 is a solution."""
-    rows = [
-        (label, seed, loss)
-        for label, losses in (("a", first), ("b", second))
-        for seed, loss in enumerate(losses)
-    ]
-    trials = [
-        {
-            "id": f"{label}{seed}",
-            "configuration": label,
-            "axes": {"x": label, "seed": str(seed)},
-            "settings": {"task": {}},
-        }
-        for label, seed, _ in rows
-    ]
-    frame = pd.DataFrame(
-        {
-            "trial": [trial["id"] for trial in trials],
-            "configuration": [label for label, _, _ in rows],
-            "length": -1,
-            "outcome": ["solved" if loss < 0.1 else "unsolved" for _, _, loss in rows],
-            "final_loss": [loss for _, _, loss in rows],
-            "baseline": 1.0,
-            "steps_to_solve": float("nan"),
-            "wrong_fraction": 0.0,
-        }
-    )
-    claims = [
-        {
-            "claim": "rate",
-            "measure": "success_rate",
-            "configuration": "a",
-            "above": "b",
-            "below": None,
-            "length": None,
-        },
-        {
-            "claim": "loss",
-            "measure": "final_loss",
-            "configuration": "a",
-            "above": None,
-            "below": "b",
-            "length": None,
-        },
-        {
-            "claim": "bound",
-            "measure": "final_loss",
-            "configuration": "a",
-            "above": None,
-            "below": 0.5,
-            "length": None,
-        },
-    ]
-    return tables.Tables({"trials": frame}, {"trials": trials, "expect": claims}, {})
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "held", "every"),
-    [
-        ([0.01, 0.02, 0.03], [0.8, 0.9, 0.9], [True, True, True], [True, True, True]),
-        (
-            [0.01, 0.02, 0.9],
-            [0.05, 0.8, 0.9],
-            [True, True, True],
-            [False, False, False],
-        ),  # two seeds of three against one
-        ([0.01, 0.02, 0.3], [0.2, 0.8, 0.9], [True, True, True], [False, False, True]),
-        ([0.8, 0.8, 0.8], [0.01, 0.01, 0.01], [False, False, False], [False, False, False]),
-    ],
-)
-def test_a_prediction_that_seeds_do_not_decide_is_told_from_one_that_they_do(
-    first, second, held, every
-):
-    frame = tables.held_against(_of_seeds(first, second))
-    assert frame["held"].tolist() == held
-    assert frame["every"].tolist() == every
-
-
-def test_an_unknown_table_is_named_with_those_that_are_there():
-    loaded = _of_seeds([0.1], [0.1])
-    with pytest.raises(KeyError, match=r"no table 'trails'; did you mean 'trials'\?"):
-        loaded["trails"]
-    assert "trails" not in loaded
-    assert repr(loaded) == "Tables: trials (2 rows)"
-
-
-def test_verdict_names_every_configuration_once_per_question(tiny_run):
-    loaded = tables.load(RunDirectory(tiny_run))
-    sentences = tables.verdict(loaded)
-    solved = " ".join(s for s in sentences if s.startswith("Solved"))
-    for label in loaded.configurations:
-        assert solved.count(f"{label} (") == 1
-    before = next(s for s in sentences if s.startswith("Before training"))
-    assert "over the 12 steps" in before
-    assert "dead · none (×0)" in before
-    assert any(s.startswith("Diverged") and "diverging · none" in s for s in sentences)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.5, "0.5"),
-        (1234567.0, "1.23e+06"),
-        (-0.00123, "−0.00123"),
-        (math.nan, "–"),
-        (math.inf, "∞"),
-        (-math.inf, "−∞"),
-        (3.0, "3"),
-    ],
-)
-def test_numbers_in_print(value, text):
-    assert tables.number(value) == text
-
-
-def test_fates_and_factors():
-    assert [tables.fate(x) for x in (-7, -6.8, 0, 6.8, 7, -math.inf)] == [
-        "vanishes",
-        "stays in range",
-        "stays in range",
-        "stays in range",
-        "explodes",
-        "vanishes",
-    ]
-    assert tables.factor(-900) == "10⁻³⁹¹"
-    assert tables.factor(math.log(0.5)) == "0.5"
-    assert tables.factor(-math.inf) == "0"
-
-
-def test_median_keeps_infinities():
-    assert tables.median(pd.Series([-np.inf, -np.inf, 0.0])) == -np.inf
-    assert tables.median(pd.Series([-np.inf, 1.0, 3.0, np.nan])) == 1.0
-    assert math.isnan(tables.median(pd.Series([], dtype=float)))
+def test_a_column_called_as_one_of_every_rows_does_not_displace_it(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.prepare(wanted(entry("a", length=12, seed=3)), "cpu")
+    columns = {"seed": [7, 8], "length": [1, 2], "value": [0.5, 1.5]}
+    run.write_trial("a", {"trials": outcome(0.5), "mine": columns, "lengths": columns}, {})
+    loaded = tables.load(run)
+    assert loaded["mine"]["seed"].tolist() == [3, 3]
+    assert loaded["mine"]["length"].tolist() == [12, 12]
+    assert loaded["mine"]["seed_measured"].tolist() == [7, 8]
+    assert loaded["mine"]["length_measured"].tolist() == [1, 2]
+    assert loaded["lengths"]["length"].tolist() == [12, 12]
+    assert loaded["lengths"]["test_length"].tolist() == [1, 2]
 
 
 def test_a_run_without_a_finished_trial_says_so(tmp_path):
     run = RunDirectory(tmp_path / "run")
-    run.prepare(
-        "x",
-        {},
-        [{"id": "a", "configuration": "c", "axes": {}, "settings": {"task": {}, "seed": 0}}],
-        "cpu",
-    )
+    run.prepare(wanted(entry("a")), "cpu")
     with pytest.raises(RunDirectoryError, match="no trial is recorded yet"):
         tables.load(run)
 
@@ -204,10 +74,122 @@ def test_others_read_the_shards_as_they_lie(tiny_run):
     assert {"trial", "outcome", "final_loss"} <= set(frame.columns)
 
 
-def test_long_lists_are_cut_short_with_their_count():
-    assert tables._listed(["a", "b"]) == "a, b"
-    assert tables._listed([str(i) for i in range(12)]).endswith("10, 11")
-    assert (
-        tables._listed([str(i) for i in range(30)])
-        == ", ".join(map(str, range(10))) + " and 20 more"
-    )
+def test_an_unknown_table_is_named_with_those_that_are_there():
+    loaded = in_memory({"a": [0.1], "b": [0.1]})
+    with pytest.raises(KeyError, match=r"no table 'trails'; did you mean 'trials'\?"):
+        loaded["trails"]
+    with pytest.raises(UnknownTableError):
+        loaded["trails"]
+    assert "trails" not in loaded
+    assert loaded.get("trails") is None
+    assert repr(loaded) == "Tables: trials (2 rows)"
+    assert repr(Tables({}, [])) == "Tables: none"
+
+
+def test_a_notebook_shows_what_there_is():
+    frame = pd.DataFrame({"trial": ["a"], "<b>": [1]})
+    shown = Tables({"x & y": frame}, [])._repr_html_()
+    assert "<td>x &amp; y</td><td>1</td><td>trial, &lt;b&gt;</td>" in shown
+
+
+def test_configurations_stand_in_the_order_of_the_sweep(by_hand):
+    assert by_hand.configurations == ["tanh", "lstm"]
+    assert by_hand.lengths == [10, 20]
+    assert by_hand.longest == {"tanh": 20, "lstm": 20}
+    assert by_hand.axes == {"tanh": ["tanh"], "lstm": ["lstm"]}
+    assert set(by_hand.at_longest("trials")["trial"]) == {
+        "tanh200",
+        "tanh201",
+        "lstm200",
+        "lstm201",
+    }
+    assert by_hand.at_longest(by_hand["trials"]).equals(by_hand.at_longest("trials"))
+
+
+def test_the_rows_of_one_trial(by_hand):
+    alone = by_hand.of_trial("lstm101")
+    assert all(set(frame["trial"]) == {"lstm101"} for frame in alone.values())
+    assert alone.configurations == by_hand.configurations
+    assert len(by_hand["trials"]) == 8
+
+
+@pytest.mark.parametrize(
+    ("lengths", "where"),
+    [
+        ({"a": [10], "b": [10]}, ""),
+        ({"a": [None]}, ""),
+        ({"a": [10, 20], "b": [20]}, " at length 20"),
+        ({"a": [10, 20], "b": [10]}, " at each configuration's greatest length"),
+        ({"a": [10, 20], "b": [None]}, " at each configuration's greatest length"),
+    ],
+)
+def test_where_a_heading_says_a_length(lengths, where):
+    trials = [
+        entry(f"{label}{length}", label, length=length)
+        for label, several in lengths.items()
+        for length in several
+    ]
+    assert Tables({}, trials).where == where
+
+
+def test_a_configuration_without_length_is_at_its_longest():
+    loaded = in_memory({"a": [0.5]})
+    assert loaded.longest == {"a": None}
+    assert len(loaded.at_longest("trials")) == 1
+
+
+def test_sequences_of_one_length_are_told_from_others():
+    loaded = in_memory({"a": [0.5]})
+    same = pd.DataFrame({"t": [1, 2, 3], "to_end": [-2, -1, 0]})
+    assert loaded.same_time(same)
+    assert not loaded.same_time(same.assign(to_end=[-2, -1, -1]))
+    assert loaded.same_time(same.iloc[:0])
+
+
+STEPS = pd.DataFrame(
+    {
+        "trial": ["a"] * 3 + ["b"] * 2 + ["c"],
+        "train_step": [0, 5, 10, 0, 4, 0],
+        "value": range(6),
+    }
+)
+
+
+def moments(loaded: Tables) -> dict[str, list[tuple[str, int]]]:
+    rows = loaded.first_and_last("x")
+    return {
+        when: list(zip(part["trial"], part["value"], strict=True))
+        for when, part in rows.groupby("when")
+    }
+
+
+def test_a_sweeps_first_measurement_is_before_training_and_its_last_any_later_one():
+    loaded = Tables({"x": STEPS}, [])
+    assert moments(loaded) == {
+        "before training": [("a", 0), ("b", 3), ("c", 5)],
+        "end of training": [("a", 2), ("b", 4)],
+    }
+    assert moments(Tables({"x": STEPS[STEPS["train_step"] > 0]}, [])) == {
+        "end of training": [("a", 2), ("b", 4)]
+    }
+
+
+def test_of_recordings_the_first_and_the_last_count_and_a_single_one_is_the_last():
+    loaded = Tables({"x": STEPS.assign(train_step=STEPS["train_step"] + 7)}, [], words=RECORDINGS)
+    assert moments(loaded) == {
+        "first recording": [("a", 0), ("b", 3)],
+        "last recording": [("a", 2), ("b", 4), ("c", 5)],
+    }
+
+
+def test_tables_come_in_and_stay_as_they_are(by_hand):
+    before = {name: frame.copy() for name, frame in by_hand.items()}
+    by_hand.first_and_last("memory_horizon")
+    by_hand.at_longest("trials")
+    by_hand.of_trial("lstm101")
+    for name, frame in by_hand.items():
+        pd.testing.assert_frame_equal(frame, before[name])
+
+
+def test_infinities_come_back(by_hand):
+    assert math.inf in by_hand["memory_horizon"]["horizon"].tolist()
