@@ -40,7 +40,7 @@ class NonNormality:
     kreiss: float
 
 
-def non_normality(matrix: Float[Tensor, "state state"]) -> NonNormality:
+def non_normality(matrix: Float[Tensor, "rows columns"]) -> NonNormality:
     """Measure the non-normality of a square matrix, such as W_hh, a Jacobian or a product of them.
 
     >>> shift = torch.diag(torch.ones(3), -1)  # eigenvalues 0, and yet its norm is 1

@@ -13,7 +13,7 @@ from gradscope.errors import GradscopeError
 def unroll(
     cell: StepFunction,
     inputs: Float[Tensor, "time batch input"],
-    state: Float[Tensor, "batch state"] | None = None,
+    state: Float[Tensor, "_ state"] | None = None,
 ) -> Trace:
     """Run a cell over inputs and keep every state: s_t = F(x_t, s_{t-1}).
 

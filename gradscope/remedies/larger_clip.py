@@ -8,7 +8,7 @@ from gradscope.remedies._remedy import Remedy, register
 
 @register("larger_clip")
 class LargerClip(Remedy):
-    """Clip at ten times the norm: the clip should be for exceptions."""
+    """Clip at a norm of 10: the clip should be for exceptions."""
 
     def apply(self, plan: Plan) -> bool:
         """At 10, if it is not so already."""

@@ -36,7 +36,7 @@ def test_lanczos_claims_only_what_it_has(values, dtype):
 @pytest.mark.parametrize("sequences", [1, 3])
 def test_every_pair_of_factors(sequences):
     """sigma_max(X_t Y_k) for all t and k at once, of matrices that are not square too."""
-    decay = torch.linspace(0, -6, 30, dtype=torch.float64).exp()
+    decay = torch.linspace(0, -3, 30, dtype=torch.float64).exp()
     x = draw(4, sequences, 40, 30) * decay
     y = draw(5, sequences, 30, 35, seed=1)
     log_values, sure = log_top_singular_value(x, y)

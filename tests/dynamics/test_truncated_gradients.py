@@ -18,7 +18,7 @@ def case(name: str):
 
 @pytest.mark.parametrize("length", [1, 3, 8, 20])
 def test_sliding_truncation_is_the_sum_of_the_short_lags(length):
-    _, trace, losses, _ = case("gru")
+    trace, losses = case("gru")
     lags = lag_contributions(trace, losses, tensors=True)
     windowed = gradient(trace, losses, tbptt=(length, 1))
     bias = truncation_bias(trace, losses, [length])
@@ -34,7 +34,7 @@ def test_sliding_truncation_is_the_sum_of_the_short_lags(length):
 
 
 def test_chunked_truncation():
-    _, trace, losses, _ = case("lstm")
+    trace, losses = case("lstm")
     bias = truncation_bias(trace, losses, [2, 8, 3], kind="chunk")
     assert bias.lengths == [2, 3, 8]
     torch.testing.assert_close(bias.cosines[2], torch.tensor(1.0, dtype=torch.float64))
