@@ -7,6 +7,7 @@
     ├── PluginError             a user's file of components that cannot be loaded
     ├── RunDirectoryError       a run directory that is missing, unwritable, damaged or another's
     ├── UnknownTableError       a table that was not measured; a KeyError as well
+    ├── NothingToDrawError      tables hold nothing of what a plot shows
     ├── NoLossError             a gradient was asked for where no loss reaches
     └── MissingPackageError     an optional package that is not installed; an ImportError as well
 

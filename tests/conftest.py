@@ -10,6 +10,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 from gradscope.cells import CELLS, Cell
@@ -35,20 +36,24 @@ cell: {name: rnn, hidden_size: 6}
 optimizer: {name: sgd, lr: 0.05}
 training: {steps: 6, batch_size: 4}
 evaluation: {every: 3, sequences: 20}
-probes: [grad_norms, adjoint_norms, jacobian_norms, memory_horizon, spectra, saturation, lag_contributions, truncation_bias,
-         lyapunov, path_contributions, singular_values, non_normality, fixed_points, mean_field, traced_back, gates,
-         input_gradients]
+probes: [grad_norms, adjoint_norms, jacobian_norms, memory_horizon, spectra, saturation,
+         lag_contributions, truncation_bias, lyapunov, path_contributions, singular_values,
+         non_normality, fixed_points, mean_field, traced_back, gates, input_gradients]
 sweep:
   network:
     - {label: tanh, cell: {name: rnn, activation: tanh}}
-    - {label: dead, cell: {name: rnn, activation: hard_tanh, recurrent_init: {name: identity, std: 1e6}}}
+    - label: dead
+      cell: {name: rnn, activation: hard_tanh, recurrent_init: {name: identity, std: 1e6}}
     - {label: diverging, cell: {name: rnn, activation: identity}, optimizer.lr: 1e30}
     - {label: LSTM, cell: lstm}
   clip: [none, {name: global_norm, max_norm: 0.1}]
   task.length: [8, 12]
   seed: [0, 1]
 expect:
-  - {claim: tanh does not learn in six steps, measure: success_rate, configuration: tanh · none, below: 0.5}
+  - claim: tanh does not learn in six steps
+    measure: success_rate
+    configuration: tanh · none
+    below: 0.5
   - {claim: no such thing, measure: final_loss, configuration: tanh · none, below: 0}
 """
 
@@ -68,11 +73,21 @@ class Silent:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recorded run that holds a solved-by-nobody, a dead, a diverged and a gated configuration."""
-    path = tmp_path_factory.mktemp("runs") / "tiny"
-    outcomes = run_sweep(Experiment.parse(TINY, default_name="tiny"), RunDirectory(path), Silent())
-    assert set(outcomes.values()) == {"unsolved", "diverged"}
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A recorded run that holds a solved-by-nobody, a dead, a diverged and a gated configuration.
+
+    One for all workers of a test session; nobody changes it.
+    """
+    root = tmp_path_factory.getbasetemp()
+    shared = root if worker_id == "master" else root.parent
+    path = shared / "tiny_run" / "tiny"
+    with FileLock(shared / "tiny_run.lock"):
+        if not path.exists():
+            making = path.with_name("making")
+            experiment = Experiment.parse(TINY, default_name="tiny")
+            outcomes = run_sweep(experiment, RunDirectory(making), Silent())
+            assert set(outcomes.values()) == {"unsolved", "diverged"}
+            making.rename(path)
     return path
 
 

@@ -1,8 +1,8 @@
 """import-linter's contracts, with what is imported through the registry by a component's name.
 
 A module that names a kind (``Named("plot")``, ``registry.get("cell", ...)``), or that takes the
-kind's registry (``from gradscope.plots import PLOTS``), imports every component of that kind when it
-runs. Both are added to the graph of imports before a contract is checked.
+kind's registry (``from gradscope.plots import PLOTS``), imports every component of that kind when
+it runs. Both are added to the graph of imports before a contract is checked.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""The layers hold, and everything registered is found by its file's name."""
+"""The house stays in order: layers, sizes, and a test for each module."""
+
+from __future__ import annotations
 
 import ast
 import subprocess
@@ -7,97 +9,90 @@ from pathlib import Path
 
 import pytest
 
-from gradscope.components import registry
+from tests.contracts import kinds_named_in
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "gradscope"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+#: at most so many lines of a module and of a function, and columns of a line
+LINES, FUNCTION, COLUMNS = 350, 50, 100
+#: lines from which on a module has a test of its own
+TESTED = 80
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
 def test_layers_hold():
-    result = subprocess.run(
-        [str(Path(sys.executable).with_name("lint-imports"))],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    lint = Path(sys.executable).with_name("lint-imports")
+    result = subprocess.run([str(lint)], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize("kind", registry.FOLDERS)
-def test_file_stem_is_the_registered_name(kind):
-    for name in registry.names(kind):
-        assert registry.name_of(registry.get(kind, name)) == name
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_and_functions_are_short(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= LINES
+    assert max(map(len, lines), default=0) <= COLUMNS
+    for node in ast.walk(ast.parse("\n".join(lines))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < FUNCTION, node.name
 
 
-COMPONENTS = [(kind, name) for kind in registry.FOLDERS for name in registry.names(kind)]
-#: options without a default, for components that have some
-NEEDED = {"task": {"length": 12}, "influence_balancing": {"length": 20, "lag": 5}}
+def test_modules_with_logic_have_a_namesake():
+    components = {"cells", "clips", "inits", "optimizers", "tasks", "probes", "plots", "findings"}
+    missing = []
+    for path in MODULES:
+        if path.stem.startswith("__") or len(path.read_text().splitlines()) <= TESTED:
+            continue
+        place = path.relative_to(PACKAGE)
+        if place.parts[0] in components and not path.stem.startswith("_"):
+            continue  # contract tests run over all of a kind
+        test = ROOT / "tests" / place.parent / f"test_{path.stem.lstrip('_')}.py"
+        if not test.exists():
+            missing.append(str(test.relative_to(ROOT)))
+    assert not missing
 
 
-@pytest.mark.parametrize(("kind", "name"), COMPONENTS, ids=lambda part: part)
-def test_every_component_is_documented_and_survives_yaml(kind, name):
-    import yaml
-
-    from gradscope.components import marks
-    from gradscope.components.options import component, dump
-
-    cls = registry.get(kind, name)
-    assert len((cls.__doc__ or "").split("\n\n")[0]) > 20
-    fields = registry.options(cls).model_fields
-    assert not [
-        key for key, field in fields.items() if not field.description and not field.metadata
-    ], "options without a word"
-    given = NEEDED.get(name, NEEDED.get(kind, {}))
-    one = component(
-        kind, {"name": name, **{key: value for key, value in given.items() if key in fields}}
-    )
-    written = yaml.safe_dump({"it": dump(one)})
-    again = component(kind, marks.read(written, "it.yaml")["it"])
-    assert again == one
-    assert dump(again) == dump(one)
+def test_no_module_shadows_what_its_package_exports():
+    for path in MODULES:
+        if path.name == "__init__.py" and path.parent.name not in ("plots", "gradscope"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            exported = {
+                alias.asname or alias.name
+                for node in ast.walk(tree)
+                if isinstance(node, ast.ImportFrom)
+                for alias in node.names
+            }
+            modules = {other.stem for other in path.parent.glob("*.py")}
+            assert not exported & modules, path
 
 
-def test_a_wrong_name_is_refused():
-    class Wrong:
-        pass
-
-    Wrong.__module__ = "gradscope.cells.right"
-    with pytest.raises(ValueError, match=r"its file is right\.py"):
-        registry.register("cell", "wrong")(Wrong)
-
-
-def test_a_users_own_component_is_known_by_name():
-    from gradscope.clips.none import NoClip
-    from gradscope.components.options import component
-
-    @registry.register("clip", "test_only")
-    class Mine(NoClip):
-        """Nothing."""
-
-    try:
-        assert "test_only" in registry.names("clip")
-        assert component("clip", "test_only").name == "test_only"
-    finally:
-        del registry._CLASSES["clip", "test_only"]
+def test_only_the_catalogue_and_a_header_ask_for_kinds_by_name():
+    by_name = {
+        name_of(path) for path in MODULES if "components" not in path.parts and named_kinds(path)
+    }
+    assert by_name <= {
+        "gradscope/cli/_catalogue.py",
+        "gradscope/cli/_json_schema.py",
+        "gradscope/experiment/schema.py",
+    }
 
 
-def test_public_names_exist():
-    import gradscope
-
-    for name in gradscope.__all__:
-        assert getattr(gradscope, name) is not None
-        assert name in dir(gradscope)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        gradscope.nothing  # noqa: B018
+def named_kinds(path: Path) -> set[str]:
+    """Kinds that a module asks for, but for that of its own package and of the registries."""
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    text = path.read_text(encoding="utf-8")
+    asks = "registry." in text or "FOLDERS" in text
+    return kinds_named_in(module) if asks else set()
 
 
 def test_nothing_calls_backward_but_trainings():
     """The loop of a trial, and that of a user's training which is run to be diagnosed."""
-    allowed = {"train.py", "_trial.py"}
-    for path in (ROOT / "gradscope").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr == "backward"
-            ):
+    allowed = {"train.py", "_training.py"}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = node.func if isinstance(node, ast.Call) else None
+            if isinstance(called, ast.Attribute) and called.attr == "backward":
                 assert path.name in allowed, path

@@ -63,8 +63,6 @@ class StepCell(Cell):
         self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
     ) -> Float[Tensor, "*batch state"]:
         """One step of the module; any leading axes become one batch axis."""
-        lead = torch.broadcast_shapes(x.shape[:-1], s.shape[:-1])
-        x, s = x.expand(*lead, x.shape[-1]), s.expand(*lead, s.shape[-1])
         parts = s.reshape(-1, s.shape[-1]).split(self.sizes, dim=-1)
         shaped = zip(parts, self.shapes, strict=True)
         nest = pytree.tree_unflatten(
@@ -74,7 +72,7 @@ class StepCell(Cell):
         if not self.x_dtype.is_floating_point:
             given = given.round().to(self.x_dtype)
         after = self.step.state(self.step.call(self.module, given, nest))
-        return side_by_side(pytree.tree_leaves(after)).reshape(*lead, -1)
+        return side_by_side(pytree.tree_leaves(after)).reshape(s.shape)
 
     def _by_func(self, argument: int, x: Tensor, s_prev: Tensor) -> Tensor:
         """By torch.func; row by row where it meets an operation that it cannot batch."""

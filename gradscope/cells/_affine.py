@@ -57,9 +57,9 @@ class AffineCell(AffineEquation):
     @torch.no_grad()
     def linearise(
         self,
-        x: Float[Tensor, "time batch input"],
-        s_prev: Float[Tensor, "time batch state"],
-        s: Float[Tensor, "time batch state"],
+        x: Float[Tensor, "time *batch input"],
+        s_prev: Float[Tensor, "time *batch state"],
+        s: Float[Tensor, "time *batch state"],
     ) -> Linearisation:
         """The derivative of these steps, in closed form."""
         if self.weight_ih.dim() > 2:
@@ -67,16 +67,16 @@ class AffineCell(AffineEquation):
         return AffineLinearisation(self, x, s_prev, s, self.preactivations(x, s_prev))
 
     def scan(
-        self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
-    ) -> Float[Tensor, "time+1 batch state"]:
+        self, inputs: Float[Tensor, "time *batch input"], state: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "time+1 *batch state"]:
         """All states; the backward pass is the adjoint recursion in closed form."""
         if self.weight_ih.dim() > 2:
             return self.unroll(inputs, state)
         return _affine_scan.scan(self, inputs, state)
 
     def outputs(
-        self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
-    ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
+        self, inputs: Float[Tensor, "time *batch input"], state: Float[Tensor, "*batch state"]
+    ) -> tuple[Float[Tensor, "time *batch hidden"], Float[Tensor, "*batch state"]]:
         """h_t for all t and the last state; the backward pass is that of ``scan``."""
         if self.weight_ih.dim() > 2:
             return super().outputs(inputs, state)

@@ -169,9 +169,9 @@ class Cell(nn.Module, ABC):
 
     def linearise(
         self,
-        x: Float[Tensor, "time batch input"],
-        s_prev: Float[Tensor, "time batch state"],
-        s: Float[Tensor, "time batch state"],
+        x: Float[Tensor, "time *batch input"],
+        s_prev: Float[Tensor, "time *batch state"],
+        s: Float[Tensor, "time *batch state"],
     ) -> Linearisation:
         """The derivative of these steps, to be applied many times.
 
@@ -182,8 +182,8 @@ class Cell(nn.Module, ABC):
     # --- many steps -----------------------------------------------------------------------------
 
     def unroll(
-        self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
-    ) -> Float[Tensor, "time+1 batch state"]:
+        self, inputs: Float[Tensor, "time *batch input"], state: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "time+1 *batch state"]:
         """All states s_0 ... s_T, by calling ``forward`` step by step; autograd sees every step."""
         states = [state]
         for x in inputs.unbind(0):
@@ -191,14 +191,14 @@ class Cell(nn.Module, ABC):
         return torch.stack(states)
 
     def scan(
-        self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
-    ) -> Float[Tensor, "time+1 batch state"]:
+        self, inputs: Float[Tensor, "time *batch input"], state: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "time+1 *batch state"]:
         """The states of ``unroll``, by the fastest way that the cell has."""
         return self.unroll(inputs, state)
 
     def outputs(
-        self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
-    ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
+        self, inputs: Float[Tensor, "time *batch input"], state: Float[Tensor, "*batch state"]
+    ) -> tuple[Float[Tensor, "time *batch hidden"], Float[Tensor, "*batch state"]]:
         """h_t for t = 1 .. time and the last state, by the fastest way that the cell has."""
         states = self.scan(inputs, state)
         return self.hidden(states[1:]), states[-1]

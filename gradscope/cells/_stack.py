@@ -172,8 +172,8 @@ class Stack(Cell):
     # --- many steps -----------------------------------------------------------------------------
 
     def scan(
-        self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
-    ) -> Float[Tensor, "time+1 batch state"]:
+        self, inputs: Float[Tensor, "time *batch input"], state: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "time+1 *batch state"]:
         """All states, layer by layer."""
         states = []
         for cell, part in zip(self.layers, self.parts(state), strict=True):
@@ -182,8 +182,8 @@ class Stack(Cell):
         return states[0] if len(states) == 1 else torch.cat(states, dim=-1)
 
     def outputs(
-        self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
-    ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
+        self, inputs: Float[Tensor, "time *batch input"], state: Float[Tensor, "*batch state"]
+    ) -> tuple[Float[Tensor, "time *batch hidden"], Float[Tensor, "*batch state"]]:
         """h_t of the last layer, and the last states of all layers."""
         last = []
         for cell, part in zip(self.layers, self.parts(state), strict=True):
@@ -193,9 +193,9 @@ class Stack(Cell):
 
     def linearise(
         self,
-        x: Float[Tensor, "time batch input"],
-        s_prev: Float[Tensor, "time batch state"],
-        s: Float[Tensor, "time batch state"],
+        x: Float[Tensor, "time *batch input"],
+        s_prev: Float[Tensor, "time *batch state"],
+        s: Float[Tensor, "time *batch state"],
     ) -> Linearisation:
         """The derivative of these steps, layer by layer."""
         states = zip(self.parts(s_prev), self.parts(s), strict=True)

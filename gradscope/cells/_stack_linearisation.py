@@ -49,17 +49,17 @@ class StackLinearisation(Linearisation):
         return arriving, carried, received
 
     def vjp(
-        self, cotangent: Float[Tensor, "time batch state"]
-    ) -> tuple[Float[Tensor, "time batch state"], Float[Tensor, "time batch input"]]:
+        self, cotangent: Float[Tensor, "time *batch state"]
+    ) -> tuple[Float[Tensor, "time *batch state"], Float[Tensor, "time *batch input"]]:
         """By layer, the top one first."""
         _, carried, received = self._arriving(cotangent)
         return torch.cat(carried, dim=-1), received
 
     def jvp(
         self,
-        tangent: Float[Tensor, "time batch state"],
-        by_input: Float[Tensor, "time batch input"] | None = None,
-    ) -> Float[Tensor, "time batch state"]:
+        tangent: Float[Tensor, "time *batch state"],
+        by_input: Float[Tensor, "time *batch input"] | None = None,
+    ) -> Float[Tensor, "time *batch state"]:
         """By layer, the bottom one first; its hidden part moves the input of the next one."""
         after: list[Tensor] = []
         for layer in self.layers:
@@ -69,8 +69,8 @@ class StackLinearisation(Linearisation):
 
     def backpropagate(
         self,
-        adjoints: Float[Tensor, "times batch state"],
-        by_input: Float[Tensor, "times-1 batch input"],
+        adjoints: Float[Tensor, "times *batch state"],
+        by_input: Float[Tensor, "times-1 *batch input"],
     ) -> None:
         """The adjoint recursion by layer, the top one first.
 
@@ -99,8 +99,8 @@ class StackLinearisation(Linearisation):
                 immediate[:-1] += layer.linear.vjp(total[1:])[0]
 
     def vjp_by_gate(
-        self, cotangent: Float[Tensor, "time batch state"]
-    ) -> dict[str, Float[Tensor, "time batch state"]]:
+        self, cotangent: Float[Tensor, "time *batch state"]
+    ) -> dict[str, Float[Tensor, "time *batch state"]]:
         """The gates of all layers, named ``i_l0``, ...; a single layer's keep their names."""
         arriving, _, _ = self._arriving(cotangent)
         ways: dict[str, Tensor] = {}
@@ -112,7 +112,7 @@ class StackLinearisation(Linearisation):
 
     def by_parameters(
         self,
-        cotangent: Float[Tensor, "time batch state"],
+        cotangent: Float[Tensor, "time *batch state"],
         names: Collection[str] | None = None,
     ) -> dict[str, Tensor]:
         """The parameters of all layers, named as in the stack: ``cells.0.weight_hh``."""

@@ -58,7 +58,7 @@ class Antisymmetric(AffineCell):
             device=device,
         )
 
-    def recurrent_weight(self) -> Float[Tensor, "hidden hidden"]:
+    def recurrent_weight(self) -> Float[Tensor, "*trial hidden hidden"]:
         """W - W^T - gamma I."""
         weight = self.weight_hh
         assert weight is not None

@@ -106,8 +106,8 @@ class LSTM(LSTMCell):
         return nn.LSTM, {}
 
     def outputs(
-        self, inputs: Float[Tensor, "time batch input"], state: Float[Tensor, "batch state"]
-    ) -> tuple[Float[Tensor, "time batch hidden"], Float[Tensor, "batch state"]]:
+        self, inputs: Float[Tensor, "time *batch input"], state: Float[Tensor, "*batch state"]
+    ) -> tuple[Float[Tensor, "time *batch hidden"], Float[Tensor, "*batch state"]]:
         """h_t for all t and the last state, by torch's fused kernel."""
         if self.weight_ih.dim() > 2:
             return super().outputs(inputs, state)

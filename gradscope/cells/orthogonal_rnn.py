@@ -37,7 +37,7 @@ class OrthogonalRNN(ElmanCell):
         at = 2 * torch.arange(pairs)
         self.weight_hh[at + 1, at] = angles.to(self.weight_hh)
 
-    def recurrent_weight(self) -> Float[Tensor, "hidden hidden"]:
+    def recurrent_weight(self) -> Float[Tensor, "*trial hidden hidden"]:
         """exp(A - A^T)."""
         assert self.weight_hh is not None
         return torch.linalg.matrix_exp(self.weight_hh - self.weight_hh.mT)

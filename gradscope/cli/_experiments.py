@@ -1,4 +1,4 @@
-"""Which experiments somebody means on the command line, and what becomes of them there."""
+"""What commands that take experiments share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gradscope.errors import GradscopeError
+from gradscope.errors import ConfigError, GradscopeError
 from gradscope.experiment.shipped import located
 from gradscope.results.records import RunDirectory
 
@@ -15,10 +15,10 @@ _NAMED = 5
 
 
 def files_of(experiment: str) -> tuple[Path | None, list[Path]]:
-    """The folder that is meant, if it is one, and the experiment files.
+    """The experiment files that a path or name stands for, and their folder if it is a folder's.
 
     Raises:
-        GradscopeError: if there is none.
+        GradscopeError: if there is no such file or folder, or if the folder holds no YAML file.
     """
     place = located(experiment)
     if not place.is_dir():
@@ -32,28 +32,34 @@ def files_of(experiment: str) -> tuple[Path | None, list[Path]]:
 
 
 def override(text: str) -> tuple[str, object]:
-    """KEY=VALUE, the value read as YAML.
+    """The key and the value of KEY=VALUE; the value is read as YAML.
 
     Raises:
         GradscopeError: for anything else.
+
+    >>> override("cell={name: lstm, hidden_size: 8}")
+    ('cell', {'name': 'lstm', 'hidden_size': 8})
     """
     from gradscope.components import marks
 
-    key, equals, value = text.partition("=")
+    key, equals, yaml = text.partition("=")
     if not equals or not key:
         raise GradscopeError(f"--set {text!r}: should be KEY=VALUE, such as training.steps=500")
-    return key, marks.read(f"value: {value}", "--set")["value"]
+    try:
+        return key, marks.read(f"value: {yaml}", "--set")["value"]
+    except ConfigError as error:
+        raise GradscopeError(f"--set {text!r}: {error.message}") from None
 
 
 def write_report(directory: RunDirectory) -> None:
-    """Draw a run's report, and say where it is."""
+    """Draw a run's report, and print where it is."""
     from gradscope.report import write_report
 
     click.echo(f"report: {write_report(directory)}")
 
 
 def say_failures(directory: RunDirectory) -> None:
-    """Name the first trials that failed, on standard error."""
+    """Print the first trials that failed, and why, to standard error."""
     failures = list(directory.failures().items())
     for trial, failure in failures[:_NAMED]:
         click.echo(

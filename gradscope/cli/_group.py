@@ -14,27 +14,38 @@ import click
 import gradscope
 from gradscope.errors import GradscopeError
 
-#: exit codes: a trial failed, or a finding was made; an error of the user's; Ctrl-C
+#: exit codes: a trial failed, or a finding was made; the user's input is wrong; Ctrl-C
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
 
 class Commands(click.Group):
     """Commands that are imported when they are needed.
 
-    Our own errors are printed as one message, without a traceback.
+    A GradscopeError is printed as one message, without a traceback.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names of all commands."""
+        """The names of all commands, in alphabetical order."""
         files = Path(__file__).parent.glob("[!_]*.py")
         return sorted(path.stem for path in files)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of that name, or of that other name."""
+        """The command of a name, or of an alias; None if there is none."""
         if cmd_name in self.list_commands(ctx):
             return _module_of(cmd_name).command
-        others = (_module_of(name) for name in self.list_commands(ctx))
-        return next((m.command for m in others if cmd_name in getattr(m, "ALIASES", ())), None)
+        modules = (_module_of(name) for name in self.list_commands(ctx))
+        return next((m.command for m in modules if cmd_name in getattr(m, "ALIASES", ())), None)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant; a wrong name is refused with those that exist."""
+        from gradscope.components import suggest
+
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            ctx.fail(f"there is no command {name!r}; {suggest(name, self.list_commands(ctx))}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""

@@ -1,12 +1,10 @@
-"""Options and checks that several commands share."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import click
-
-from gradscope.errors import GradscopeError
 
 #: a RUN directory
 run_argument = click.argument("run", type=click.Path(path_type=Path))
@@ -34,22 +32,6 @@ with_option = click.option(
     callback=_load_plugins,
     help="Load components of your own from this Python file; may be repeated.",
 )
-
-
-def check_device(device: str) -> None:
-    """Whether tensors can be made there.
-
-    Raises:
-        GradscopeError: if not.
-    """
-    import torch
-
-    try:
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, ValueError) as error:
-        raise GradscopeError(
-            f"--device {device!r} cannot be used here: {str(error).splitlines()[0]}"
-        ) from None
 
 
 def plural(count: int, noun: str) -> str:

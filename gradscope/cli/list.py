@@ -15,7 +15,7 @@ def command(kind: str | None, name: str | None) -> None:
     """List components: all, those of one KIND, or one by NAME.
 
     A KIND is cell, task, clip, ...; a component of that NAME is shown in full, with its options.
-    KIND may also be experiment: the experiments that come with gradscope.
+    KIND may also be experiment: those that come with gradscope, each with what it asks.
     """
     from gradscope.cli._catalogue import text
 

@@ -1,4 +1,4 @@
-"""gradscope phase: phase diagrams of random networks."""
+"""gradscope phase: draw the phase diagram of a random network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gradscope.cli._options import check_device, device_option, plural
+from gradscope.cli._options import device_option, plural, with_option
 from gradscope.errors import GradscopeError
 
 #: other names of the command
@@ -55,6 +55,7 @@ ALIASES = ("probe",)
     help="Draws of weights and inputs.",
 )
 @device_option
+@with_option
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Directory.  [default: reports/phase-<cell>]"
 )
@@ -77,7 +78,8 @@ def command(
     N(0, gain^2 / units); every gate of every unit gets an input of its own of that variance at each
     step. For an rnn the report shows mean field's prediction beside what is measured.
     """
-    from gradscope.experiment.run import single_threaded
+    from gradscope.experiment.devices import check_device
+    from gradscope.experiment.worker import single_threaded
     from gradscope.phase import PhaseDiagram, write_phase_report
 
     check_device(device)

@@ -1,4 +1,4 @@
-"""gradscope run: an experiment, or a folder of them."""
+"""gradscope run: run an experiment, or a folder of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gradscope.cli._group import EXIT_FAILED, EXIT_INTERRUPTED
-from gradscope.cli._options import check_device, device_option, plural, with_option
+from gradscope.cli._options import device_option, plural, with_option
 
 if TYPE_CHECKING:
     import gradscope.experiment
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _How:
-    """How experiments are to be run."""
+    """How experiments are to be run, as the options of ``run`` say."""
 
     workers: int
     scheduler: str | None
@@ -74,26 +74,39 @@ def command(
     """
     from gradscope.cli._experiments import files_of, override
     from gradscope.experiment import Experiment
+    from gradscope.experiment.devices import check_device
 
     changes = dict(override(text) for text in overrides)
     folder, files = files_of(experiment)
     experiments = [Experiment.load(path, changes) for path in files]
-    check_device(device)
-    root = Path("reports") / (folder.resolve().name if folder else "")
-    how, failed, paths = _How(workers, scheduler, device, report), False, []
-    for loaded in experiments:
-        path = (out or root) / loaded.name if folder else out or root / loaded.name
-        paths.append(path)
-        failed |= _run_one(loaded, path, how)
-        if folder and report:
-            _write_index(out or root, paths, folder.resolve().name)
-    if folder and report:
-        click.echo(f"index: {(out or root) / 'index.html'}")
+    if scheduler is None:
+        check_device(device)
+    how = _How(workers, scheduler, device, report)
+    if folder is None:
+        failed = _run_one(experiments[0], out or Path("reports") / experiments[0].name, how)
+    else:
+        title = folder.resolve().name
+        failed = _run_all(experiments, out or Path("reports") / title, title, how)
     sys.exit(EXIT_FAILED if failed else 0)
 
 
+def _run_all(
+    experiments: list[gradscope.experiment.Experiment], root: Path, title: str, how: _How
+) -> bool:
+    """Run experiments into one folder, and link their reports; whether a trial failed."""
+    failed, paths = False, []
+    for experiment in experiments:
+        paths.append(root / experiment.name)
+        failed |= _run_one(experiment, paths[-1], how)
+        if how.report:
+            _write_index(root, paths, title)
+    if how.report:
+        click.echo(f"index: {root / 'index.html'}")
+    return failed
+
+
 def _run_one(experiment: gradscope.experiment.Experiment, path: Path, how: _How) -> bool:
-    """Run one experiment to its end; whether a trial failed."""
+    """Run one experiment to its end, and write its report; whether a trial failed."""
     from gradscope.cli._experiments import say_failures, write_report
     from gradscope.experiment.progress import shown
     from gradscope.experiment.run import prepare, run_sweep

@@ -37,8 +37,8 @@ def command(
     """
     import torch
 
-    from gradscope.experiment.run import single_threaded
     from gradscope.experiment.sample import generate, trained
+    from gradscope.experiment.worker import single_threaded
     from gradscope.results.records import RunDirectory
 
     model, trial = trained(RunDirectory(run), configuration)

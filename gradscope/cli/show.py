@@ -7,13 +7,12 @@ from pathlib import Path
 
 import click
 
-from gradscope.cli._options import run_argument, with_option
+from gradscope.cli._options import run_argument
 
 
 @click.command()
 @run_argument
 @click.option("--csv", "as_csv", is_flag=True, help="The summary as CSV.")
-@with_option
 def command(run: Path, as_csv: bool) -> None:
     """Print a summary of a RUN directory."""
     from rich.console import Console

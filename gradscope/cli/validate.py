@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -20,24 +21,38 @@ _NAMED = 8
 def command(experiments: tuple[str, ...]) -> None:
     """Check EXPERIMENTS without running them.
 
-    They are YAML files, folders of them, or names of experiments that come with gradscope. Says
-    which trials they hold. Exit codes: 0 all are right, 2 one is not.
+    They are YAML files, folders of them, or names of experiments that come with gradscope. Prints
+    which trials they hold, or what is wrong. Exit codes: 0 all are right, 2 one is not.
     """
     from gradscope.cli._experiments import files_of
+
+    wrong = False
+    for experiment in experiments:
+        try:
+            files = files_of(experiment)[1]
+        except GradscopeError as error:
+            files, wrong = [], True
+            click.echo(f"gradscope: {error}", err=True)
+        for file in files:
+            try:
+                click.echo(_description(file))
+            except GradscopeError as error:
+                wrong = True
+                click.echo(f"gradscope: {error}", err=True)
+    sys.exit(EXIT_BAD_INPUT if wrong else 0)
+
+
+def _description(file: Path) -> str:
+    """The trials and configurations that an experiment file holds.
+
+    Raises:
+        ConfigError: if the experiment cannot be run.
+    """
     from gradscope.experiment import Experiment
 
-    bad = False
-    for path in [file for experiment in experiments for file in files_of(experiment)[1]]:
-        try:
-            loaded = Experiment.load(path)
-        except GradscopeError as error:
-            click.echo(f"gradscope: {error}", err=True)
-            bad = True
-            continue
-        labels = loaded.configurations
-        names = ", ".join(labels[:_NAMED]) + (", ..." if len(labels) > _NAMED else "")
-        click.echo(
-            f"{path}: ok, {plural(len(loaded.trials), 'trial')} of "
-            f"{plural(len(labels), 'configuration')}: {names}"
-        )
-    sys.exit(EXIT_BAD_INPUT if bad else 0)
+    experiment = Experiment.load(file)
+    labels = experiment.configurations
+    trials = plural(len(experiment.trials), "trial")
+    configurations = plural(len(labels), "configuration")
+    names = "; ".join(labels[:_NAMED]) + ("; ..." if len(labels) > _NAMED else "")
+    return f"{file}: ok, {trials} of {configurations}: {names}"

@@ -28,6 +28,8 @@ class Component(BaseModel):
 
     #: the kind of component that subclasses are, set by the kind's base class
     component_kind: ClassVar[str] = ""
+    #: whether what a run records may depend on components of this kind
+    in_runs: ClassVar[bool] = True
     #: of options of a class that is no component itself, such as a cell's: that class
     made_class: ClassVar[type | None] = None
 

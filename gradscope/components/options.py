@@ -7,7 +7,6 @@ name (``cell: lstm``) or as a mapping with a name and options
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from collections.abc import Mapping as AbstractMapping
 from typing import TypeVar, get_args
 
@@ -227,18 +226,6 @@ def _fields(model: type[BaseModel], path: list[int | str]) -> dict[str, FieldInf
             if isinstance(candidate, type) and issubclass(candidate, BaseModel):
                 model = candidate
     return model.model_fields
-
-
-def components_in(value: object) -> Iterator[Component]:
-    """Every component in a value, those inside others as well."""
-    if isinstance(value, BaseModel):
-        if isinstance(value, Component):
-            yield value
-        for key in type(value).model_fields:
-            yield from components_in(getattr(value, key))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from components_in(item)
 
 
 def dump(value: object) -> object:

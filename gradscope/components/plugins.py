@@ -12,13 +12,12 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from gradscope.components import registry
-from gradscope.components.base import Component, class_of
 from gradscope.components.sources import Source, digest, not_python, sources_of
 from gradscope.errors import PluginError
 
@@ -82,28 +81,39 @@ def load_plugin(path: str | Path) -> Plugin:
     sha256, known = digest(sources), _loaded.get(place)
     if known is not None and known.sha256 == sha256:
         return known
-    others = [load_plugin(s.path) for s in sources if s.path in _loaded and s.path != place]
-    own = [s for s in sources if s.path == place or s.path not in _loaded]
-    stale = known is not None or any(_digests.get(s.path, s.sha256) != s.sha256 for s in own)
-    names = [source.module for source in own]
+    shared = [load_plugin(s.path) for s in sources if s.path in _loaded and s.path != place]
+    private = [s for s in sources if s.path == place or s.path not in _loaded]
+    stale = known is not None or any(_digests.get(s.path, s.sha256) != s.sha256 for s in private)
+    names = [source.module for source in private]
     with _all_or_nothing(names, sources):
         if stale:
             registry.forget(names)
             for name in names:
                 sys.modules.pop(name, None)
-        for other in others:  # one file is one module, also for who imports it
+        for other in shared:  # one file is one module, whether it is loaded or imported
             sys.modules[other.path.stem] = sys.modules[other.modules[0]]
-        _run(own[0])
-        modules = (*names, *(name for other in others for name in other.modules))
+        _run(private[0])
+        modules = (*names, *(name for other in shared for name in other.modules))
         _loaded[place] = Plugin(place, sha256, _components(place, modules), modules)
     _digests.update({source.path: source.sha256 for source in sources})
     return _loaded[place]
 
 
-def plugins_of(components: Iterable[Component]) -> list[Plugin]:
-    """The plugins that some of these components come from."""
-    modules = {class_of(type(part)).__module__ for part in components}
-    return [plugin for plugin in _loaded.values() if modules.intersection(plugin.modules)]
+def plugins_of_runs() -> list[Plugin]:
+    """The loaded plugins that a run may depend on.
+
+    All but those that hold nothing but components which look at a run or a model from outside: one
+    component may ask for another by its name, so that more may be used than an experiment names.
+    """
+    return [
+        plugin
+        for plugin in _loaded.values()
+        if any(_is_in_runs(kind, name) for kind, name in plugin.components)
+    ]
+
+
+def _is_in_runs(kind: str, name: str) -> bool:
+    return bool(getattr(registry.get(kind, name), "in_runs", True))
 
 
 def _located(path: str | Path) -> Path:

@@ -61,8 +61,8 @@ def sources_of(place: Path, module: str) -> list[Source]:
     """
     if place.is_dir():
         return list(_package(place, module))
-    own = _read(place, module)
-    sources, waiting = {place: own}, [own]
+    first = _read(place, module)
+    sources, waiting = {place: first}, [first]
     while waiting:
         source = waiting.pop()
         for name, line in _imported(source):

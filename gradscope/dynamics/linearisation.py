@@ -22,22 +22,22 @@ class Linearisation(ABC):
 
     @abstractmethod
     def vjp(
-        self, cotangent: Float[Tensor, "time batch state"]
-    ) -> tuple[Float[Tensor, "time batch state"], Float[Tensor, "time batch input"]]:
+        self, cotangent: Float[Tensor, "time *batch state"]
+    ) -> tuple[Float[Tensor, "time *batch state"], Float[Tensor, "time *batch input"]]:
         """(J_t^T a, (ds_t/dx_t)^T a)."""
 
     @abstractmethod
     def jvp(
         self,
-        tangent: Float[Tensor, "time batch state"],
-        by_input: Float[Tensor, "time batch input"] | None = None,
-    ) -> Float[Tensor, "time batch state"]:
+        tangent: Float[Tensor, "time *batch state"],
+        by_input: Float[Tensor, "time *batch input"] | None = None,
+    ) -> Float[Tensor, "time *batch state"]:
         """J_t v, plus (ds_t/dx_t) w where a tangent w of the inputs is given."""
 
     @abstractmethod
     def by_parameters(
         self,
-        cotangent: Float[Tensor, "time batch state"],
+        cotangent: Float[Tensor, "time *batch state"],
         names: Collection[str] | None = None,
     ) -> dict[str, Tensor]:
         """sum over steps and batch of a_t^T d+s_t/dW, for the parameters named, or for all."""
@@ -47,8 +47,8 @@ class Linearisation(ABC):
         """The same for some of the steps."""
 
     def vjp_by_gate(
-        self, cotangent: Float[Tensor, "time batch state"]
-    ) -> dict[str, Float[Tensor, "time batch state"]]:
+        self, cotangent: Float[Tensor, "time *batch state"]
+    ) -> dict[str, Float[Tensor, "time *batch state"]]:
         """J_t^T a split by the way it takes: through each gate's recurrent weights, or directly.
 
         The parts add up to ``vjp``. A cell without known gates has one part, ``whole``.
@@ -57,8 +57,8 @@ class Linearisation(ABC):
 
     def backpropagate(
         self,
-        adjoints: Float[Tensor, "times batch state"],
-        by_input: Float[Tensor, "times-1 batch input"],
+        adjoints: Float[Tensor, "times *batch state"],
+        by_input: Float[Tensor, "times-1 *batch input"],
     ) -> None:
         """The adjoint recursion a_t = dl_t/ds_t + J_{t+1}^T a_{t+1}, in place, in reverse time.
 
@@ -89,8 +89,8 @@ class AutogradLinearisation(Linearisation):
         self,
         step: Callable[[Tensor, Tensor], Tensor],
         parameters: Mapping[str, Tensor],
-        x: Float[Tensor, "*time batch input"],
-        s_prev: Float[Tensor, "*time batch state"],
+        x: Float[Tensor, "*batch input"],
+        s_prev: Float[Tensor, "*batch state"],
     ):
         self.step, self.parameters = step, parameters
         self.x, self.s_prev = x.detach().requires_grad_(), s_prev.detach().requires_grad_()
@@ -104,8 +104,8 @@ class AutogradLinearisation(Linearisation):
             )
 
     def vjp(
-        self, cotangent: Float[Tensor, "time batch state"]
-    ) -> tuple[Float[Tensor, "time batch state"], Float[Tensor, "time batch input"]]:
+        self, cotangent: Float[Tensor, "time *batch state"]
+    ) -> tuple[Float[Tensor, "time *batch state"], Float[Tensor, "time *batch input"]]:
         """One backward pass over all steps, each by itself."""
         by_input, by_state = torch.autograd.grad(
             self.after, (self.x, self.s_prev), cotangent, retain_graph=True, materialize_grads=True
@@ -114,9 +114,9 @@ class AutogradLinearisation(Linearisation):
 
     def jvp(
         self,
-        tangent: Float[Tensor, "time batch state"],
-        by_input: Float[Tensor, "time batch input"] | None = None,
-    ) -> Float[Tensor, "time batch state"]:
+        tangent: Float[Tensor, "time *batch state"],
+        by_input: Float[Tensor, "time *batch input"] | None = None,
+    ) -> Float[Tensor, "time *batch state"]:
         """Forward-mode differentiation of the step."""
         x, s_prev = self.x.detach(), self.s_prev.detach()
         moved = torch.zeros_like(x) if by_input is None else by_input
@@ -125,7 +125,7 @@ class AutogradLinearisation(Linearisation):
 
     def by_parameters(
         self,
-        cotangent: Float[Tensor, "time batch state"],
+        cotangent: Float[Tensor, "time *batch state"],
         names: Collection[str] | None = None,
     ) -> dict[str, Tensor]:
         """One backward pass to the parameters."""
@@ -148,8 +148,8 @@ class AutogradLinearisation(Linearisation):
 
     def backpropagate(
         self,
-        adjoints: Float[Tensor, "times batch state"],
-        by_input: Float[Tensor, "times-1 batch input"],
+        adjoints: Float[Tensor, "times *batch state"],
+        by_input: Float[Tensor, "times-1 *batch input"],
     ) -> None:
         """The adjoint recursion, each step linearised by itself."""
         for t in range(len(by_input) - 1, -1, -1):
@@ -175,35 +175,35 @@ class MaskedLinearisation(Linearisation):
         mask: m, 1 where a step is taken and 0 where the state is held.
     """
 
-    def __init__(self, inner: Linearisation, mask: Float[Tensor, "time batch 1"]):
+    def __init__(self, inner: Linearisation, mask: Float[Tensor, "time *batch 1"]):
         self.inner, self.mask = inner, mask
 
     def vjp(
-        self, cotangent: Float[Tensor, "time batch state"]
-    ) -> tuple[Float[Tensor, "time batch state"], Float[Tensor, "time batch input"]]:
+        self, cotangent: Float[Tensor, "time *batch state"]
+    ) -> tuple[Float[Tensor, "time *batch state"], Float[Tensor, "time *batch input"]]:
         """m J_t^T a + (1 - m) a; the inputs of steps that are not taken receive zero."""
         by_state, by_input = self.inner.vjp(self.mask * cotangent)
         return by_state + (1 - self.mask) * cotangent, by_input
 
     def jvp(
         self,
-        tangent: Float[Tensor, "time batch state"],
-        by_input: Float[Tensor, "time batch input"] | None = None,
-    ) -> Float[Tensor, "time batch state"]:
+        tangent: Float[Tensor, "time *batch state"],
+        by_input: Float[Tensor, "time *batch input"] | None = None,
+    ) -> Float[Tensor, "time *batch state"]:
         """m J_t v + (1 - m) v."""
         return self.mask * self.inner.jvp(tangent, by_input) + (1 - self.mask) * tangent
 
     def by_parameters(
         self,
-        cotangent: Float[Tensor, "time batch state"],
+        cotangent: Float[Tensor, "time *batch state"],
         names: Collection[str] | None = None,
     ) -> dict[str, Tensor]:
         """The sum over the steps that are taken."""
         return self.inner.by_parameters(self.mask * cotangent, names)
 
     def vjp_by_gate(
-        self, cotangent: Float[Tensor, "time batch state"]
-    ) -> dict[str, Float[Tensor, "time batch state"]]:
+        self, cotangent: Float[Tensor, "time *batch state"]
+    ) -> dict[str, Float[Tensor, "time *batch state"]]:
         """The ways through the step, and ``held`` for the steps that are not taken."""
         ways = self.inner.vjp_by_gate(self.mask * cotangent)
         return {**ways, "held": (1 - self.mask) * cotangent}

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 import dask.config
 from distributed import Client, Future, LocalCluster, as_completed, get_worker
 
-from gradscope.components.options import components_in, validated
-from gradscope.components.plugins import load_plugin, plugins_of
+from gradscope.components.options import validated
+from gradscope.components.plugins import load_plugin, plugins_of_runs
 from gradscope.errors import GradscopeError, PluginError
 from gradscope.experiment.run import Observer
 from gradscope.experiment.schema import Settings, Trial
@@ -98,14 +98,14 @@ def run_on(
     client.subscribe_topic(_TOPIC, lambda event: observer.advanced(*event[1]))
     run_key = uuid.uuid4().hex[:8]  # the same trial may be on its way to another directory
     path = os.fspath(run.path.absolute())
+    plugins = [(str(plugin.path), plugin.sha256) for plugin in plugins_of_runs()]
     futures: dict[Future, str] = {}
     for place, trial in enumerate(trials):
-        plugins = plugins_of(components_in(trial.settings))
         future = client.submit(
             _run_trial,
             trial.resolved,
             trial.id,
-            [(str(plugin.path), plugin.sha256) for plugin in plugins],
+            plugins,
             path,
             device,
             key=f"{trial.id}-{run_key}",

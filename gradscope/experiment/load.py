@@ -16,8 +16,8 @@ from gradscope.components.options import component, kind_of, validated
 from gradscope.components.suggestions import suggest
 from gradscope.errors import ConfigError, MissingOptionError, UnknownNameError
 from gradscope.experiment import sweep
-from gradscope.experiment.shipped import located
 from gradscope.experiment.schema import Expectation, Header, Settings, Trial
+from gradscope.experiment.shipped import located
 from gradscope.results import measures
 
 #: dotted keys to values that take the place of the file's

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import TextIO
+from typing import Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.markup import escape
@@ -55,10 +55,21 @@ class Silent:
         """Nothing is shown."""
 
 
+@runtime_checkable
+class Stream(Protocol):
+    """What lines are printed to, such as ``sys.stderr``."""
+
+    def write(self, text: str, /) -> object:
+        """Print a text."""
+
+    def flush(self) -> object:
+        """Make what was printed visible."""
+
+
 class PlainProgress:
     """Prints a line when a trial ends, with the time left at most."""
 
-    def __init__(self, trials: Sequence[Trial], stream: TextIO):
+    def __init__(self, trials: Sequence[Trial], stream: Stream):
         self.trials = {trial.id: trial for trial in trials}
         self.stream, self.pace, self.count = stream, _Pace(trials), 0
 

@@ -11,8 +11,8 @@ import inspect
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from gradscope.components.options import as_mapping, components_in
-from gradscope.components.plugins import plugins_of
+from gradscope.components.options import as_mapping
+from gradscope.components.plugins import plugins_of_runs
 from gradscope.components.registry import load_entry_points
 from gradscope.experiment.load import Experiment
 from gradscope.experiment.schema import Trial
@@ -42,9 +42,6 @@ class Observer(Protocol):
 def manifest_of(experiment: Experiment) -> Manifest:
     """The part of a run's manifest that follows from the experiment; no date, no provenance."""
     header, tasks = experiment.header, [trial.settings.task for trial in experiment.trials]
-    components = [*components_in(header)]
-    for trial in experiment.trials:
-        components += components_in(trial.settings)
     return Manifest(
         name=header.name,
         created="",
@@ -60,7 +57,7 @@ def manifest_of(experiment: Experiment) -> Manifest:
                 sha256=plugin.sha256,
                 components=[" ".join(part) for part in plugin.components],
             )
-            for plugin in plugins_of(components)
+            for plugin in plugins_of_runs()
         ],
         packages=dict(load_entry_points()),
         trials=[

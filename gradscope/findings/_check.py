@@ -32,6 +32,7 @@ class Check(Component):
     """
 
     component_kind: ClassVar[str] = "finding"
+    in_runs: ClassVar[bool] = False
 
     #: the plot that shows what is found, and the probe that the plot needs
     figure: ClassVar[str] = ""

@@ -1,4 +1,4 @@
-"""PhaseDiagram: a random cell, a grid of gains and input variances, and its Lyapunov exponents."""
+"""PhaseDiagram: Lyapunov exponents of a random cell over gain and input variance."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import NamedTuple
 import pandas as pd
 import torch
 
-from gradscope.cells import CELLS, Cell, GatedCell
+from gradscope.cells import CELLS, Cell, CellOptions, GatedCell
 from gradscope.dynamics import critical_gain, lyapunov_spectrum, mean_field, unroll
 from gradscope.dynamics.mean_field_theory import MOMENTS
 from gradscope.errors import GradscopeError
 
 
 class Theory(NamedTuple):
-    """What mean field says; both frames are empty where it says nothing.
+    """What mean-field theory predicts; both frames are empty where there is no such theory.
 
     Attributes:
         curves: gain, input_variance and mean_field_exponent on a fine grid of gains.
@@ -31,7 +31,7 @@ class Theory(NamedTuple):
 
 @dataclass(frozen=True)
 class PhaseDiagram:
-    """A phase diagram: what to measure.
+    """The phase diagram of a random cell: which cell, and over which gains and inputs.
 
     >>> diagram = PhaseDiagram("rnn", gains=[0.5, 2.0], hidden_size=20, time=100, seeds=1)
     >>> largest = diagram.measure().query("index == 0").set_index("gain")["exponent"]
@@ -40,7 +40,7 @@ class PhaseDiagram:
 
     Attributes:
         cell: name of a cell whose gates are affine.
-        activation: of an rnn cell; None for cells without that option.
+        activation: of an rnn cell; None takes the cell's default.
         hidden_size: units.
         gains: g; recurrent weights are drawn from N(0, g^2 / H), every gate alike.
         input_variances: v; at every step each gate of each unit receives an input of its own from
@@ -49,6 +49,9 @@ class PhaseDiagram:
         burn_in: steps before, for the state and for the tangent.
         exponents: how many, the largest first.
         seeds: draws of weights and inputs.
+
+    Raises:
+        GradscopeError: for a cell that does not exist, has no affine gates, or has no such option.
     """
 
     cell: str = "rnn"
@@ -61,11 +64,8 @@ class PhaseDiagram:
     exponents: int = 10
     seeds: int = 3
 
-    @property
-    def _mean_field(self) -> str | None:
-        """The activation that mean field knows; None where there is no such theory."""
-        activation = self.activation or "tanh"
-        return activation if self.cell == "rnn" and activation in MOMENTS else None
+    def __post_init__(self) -> None:
+        self._options(1.0)
 
     def measure(
         self, device: str = "cpu", progress: Callable[[int, int], None] | None = None
@@ -79,9 +79,6 @@ class PhaseDiagram:
         Args:
             device: to compute on.
             progress: called with (points done, points in all) after each point.
-
-        Raises:
-            GradscopeError: for a cell that this cannot drive.
         """
         rows: list[dict[str, float]] = []
         points = list(itertools.product(self.gains, self.input_variances, range(self.seeds)))
@@ -93,32 +90,63 @@ class PhaseDiagram:
 
     def theory(self) -> Theory:
         """Mean field's exponents on a fine grid of gains, and its critical gains."""
-        activation = self._mean_field
-        curves: list[dict[str, float]] = []
-        critical: list[dict[str, float]] = []
+        curves: list[tuple[float, float, float]] = []
+        critical: list[tuple[float, float]] = []
+        activation = self._mean_field_activation
         if activation is not None:
             low, high = min(self.gains), max(self.gains)
+            grid = [low + (high - low) * i / 100 for i in range(101)]
             for variance in self.input_variances:
-                for gain in (low + (high - low) * i / 100 for i in range(101)):
+                for gain in grid:
                     exponent = mean_field(activation, gain, input_variance=variance).exponent
-                    curves.append(
-                        {
-                            "gain": gain,
-                            "input_variance": variance,
-                            "mean_field_exponent": exponent,
-                        }
-                    )
-                gain = critical_gain(activation, input_variance=variance)
-                critical.append({"input_variance": variance, "gain": gain})
+                    curves.append((gain, variance, exponent))
+                critical.append((variance, critical_gain(activation, input_variance=variance)))
         columns = pd.Index(["gain", "input_variance", "mean_field_exponent"])
         return Theory(
             pd.DataFrame(curves, columns=columns),
             pd.DataFrame(critical, columns=pd.Index(["input_variance", "gain"])),
         )
 
+    @property
+    def _mean_field_activation(self) -> str | None:
+        """The activation of which there is a mean-field theory; None where there is none."""
+        activation = self.activation or "tanh"
+        return activation if self.cell == "rnn" and activation in MOMENTS else None
+
+    def _options(self, gain: float) -> CellOptions:
+        """The cell's options, with recurrent weights of this gain.
+
+        Raises:
+            GradscopeError: as the class.
+        """
+        if not issubclass(CELLS.get(self.cell), GatedCell):
+            raise GradscopeError(
+                f"the cell {self.cell!r} has no affine gates to drive; use rnn, lstm or gru"
+            )
+        activation = {} if self.activation is None else {"activation": self.activation}
+        return CELLS.make(
+            {
+                "name": self.cell,
+                "hidden_size": self.hidden_size,
+                "recurrent_init": {"name": "gaussian", "gain": gain},
+                **activation,
+            }
+        )
+
+    def _drawn(self, gain: float, generator: torch.Generator, device: str) -> GatedCell:
+        """A cell of this gain, every gate of which reads an input of its own."""
+        gates = len(CELLS.get(self.cell).gate_names)
+        inputs = gates * self.hidden_size
+        cell = self._options(gain).build(inputs, generator=generator, dtype=torch.float64)
+        assert isinstance(cell, GatedCell)
+        with torch.no_grad():
+            cell.weight_ih.copy_(torch.eye(inputs, dtype=torch.float64))
+        return cell.to(device)
+
     def _point(
         self, gain: float, variance: float, seed: int, device: str
     ) -> list[dict[str, float]]:
+        """The rows of one gain, one input variance and one seed."""
         generator = torch.Generator().manual_seed(seed)
         cell = self._drawn(gain, generator, device)
         steps = self.burn_in + self.time
@@ -127,16 +155,16 @@ class PhaseDiagram:
         trace = unroll(cell, math.sqrt(variance) * noise.to(device), start.to(device))
         count = min(self.exponents, cell.state_size)
         spectrum = lyapunov_spectrum(trace, k=count, burn_in=self.burn_in)
-        activation = self._mean_field
+        activation = self._mean_field_activation
         theory = (
             math.nan
             if activation is None
             else mean_field(activation, gain, input_variance=variance).exponent
         )
-        about = {"gain": gain, "input_variance": variance, "seed": seed}
+        point = {"gain": gain, "input_variance": variance, "seed": seed}
         return [
             {
-                **about,
+                **point,
                 "index": index,
                 "exponent": float(spectrum.exponents[index]),
                 "standard_error": float(spectrum.standard_errors[index]),
@@ -146,33 +174,12 @@ class PhaseDiagram:
             for index in range(count)
         ]
 
-    def _drawn(self, gain: float, generator: torch.Generator, device: str) -> Cell:
-        """A cell of this gain, every gate of which reads an input of its own."""
-        made = CELLS.get(self.cell)
-        gates = len(made.gate_names) if issubclass(made, GatedCell) else 0
-        if not gates:
-            raise GradscopeError(
-                f"the cell {self.cell!r} has no affine gates to drive; use rnn, lstm or gru"
-            )
-        options = {} if self.activation is None else {"activation": self.activation}
-        chosen = CELLS.make(
-            {
-                "name": self.cell,
-                "hidden_size": self.hidden_size,
-                "recurrent_init": {"name": "gaussian", "gain": gain},
-                **options,
-            }
-        )
-        inputs = gates * self.hidden_size
-        cell = chosen.build(inputs, generator=generator, dtype=torch.float64)
-        assert isinstance(cell, GatedCell)
-        with torch.no_grad():
-            cell.weight_ih.copy_(torch.eye(inputs, dtype=torch.float64))
-        return cell.to(device)
-
 
 def _log_spectral_radius(cell: Cell) -> float:
-    """Of the recurrent matrix; NaN for a cell with several, or none."""
+    """ln of the recurrent matrix's spectral radius; NaN for a cell with several matrices, or none.
+
+    It is NaN as well where the radius is 0.
+    """
     matrices = list(cell.recurrent_matrices().values())
     if len(matrices) != 1:
         return math.nan

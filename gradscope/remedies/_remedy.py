@@ -26,6 +26,7 @@ class Remedy(Component):
     """
 
     component_kind: ClassVar[str] = "remedy"
+    in_runs: ClassVar[bool] = False
 
     #: classes of cells that it is for; empty is any
     of: ClassVar[tuple[str, ...]] = ()

@@ -109,13 +109,13 @@ def _success(row: Row) -> str:
 
 @measure(predictable=False)
 def trials(group: Group) -> float:
-    """How many."""
+    """Number of trials."""
     return float(len(group.trials))
 
 
 @measure(predictable=False)
 def solved(group: Group) -> float:
-    """How many of them solved the task."""
+    """Number of trials that solved the task."""
     return float((group.trials["outcome"] == "solved").sum())
 
 
@@ -127,19 +127,19 @@ def success_rate(group: Group) -> float:
 
 @measure(predictable=False)
 def success_low(group: Group) -> float:
-    """Lower end of its 95% Wilson interval."""
+    """Lower end of the 95% Wilson interval of ``success_rate``."""
     return wilson(int(solved(group)), int(trials(group)))[0]
 
 
 @measure(predictable=False)
 def success_high(group: Group) -> float:
-    """Upper end of its 95% Wilson interval."""
+    """Upper end of the 95% Wilson interval of ``success_rate``."""
     return wilson(int(solved(group)), int(trials(group)))[1]
 
 
 @measure("final test loss")
 def final_loss(group: Group) -> float:
-    """Median over trials that did not diverge."""
+    """Test loss at the end: median over trials that did not diverge."""
     return _median(group.trials, "final_loss")
 
 
@@ -151,61 +151,61 @@ def baseline(group: Group) -> float:
 
 @measure("loss / baseline")
 def loss_over_baseline(group: Group) -> float:
-    """Median over trials that did not diverge."""
+    """Test loss at the end over the baseline: median over trials that did not diverge."""
     return float((group.trials["final_loss"] / group.trials["baseline"]).median())
 
 
 @measure("wrong", "of answers", shown=lambda row: share(row["wrong_fraction"]))
 def wrong_fraction(group: Group) -> float:
-    """Median over trials that did not diverge."""
+    """Share of wrong answers at the end: median over trials that did not diverge."""
     return _median(group.trials, "wrong_fraction")
 
 
 @measure("steps to solve", "updates")
 def steps_to_solve(group: Group) -> float:
-    """Median over solved trials."""
+    """Updates until the task was solved: median over the trials that solved it."""
     return _median(group.trials, "steps_to_solve")
 
 
 @measure("memory horizon", "steps", needs="memory_horizon")
 def memory_horizon(group: Group) -> float:
-    """Median over trials and sequences, of the full state, at the last measurement."""
+    """Of the full state, at the last measurement: median over trials and sequences."""
     return _median(group.late, "horizon")
 
 
 @measure("growth rate", "nats/step", needs="memory_horizon")
 def growth_rate(group: Group) -> float:
-    """ln ||ds_T/ds_0|| / T: median as of memory_horizon."""
+    """ln ||ds_T/ds_0|| / T: the same median as ``memory_horizon``."""
     return median(group.late["growth_rate"])
 
 
 @measure(needs="memory_horizon", predictable=False)
 def log_norm(group: Group) -> float:
-    """ln ||ds_T/ds_0||, nats: median as of memory_horizon."""
+    """ln ||ds_T/ds_0||, nats: the same median as ``memory_horizon``."""
     return median(group.late["log_norm"])
 
 
 @measure(needs="memory_horizon", predictable=False)
 def steps(group: Group) -> float:
-    """Of the measured sequences."""
+    """Length of the measured sequences: median."""
     return _median(group.early if group.late.empty else group.late, "time")
 
 
 @measure(needs="memory_horizon")
 def memory_horizon_initial(group: Group) -> float:
-    """As memory_horizon, before training."""
+    """``memory_horizon`` before training."""
     return _median(group.early, "horizon")
 
 
 @measure(needs="memory_horizon")
 def growth_rate_initial(group: Group) -> float:
-    """As growth_rate, before training."""
+    """``growth_rate`` before training."""
     return median(group.early["growth_rate"])
 
 
 @measure(needs="memory_horizon", predictable=False)
 def log_norm_initial(group: Group) -> float:
-    """As log_norm, before training."""
+    """``log_norm`` before training."""
     return median(group.early["log_norm"])
 
 
@@ -227,5 +227,5 @@ def diverged_fraction(group: Group) -> float:
 
 
 def _median(frame: pd.DataFrame, column: str) -> float:
-    """Of what is known; NaN of nothing."""
+    """Median of a column's known values; NaN where there are none."""
     return float(frame[column].median()) if len(frame) else float("nan")

@@ -221,17 +221,20 @@ def _difference(before: Manifest, wanted: Manifest, foreign: int) -> str:
     """Why a run cannot go on as the one wanted; empty if it can."""
     if before.name != wanted.name:
         return f"a run of the experiment {before.name!r}, not of {wanted.name!r}"
+    digests: dict[str, list[str]] = {}  # two plugins may share a component that both import
+    for plugin in before.plugins:
+        for part in plugin.components:
+            digests.setdefault(part, []).append(plugin.sha256)
+    for plugin in wanted.plugins:
+        for part in plugin.components:
+            if plugin.sha256 not in digests.get(part, [plugin.sha256]):
+                return (
+                    f"a run that began with another version of the {part} of {plugin.path}: the "
+                    f"plugin's SHA-256 was {' or '.join(digests[part])} and now is {plugin.sha256}"
+                )
     if foreign:
         several = "s" * (foreign > 1)
         return f"{foreign} recorded trial{several} that the experiment, as it is now, does not have"
-    digests = {part: plugin.sha256 for plugin in before.plugins for part in plugin.components}
-    for plugin in wanted.plugins:
-        for part in plugin.components:
-            if digests.get(part, plugin.sha256) != plugin.sha256:
-                return (
-                    f"a run that began with another version of the {part} of {plugin.path}: the "
-                    f"plugin's SHA-256 was {digests[part]} and now is {plugin.sha256}"
-                )
     return ""
 
 

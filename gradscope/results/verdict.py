@@ -18,9 +18,15 @@ _FATES = ("vanishes", "stays in range", "explodes")
 
 
 def fate(log_factor: float | int) -> str:
-    """vanishes, explodes or stays in range: what ||ds_T/ds_0|| does over a sequence.
+    """Whether ||ds_T/ds_0|| vanishes, explodes or stays in range over a sequence.
 
     The border is a factor of a thousand.
+
+    >>> fate(-23.0), fate(0.5)
+    ('vanishes', 'stays in range')
+
+    Args:
+        log_factor: ln ||ds_T/ds_0||; NaN where it is not measured.
     """
     if math.isnan(log_factor):
         return "is not measured"

@@ -1,51 +1,21 @@
-"""Depth as time: residual stacks and transformers."""
+"""Depth as time: residual stacks and transformers, watched."""
 
 import pytest
 import torch
 from torch import nn
 
 import gradscope
+from gradscope.capture._depth import containers
 from gradscope.errors import GradscopeError
-
-
-class Block(nn.Module):
-    def __init__(self, size, dropout=0.0):
-        super().__init__()
-        self.a, self.b, self.dropout = (
-            nn.Linear(size, size),
-            nn.Linear(size, size),
-            nn.Dropout(dropout),
-        )
-
-    def forward(self, x, scale=1.0):
-        return x + scale * self.dropout(self.b(torch.tanh(self.a(x))))
-
-
-class Residual(nn.Module):
-    def __init__(self, layers=4, size=6, dropout=0.0):
-        super().__init__()
-        self.first, self.blocks, self.out = (
-            nn.Linear(3, size),
-            nn.ModuleList([Block(size, dropout) for _ in range(layers)]),
-            nn.Linear(size, 1),
-        )
-
-    def forward(self, x, keep=None):
-        x = self.first(x)
-        for block in self.blocks:
-            x = block(x, scale=0.5)
-            if keep is not None:
-                x.retain_grad()
-                keep.append(x)
-        return self.out(x).square().sum()
+from tests.capture.conftest import recorded
+from tests.capture.depth_models import Block, Residual
 
 
 @pytest.mark.parametrize("depth", [True, "blocks"])
 def test_adjoints_and_jacobians_across_layers(depth):
     torch.manual_seed(0)
     model, x = Residual().double(), torch.randn(3, 3, dtype=torch.float64)
-    scope = gradscope.attach(model, depth=depth)
-    with scope.record() as recording:
+    with recorded(model, depth=depth) as recording:
         model(x).backward()
     trace = recording.trace("blocks.depth")
     keep = []
@@ -55,44 +25,58 @@ def test_adjoints_and_jacobians_across_layers(depth):
     torch.testing.assert_close(
         gradscope.adjoints(trace).values()[1:], expected, rtol=1e-10, atol=1e-12
     )
-    J = gradscope.step_jacobians(trace)
-    assert J.shape == (4, 3, 6, 6)
+    jacobians = gradscope.step_jacobians(trace)
+    assert jacobians.shape == (4, 3, 6, 6)
     for layer, block in enumerate(model.blocks):
         s = trace.states.detach()[layer, 1]
         torch.testing.assert_close(
-            J[layer, 1],
+            jacobians[layer, 1],
             torch.autograd.functional.jacobian(lambda s, b=block: b(s, scale=0.5), s),
             rtol=1e-10,
             atol=1e-12,
         )
-    total = gradscope.gradient(trace)
-    for name, value in total.items():
-        torch.testing.assert_close(
-            value,
-            model.blocks.get_parameter(name.removeprefix("layers.")).grad,
-            rtol=1e-9,
-            atol=1e-12,
-        )
+    for name, value in gradscope.gradient(trace).items():
+        expected = model.blocks.get_parameter(name.removeprefix("layers.")).grad
+        torch.testing.assert_close(value, expected, rtol=1e-9, atol=1e-12)
     top = gradscope.top_singular_values(trace, 4, 0, 2, sequence=1)
-    exact = torch.linalg.svdvals((J[3] @ J[2] @ J[1] @ J[0])[1])[:2].log()
+    product = (jacobians[3] @ jacobians[2] @ jacobians[1] @ jacobians[0])[1]
+    exact = torch.linalg.svdvals(product)[:2].log()
     torch.testing.assert_close(top, exact, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_the_gradient_of_what_enters_the_first_block(requires_grad):
+    """Seen where autograd has it, made by J^T where it has not: the same."""
+    torch.manual_seed(0)
+    blocks = nn.ModuleList([Block(6) for _ in range(3)]).double()
+    x = torch.randn(2, 6, dtype=torch.float64, requires_grad=requires_grad)
+    with recorded(blocks, depth=True) as recording:
+        y = x
+        for block in blocks:
+            y = block(y)
+        y.square().sum().backward()
+    entering = x.detach().requires_grad_()
+    y = entering
+    for block in blocks:
+        y = block(y)
+    (expected,) = torch.autograd.grad(y.square().sum(), entering)
+    adjoints = gradscope.adjoints(recording.trace("depth")).values()
+    torch.testing.assert_close(adjoints[0], expected, rtol=1e-10, atol=1e-12)
 
 
 def test_of_a_stack_in_a_loop_the_last_time_is_shown():
     torch.manual_seed(0)
     model = Residual(3)
-    scope = gradscope.attach(model, depth="blocks")
     for times, names in ((2, ["blocks.depth (1)", "blocks.depth (2)"]), (6, ["blocks.depth"])):
         inputs = torch.randn(times, 5, 3)
-        with scope.record() as recording:
+        with recorded(model, depth="blocks") as recording:
             sum(model(x) for x in inputs).backward()
         assert list(recording.traces) == names
         torch.testing.assert_close(
             recording.trace(names[-1]).states[0], model.first(inputs[-1]), rtol=0, atol=0
         )
-        assert ("blocks: went through 6 times; the last time is shown" in recording.notes) == (
-            times == 6
-        )
+        said = "blocks: went through 6 times; the last time is shown" in recording.notes
+        assert said == (times == 6)
         assert not any("not connected" in note for note in recording.notes)
 
 
@@ -100,13 +84,11 @@ def test_a_transformer_encoder():
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True, dtype=torch.float64)
     model = nn.TransformerEncoder(layer, 3)
-    scope = gradscope.attach(model, depth=True)
-    with scope.record() as recording:
+    with recorded(model, depth=True) as recording:
         model(torch.randn(2, 5, 8, dtype=torch.float64)).square().sum().backward()
     trace = recording.trace("layers.depth")
     assert trace.states.shape == (4, 2, 40)
     assert gradscope.adjoints(trace).log_norm().isfinite().all()
-    assert scope.tables()["adjoint_norms"]["t"].max() == 3
 
 
 def test_dropout_leaves_the_adjoints_and_says_why_there_are_no_jacobians():
@@ -116,26 +98,77 @@ def test_dropout_leaves_the_adjoints_and_says_why_there_are_no_jacobians():
     model(torch.randn(3, 3)).backward()
     after = torch.get_rng_state()
     torch.set_rng_state(before)
-    scope = gradscope.attach(model, depth="blocks")
-    with scope.record() as recording:
+    with recorded(model, depth="blocks") as recording:
         model(torch.randn(3, 3)).backward()
     assert torch.equal(torch.get_rng_state(), after)
     trace = recording.trace("blocks.depth")
     assert gradscope.adjoints(trace).log_norm().isfinite().all()
+    assert any("its blocks are random (dropout)" in note for note in recording.notes)
     with pytest.raises(GradscopeError, match=r"model\.eval\(\)"):
         gradscope.step_jacobians(trace)
 
 
-def test_what_has_no_depth_is_named():
+# --- what has no depth ----------------------------------------------------------------------------
+
+
+def test_blocks_that_change_the_shape_are_named():
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5))
     with (
         pytest.raises(GradscopeError, match="blocks that keep the shape"),
-        gradscope.attach(model, depth=True).record(),
+        recorded(model, depth=True),
     ):
         model(torch.randn(2, 3))
-    with pytest.raises(
-        GradscopeError, match=r"the model has no module 'block'; did you mean 'blocks'"
+
+
+def test_blocks_beside_one_another_are_named():
+    model = nn.ModuleDict({"blocks": nn.ModuleList([Block(3) for _ in range(2)])})
+    rnn = nn.ModuleDict({"rnn": nn.GRU(3, 3), **model})
+    x = torch.randn(4, 3)
+    with recorded(rnn, depth="blocks") as recording:
+        total = sum(block(x).sum() for block in model["blocks"]) + rnn["rnn"](x)[0].sum()
+        total.backward()
+    assert list(recording.traces) == ["rnn"]
+    assert any("no block's output was the next one's input" in note for note in recording.notes)
+
+
+def test_weights_that_change_before_a_block_is_called_are_named():
+    model = Residual()
+
+    def change_and_run():
+        with torch.no_grad():
+            model.blocks[1].a.weight.mul_(2)
+        model(torch.randn(2, 3))
+
+    with (
+        pytest.raises(GradscopeError, match="the weights of 'blocks' changed"),
+        recorded(model, depth="blocks"),
     ):
-        gradscope.attach(Residual(), depth="block")
-    with pytest.raises(GradscopeError, match="no recurrence was found in Linear"):
-        gradscope.attach(nn.Linear(2, 2))
+        change_and_run()
+
+
+class Keyword(nn.Module):
+    def forward(self, *, size):
+        return torch.ones(size)
+
+
+def test_a_block_without_an_activation_is_named():
+    model = nn.ModuleList([Keyword(), Keyword()])
+    with (
+        pytest.raises(GradscopeError, match="called with the activation as its first argument"),
+        recorded(model, depth=[""]),
+    ):
+        model[0](size=2)
+
+
+def test_containers_are_outermost_and_of_one_class_with_parameters():
+    inner = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    model = nn.ModuleDict(
+        {
+            "outer": nn.ModuleList([inner, nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))]),
+            "mixed": nn.Sequential(nn.Linear(2, 2), nn.Tanh()),
+            "plain": nn.Sequential(nn.Tanh(), nn.Tanh()),
+            "alone": nn.ModuleList([nn.Linear(2, 2)]),
+            "second": nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)),
+        }
+    )
+    assert [name for name, _ in containers(model)] == ["outer", "second"]

@@ -160,7 +160,7 @@ def test_some_sequences_are_those_of_the_whole_batch(packed):
 
 
 def test_vanishing_beyond_float32_keeps_its_scale():
-    """In float32 autograd's adjoint of the lower layer underflows; the recorded one is a logarithm."""
+    """The lower layer's adjoint underflows in float32 as autograd has it, not as it is recorded."""
     torch.manual_seed(0)
     rnn = nn.RNN(INPUT, HIDDEN, 2)
     with torch.no_grad():

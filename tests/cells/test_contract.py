@@ -5,42 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradscope.cells import Cell, Stack
-from gradscope.components import registry
+from gradscope.cells import CELLS
 from gradscope.dynamics.linearisation import AutogradLinearisation
+from tests.cells.conftest import IDS, VARIANTS, stack_of
 from tests.conftest import build, draw
-
-VARIANTS = [(name, {}) for name in registry.names("cell")] + [
-    ("rnn", {"activation": "relu"}),
-    ("rnn", {"activation": "gelu"}),
-    ("rnn", {"bias": False}),
-    ("rnn", {"activation": "modrelu"}),
-    ("orthogonal_rnn", {"activation": "modrelu"}),
-    ("lstm", {"bias": False}),
-    ("gru", {"bias": False}),
-    ("lstm", {"peepholes": True}),
-    *[("lstm", {"variant": variant}) for variant in ("nig", "nfg", "nog", "niaf", "noaf", "cifg")],
-    ("lstm", {"variant": "cifg", "peepholes": True}),
-    ("lstm", {"variant": "nog", "peepholes": True}),
-]
-IDS = [f"{name}{options or ''}" for name, options in VARIANTS]
-
-
-def stack_of(
-    name: str, layers: int, input_size: int, hidden_size: int, seed: int, **options: object
-) -> Stack:
-    return Stack(
-        [
-            build(
-                name,
-                input_size if layer == 0 else hidden_size,
-                hidden_size,
-                seed + layer,
-                **options,
-            )
-            for layer in range(layers)
-        ]
-    )
 
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS, ids=IDS)
@@ -52,9 +20,7 @@ def stack_of(
     seed=st.integers(0, 99),
 )
 def test_closed_forms_agree_with_autograd(name, options, time, batch, hidden, layers, seed):
-    """Jacobian, input Jacobian, vjp, adjoint recursion, scan and outputs: all against the plain
-    unroll of the equation.
-    """
+    """Jacobian, input Jacobian and linearisation: all against the plain unroll of the equation."""
     cell = stack_of(name, layers, 2, hidden, seed, **options)
     x, s0 = draw(time, batch, 2, seed=seed), 0.5 * draw(batch, cell.state_size, seed=seed + 1)
     states = cell.unroll(x, s0).detach()
@@ -72,17 +38,11 @@ def test_closed_forms_agree_with_autograd(name, options, time, batch, hidden, la
             torch.testing.assert_close(by_input[t, b], slow_x, rtol=0, atol=1e-12)
 
     cotangent = draw(time, batch, cell.state_size, seed=seed + 2)
-    fast, slow = (
-        cell.vjp(x, states[:-1], states[1:], cotangent),
-        Cell.vjp(cell, x, states[:-1], states[1:], cotangent),
-    )
-    for ours, theirs in zip(fast, slow, strict=True):
+    fast = cell.linearise(x, states[:-1], states[1:])
+    slow = AutogradLinearisation(cell, dict(cell.named_parameters()), x, states[:-1])
+    for ours, theirs in zip(fast.vjp(cotangent), slow.vjp(cotangent), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
-    fast, slow = (
-        cell.linearise(x, states[:-1], states[1:]),
-        AutogradLinearisation(cell, x, states[:-1]),
-    )
     ours, theirs = fast.by_parameters(cotangent), slow.by_parameters(cotangent)
     assert list(ours) == list(theirs) == [parameter for parameter, _ in cell.named_parameters()]
     for parameter, value in theirs.items():
@@ -92,12 +52,18 @@ def test_closed_forms_agree_with_autograd(name, options, time, batch, hidden, la
     torch.testing.assert_close(
         fast.jvp(cotangent, moved_inputs), slow.jvp(cotangent, moved_inputs), rtol=0, atol=1e-12
     )
-    one = slice(time // 2, time // 2 + 1)
-    torch.testing.assert_close(fast.at(one).vjp(cotangent[one])[0], fast.vjp(cotangent)[0][one])
+    middle = slice(time // 2, time // 2 + 1)
+    torch.testing.assert_close(
+        fast.at(middle).vjp(cotangent[middle])[0], fast.vjp(cotangent)[0][middle]
+    )
 
     immediate = draw(time + 1, batch, cell.state_size, seed=seed + 3)
-    fast, slow = cell.pullback(x, states, immediate), Cell.pullback(cell, x, states, immediate)
-    for ours, theirs in zip(fast, slow, strict=True):
+    results = []
+    for linear in (fast, slow):
+        adjoints, received = immediate.clone(), torch.empty_like(x)
+        linear.backpropagate(adjoints, received)
+        results.append((adjoints, received))
+    for ours, theirs in zip(*results, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-11)
 
 
@@ -129,7 +95,55 @@ def test_gradcheck_of_the_fused_unroll(name, options):
     )
 
 
-@pytest.mark.parametrize("name", registry.names("cell"))
+@pytest.mark.parametrize(("name", "options"), VARIANTS, ids=IDS)
+@pytest.mark.parametrize("layers", [1, 2])
+def test_known_outputs_leave_the_states_as_they_are(name, options, layers):
+    """Teacher forcing with the cell's own outputs, or with none, is the plain unroll."""
+    cell = stack_of(name, layers, 3, 4, 5, **options)
+    x, s0 = draw(6, 2, 3), draw(2, cell.state_size, seed=1)
+    states = cell.unroll(x, s0).detach()
+    for hidden in (None, states[1:, :, : cell.hidden_size].clone()):
+        if hidden is not None and layers > 1:
+            continue  # a stack has its outputs last
+        forced = cell.teacher_forced(x, s0, hidden)
+        torch.testing.assert_close(forced.states, states, rtol=0, atol=1e-12)
+        assert float(forced.mismatch.detach().max()) < 1e-12
+        if forced.linear is not None:
+            cotangent = draw(6, 2, cell.state_size, seed=2)
+            expected = cell.linearise(x, states[:-1], states[1:]).vjp(cotangent)
+            for ours, theirs in zip(forced.linear.vjp(cotangent), expected, strict=True):
+                torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS, ids=IDS)
+def test_the_ways_through_a_step_add_up(name, options):
+    cell = stack_of(name, 2, 3, 4, 5, **options)
+    x = draw(4, 2, 3)
+    states = cell.unroll(x, draw(2, cell.state_size, seed=1)).detach()
+    linear, cotangent = (
+        cell.linearise(x, states[:-1], states[1:]),
+        draw(4, 2, cell.state_size, seed=2),
+    )
+    ways = linear.vjp_by_gate(cotangent)
+    assert all(way.endswith(("_l0", "_l1")) for way in ways)
+    torch.testing.assert_close(sum(ways.values()), linear.vjp(cotangent)[0], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS, ids=IDS)
+def test_blocks_cover_the_state(name, options):
+    cell = stack_of(name, 2, 3, 4, 5, **options)
+    for part in (*cell.layers, cell):
+        covered = [
+            place for block in part.blocks.values() for place in range(part.state_size)[block]
+        ]
+        assert sorted(covered) == list(range(part.state_size))
+        assert part.initial_state(3).shape == (3, part.state_size)
+        state = draw(5, part.state_size)
+        assert part.hidden(state).shape == (5, part.hidden_size)
+    assert "h_l0" in cell.blocks
+
+
+@pytest.mark.parametrize("name", CELLS.names())
 def test_a_leading_trial_axis_runs_a_population(name):
     """Weights (trial, ...) with inputs (trial, batch, ...) give what each trial gives alone,
     Jacobians too.
@@ -152,9 +166,9 @@ def test_a_leading_trial_axis_runs_a_population(name):
     assert states.shape == (5, 3, 5, population.state_size)
 
 
-@pytest.mark.parametrize("name", registry.names("cell"))
+@pytest.mark.parametrize("name", CELLS.names())
 def test_the_same_seed_gives_the_same_weights_in_any_dtype(name):
-    cls = registry.get("cell", name)
+    cls = CELLS.get(name)
     double = cls(3, hidden_size=5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     single = cls(3, hidden_size=5, generator=torch.Generator().manual_seed(1), dtype=torch.float32)
     other = cls(3, hidden_size=5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
@@ -166,7 +180,7 @@ def test_the_same_seed_gives_the_same_weights_in_any_dtype(name):
     assert any(differ), "gains may start at a constant; weights are drawn"
 
 
-@pytest.mark.parametrize("name", registry.names("cell"))
+@pytest.mark.parametrize("name", CELLS.names())
 def test_save_and_load(name, tmp_path):
     cell, other = build(name, seed=1), build(name, seed=2)
     torch.save(cell.state_dict(), tmp_path / "weights.pt")
@@ -175,33 +189,16 @@ def test_save_and_load(name, tmp_path):
     assert torch.equal(cell(x, s), other(x, s))
 
 
-@pytest.mark.parametrize("name", registry.names("cell"))
+@pytest.mark.parametrize("name", CELLS.names())
+def test_recurrent_matrices_are_named_after_gates(name):
+    cell = build(name)
+    matrices = cell.recurrent_matrices()
+    assert set(matrices) <= set(cell.gates(draw(2, 3), draw(2, cell.state_size)))
+    assert all(not matrix.requires_grad for matrix in matrices.values())
+
+
+@pytest.mark.parametrize("name", CELLS.names())
 def test_documented_with_equation_and_source(name):
-    doc = registry.get("cell", name).__doc__
+    doc = CELLS.get(name).__doc__
     assert "h_t" in doc
     assert "Reference:" in doc
-
-
-def test_gates_are_what_the_cell_computes():
-    """From the recorded gates, the LSTM's state follows by its equation; so does the GRU's."""
-    x, s = draw(4, 2, 3), draw(4, 2, 8, seed=1)
-    lstm = build("lstm")
-    i, f, g, o = (gate.activation(gate.preactivation) for gate in lstm.gates(x, s).values())
-    c = f * s[..., 4:] + i * g
-    torch.testing.assert_close(lstm(x, s), torch.cat((o * torch.tanh(c), c), -1))
-    gru = build("gru")
-    values = {
-        name: gate.activation(gate.preactivation) for name, gate in gru.gates(x, s[..., :4]).items()
-    }
-    torch.testing.assert_close(
-        gru(x, s[..., :4]), (1 - values["z"]) * values["n"] + values["z"] * s[..., :4]
-    )
-
-
-def test_sizes_that_do_not_fit_are_refused():
-    from gradscope import GradscopeError
-
-    with pytest.raises(GradscopeError, match="reads 5 inputs, the one below gives 4"):
-        Stack([build("rnn", 3, 4), build("rnn", 5, 4)])
-    with pytest.raises(GradscopeError, match="at least 1"):
-        build("rnn", 0, 4)

@@ -4,12 +4,20 @@ import pytest
 import torch
 from torch import nn
 
-import gradscope
 from gradscope.cells import Stack
+from gradscope.cells._conversion import convert, layer_cells, named_weights
 from gradscope.cells.gru import GRU
 from gradscope.cells.indrnn import IndRNN
 from gradscope.cells.lstm import LSTM
+from gradscope.cells.lstm_variant import LSTMVariant
+from gradscope.cells.rnn import RNN
+from gradscope.dynamics import unroll
 from gradscope.errors import GradscopeError
+
+
+class OddCell(nn.RNNCellBase):
+    """A cell of torch's kind whose step nobody knows."""
+
 
 LAYERED = {
     "rnn tanh": lambda: nn.RNN(3, 5, 2),
@@ -27,11 +35,11 @@ def test_there_and_back(made):
     module = LAYERED[made]().double()
     x = torch.randn(7, 4, 3, dtype=torch.float64)
     before = torch.get_rng_state()
-    cell = gradscope.convert(module)
-    again = gradscope.convert(cell)
+    cell = convert(module)
+    again = convert(cell)
     assert torch.equal(torch.get_rng_state(), before)
     expected = module(x)[0]
-    ours = cell.hidden(gradscope.unroll(cell, x).states[1:])
+    ours = cell.hidden(unroll(cell, x).states[1:])
     torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
     assert type(again) is type(module)
     assert again.state_dict().keys() == module.state_dict().keys()
@@ -45,7 +53,7 @@ def test_there_and_back(made):
 @pytest.mark.parametrize("bias", [True, False])
 def test_single_step_modules(kind, bias):
     module = kind(3, 5, bias=bias).double()
-    cell, x = gradscope.convert(module), torch.randn(4, 3, dtype=torch.float64)
+    cell, x = convert(module), torch.randn(4, 3, dtype=torch.float64)
     parts = torch.randn(len(cell.state_blocks), 4, 5, dtype=torch.float64)
     after = module(x, tuple(parts) if len(parts) > 1 else parts[0])
     after = torch.cat(after, -1) if isinstance(after, tuple) else after
@@ -54,7 +62,7 @@ def test_single_step_modules(kind, bias):
 
 def test_weights_are_copies():
     module = nn.LSTM(3, 5)
-    cell = gradscope.convert(module)
+    cell = convert(module)
     with torch.no_grad():
         module.weight_hh_l0.zero_()
     assert cell.layers[0].weight_hh.abs().sum() > 0
@@ -63,15 +71,50 @@ def test_weights_are_copies():
 @pytest.mark.parametrize(
     ("made", "message"),
     [
-        (lambda: nn.LSTM(3, 5, bidirectional=True), "two recurrences a layer"),
+        (lambda: nn.LSTM(3, 5, bidirectional=True), "two recurrences in each layer"),
         (lambda: nn.LSTM(3, 5, 2, dropout=0.5), "set module.dropout = 0"),
         (lambda: nn.Linear(3, 5), "Linear cannot be converted"),
         (lambda: IndRNN(3, hidden_size=5), "torch.nn has no IndRNN"),
-        (lambda: LSTM(3, hidden_size=5, peepholes=True), "no vectors"),
-        (lambda: LSTM(3, hidden_size=5, variant="cifg"), "variant = 'cifg'"),
+        (lambda: LSTMVariant(3, hidden_size=5, peepholes=True), "torch.nn has no LSTMVariant"),
+        (lambda: LSTMVariant(3, hidden_size=5, variant="cifg"), "torch.nn has no LSTMVariant"),
+        (lambda: RNN(3, hidden_size=5, activation="gelu"), "tanh or relu in all layers, not gelu"),
+        (lambda: OddCell(3, 5, bias=True, num_chunks=1), "OddCell cannot be converted"),
         (lambda: Stack([LSTM(3, hidden_size=5), GRU(5, hidden_size=5)]), "all of one kind"),
     ],
 )
 def test_what_cannot_be_expressed_is_said(made, message):
     with pytest.raises(GradscopeError, match=message):
-        gradscope.convert(made())
+        convert(made())
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_cell_for_every_layer_and_direction(bidirectional):
+    module = nn.GRU(3, 5, 2, bidirectional=bidirectional).double()
+    cells = dict(layer_cells(module))
+    directions = ["", "_reverse"] if bidirectional else [""]
+    assert list(cells) == [f"l{layer}{way}" for layer in range(2) for way in directions]
+    assert [cell.input_size for cell in cells.values()] == [
+        3 if layer == 0 else 5 * len(directions) for layer in range(2) for _ in directions
+    ]
+    for suffix, cell in cells.items():
+        for name, value in cell.named_parameters():
+            assert torch.equal(value, getattr(module, f"{name}_{suffix}"))
+
+
+def test_weights_of_a_parametrised_module_are_what_it_computes_with():
+    module = nn.LSTM(3, 5).double()
+    torch.nn.utils.parametrizations.orthogonal(module, "weight_ih_l0")
+    x = torch.randn(7, 2, 3, dtype=torch.float64)
+    expected = module(x)[0]  # the first call renews the module's list of weights
+    weights = dict(named_weights(module))
+    torch.testing.assert_close(
+        weights["weight_ih_l0"].mT @ weights["weight_ih_l0"], torch.eye(3).double()
+    )
+    cell = convert(module)
+    torch.testing.assert_close(cell.hidden(unroll(cell, x).states[1:]), expected)
+
+
+def test_a_converted_module_is_in_the_same_mode():
+    cell = convert(nn.LSTM(3, 5).eval())
+    assert convert(cell.eval()).training is False
+    assert convert(cell.train()).training is True

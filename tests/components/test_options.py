@@ -7,15 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from gradscope.cells import CELLS
 from gradscope.clips import CLIPS, Clip
 from gradscope.components import marks
-from gradscope.components.base import Component
 from gradscope.components.options import (
     Named,
     OneOf,
     component,
-    components_in,
     dump,
     kind_of,
     validated,
@@ -136,14 +133,6 @@ def test_what_is_dumped_makes_the_same_component(hidden, bias, every, max_norm):
         made = component(kind, options)
         assert component(kind, dump(made)) == made
         assert dump(component(kind, dump(made))) == dump(made)
-
-
-def test_every_component_within_is_found_once():
-    made = section("steps: 1\nprobes: [spectra, gates]\nmaybe: [saturation]")
-    assert [part.name for part in components_in(made)] == ["none", "spectra", "gates", "saturation"]
-    cell = CELLS.make({"name": "rnn", "recurrent_init": "orthogonal"})
-    assert [part.name for part in components_in([cell])] == ["rnn", "orthogonal"]
-    assert all(isinstance(part, Component) for part in components_in(made))
 
 
 # --- what is wrong -----------------------------------------------------------------------------

@@ -12,8 +12,9 @@ import torch
 from gradscope.cells import CELLS
 from gradscope.clips import CLIPS
 from gradscope.components import load_plugin, plugins, registry
+from gradscope.components.base import class_of
 from gradscope.components.options import component, dump
-from gradscope.components.plugins import plugins_of
+from gradscope.components.plugins import plugins_of_runs
 from gradscope.errors import ConfigError, PluginError, UnknownNameError
 
 CLIP = '''
@@ -189,6 +190,12 @@ def test_there_is_a_file_for_each_kind():
     assert set(OF_EACH_KIND) == set(registry.FOLDERS)
 
 
+def plugins_of(made: list[object]) -> list[plugins.Plugin]:
+    """Which plugins some components come from."""
+    modules = {class_of(type(part)).__module__ for part in made}
+    return [plugin for plugin in plugins._loaded.values() if modules.intersection(plugin.modules)]
+
+
 @pytest.mark.parametrize("kind", OF_EACH_KIND)
 def test_a_component_of_each_kind_is_known_by_name(kind, tmp_path):
     assert f"mine_{kind}" not in registry.names(kind)
@@ -224,12 +231,12 @@ def test_what_is_recorded_of_a_plugin(tmp_path):
     assert gradients[0].tolist() == [0.5, 0.5]
 
 
-def test_only_plugins_that_are_used_are_of_components(tmp_path):
+def test_a_run_may_depend_on_all_but_what_looks_on_from_outside(tmp_path):
     half = load_plugin(written(tmp_path / "a.py", clip_file("half")))
-    third = load_plugin(written(tmp_path / "b.py", clip_file("third")))
-    assert plugins_of([CLIPS.make("none")]) == []
-    assert plugins_of([CLIPS.make("half"), CLIPS.make("none")]) == [half]
-    assert plugins_of([CLIPS.make("half"), CLIPS.make("third")]) == [half, third]
+    for kind in ("finding", "remedy"):
+        load_plugin(written(tmp_path / f"{kind}.py", textwrap.dedent(OF_EACH_KIND[kind])))
+    plot = load_plugin(written(tmp_path / "plot.py", textwrap.dedent(OF_EACH_KIND["plot"])))
+    assert plugins_of_runs() == [half, plot]
 
 
 # --- twice, and changed ------------------------------------------------------------------------
@@ -303,6 +310,11 @@ WRONG = {
         ["ModuleNotFoundError", "nothing_of_that_name"],
     ),
     "a name that does not exist": (HEAD + "\nprint(undefined)\n", 3, ["NameError", "undefined"]),
+    "a relative import without a package": (
+        "import math\nfrom . import math\n",
+        2,
+        ["ImportError", "relative import"],
+    ),
     "an error with an empty message": ("raise ValueError\n", 1, ["ValueError"]),
     "an error far away": (
         "import json\njson.loads('{')\n",

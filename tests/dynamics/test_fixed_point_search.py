@@ -32,7 +32,7 @@ def test_bistable_unit():
 def test_what_is_found_is_a_fixed_point_of_the_full_state(name, layers):
     cell = Stack([build(name, 3 if layer == 0 else 4, 4, layer) for layer in range(layers)])
     x = draw(3)
-    found = fixed_points(cell, x, draw(40, cell.state_size))
+    found = fixed_points(cell, x, draw(40, cell.state_size), iterations=100)
     assert len(found.states) >= 1
     assert found.converged == pytest.approx(int(found.visits.sum()) / 40)
     for state, eigenvalues in zip(found.states, found.eigenvalues, strict=True):

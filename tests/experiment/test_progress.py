@@ -34,23 +34,13 @@ def test_a_trial_is_called_by_its_labels():
     assert label(alone) == "gru"
 
 
-def printed(stream: io.TextIOWrapper) -> str:
-    stream.flush()
-    return stream.buffer.getvalue().decode()
-
-
-@pytest.fixture
-def stream():
-    """A stream as sys.stderr is one."""
-    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-
-
-def test_plain_lines_say_what_became_of_a_trial_and_how_long_it_may_take(clock, stream):
+def test_plain_lines_say_what_became_of_a_trial_and_how_long_it_may_take(clock):
+    stream = io.StringIO()
     first, second, *_ = TRIALS
     with PlainProgress(TRIALS, stream) as shown:
         assert isinstance(shown, Observer)
         shown.advanced(first.id, 50, 100, 0.5)
-        assert printed(stream) == ""
+        assert stream.getvalue() == ""
         clock[0] = 10.0
         shown.finished(first.id, "solved")  # after 50 steps: 300 more at 5 a second
         clock[0] = 30.0
@@ -59,7 +49,7 @@ def test_plain_lines_say_what_became_of_a_trial_and_how_long_it_may_take(clock, 
         for trial in TRIALS[2:]:
             shown.advanced(trial.id, 100, 100, 0.5)
             shown.finished(trial.id, "diverged")
-    assert printed(stream).splitlines() == [
+    assert stream.getvalue().splitlines() == [
         "[1/4] rnn · seed 0: solved, at most 1:00 left",
         "[2/4] rnn · seed 1: unsolved, at most 0:40 left",
         "[3/4] lstm · seed 0: diverged, at most 0:12 left",
@@ -67,10 +57,11 @@ def test_plain_lines_say_what_became_of_a_trial_and_how_long_it_may_take(clock, 
     ]
 
 
-def test_a_trial_that_fails_before_its_first_step_is_counted(clock, stream):
+def test_a_trial_that_fails_before_its_first_step_is_counted(clock):
+    stream = io.StringIO()
     with PlainProgress(TRIALS[:1], stream) as shown:
         shown.finished(TRIALS[0].id, "failed")
-    assert printed(stream) == "[1/1] rnn · seed 0: failed\n"
+    assert stream.getvalue() == "[1/1] rnn · seed 0: failed\n"
 
 
 def test_live_bars_show_trials_that_run_and_lines_those_that_ended(clock):

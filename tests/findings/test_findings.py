@@ -5,12 +5,12 @@ import math
 
 import pytest
 import torch
+from gradscope.remedies.remedies import REMEDIES
 from torch import nn
 
 import gradscope
-from gradscope.components import registry
-from gradscope.remedies.remedies import REMEDIES
 from benchmarks.planted import HEALTHY, HIDDEN, INPUT, PLANTED, gaussian, recurrent, simple
+from gradscope.components import registry
 
 
 def test_the_suite_is_large_enough():

@@ -27,14 +27,18 @@ evaluation: {sequences: 5}
 probes: [PROBES]
 """
 
-#: language models, tested at another context as well: a run for every figure
+#: language models beside another task, tested at other lengths as well: a run for every figure
 TEXT = """
 task: {name: char_lm, length: 20, ngram: 2, test_tokens: 500}
-cell: {name: gru, hidden_size: 4}
+cell: {name: gru, hidden_size: 3}
 training: {steps: 4, batch_size: 2}
-evaluation: {lengths: [5, 50]}
+evaluation: {lengths: [5, 30], sequences: 20}
 probes: [PROBES]
-sweep: {cell.hidden_size: [2, 3, 4, 5], cell.name: [gru, lstm]}
+sweep:
+  problem:
+    - {label: letters, task: {name: char_lm, length: 20, ngram: 2, test_tokens: 500}}
+    - {label: sums, task: {name: adding, length: 20}}
+  cell.name: [gru, lstm]
 """
 
 #: several tasks, one with a length for each batch; configurations of different lengths; labels that
@@ -55,7 +59,6 @@ sweep:
     - {label: "short $a$ [/b]", task.length: 8}
     - {label: "long_$", task: {name: temporal_order, length: 10, max_length: 16}}
     - {label: copy, task: {name: copy_memory, length: 2}}
-  seed: [0, 1]
 """
 
 

@@ -1,22 +1,39 @@
-"""Every registered plot, on runs with dead, diverged, clipped, truncated and gated configurations."""
+"""Every registered plot, on runs with dead, diverged, truncated and gated configurations."""
 
-import matplotlib.backends.backend_agg
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from gradscope.errors import NothingToDrawError
 from gradscope.plots import PLOTS, Plot
-from gradscope.plots._style import styled
+from gradscope.probes import PROBES
 from gradscope.results.tables import Tables
 from gradscope.results.verdict import verdict
-
-OF_RECORDINGS = [plot.__name__ for plot in PLOTS.classes() if plot.of_recordings]
 
 
 def _cannot_draw(plot: Plot, tables: Tables) -> bool:
     return bool(plot.missing(tables)) or plot.data(tables).empty
+
+
+def _overlap(a: Bbox, b: Bbox) -> float:
+    width = min(a.x1, b.x1) - max(a.x0, b.x0)
+    height = min(a.y1, b.y1) - max(a.y0, b.y0)
+    return max(width, 0) * max(height, 0)
+
+
+def _check_clear(figure: Figure) -> None:
+    """Titles, axis labels and legends of a drawn figure keep clear of each other."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [("legend", legend.get_window_extent(renderer)) for legend in figure.legends]
+    for ax in figure.axes:
+        for words in (ax.title, ax.xaxis.label, ax.yaxis.label):
+            if ax.get_visible() and words.get_text():
+                boxes.append((words.get_text(), words.get_window_extent(renderer)))
+    for i, (first, a) in enumerate(boxes):
+        for second, b in boxes[i + 1 :]:
+            assert _overlap(a, b) < 4, f"{first!r} lies on {second!r}"
 
 
 def _check(plot: Plot, tables: Tables) -> None:
@@ -36,6 +53,7 @@ def _check(plot: Plot, tables: Tables) -> None:
     assert visible
     assert all(ax.has_data() for ax in visible)
     assert any(ax.get_xlabel() + ax.get_ylabel() for ax in visible)
+    _check_clear(figure)
     assert len(caption) > 80
     assert caption.endswith(".")
     assert "  " not in caption
@@ -84,34 +102,6 @@ def test_sweeps_are_told_of_in_their_words(name, text):
     assert not [word for word in ("recurrence", "recording") if word in caption]
 
 
-def _overlap(a: Bbox, b: Bbox) -> float:
-    width = min(a.x1, b.x1) - max(a.x0, b.x0)
-    height = min(a.y1, b.y1) - max(a.y0, b.y0)
-    return max(width, 0) * max(height, 0)
-
-
-@pytest.mark.parametrize("name", PLOTS.names())
-def test_no_text_lies_on_another(name, tiny, text):
-    """Titles, axis labels and legends of a figure keep clear of each other."""
-    plot = PLOTS.get(name)()
-    with styled():
-        figure = plot.draw(text if plot.missing(tiny) else tiny)
-        figure.draw_without_rendering()
-    renderer = matplotlib.backends.backend_agg.FigureCanvasAgg(figure).get_renderer()
-    boxes = []
-    for ax in figure.axes:
-        if ax.get_visible():
-            boxes += [
-                (words.get_text(), words.get_window_extent(renderer))
-                for words in (ax.title, ax.xaxis.label, ax.yaxis.label)
-                if words.get_text()
-            ]
-    boxes += [("legend", item.get_window_extent(renderer)) for item in figure.legends]
-    for i, (first, a) in enumerate(boxes):
-        for second, b in boxes[i + 1 :]:
-            assert _overlap(a, b) < 4, f"{first!r} lies on {second!r}"
-
-
 def test_places_are_distinct():
     orders = [plot.order for plot in PLOTS.classes()]
     faces = [plot.face for plot in PLOTS.classes() if plot.face is not None]
@@ -131,15 +121,15 @@ def test_facts_of_the_class(name):
 def test_mixed_runs_lose_no_configuration(name, mixed):
     plot = PLOTS.get(name)()
     if plot.missing(mixed):
-        assert {*plot.requires} & {"references", "lengths"} or name == "traced_text"
         with pytest.raises(NothingToDrawError):
             plot.figure(mixed)
-        return
-    plot.figure(mixed).draw_without_rendering()
-    shown = set(plot.data(mixed)["configuration"])
-    # a cell may have no fixed point to show
-    assert shown <= set(mixed.configurations) if name == "fixed_points" else True
-    assert name == "fixed_points" or shown == set(mixed.configurations)
+        assert not {*plot.requires} <= {*PROBES.names(), "trials"} or name == "traced_text"
+    elif plot.data(mixed).empty:
+        assert name == "fixed_points"  # a cell may have none to show
+    else:
+        _check(plot, mixed)
+        lost = set(mixed.configurations) - set(plot.data(mixed)["configuration"])
+        assert not lost or name == "fixed_points"
 
 
 def test_mixed_runs_in_words(mixed):

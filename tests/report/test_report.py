@@ -6,12 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from gradscope.report.page import subscripts
 
 from gradscope.components import registry
 from gradscope.experiment import schema as config
 from gradscope.experiment.run import run_sweep
 from gradscope.report import write_report
-from gradscope.report.page import subscripts
 from gradscope.results.records import RunDirectory
 from tests.conftest import Silent
 

@@ -204,6 +204,27 @@ def test_a_run_does_not_go_on_with_a_changed_plugin(tmp_path):
     assert run.manifest_path.read_bytes() == before
 
 
+def test_two_plugins_may_share_a_component(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    both = [
+        plugin("/a/base.py", "1" * 64, "clip half"),
+        plugin("/a/heir.py", "2" * 64, "clip half", "clip heir"),
+    ]
+    run.prepare(wanted(*TRIALS, plugins=both), "cpu")
+    assert run.prepare(wanted(*TRIALS, plugins=both), "cpu").plugins == both
+    with pytest.raises(RunDirectoryError, match="another version of the clip half"):
+        run.prepare(wanted(*TRIALS, plugins=[plugin("/a/heir.py", "3" * 64, "clip half")]), "cpu")
+
+
+def test_a_changed_plugin_is_told_before_the_trials_that_it_changes(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    run.prepare(wanted(*TRIALS, plugins=[plugin("/a/m.py", "1" * 64, "clip half")]), "cpu")
+    run.write_trial("aaa", SOLVED, {})
+    changed = wanted(entry("ccc"), plugins=[plugin("/a/m.py", "2" * 64, "clip half")])
+    with pytest.raises(RunDirectoryError, match=r"SHA-256 was 1+ and now is 2+"):
+        run.prepare(changed, "cpu")
+
+
 def test_a_plugin_may_be_moved_and_others_may_join(tmp_path):
     run = RunDirectory(tmp_path / "run")
     run.prepare(wanted(*TRIALS, plugins=[plugin("/a/mine.py", "1" * 64, "clip half")]), "cpu")
