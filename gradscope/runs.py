@@ -2,7 +2,7 @@
 
 import gradscope
 
-run = gradscope.run("quickstart", workers=2)
+run = gradscope.run("quickstart")
 run.summary()                          # one row for each configuration and task length
 run.tables["jacobian_norms"]           # everything that was measured, as DataFrames
 gradscope.plots.gradient_vs_lag(run)   # a matplotlib figure
@@ -38,10 +38,20 @@ if TYPE_CHECKING:  # runs are opened, read and drawn without torch, which these 
 
 
 class Run:
-    """A run: what an experiment has recorded. ``run`` and ``open_run`` give one.
+    """What an experiment has recorded. ``run`` and ``open_run`` return one.
+
+        run = gradscope.open_run("reports/quickstart")
+        run.summary()
+        run.tables["memory_horizon"]
 
     Args:
-        path: of the run directory.
+        path: the run directory.
+
+    Attributes:
+        manifest: the experiment, its trials, and the provenance of what is recorded.
+
+    Raises:
+        RunDirectoryError: if the directory is not one that a run has written.
     """
 
     def __init__(self, path: str | PathLike[str]):
@@ -94,7 +104,7 @@ class Run:
 
     @property
     def failures(self) -> dict[str, str]:
-        """Trial to the error by which it failed, other than by divergence."""
+        """Trial id to the error by which it failed; divergence is not a failure."""
         return {
             trial: str(failure.get("error", ""))
             for trial, failure in self._directory.failures().items()
@@ -128,7 +138,7 @@ class Run:
         return predictions(self.tables, self.manifest.expect, self.manifest.tasks)
 
     def report(self) -> Path:
-        """Draw all figures and write ``index.html`` into the run directory; returns its path.
+        """Draw all figures and write the run directory's ``index.html``; returns the page's path.
 
         Raises:
             RunDirectoryError: if no trial is recorded yet.
@@ -141,8 +151,8 @@ class Run:
         """The trained model of a trial, where ``training: {save_weights: true}`` kept its weights.
 
         Args:
-            trial: its id (``run.trials``), or the label of its configuration; None takes the first
-                whose weights were kept.
+            trial: its id, as in ``run.trials``, or the label of its configuration; None takes the
+                first whose weights were kept.
 
         Raises:
             GradscopeError: if there is no such trial, or its weights were not kept.
@@ -173,8 +183,11 @@ def open_run(path: str | PathLike[str]) -> Run:
 
         gradscope.open_run("reports/quickstart").summary()
 
+    Args:
+        path: the run directory.
+
     Raises:
-        RunDirectoryError: if the directory is no run's.
+        RunDirectoryError: if the directory is not one that a run has written.
     """
     return Run(path)
 
@@ -203,7 +216,7 @@ def run(
         workers: 1 runs in this process; more run in as many processes. A script that asks for more
             has to do so under ``if __name__ == "__main__":``.
         out: the run directory; None is ``reports/<name>``.
-        progress: whether to show it; None shows it; or who is told of it.
+        progress: whether to show it, or who is told of it; None shows it.
         overrides: dotted keys to values that take the place of the experiment's.
         device: torch device of every trial.
         scheduler: address of a Dask scheduler to use instead of local processes.
@@ -211,17 +224,37 @@ def run(
     Raises:
         ConfigError: for an experiment that cannot be run; nothing has been written then.
         RunDirectoryError: if the directory holds another experiment.
-        GradscopeError: if workers could not be started.
+        GradscopeError: if the device cannot be used, or workers could not be started.
     """
-    from gradscope.experiment.run import prepare, run_sweep
+    from gradscope.experiment.devices import check_device
 
-    _check_main(workers)
+    _check_workers(workers)
+    if scheduler is None:
+        check_device(device)
     loaded = _loaded(experiment, overrides)
     directory = RunDirectory(Path("reports") / loaded.name if out is None else Path(out))
-    missing = prepare(loaded, directory, device)
+    _carry_out(loaded, directory, progress, workers=workers, scheduler=scheduler, device=device)
+    finished = Run(directory.path)
+    _warn_of_failures(finished)
+    return finished
+
+
+def _carry_out(
+    experiment: gradscope.experiment.Experiment,
+    directory: RunDirectory,
+    progress: bool | gradscope.experiment.run.Observer | None,
+    *,
+    workers: int,
+    scheduler: str | None,
+    device: str,
+) -> None:
+    """Run what the directory does not hold yet."""
+    from gradscope.experiment.run import prepare, run_sweep
+
+    missing = prepare(experiment, directory, device)
     with _observer(progress, missing) as observer:
         run_sweep(
-            loaded,
+            experiment,
             directory,
             observer,
             workers=workers,
@@ -229,22 +262,17 @@ def run(
             device=device,
             missing=missing,
         )
-    finished = Run(directory.path)
-    if finished.failures:
-        trial, error = next(iter(finished.failures.items()))
-        warnings.warn(
-            f"{len(finished.failures)} of {len(loaded.trials)} trials failed, such as {trial}: "
-            f"{error}; Run.failures has all",
-            stacklevel=2,
-        )
-    return finished
 
 
 def _loaded(
     experiment: str | PathLike[str] | Mapping[str, object] | gradscope.experiment.Experiment,
     overrides: Mapping[str, object] | None,
 ) -> gradscope.experiment.Experiment:
-    """The experiment in whichever way it was given."""
+    """The experiment, in whichever way it was given.
+
+    Raises:
+        ConfigError: for an experiment that cannot be run, or overrides of what has been checked.
+    """
     from gradscope.experiment import Experiment
 
     if isinstance(experiment, Experiment):
@@ -267,22 +295,47 @@ def _observer(
     progress: bool | gradscope.experiment.run.Observer | None,
     missing: list[gradscope.experiment.Trial],
 ) -> AbstractContextManager[gradscope.experiment.run.Observer]:
-    """Who is told of progress."""
-    from gradscope.experiment.progress import Silent, shown
+    """Who is told of progress.
 
-    if progress is False:
-        return nullcontext(Silent())
+    Raises:
+        TypeError: if it cannot be told.
+    """
+    from gradscope.experiment.progress import Silent, shown
+    from gradscope.experiment.run import Observer
+
     if progress is None or progress is True:
         return shown(missing)
+    if progress is False:
+        return nullcontext(Silent())
+    if not isinstance(progress, Observer):
+        raise TypeError(
+            "progress should be True, False or an object with the methods 'advanced' and "
+            f"'finished', got {type(progress).__name__}"
+        )
     return nullcontext(progress)
 
 
-def _check_main(workers: int) -> None:
-    """A worker process that imports the script which started it must not run it again.
+def _warn_of_failures(run: Run) -> None:
+    """Warn where trials failed."""
+    if run.failures:
+        trial, error = next(iter(run.failures.items()))
+        warnings.warn(
+            f"{len(run.failures)} of {len(run.manifest.trials)} trials failed, such as {trial}: "
+            f"{error}; Run.failures has all",
+            stacklevel=3,
+        )
+
+
+def _check_workers(workers: int) -> None:
+    """Refuse workers that cannot be.
 
     Raises:
-        GradscopeError: within such a process.
+        ValueError: for less than one.
+        GradscopeError: within a worker process. It imports the script that started it, and must not
+            run its experiment again.
     """
+    if workers < 1:
+        raise ValueError(f"workers should be at least 1, got {workers}")
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise GradscopeError(
             f"gradscope.run(workers={workers}) was reached while a worker process imported this "

@@ -16,7 +16,7 @@ from gradscope.errors import GradscopeError
 
 @register("diagonal_ssm")
 class DiagonalSSM(ComplexDiagonal):
-    """A diagonal linear differential equation, solved exactly between steps.
+    """A diagonal linear differential equation, solved from step to step by zero-order hold.
 
         dz/dt = A z + B x, so z_t = lambda z_{t-1} + scale B x_t    with lambda = exp(delta A)
         h_t = gelu(Re(C z_t) + D x_t)

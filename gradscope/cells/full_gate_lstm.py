@@ -13,7 +13,7 @@ from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
 @register("full_gate_lstm")
 class FullGateLSTM(GatedCell):
-    """The LSTM with full gate recurrence: each gate sees all gates of the step before.
+    """The LSTM with full gate recurrence: gates see the gates of the step before.
 
         i, f, o = sigmoid(W_ih x_t + W_hh h_{t-1} + W_gates [i, f, o]_{t-1} + b)
         g = tanh(W_ih x_t + W_hh h_{t-1} + b)

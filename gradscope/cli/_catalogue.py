@@ -134,6 +134,4 @@ def _words(path: Path) -> dict[str, str]:
 
 def _paragraph(words: str, margin: str) -> str:
     """Words filled to the width of a page, the margin before the first line, blanks below it."""
-    return textwrap.fill(
-        words, _WIDTH, initial_indent=margin, subsequent_indent=" " * len(margin)
-    )
+    return textwrap.fill(words, _WIDTH, initial_indent=margin, subsequent_indent=" " * len(margin))

@@ -1,4 +1,4 @@
-"""What ``gradscope diagnose`` is given: a training, named as package.module:name."""
+"""The training that ``gradscope diagnose`` is given, by a name such as package.module:name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,10 +20,14 @@ from gradscope.scope import TrainingSetup
 
 
 def imported(spec: str, option: str) -> Any:
-    """What ``package.module:name`` or ``path/to/file.py:name`` names.
+    """The object that ``package.module:name`` or ``path/to/file.py:name`` names.
+
+    Args:
+        spec: the name.
+        option: where it was given, for an error: "--data".
 
     Raises:
-        GradscopeError: if it cannot be imported, or has no such name.
+        GradscopeError: if the module cannot be imported, or has no such name.
     """
     module, colon, name = spec.rpartition(":")
     if not colon or not module or not name:
@@ -41,44 +45,59 @@ def imported(spec: str, option: str) -> Any:
             f"{option} {spec!r}: importing {module} failed: {type(error).__name__}: {error}"
         ) from error
     if not hasattr(loaded, name):
-        names = [
-            other
-            for other, value in vars(loaded).items()
-            if not other.startswith("_") and not inspect.ismodule(value)
+        known = [
+            attribute
+            for attribute, value in vars(loaded).items()
+            if not attribute.startswith("_") and not inspect.ismodule(value)
         ]
-        raise GradscopeError(f"{option} {spec!r}: {module} has no {name!r}; {suggest(name, names)}")
+        raise GradscopeError(f"{option} {spec!r}: {module} has no {name!r}; {suggest(name, known)}")
     return getattr(loaded, name)
 
 
 def _module(name: str) -> ModuleType:
+    """Import a module of that name, which may lie in the working directory."""
     sys.path.insert(0, str(Path.cwd()))
     return importlib.import_module(name)
 
 
 def _file(name: str) -> ModuleType:
-    path = Path(name)
+    """Import a file, unless it has been imported; it may import its neighbours.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+    """
+    path = Path(name).resolve()
     if not path.exists():
         raise FileNotFoundError(name)
+    namesake = sys.modules.get(path.stem)
+    if namesake is not None and getattr(namesake, "__file__", None) == str(path):
+        return namesake
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     loaded = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))
     sys.modules.setdefault(path.stem, loaded)
-    sys.path.insert(0, str(path.parent.resolve()))
-    spec.loader.exec_module(loaded)
+    try:
+        spec.loader.exec_module(loaded)
+    except BaseException:
+        if sys.modules[path.stem] is loaded:
+            del sys.modules[path.stem]
+        raise
     return loaded
 
 
 def made(factory: str) -> Any:
-    """What the factory of that name gives.
+    """What the factory of that name returns.
 
     Raises:
-        GradscopeError: if it is no function without arguments, or raises an error of its own.
+        GradscopeError: if it is not a function without arguments, or raises an error of its own.
     """
     make = imported(factory, "FACTORY")
     if not callable(make):
         raise GradscopeError(
-            f"FACTORY {factory!r}: {type(make).__name__} is not a function without arguments"
+            f"FACTORY {factory!r}: should be a function without arguments, is of type "
+            f"{type(make).__name__}"
         )
     try:
         return make()
@@ -91,12 +110,14 @@ def made(factory: str) -> Any:
 
 
 def training_of(factory: str, data: str | None, loss: str | None) -> TrainingSetup:
-    """The training that a factory gives, with the data and the loss that are named.
+    """The training that a factory returns, with the data and the loss that are named.
 
     Args:
-        factory: gives a ``TrainingSetup``, (model, data), (model, data, loss), or a model.
-        data: names batches, instead of the factory's own.
-        loss: names a function (model, batch) -> loss, or a criterion of (output, target).
+        factory: names a function that returns a ``TrainingSetup``, (model, data), (model, data,
+            loss), or a model.
+        data: names batches that take the place of the factory's; None keeps those.
+        loss: names a function (model, batch) -> loss, or a criterion of (output, target), that
+            takes the place of the factory's; None keeps that.
 
     Raises:
         GradscopeError: for anything else, or without data.
@@ -111,29 +132,41 @@ def training_of(factory: str, data: str | None, loss: str | None) -> TrainingSet
         training.loss = functools.partial(_by_criterion, training.loss)
     if not callable(training.loss):
         raise GradscopeError(
-            f"the loss is a {type(training.loss).__name__}; it should be a function (model, batch) "
-            "-> loss"
+            f"the loss is of type {type(training.loss).__name__}; it should be a function (model, "
+            "batch) -> loss"
+        )
+    if not (callable(training.data) or isinstance(training.data, Iterable)):
+        raise GradscopeError(
+            f"the data are of type {type(training.data).__name__}; they should be batches, such as "
+            "a list or a DataLoader, or a function that gives them"
         )
     return training
 
 
 def _setup(given: Any, data: Any) -> TrainingSetup:
+    """The training that a factory's return value stands for.
+
+    Raises:
+        GradscopeError: if it stands for none.
+    """
     if isinstance(given, TrainingSetup):
         return given
     if isinstance(given, nn.Module):
         if data is None:
             raise GradscopeError(
-                "the factory gives a model alone: name its batches with --data package.module:name"
+                "the factory returns a model alone; name its batches with --data "
+                "package.module:name"
             )
         return TrainingSetup(given, data)
     if isinstance(given, Sequence) and len(given) in (2, 3) and isinstance(given[0], nn.Module):
         return TrainingSetup(*given)
     raise GradscopeError(
-        f"the factory gives a {type(given).__name__}; it should give a model, (model, data), "
-        "(model, data, loss) or a gradscope.TrainingSetup"
+        f"the factory returns an object of type {type(given).__name__}; it should return a model, "
+        "(model, data), (model, data, loss) or a gradscope.TrainingSetup"
     )
 
 
 def _by_criterion(criterion: nn.Module, model: nn.Module, batch: Any) -> Tensor:
+    """A criterion of (output, target) as a loss of (model, batch)."""
     x, y = batch
     return criterion(model(x), y)

@@ -1,8 +1,9 @@
-"""gradscope diagnose: what is wrong with the gradients of a model of the user's."""
+"""gradscope diagnose: what is wrong with the gradients of a model of your own."""
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from gradscope.cli._group import EXIT_FAILED
-from gradscope.cli._options import check_device, device_option, with_option
+from gradscope.cli._options import device_option, plural, with_option
 
 if TYPE_CHECKING:
-    import gradscope.diagnosis
-    import gradscope.scope
+    from gradscope.diagnosis import Diagnosis
+    from gradscope.scope import RemedyTrials, Scope, TrainingSetup
 
 
 @click.command()
@@ -95,46 +96,68 @@ def command(
     import torch
 
     from gradscope.cli._factory import training_of
-    from gradscope.diagnosis import check_names
-    from gradscope.scope import try_remedies
+    from gradscope.experiment.devices import check_device
     from gradscope.scope._report import check_folder
 
     check_device(device)
-    names = (fail_on or "").split(",") if fail_on is not None else []
-    wanted = [name.strip().replace("-", "_") for name in names]
-    check_names(wanted)
+    refused = _finding_names(fail_on)
     if out is not None:
         check_folder(out)
     torch.manual_seed(seed)
     training = training_of(factory, data, loss).to(device)
     training.steps, training.depth = steps or training.steps, depth or training.depth
     scope, losses = training.guarded(lambda: training.run(training.plan(), updates, every))
-    diagnosis, tried = scope.diagnose(), None
+    diagnosis = scope.diagnose()
     if not as_json:
-        change = f"{len(losses)} updates, loss {losses[0]:.4g} -> {losses[-1]:.4g}"
-        click.echo(f"{change}\n{scope}\n{diagnosis}")
-    if tries and diagnosis:
-        tried = training.guarded(
-            lambda: try_remedies(training, diagnosis, scope, count=tries, updates=try_updates)
-        )
-        if not as_json:
-            click.echo(f"\nRemedies, {try_updates} updates each:\n{tried}")
+        click.echo(f"{_progress(losses)}\n{scope}\n{diagnosis}")
+    tried = _tried(training, diagnosis, scope, tries, try_updates) if tries else None
     if as_json:
         click.echo(_json(losses, diagnosis, tried))
+    elif tried is not None:
+        click.echo(f"\nRemedies, {plural(try_updates, 'update')} each:\n{tried}")
     if out is not None:
         click.echo("measuring the last update in full and drawing the report ...", err=True)
         click.echo(f"report: {scope.report(out, tried=tried)}", err=as_json)
-    failed = diagnosis.named(wanted) if wanted else []
-    for finding in failed:
+    failures = diagnosis.named(refused) if refused else []
+    for finding in failures:
         click.echo(f"found: {finding.name} at {finding.where}", err=True)
-    sys.exit(EXIT_FAILED if failed else 0)
+    sys.exit(EXIT_FAILED if failures else 0)
 
 
-def _json(
-    losses: list[float],
-    diagnosis: gradscope.diagnosis.Diagnosis,
-    tried: gradscope.scope.RemedyTrials | None,
-) -> str:
+def _finding_names(fail_on: str | None) -> list[str]:
+    """The findings that --fail-on names.
+
+    Raises:
+        UnknownNameError: if there is no such finding.
+    """
+    from gradscope.diagnosis import check_names
+
+    names = [] if fail_on is None else fail_on.split(",")
+    wanted = [name.strip().replace("-", "_") for name in names]
+    check_names(wanted)
+    return wanted
+
+
+def _progress(losses: list[float]) -> str:
+    """How far the training went."""
+    return f"{plural(len(losses), 'update')}, loss {losses[0]:.4g} -> {losses[-1]:.4g}"
+
+
+def _tried(
+    training: TrainingSetup, diagnosis: Diagnosis, scope: Scope, count: int, updates: int
+) -> RemedyTrials | None:
+    """What the first remedies changed; None where nothing was found."""
+    from gradscope.scope import try_remedies
+
+    if not diagnosis:
+        return None
+    return training.guarded(
+        lambda: try_remedies(training, diagnosis, scope, count=count, updates=updates)
+    )
+
+
+def _json(losses: list[float], diagnosis: Diagnosis, tried: RemedyTrials | None) -> str:
+    """The diagnosis as JSON, in which numbers that are not finite are null."""
     content = {
         "updates": len(losses),
         "loss_first": losses[0],
@@ -144,4 +167,17 @@ def _json(
         "findings": diagnosis.as_json(),
         "tried": [] if tried is None else tried.frame.to_dict("records"),
     }
-    return json.dumps(content, indent=1)
+    return json.dumps(_finite(content), indent=1, allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    """The same value with None for every number that is not finite, which JSON cannot express.
+
+    >>> _finite({"losses": [1.0, float("nan")]})
+    {'losses': [1.0, None]}
+    """
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -65,6 +65,8 @@ def immediate_gradients(
 ) -> Float[Tensor, "times batch state"]:
     """dl_t/ds_t, the derivative of each loss that holds all other states fixed.
 
+        gradscope.immediate_gradients(trace, losses)[-1]  # of the last state, (batch, state)
+
     Args:
         trace: one whose states require grad, or that has an immediate gradient.
         losses: terms made from ``trace.states``, whose sum is the loss; None means

@@ -130,6 +130,8 @@ def adjoint_lyapunov_spectrum(
 ) -> LyapunovSpectrum:
     """The first k exponents of the adjoint, Q <- J_t^T Q in reverse time, as gradients travel.
 
+        gradscope.adjoint_lyapunov_spectrum(trace, k=1).exponents  # nats per step
+
     Over a long trajectory they equal those of ``lyapunov_spectrum``; over a short one the ends make
     a difference. Arguments and errors are those of ``lyapunov_spectrum``.
     """

@@ -49,7 +49,7 @@ def jacobian_products(
     points cost n^2 / 2 matrix products. The ts are split so that the products held at one time fit
     ``memory_budget`` bytes, or are those of a single t.
 
-        for ts, k, products in gradscope.dynamics.jacobian_products(trace, [(20, 0), (30, 10)]):
+        for ts, k, products in gradscope.jacobian_products(trace, [(20, 0), (30, 10)]):
             print(ts, k, products.log_spectral_norm())
 
     Raises:

@@ -44,7 +44,7 @@ def connected(scheduler: str | None, workers: int) -> Iterator[Client]:
         workers: processes of that cluster.
 
     Raises:
-        GradscopeError: if no scheduler answers at the address.
+        GradscopeError: if no scheduler answers at the address, or processes cannot be started.
     """
     with dask.config.set(_QUIET), single_threaded():
         cluster = _processes(workers) if scheduler is None else None
@@ -57,14 +57,21 @@ def connected(scheduler: str | None, workers: int) -> Iterator[Client]:
 
 
 def _processes(workers: int) -> LocalCluster:
-    with _deaf_to_interrupts():
-        return LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,
-        )
+    try:
+        with _deaf_to_interrupts():
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+            )
+    except RuntimeError as error:  # of a process that has ended before it could be used
+        reason = str(error).rstrip(".")
+        raise GradscopeError(
+            f"{workers} worker processes could not be started: {reason}; a script that asks for "
+            "workers has to do so under 'if __name__ == \"__main__\":', as each of them imports it"
+        ) from None
 
 
 def _client(address: LocalCluster | str | None) -> Client:

@@ -106,8 +106,7 @@ class Experiment(BaseModel):
     ) -> Experiment:
         axes, place = root.pop("sweep", None), root.places.get("sweep")
         for key, value in (overrides or {}).items():
-            where = f"--set {key}"
-            root = sweep.applied(root, key, value, model=Settings, place=where)
+            root = sweep.applied(root, key, value, model=Settings, place="overrides")
             axes = sweep.without(axes, key)
         head, base = _split(root)
         if "name" not in head:
@@ -285,11 +284,8 @@ def _check_expectations(experiment: Experiment, head: Mapping) -> None:
             _check_expectation(experiment, expectation)
         except ConfigError as error:
             key = f"expect[{index}]" + (f".{error.key}" if error.key else "")
-            where = None
-            if isinstance(listed, Sequence):
-                item = listed[index]
-                where = _place(item, error.key) if isinstance(item, Mapping) else None
-                where = where or listed.places[index]
+            item = listed[index] if isinstance(listed, list) else None
+            where = _place(item, error.key) if isinstance(item, Mapping) else None
             raise error.at(where, key) from None
 
 

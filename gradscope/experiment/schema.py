@@ -58,15 +58,15 @@ class TrainingSection(Section):
     tbptt_stride: int | None = Field(
         default=None,
         ge=1,
-        description=("k1: time steps between updates; null is tbptt_length (chunks), 1 is sliding"),
+        description="k1: time steps between updates; null is tbptt_length (chunks), 1 is sliding",
     )
     tbptt_random: float | None = Field(
         default=None,
         gt=0,
         lt=1,
         description=(
-            "ARTBP: chance of a cut at each step, gradients that go on growing by 1 / (1 - it); "
-            "null: no"
+            "ARTBP: chance of a cut at each step, where gradients that pass are divided by "
+            "1 - chance; null: no random cuts"
         ),
     )
     stop_on_success: bool = Field(

@@ -87,7 +87,8 @@ def without(sweep: object, key: str) -> object:
             if clashes:
                 raise ConfigError(
                     f"the sweep's axis {axis!r} sets {clashes[0]} with other keys; change the file",
-                    where=f"--set {key}",
+                    where="overrides",
+                    key=key,
                 )
     return kept or None
 

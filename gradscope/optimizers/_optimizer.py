@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 from torch import Tensor, optim
@@ -40,16 +40,12 @@ class AdamFamily(Optimizer):
     weight_decay: float = Field(ge=0, description="weight decay")
 
     #: the class of torch.optim
-    torch_class: ClassVar[type[optim.Optimizer]]
+    torch_class: ClassVar[type[optim.Adam] | type[optim.AdamW]]
 
     def build(self, parameters: Iterable[Tensor]) -> optim.Optimizer:
         """torch's optimiser of these parameters."""
-        options: dict[str, Any] = {
-            "lr": self.lr,
-            "betas": (self.beta1, self.beta2),
-            "weight_decay": self.weight_decay,
-        }
-        return self.torch_class(parameters, **options)
+        betas = (self.beta1, self.beta2)
+        return self.torch_class(parameters, lr=self.lr, betas=betas, weight_decay=self.weight_decay)
 
 
 #: every optimizer

@@ -6,12 +6,13 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import pandas as pd
 import torch
 
-from gradscope.cells import CELLS, Cell, CellOptions, GatedCell
+from gradscope.cells import CELLS, Cell, CellOptions
 from gradscope.dynamics import critical_gain, lyapunov_spectrum, mean_field, unroll
 from gradscope.dynamics.mean_field_theory import MOMENTS
 from gradscope.errors import GradscopeError
@@ -33,7 +34,7 @@ class Theory(NamedTuple):
 class PhaseDiagram:
     """The phase diagram of a random cell: which cell, and over which gains and inputs.
 
-    >>> diagram = PhaseDiagram("rnn", gains=[0.5, 2.0], hidden_size=20, time=100, seeds=1)
+    >>> diagram = PhaseDiagram("rnn", gains=[0.5, 2.0], hidden_size=50, time=100, seeds=1)
     >>> largest = diagram.measure().query("index == 0").set_index("gain")["exponent"]
     >>> bool(largest[0.5] < 0 < largest[2.0])  # gradients vanish, gradients explode
     True
@@ -65,7 +66,7 @@ class PhaseDiagram:
     seeds: int = 3
 
     def __post_init__(self) -> None:
-        self._options(1.0)
+        self._drawn(1.0, torch.Generator(), "cpu")  # a wrong cell is refused before it is measured
 
     def measure(
         self, device: str = "cpu", progress: Callable[[int, int], None] | None = None
@@ -113,16 +114,28 @@ class PhaseDiagram:
         activation = self.activation or "tanh"
         return activation if self.cell == "rnn" and activation in MOMENTS else None
 
+    @cached_property
+    def _inputs(self) -> int:
+        """How many inputs the cell gets: one for each gate of each unit.
+
+        Raises:
+            GradscopeError: for a cell that does not exist, or has no gates that read W x.
+        """
+        options = CELLS.make({"name": self.cell, "hidden_size": self.hidden_size})
+        cell = options.build(1, generator=torch.Generator())
+        weight = dict(cell.named_parameters()).get("weight_ih")
+        if weight is None:
+            raise GradscopeError(
+                f"the cell {self.cell!r} has no affine gates to drive; use rnn, lstm or gru"
+            )
+        return len(weight)
+
     def _options(self, gain: float) -> CellOptions:
         """The cell's options, with recurrent weights of this gain.
 
         Raises:
-            GradscopeError: as the class.
+            ConfigError: for an option that the cell does not have, or a wrong value.
         """
-        if not issubclass(CELLS.get(self.cell), GatedCell):
-            raise GradscopeError(
-                f"the cell {self.cell!r} has no affine gates to drive; use rnn, lstm or gru"
-            )
         activation = {} if self.activation is None else {"activation": self.activation}
         return CELLS.make(
             {
@@ -133,14 +146,12 @@ class PhaseDiagram:
             }
         )
 
-    def _drawn(self, gain: float, generator: torch.Generator, device: str) -> GatedCell:
+    def _drawn(self, gain: float, generator: torch.Generator, device: str) -> Cell:
         """A cell of this gain, every gate of which reads an input of its own."""
-        gates = len(CELLS.get(self.cell).gate_names)
-        inputs = gates * self.hidden_size
-        cell = self._options(gain).build(inputs, generator=generator, dtype=torch.float64)
-        assert isinstance(cell, GatedCell)
+        options = self._options(gain)
+        cell = options.build(self._inputs, generator=generator, dtype=torch.float64)
         with torch.no_grad():
-            cell.weight_ih.copy_(torch.eye(inputs, dtype=torch.float64))
+            cell.get_parameter("weight_ih").copy_(torch.eye(self._inputs))
         return cell.to(device)
 
     def _point(

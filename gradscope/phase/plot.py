@@ -12,23 +12,31 @@ from matplotlib.lines import Line2D
 from gradscope.plots._axes import edges
 from gradscope.plots._style import FAINT, INK, new_figure
 
+#: gains that the legend of the spectra names at most
+_NAMED_GAINS = 8
+
 
 def exponent_against_gain(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
-    """The largest exponent against gain, a colour for each input variance, with the mean-field
-    curves.
+    """The largest exponent against gain, with the curves of mean field.
+
+    A colour for each input variance.
+
+    Args:
+        frame: as ``PhaseDiagram.measure`` gives it.
+        curves: as in ``Theory``.
     """
-    first = frame[frame["index"] == 0]
-    variances = sorted(first["input_variance"].unique())
+    largest = frame[frame["index"] == 0]
+    variances = sorted(largest["input_variance"].unique())
     shades = dict(zip(variances, sns.color_palette("viridis", len(variances)), strict=True))
     figure, axes = new_figure(1, 1, height=4.2)
     ax = axes[0, 0]
     for variance in variances:
-        by_gain = first[first["input_variance"] == variance].groupby("gain")["exponent"]
-        middle, low, high = by_gain.mean(), by_gain.min(), by_gain.max()
+        by_gain = largest[largest["input_variance"] == variance].groupby("gain")["exponent"]
+        mean, low, high = by_gain.mean(), by_gain.min(), by_gain.max()
         ax.errorbar(
-            middle.index,
-            middle,
-            yerr=[middle - low, high - middle],
+            mean.index,
+            mean,
+            yerr=[mean - low, high - mean],
             color=shades[variance],
             linestyle="",
             marker="o",
@@ -36,8 +44,8 @@ def exponent_against_gain(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
             capsize=2,
             linewidth=0.9,
         )
-        own = curves[curves["input_variance"] == variance]
-        ax.plot(own["gain"], own["mean_field_exponent"], color=shades[variance], linewidth=1.3)
+        curve = curves[curves["input_variance"] == variance]
+        ax.plot(curve["gain"], curve["mean_field_exponent"], color=shades[variance], linewidth=1.3)
     ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
     ax.set(xlabel="gain g", ylabel="largest Lyapunov exponent (nats/step)")
     handles = [Line2D([], [], color=shades[v], marker="o") for v in variances]
@@ -51,7 +59,12 @@ def exponent_against_gain(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
 
 
 def phase_map(frame: pd.DataFrame, critical: pd.DataFrame) -> Figure:
-    """The largest exponent over gain and input variance, with the mean-field critical line."""
+    """The largest exponent over gain and input variance, with mean field's critical line.
+
+    Args:
+        frame: as ``PhaseDiagram.measure`` gives it.
+        critical: as in ``Theory``.
+    """
     table = frame[frame["index"] == 0].pivot_table(
         index="input_variance", columns="gain", values="exponent"
     )
@@ -60,7 +73,7 @@ def phase_map(frame: pd.DataFrame, critical: pd.DataFrame) -> Figure:
     ax = axes[0, 0]
     # the variances are shown as equal rows, so that 0 and a logarithmic grid have their place alike
     rows = np.arange(len(table) + 1) - 0.5
-    shown = ax.pcolormesh(
+    mesh = ax.pcolormesh(
         edges(table.columns.to_numpy(dtype=float)),
         rows,
         table.to_numpy(),
@@ -71,16 +84,20 @@ def phase_map(frame: pd.DataFrame, critical: pd.DataFrame) -> Figure:
     ax.set_yticks(range(len(table)), [f"{v:g}" for v in table.index])
     ax.grid(False)
     if len(critical):
-        places = [list(table.index).index(v) for v in critical["input_variance"]]
-        ax.plot(critical["gain"], places, color=INK, marker="o", markersize=4, linewidth=1.3)
+        heights = [list(table.index).index(v) for v in critical["input_variance"]]
+        ax.plot(critical["gain"], heights, color=INK, marker="o", markersize=4, linewidth=1.3)
         ax.set_xlim(edges(table.columns.to_numpy(dtype=float))[[0, -1]])
     ax.set(xlabel="gain g", ylabel="input variance")
-    figure.colorbar(shown, ax=ax, label="largest exponent (nats/step)")
+    figure.colorbar(mesh, ax=ax, label="largest exponent (nats/step)")
     return figure
 
 
 def spectra(frame: pd.DataFrame) -> Figure:
-    """Exponents by index, a colour for each gain, a panel for each input variance."""
+    """Exponents by index, a colour for each gain, a panel for each input variance.
+
+    Args:
+        frame: as ``PhaseDiagram.measure`` gives it.
+    """
     variances, gains = sorted(frame["input_variance"].unique()), sorted(frame["gain"].unique())
     shades = dict(zip(gains, sns.color_palette("flare", len(gains)), strict=True))
     columns = min(3, len(variances))
@@ -93,21 +110,20 @@ def spectra(frame: pd.DataFrame) -> Figure:
     for ax in axes.flat[len(variances) :]:
         ax.set_visible(False)
     for ax, variance in zip(axes.flat, variances, strict=False):
-        for gain, own in frame[frame["input_variance"] == variance].groupby("gain"):
-            line = own.groupby("index")["exponent"].mean().replace(-np.inf, np.nan)
+        for gain, rows in frame[frame["input_variance"] == variance].groupby("gain"):
+            mean = rows.groupby("index")["exponent"].mean().replace(-np.inf, np.nan)
             ax.plot(
-                line.index + 1, line, color=shades[gain], linewidth=1.2, marker=".", markersize=3
+                mean.index + 1, mean, color=shades[gain], linewidth=1.2, marker=".", markersize=3
             )
         ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
         ax.set(title=f"input variance {variance:g}", xlabel="index i")
     axes[0, 0].set_ylabel("exponent λ$_i$ (nats/step)")
-    shown = (
-        gains if len(gains) <= 8 else [gains[round(i)] for i in np.linspace(0, len(gains) - 1, 8)]
-    )
+    places = np.linspace(0, len(gains) - 1, min(len(gains), _NAMED_GAINS))
+    named = [gains[round(place)] for place in places]
     figure.legend(
-        [Line2D([], [], color=shades[g]) for g in shown],
-        [f"g = {g:g}" for g in shown],
+        [Line2D([], [], color=shades[gain]) for gain in named],
+        [f"g = {gain:g}" for gain in named],
         loc="outside lower center",
-        ncols=len(shown),
+        ncols=len(named),
     )
     return figure

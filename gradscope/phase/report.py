@@ -20,14 +20,14 @@ _TEMPLATE = Path(__file__).with_name("phase.html")
 def write_phase_report(
     frame: pd.DataFrame, theory: Theory, *, title: str, network: str, folder: Path
 ) -> Path:
-    """Figures, ``phase.csv`` and ``index.html`` in ``folder``; returns the page's path.
+    """Write figures, ``phase.csv`` and ``index.html`` into a folder; returns the page's path.
 
     Args:
         frame: as ``PhaseDiagram.measure`` gives it.
         theory: as ``PhaseDiagram.theory`` gives it.
         title: of the page.
         network: what was measured, in words.
-        folder: to write to.
+        folder: where they go.
     """
     write_atomically(folder / "phase.csv", frame.to_csv(index=False).encode())
     content = {
@@ -92,10 +92,10 @@ def verdict(frame: pd.DataFrame) -> list[str]:
     finite = means[np.isfinite(means["mean_field_exponent"]) & np.isfinite(means["exponent"])]
     if len(finite):
         differences = (finite["exponent"] - finite["mean_field_exponent"]).abs()
-        where = finite.iloc[int(differences.to_numpy().argmax())]
+        worst = finite.iloc[int(differences.to_numpy().argmax())]
         sentences.append(
             f"Mean field and measurement differ by at most {differences.max():.2g} nats per step "
-            f"(at g = {where['gain']:g}, variance {where['input_variance']:g})."
+            f"(at g = {worst['gain']:g}, variance {worst['input_variance']:g})."
         )
     return sentences
 
@@ -103,6 +103,7 @@ def verdict(frame: pd.DataFrame) -> list[str]:
 def _by_variance(
     means: pd.DataFrame, largest: pd.DataFrame
 ) -> Iterator[tuple[float, pd.DataFrame, pd.DataFrame]]:
+    """Each input variance, ascending, with its rows of both frames."""
     for variance in sorted(means["input_variance"].unique()):
         yield (
             float(variance),
@@ -112,13 +113,20 @@ def _by_variance(
 
 
 def _turn(by_gain: pd.DataFrame, by_seed: pd.DataFrame) -> str:
-    """What the gradient does as the gain grows, at one input variance."""
+    """What the gradient does as the gain grows, at one input variance.
+
+    Args:
+        by_gain: means over seeds.
+        by_seed: every seed's largest exponent.
+    """
     gain = _crossing(by_gain, "exponent")
     if gain is None:
         always = "vanishes" if by_gain["exponent"].max() < 0 else "explodes"
         return f"the gradient {always} at every gain measured"
-    seeds = [seed for _, seed in by_seed.sort_values("gain").groupby("seed")]
-    crossings = [at for seed in seeds if (at := _crossing(seed, "exponent")) is not None]
+    per_seed = [
+        _crossing(rows, "exponent") for _, rows in by_seed.sort_values("gain").groupby("seed")
+    ]
+    crossings = [crossing for crossing in per_seed if crossing is not None]
     spread = (
         f" ({min(crossings):.3g} to {max(crossings):.3g} by seed)" if len(crossings) > 1 else ""
     )
@@ -130,9 +138,9 @@ def _turn(by_gain: pd.DataFrame, by_seed: pd.DataFrame) -> str:
 
 
 def _crossing(frame: pd.DataFrame, column: str) -> float | None:
-    """The first gain at which an exponent comes up through 0.
+    """The first gain at which an exponent rises through 0; None where it does not.
 
-    On straight lines between the measured gains, which ascend; None where it does not.
+    Interpolated linearly between the measured gains, which ascend.
     """
     gains, values = frame["gain"].to_numpy(dtype=float), frame[column].to_numpy(dtype=float)
     upward = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))

@@ -27,7 +27,7 @@ def __getattr__(name: str) -> PlotFunction:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *PLOTS.names()})
+    return sorted(["PLOTS", "Plot", "register", *PLOTS.names()])
 
 
 class _Plots(ModuleType):

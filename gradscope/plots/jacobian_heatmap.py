@@ -47,7 +47,7 @@ class JacobianHeatmap(Plot):
         # t is measured at the points of a grid, k at every step before it: both are drawn at these
         points = frame.groupby("trial")["t"].unique().to_dict()
         pairs = zip(frame["trial"], frame["k"], strict=True)
-        on_grid = [k == 0 or k in points[trial] for trial, k in pairs]
+        on_grid = np.array([k == 0 or k in points[trial] for trial, k in pairs], dtype=bool)
         keys = ["configuration", "trial", "train_step", "t", "k"]
         medians = frame[on_grid].groupby(keys, sort=False)["log_spectral_norm"].median()
         return medians.reset_index()

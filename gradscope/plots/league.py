@@ -131,8 +131,7 @@ def _draw_task(ax: Axes, results: pd.DataFrame) -> None:
 def _entrants(tables: Tables, trials: pd.DataFrame) -> list[str]:
     """Each trial's configuration without the labels that name its task.
 
-    A label names the task where it is one and the same for all trials of a task and another for
-    those of any other task.
+    Those of an axis do where each task has one of them, and not all tasks the same.
     """
     axes = tables.axes
     tasks = dict(
@@ -144,10 +143,12 @@ def _entrants(tables: Tables, trials: pd.DataFrame) -> list[str]:
 
     def names_task(place: int) -> bool:
         pairs = {(axes[label][place], task) for label, task in tasks.items()}
-        return len(pairs) == distinct > 1
+        return len(pairs) == distinct and len({name for name, _ in pairs}) > 1
 
     count = min(len(labels) for labels in axes.values())
-    left_out = {place for place in range(count) if count > 1 and names_task(place)}
+    left_out = {place for place in range(count) if names_task(place)}
+    if len(left_out) == count:
+        left_out = set()
     return [
         " · ".join(part for place, part in enumerate(axes[label]) if place not in left_out)
         for label in trials["configuration"]

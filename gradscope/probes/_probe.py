@@ -24,6 +24,15 @@ class Probe(Component):
     An experiment measures each of its probes at train_step 0 (before the first update), every
     ``every`` optimiser steps, and once after the last update. The mathematics is in
     ``gradscope.dynamics``.
+
+    >>> import torch
+    >>> from gradscope.cells.gru import GRU
+    >>> from gradscope.dynamics import unroll
+    >>> from gradscope.probes import PROBES
+    >>> trace = unroll(GRU(2, hidden_size=4), torch.randn(10, 3, 2))
+    >>> columns = PROBES.make("saturation").measure(trace)
+    >>> columns["gate"]
+    ['r', 'z', 'n']
     """
 
     component_kind: ClassVar[str] = "probe"

@@ -42,9 +42,9 @@ class Shown:
 
 
 def draw_figure(plot: Plot, tables: Tables, folder: Path) -> Shown:
-    """Draw and save one figure.
+    """Draw one figure and save it as SVG, PNG and CSV.
 
-    One that cannot be drawn says why in its place and takes no other with it.
+    Whatever goes wrong is said in its place on the page, so that the other figures are drawn.
     """
     try:
         figure = plot.figure(tables)
@@ -59,12 +59,20 @@ def draw_figure(plot: Plot, tables: Tables, folder: Path) -> Shown:
 
 
 def undrawn(name: str, title: str, reason: str) -> Shown:
-    """In the place of a figure that could not be drawn."""
+    """What stands in the place of a figure that could not be drawn."""
     return Shown(name, title, problem=f"This figure could not be drawn: {reason}.")
 
 
 def save_figure(figure: Figure, name: str, title: str, caption: str, folder: Path) -> Shown:
-    """Put a figure into a folder as SVG and PNG; what a page needs of it."""
+    """Save a figure as SVG and PNG; returns what a page needs of it.
+
+    Args:
+        figure: what is drawn.
+        name: of its files.
+        title: its heading.
+        caption: what it shows.
+        folder: where the files go.
+    """
     svg = rendered(figure, "svg")
     write_atomically(folder / f"{name}.svg", svg)
     write_atomically(folder / f"{name}.png", rendered(figure, "png"))
@@ -73,7 +81,7 @@ def save_figure(figure: Figure, name: str, title: str, caption: str, folder: Pat
 
 
 def interactive(tables: Tables) -> str | None:
-    """The explorer as a part of a page, its code inlined; None where there is none."""
+    """The explorer as HTML with its code inlined; None where the tables hold nothing for it."""
     figure: go.Figure | None = explorer(tables)
     if figure is None:
         return None

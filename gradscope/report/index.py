@@ -22,16 +22,16 @@ class Entry:
     """One report on the page.
 
     Attributes:
-        name: in words.
-        question: that it asks.
-        answer: that is expected.
-        verdict: its first sentences.
-        predictions: how many there are.
+        name: the experiment's name, in words.
+        question: what it asks.
+        answer: the answer that is expected.
+        verdict: the first sentences of its verdict.
+        predictions: how many predictions it makes.
         held: how many of them held.
-        on_average: how many of these by medians or rates alone.
+        on_average: how many of those that held did so by medians or rates alone.
         link: to the report.
-        figure: that stands for it; "" where there is none.
-        figure_name: in words.
+        figure: address of the figure that stands for it; "" where there is none.
+        figure_name: the figure's name, in words.
     """
 
     name: str
@@ -47,11 +47,11 @@ class Entry:
 
 
 def write_index(folder: Path, runs: Sequence[Path], title: str) -> Path:
-    """Write ``index.html`` into the folder; returns its path.
+    """Write the ``index.html`` of a folder of runs; returns its path.
 
     Args:
         folder: where the page goes.
-        runs: run directories with a report; those without a recorded trial are left out.
+        runs: run directories; those without a recorded trial are left out.
         title: heading of the page.
     """
     recorded = [RunDirectory(run) for run in runs if RunDirectory(run).done()]
@@ -80,7 +80,7 @@ def _entry(run: RunDirectory, folder: Path) -> Entry:
 
 
 def _face(run: RunDirectory) -> str:
-    """The figure that stands for a report: the first of those that may, and that it has."""
+    """The figure that stands for a report, of those that it has; "" if none may."""
     ranks = {name: face for name in PLOTS.names() if (face := PLOTS.get(name).face) is not None}
     drawn = [name for name in ranks if (run.path / "figures" / f"{name}.png").is_file()]
     return min(drawn, key=lambda name: ranks[name], default="")

@@ -24,10 +24,12 @@ _TEMPLATE = Path(__file__).with_name("run.html")
 
 
 def write_report(run: RunDirectory) -> Path:
-    """Draw all figures of a run and write ``index.html``; returns its path.
+    """Draw all figures of a run and write its ``index.html``; returns the page's path.
+
+    Writes ``summary.csv`` and ``figures/`` as well.
 
     Raises:
-        RunDirectoryError: if there is nothing to report.
+        RunDirectoryError: if no trial is recorded yet, or a file is damaged.
     """
     tables, manifest = load(run), run.manifest()
     table = summary(tables, manifest.tasks)
@@ -55,7 +57,7 @@ def write_report(run: RunDirectory) -> Path:
 
 
 def _figures(manifest: Manifest, tables: Tables, folder: Path) -> list[Shown]:
-    """The figures that the experiment names; else all that the tables allow, in their own order."""
+    """The figures that the experiment names; else all that can be drawn from the tables."""
     if manifest.figures is not None:
         return [_named(value, tables, folder) for value in manifest.figures]
     drawable = [plot for plot in PLOTS.classes() if not plot.missing(tables)]
@@ -67,18 +69,18 @@ def _order(plot: type[Plot]) -> int:
 
 
 def _named(value: Mapping[str, object], tables: Tables, folder: Path) -> Shown:
-    """A figure by its name and options; one that is not known here says so in its place."""
+    """A figure by its name and options; in the place of an unknown one, what is wrong."""
     try:
         plot = PLOTS.make(value)
     except ConfigError as error:
         name = str(value.get("name", "figure"))
-        reason = f"{error}; a plot of your own is loaded with --with FILE"
+        reason = f"{error.message}; a plot of your own is loaded with --with FILE"
         return undrawn(name, name.replace("_", " ").capitalize(), reason)
     return draw_figure(plot, tables, folder)
 
 
 def _in_words(tasks: Mapping[str, TaskAbout]) -> dict[str, str]:
-    """The tasks' names, what they ask, and what counts as solved and as wrong."""
+    """The tasks' names, what they ask, and what counts as solved and as wrong, for the page."""
     return {
         "names": ", ".join(tasks),
         "about": " ".join(task.about for task in tasks.values()),
@@ -89,7 +91,13 @@ def _in_words(tasks: Mapping[str, TaskAbout]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds in all trials together, and what probes and tests took of them in per cent."""
+    """Where the time of a run went.
+
+    Attributes:
+        total: seconds of all trials together.
+        probes: per cent of them that probes took.
+        evaluation: per cent of them that tests took.
+    """
 
     total: float
     probes: float
@@ -97,7 +105,7 @@ class Cost:
 
     @classmethod
     def of(cls, tables: Tables) -> Cost:
-        """Of a run."""
+        """Add up the seconds of all trials."""
         total, probes, evaluation = (
             sum(seconds.get(part, 0.0) for seconds in tables.seconds.values())
             for part in ("total", "probes", "evaluation")

@@ -1,4 +1,4 @@
-"""The pages' templates: autoescaped, strict, one base for all."""
+"""Templates of pages, which share one base; what they are filled with is escaped."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ def write_page(template: Path, folder: Path, content: Mapping[str, object]) -> P
     """Fill a template and write it as the folder's ``index.html``; returns the page's path.
 
     Args:
-        template: a file beside others that it may extend or include; those of this package are
-            found by their names.
-        folder: to write to.
-        content: what the template names.
+        template: the file; it may extend and include files beside it, and those of this package.
+        folder: where the page goes.
+        content: a value for every name in the template.
+
+    Raises:
+        jinja2.UndefinedError: for a name in the template without a value.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([template.parent, _HERE]),
@@ -40,9 +42,9 @@ def write_page(template: Path, folder: Path, content: Mapping[str, object]) -> P
 
 
 def subscripts(text: str) -> Markup:
-    """``s_T`` and ``s_{T-lag}`` with real subscripts, everything else escaped.
+    """Text as HTML, with the subscripts of formulas such as ``s_T`` and ``s_{T-lag}``.
 
-    Only after a single letter, as in a formula.
+    A subscript is what follows a single letter and an underscore; everything else is escaped.
 
     >>> subscripts("the loss & s_{T-lag}")
     Markup('the loss &amp; s<sub>T-lag</sub>')

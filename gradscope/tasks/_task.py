@@ -50,6 +50,12 @@ class Task(Component):
     """Base of all tasks.
 
     Sequences are drawn afresh from a generator, so there is no training set to overfit.
+
+    >>> from gradscope.tasks import TASKS
+    >>> task = TASKS.make({"name": "adding", "length": 8})
+    >>> batch = task.sample(3, Generator().manual_seed(0))
+    >>> batch.inputs.shape, batch.targets.shape
+    (torch.Size([8, 3, 2]), torch.Size([1, 3, 1]))
     """
 
     component_kind: ClassVar[str] = "task"

@@ -47,14 +47,14 @@ class CharLM(LanguageModel):
 @lru_cache(maxsize=4)
 def _characters(name: str, digest: str, held_out: float, length: int) -> Text:
     corpus = corpora.load(name)
-    whole = corpus.train + (corpus.test or "")
-    symbols = tuple(sorted(set(whole)))
+    text = corpus.train + (corpus.test or "")
+    symbols = tuple(sorted(set(text)))
     places = {symbol: place for place, symbol in enumerate(symbols)}
-    tokens = torch.tensor([places[symbol] for symbol in whole])
-    cut = len(corpus.train) if corpus.test is not None else int(len(whole) * (1 - held_out))
-    if min(cut, len(whole) - cut) < length + 2:
+    tokens = torch.tensor([places[symbol] for symbol in text])
+    cut = len(corpus.train) if corpus.test is not None else int(len(text) * (1 - held_out))
+    if min(cut, len(text) - cut) < length + 2:
         raise GradscopeError(
-            f"the corpus {name!r} has {len(whole)} characters: too few for sequences of {length} "
+            f"the corpus {name!r} has {len(text)} characters: too few for sequences of {length} "
             "and a test"
         )
     return Text(symbols, tokens[:cut], tokens[cut:], digest)

@@ -81,7 +81,7 @@ class CopyMemory(Task):
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
     ) -> Bool[Tensor, " batch"]:
-        """Any of the ten symbols wrong."""
+        """Any of the ten symbols is wrong."""
         return (outputs[-COPIED:].argmax(-1) != targets[-COPIED:]).any(0)
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:

@@ -59,7 +59,7 @@ class Latch(Task):
     def wrong(
         self, outputs: Float[Tensor, "scored batch output"], targets: Tensor
     ) -> Bool[Tensor, " batch"]:
-        """Any scored answer wrong."""
+        """Any scored answer is wrong."""
         return (outputs.argmax(-1) != targets).any(0)
 
     def solved(self, loss: float, wrong_fraction: float) -> bool:

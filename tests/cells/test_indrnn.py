@@ -17,7 +17,8 @@ def test_indrnns_product_is_a_number_for_each_unit():
 
 def test_recurrent_weights_are_drawn_evenly_from_their_range():
     generator = torch.Generator().manual_seed(0)
-    weight = IndRNN(3, hidden_size=4000, low=0.2, high=0.6, generator=generator).weight_recurrent
+    cell = IndRNN(3, hidden_size=4000, low=0.2, high=0.6, generator=generator)
+    weight = cell.weight_recurrent.detach()
     assert weight.min() >= 0.2
     assert weight.max() <= 0.6
     assert abs(float(weight.mean()) - 0.4) < 0.01

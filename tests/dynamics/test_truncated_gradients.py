@@ -62,7 +62,7 @@ def test_chunks_keep_one_minus_lag_over_length_of_a_constant_contribution():
         .flatten()
     )
     torch.testing.assert_close(full, 24.0 - torch.arange(24, dtype=torch.float64))
-    chunked = gradient(trace, losses, tbptt=(6, 6))["weight_ih"].item() / cell.weight_ih.item() ** 0
+    chunked = gradient(trace, losses, tbptt=(6, 6))["weight_ih"].item()
     assert chunked == pytest.approx(sum(24 * (1 - lag / 6) for lag in range(6)))
 
 

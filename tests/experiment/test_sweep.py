@@ -145,9 +145,13 @@ def test_an_override_takes_the_place_of_the_axis_it_touches():
     found = Experiment.parse(text, overrides={"seed": 7}).trials
     assert [t.settings.seed for t in found] == [7, 7]
     assert len(Experiment.parse(text, overrides={"cell": "lstm"}).trials) == 2
-    with pytest.raises(ConfigError, match=r"--set seed.*axis 'v' sets seed with other keys"):
+    with pytest.raises(
+        ConfigError, match=r"^overrides: seed: .*axis 'v' sets seed with other keys"
+    ):
         Experiment.parse(BASE + "sweep: {v: [{seed: 1, clip: none}]}", overrides={"seed": 7})
-    with pytest.raises(ConfigError, match=r"--set seed.*axis 'sweep' sets seed with other keys"):
+    with pytest.raises(
+        ConfigError, match=r"^overrides: seed: .*axis 'sweep' sets seed with other keys"
+    ):
         Experiment.parse(BASE + "sweep: [{seed: 1, clip: none}]", overrides={"seed": 7})
 
 

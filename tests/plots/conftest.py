@@ -31,7 +31,7 @@ probes: [PROBES]
 TEXT = """
 task: {name: char_lm, length: 20, ngram: 2, test_tokens: 500}
 cell: {name: gru, hidden_size: 3}
-training: {steps: 4, batch_size: 2}
+training: {steps: 2, batch_size: 2}
 evaluation: {lengths: [5, 30], sequences: 20}
 probes: [PROBES]
 sweep:
@@ -103,7 +103,7 @@ def made(words: Words = SWEEP, **frames: Mapping[str, object]) -> Tables:
     for name, columns in frames.items():
         frame = pd.DataFrame({**about, **columns})
         keys = frame[["configuration", "task", "length", "seed"]]
-        frame["trial"] = keys.astype(str).agg("/".join, axis="columns")
+        frame["trial"] = ["/".join(map(str, key)) for key in keys.itertuples(index=False)]
         tables[name] = frame
         for trial, rows in frame.groupby("trial", sort=False):
             row = rows.iloc[0]

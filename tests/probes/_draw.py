@@ -12,7 +12,7 @@ from gradscope.experiment.model import build
 from gradscope.probes import PROBES
 
 TEXT = """
-task: {name: %s, length: 20}
+task: {name: %s, length: %d}
 cell: {name: %s, hidden_size: 5}
 dtype: float64
 model: {layers: %d}
@@ -24,9 +24,10 @@ def trace_of(
     layers: int = 1,
     tbptt: tuple[int, int] | None = None,
     task: str = "adding",
+    length: int = 20,
 ) -> Trace:
-    """Four sequences of twenty steps, with made-up gradients before and after a clip."""
-    settings = Experiment.parse(TEXT % (task, cell, layers)).trials[0].settings
+    """Four sequences, with made-up gradients before and after a clip."""
+    settings = Experiment.parse(TEXT % (task, length, cell, layers)).trials[0].settings
     net = build(settings, generator=torch.Generator().manual_seed(0))
     batch = settings.task.sample(4, torch.Generator().manual_seed(0)).to("cpu", torch.float64)
     gradients = {name: torch.ones_like(p) for name, p in net.named_parameters()}
