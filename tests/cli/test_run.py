@@ -17,7 +17,7 @@ def test_run_writes_a_report_and_goes_on_where_it_ended(experiment, tmp_path):
     assert (out / "index.html").exists()
     again = invoke("run", experiment, "--out", out, "--no-report")
     assert "2 already recorded" in again.output
-    assert "report" not in again.output
+    assert "report: " not in again.output
 
 
 def test_default_directory_is_named_after_the_experiment(experiment, tmp_path, monkeypatch):

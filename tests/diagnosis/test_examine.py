@@ -1,0 +1,82 @@
+"""From a recording to a diagnosis: ranked, and each illness said once."""
+
+import pytest
+import torch
+from torch import nn
+
+import gradscope
+from gradscope.capture import Place
+from gradscope.diagnosis._examine import _gathered, _unexplained
+from gradscope.findings import FINDINGS
+from tests.capture.scan_modules import BATCH, TIME, WIDTH, MambaMixer
+from tests.diagnosis.conftest import RNN, finding_of
+
+
+def test_what_another_finding_at_the_same_recurrence_explains_is_left_out():
+    assert "transient_growth" in FINDINGS.get("exploding").explains
+    other = Place("other", "rnn")
+    explosion, growth = finding_of("exploding"), finding_of("transient_growth")
+    elsewhere = finding_of("transient_growth", other)
+    assert list(_unexplained([growth, explosion, elsewhere])) == [explosion, elsewhere]
+
+
+def test_a_finding_at_one_stretch_explains_those_of_all():
+    stretches = [RNN.in_stretch(index, 3) for index in range(3)]
+    explosion = finding_of("exploding", stretches[0])
+    growths = [finding_of("transient_growth", place) for place in stretches]
+    assert list(_unexplained([explosion, *growths])) == [explosion]
+
+
+def test_of_several_stretches_the_gravest_is_said():
+    findings = [finding_of(where=RNN.in_stretch(index, 3), says=f"{index}") for index in range(3)]
+    other = finding_of("exploding", RNN.in_stretch(1, 3), says="explodes")
+    first, second = _gathered([findings[0], other, findings[1], findings[2]])
+    assert first.says == "0 (and in 2 more of its stretches)"
+    assert second.says == "explodes"
+
+
+def test_places_without_stretches_are_all_said():
+    places = [Place("rnn", "gru", layer) for layer in range(2)]
+    assert len(_gathered([finding_of(where=place) for place in places])) == 2
+
+
+def recorded_lstm(time=60, gain=1.0):
+    torch.manual_seed(0)
+    model = nn.LSTM(6, 32, 2)
+    scope = gradscope.attach(model)
+    with scope.record():
+        model(gain * torch.randn(time, 8, 6))[0][-1].square().sum().backward()
+    return scope
+
+
+def test_the_gravest_and_surest_come_first():
+    diagnosis = recorded_lstm(gain=1000.0).diagnose()
+    ranks = [finding.severity * finding.confidence for finding in diagnosis.findings]
+    assert len(ranks) >= 3
+    assert ranks == sorted(ranks, reverse=True)
+    assert diagnosis.looked_at == tuple(FINDINGS.names())
+    assert diagnosis.cells == {"l0": "LSTM", "l1": "LSTM"}
+
+
+def test_the_notes_of_a_recording_are_in_its_diagnosis():
+    scope = gradscope.attach(nn.RNN(3, 8, 2, nonlinearity="relu"))
+    with scope.record(), torch.no_grad():
+        scope.model(torch.randn(60, 4, 3))
+    diagnosis = scope.diagnose()
+    assert diagnosis.notes == tuple(scope.last.notes)
+    text = " ".join(str(diagnosis).split())
+    assert "no gradient arrived in the recorded block" in text
+    assert "a loss sends back" not in text
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_a_diagonal_scan_is_diagnosed_as_anything_else(gradients):
+    torch.manual_seed(0)
+    scope = gradscope.attach(nn.ModuleDict({"mixer": MambaMixer()}))
+    with scope.record():
+        output = scope.model["mixer"](torch.randn(BATCH, TIME, WIDTH))
+        if gradients:
+            output.sum().backward()
+    diagnosis = scope.diagnose()
+    assert diagnosis.cells == {"mixer": "DiagonalScan"}
+    assert str(diagnosis)
