@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gradscope.cli import main
+from tests.components.conftest import _forgotten_afterwards  # noqa: F401 - of every test here
 
 GOOD = (
     "task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 3}\n"

@@ -8,6 +8,7 @@ from tests.cli.conftest import GOOD, invoke, refused
 
 
 def test_run_writes_a_report_and_goes_on_where_it_ended(experiment, tmp_path):
+    experiment.write_text(GOOD + "figures: [learning_curves]\n")
     out = tmp_path / "run"
     first = invoke("run", experiment, "--out", out)
     assert first.exit_code == 0, first.output
@@ -42,7 +43,8 @@ def test_a_folder_runs_all_that_is_in_it_and_links_the_reports(tmp_path):
     folder, out = tmp_path / "questions", tmp_path / "out"
     folder.mkdir()
     for name in ("b", "a"):
-        (folder / f"{name}.yaml").write_text(GOOD + f"question: 'What of <{name}>?'\n")
+        words = f"question: 'What of <{name}>?'\nfigures: [gradient_vs_lag]\n"
+        (folder / f"{name}.yaml").write_text(GOOD + words)
     result = invoke("run", folder, "--out", out)
     assert result.exit_code == 0, result.output
     assert f"index: {out}/index.html" in result.output
@@ -188,10 +190,11 @@ def test_an_address_where_no_scheduler_answers(experiment, tmp_path, monkeypatch
 
     client = cluster.Client
     monkeypatch.setattr(cluster, "Client", lambda *a, **k: client(*a, **{**k, "timeout": 0.2}))
-    message = refused(
+    result = invoke(
         "run", experiment, "--out", tmp_path / "run", "--scheduler", "tcp://127.0.0.1:1"
     )
-    assert "no Dask scheduler answers at 'tcp://127.0.0.1:1'" in message
+    assert result.exit_code == 2
+    assert "no Dask scheduler answers at 'tcp://127.0.0.1:1'" in result.stderr
 
 
 def test_the_device_of_a_remote_scheduler_is_not_looked_for_here(experiment, tmp_path, monkeypatch):
@@ -215,7 +218,7 @@ def test_the_device_of_a_remote_scheduler_is_not_looked_for_here(experiment, tmp
 def test_a_component_of_ones_own(experiment, plugin, tmp_path):
     experiment.write_text(GOOD + "clip: nothing_at_all\nfigures: [last_losses]\n")
     out = tmp_path / "run"
-    assert "no clip called 'nothing_at_all'" in refused("run", experiment, "--out", out)
+    assert "no plot called 'last_losses'" in refused("run", experiment, "--out", out)
     result = invoke("run", experiment, "--out", out, "--with", plugin)
     assert result.exit_code == 0, result.output
     assert "Losses of my own" in (out / "index.html").read_text()

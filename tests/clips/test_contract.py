@@ -40,14 +40,6 @@ def test_small_gradients_pass(name):
     assert clipped(name, 1e-3)[2] == 1
 
 
-@pytest.mark.parametrize("name", CLIPS.names())
-def test_the_adjoint_and_the_loss_are_left_alone_unless_the_clip_says_so(name):
-    clip = CLIPS.make(name)
-    adjoint = 1e3 * gradients()[0]
-    assert torch.equal(clip.clip_adjoint(adjoint), adjoint) == (not clip.inside)
-    assert (type(clip).term is not CLIPS.get("none").term) == clip.regularises
-
-
 def test_global_norm_keeps_the_direction_and_value_may_turn_it():
     def cosine(spec):
         before, after, _ = clipped(spec, 10.0)
@@ -81,11 +73,3 @@ def test_rescaling_leaves_a_zero_gradient():
     zero = [torch.zeros(3)]
     assert float(CLIPS.make("norm_rescaling")(zero, gradient_norm(zero))) == 1
     assert (zero[0] == 0).all()
-
-
-def test_norm_of_huge_float32_gradients_does_not_overflow():
-    huge = [torch.full((4,), 1e30)]
-    assert float(gradient_norm(huge)) == pytest.approx(2e30)
-    coefficient = CLIPS.make("global_norm")(huge, gradient_norm(huge))
-    assert float(coefficient) == pytest.approx(5e-31)
-    torch.testing.assert_close(huge[0], torch.full((4,), 0.5))

@@ -21,7 +21,7 @@ def test_no_line_is_longer_than_a_hundred_characters():
     assert len(lines) > 8
     assert max(map(len, lines)) <= 100
     continued = lines[lines.index(next(line for line in lines if line.startswith("note:"))) + 1]
-    assert continued.startswith("      a note")
+    assert continued.startswith("      note a note")
 
 
 def test_remedies_that_an_earlier_finding_has_are_not_said_again():

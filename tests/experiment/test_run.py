@@ -67,6 +67,7 @@ def command(folder: Path, workers: int) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_at_random_moments_and_resumed(workers, tmp_path, uninterrupted):
     """SIGKILL to the whole process group, twice; resumed, the tables are an uninterrupted run's."""
@@ -170,6 +171,7 @@ def test_interrupt_leaves_what_is_recorded(tmp_path):
     assert len(run_sweep(experiment, run, Silent())) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_says_one_line_and_leaves_a_run_to_go_on_with(workers, tmp_path, uninterrupted):
     """SIGINT to the whole process group, as a terminal sends it."""
