@@ -79,11 +79,9 @@ def data(seed, time=TIME, batch=BATCH):
 
 def loss_of(output, y):
     if output.dim() == 3:  # a loss at every step
-        y = (
-            y.expand(len(output), -1)
-            if output.shape[1] == len(y)
-            else torch.zeros(output.shape[:2], dtype=torch.long)
-        )
+        fits = output.shape[1] == len(y)
+        nought = torch.zeros(output.shape[:2], dtype=torch.long)
+        y = y.expand(len(output), -1) if fits else nought
     elif len(output) != len(y):
         y = torch.zeros(len(output), dtype=torch.long)
     return nn.functional.cross_entropy(output.flatten(0, -2), y.flatten())
@@ -132,13 +130,10 @@ def windows(time, make, blocks=3):
         model = Reader(make(), read=lambda out: out)
         scope, state = gradscope.attach(model), None
         for part in x.split(time):
-            state = (
-                state
-                if state is None
-                else (
-                    tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
-                )
-            )
+            if isinstance(state, tuple):
+                state = tuple(s.detach() for s in state)
+            elif state is not None:
+                state = state.detach()
             with scope.record():
                 output, state = model(part, state)
                 loss_of(output, y).backward()
@@ -153,8 +148,8 @@ def cells_detached(seed):
     model = nn.ModuleDict({"cell": cell, "out": out})
     scope = gradscope.attach(model)
     with scope.record():
-        for each in x:
-            h = cell(each, h.detach())
+        for step in x:
+            h = cell(step, h.detach())
         loss_of(out(h), y).backward()
     return scope
 
@@ -221,6 +216,14 @@ class Plain(nn.Module):
 class Residual(Plain):
     def forward(self, x):
         return x + 0.2 * super().forward(x)
+
+
+class Large(Plain):
+    def __init__(self, size):
+        super().__init__(size, 2.5)
+
+    def forward(self, x):
+        return self.linear(x)
 
 
 def deep(make, **options):
@@ -330,16 +333,8 @@ PLANTED = {
     ),
     "a shear of 32 units": ("transient_growth", changed(lambda: nn.RNN(INPUT, HIDDEN), shear)),
     "depth without a residual path": ("vanishing", deep(lambda size: Plain(size, 0.5))),
-    "depth of large blocks": ("exploding", deep(lambda size: Large(size))),
+    "depth of large blocks": ("exploding", deep(Large)),
 }
-
-
-class Large(Plain):
-    def __init__(self, size):
-        super().__init__(size, 2.5)
-
-    def forward(self, x):
-        return self.linear(x)
 
 
 # --- health ---------------------------------------------------------------------------------------
@@ -370,8 +365,8 @@ class Loop(nn.Module):
 
     def forward(self, x):
         state = None
-        for each in x:
-            state = self.cell(each, state)
+        for step in x:
+            state = self.cell(step, state)
         return self.out(state[0] if isinstance(state, tuple) else state), None
 
 
@@ -388,8 +383,8 @@ class Masked(Loop):
 
     def forward(self, x):
         state, lengths = torch.zeros(x.shape[1], HIDDEN), torch.arange(x.shape[1]) * 5 + TIME // 4
-        for t, each in enumerate(x):
-            state = torch.where((t < lengths)[:, None], self.cell(each, state), state)
+        for t, step in enumerate(x):
+            state = torch.where((t < lengths)[:, None], self.cell(step, state), state)
         return self.out(state), None
 
 
@@ -421,8 +416,8 @@ def own_step(seed):
     model = nn.ModuleDict({"step": Slow(), "out": nn.Linear(HIDDEN, 3)})
     scope, h = gradscope.attach(model, steps=["step"]), torch.zeros(BATCH, HIDDEN)
     with scope.record():
-        for each in x:
-            h = model["step"](each, h)
+        for step in x:
+            h = model["step"](step, h)
         loss_of(model["out"](h), y).backward()
     return scope
 
@@ -434,10 +429,8 @@ def encoder(seed):
     class Encoder(nn.Module):
         def __init__(self):
             super().__init__()
-            self.encoder, self.out = (
-                nn.TransformerEncoder(layer, 6, enable_nested_tensor=False),
-                nn.Linear(16, 3),
-            )
+            self.encoder = nn.TransformerEncoder(layer, 6, enable_nested_tensor=False)
+            self.out = nn.Linear(16, 3)
 
         def forward(self, x):
             return self.out(self.encoder(x)[-1]), None

@@ -34,7 +34,7 @@ from gradscope.results.verdict import verdict
 if TYPE_CHECKING:  # runs are opened, read and drawn without torch, which these import
     import gradscope.experiment
     import gradscope.experiment.model
-    import gradscope.experiment.run
+    import gradscope.experiment.observer
 
 
 class Run:
@@ -197,7 +197,7 @@ def run(
     *,
     workers: int = 1,
     out: str | PathLike[str] | None = None,
-    progress: bool | gradscope.experiment.run.Observer | None = None,
+    progress: bool | gradscope.experiment.observer.Observer | None = None,
     overrides: Mapping[str, object] | None = None,
     device: str = "cpu",
     scheduler: str | None = None,
@@ -242,7 +242,7 @@ def run(
 def _carry_out(
     experiment: gradscope.experiment.Experiment,
     directory: RunDirectory,
-    progress: bool | gradscope.experiment.run.Observer | None,
+    progress: bool | gradscope.experiment.observer.Observer | None,
     *,
     workers: int,
     scheduler: str | None,
@@ -292,16 +292,16 @@ def _loaded(
 
 
 def _observer(
-    progress: bool | gradscope.experiment.run.Observer | None,
+    progress: bool | gradscope.experiment.observer.Observer | None,
     missing: list[gradscope.experiment.Trial],
-) -> AbstractContextManager[gradscope.experiment.run.Observer]:
+) -> AbstractContextManager[gradscope.experiment.observer.Observer]:
     """Who is told of progress.
 
     Raises:
         TypeError: if it cannot be told.
     """
+    from gradscope.experiment.observer import Observer
     from gradscope.experiment.progress import Silent, shown
-    from gradscope.experiment.run import Observer
 
     if progress is None or progress is True:
         return shown(missing)

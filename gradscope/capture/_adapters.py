@@ -90,7 +90,7 @@ class Mamba(Adapter):
     attributes = ("A_log", "D", "in_proj", "conv1d", "x_proj", "dt_proj", "out_proj", "act")
 
     def scan(self, read: dict[str, Tensor]) -> Scanned:
-        """As the module's own slow way, all steps at once."""
+        """Decays and drives of all steps at once, as the module's own slow way makes them."""
         m, time = self.module, read["x"].shape[1]
         x, gate = m.in_proj(read["x"]).chunk(2, dim=-1)
         x = m.act(m.conv1d(x.transpose(1, 2))[..., :time]).transpose(1, 2)
@@ -124,7 +124,7 @@ class RWKV(Adapter):
     attributes = ("time_decay", "time_first", "extract_key_value", "output")
 
     def scan(self, read: dict[str, Tensor]) -> Scanned:
-        """From the module's own receptance, key and value."""
+        """Decays and drives from the module's own receptance, key and value."""
         m = self.module
         receptance, key, value, _ = m.extract_key_value(read["x"])
         weight = torch.exp(key - key.amax(1, keepdim=True))
@@ -185,7 +185,7 @@ class MLSTM(Adapter):
 
 
 def _full(x: Tensor) -> Tensor:
-    """In float32 at least, as these modules keep their states."""
+    """The tensor in float32 at least, as these modules keep their states."""
     return x if x.dtype == torch.float64 else x.float()
 
 

@@ -21,12 +21,12 @@ class RandomState:
 
     @classmethod
     def now(cls, device: torch.device) -> RandomState:
-        """As it is."""
+        """The state of this moment."""
         cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
         return cls(torch.get_rng_state(), cuda)
 
     def restore(self, device: torch.device) -> None:
-        """Draw from here on."""
+        """Go back to it, so that the same numbers are drawn again."""
         torch.set_rng_state(self.cpu)
         if self.cuda is not None:
             torch.cuda.set_rng_state(self.cuda, device)
@@ -34,7 +34,7 @@ class RandomState:
 
 @dataclass
 class Call:
-    """One forward pass.
+    """One forward pass of a module, as far as it is needed to take it apart.
 
     Tensors are time-major, sequences in the order in which torch runs them (packed: longest first);
     all but ``batch`` and ``packed_lengths`` are of the sequences that are to be measured.
@@ -97,7 +97,7 @@ class Passed:
 
     @classmethod
     def of(cls, module: nn.RNNBase, args: Args, kwargs: Kwargs, result: object) -> Passed:
-        """From a hook's arguments.
+        """Read a call off the arguments of a forward hook.
 
         Raises:
             GradscopeError: for a call that is none of torch's.

@@ -40,7 +40,7 @@ class _Pass:
 
 
 class DepthWatch(Watch):
-    """Of the blocks in one container, called one after another.
+    """Watches the blocks of one container, which are called one after another.
 
     Args:
         name: of the container in the model.

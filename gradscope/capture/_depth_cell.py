@@ -129,7 +129,7 @@ def layers_of(x: Float[Tensor, "time batch input"]) -> list[int]:
 
 
 class DepthLinearisation(Linearisation):
-    """One graph a layer.
+    """The derivative of every layer, by autograd on a graph each.
 
     Args:
         cell: whose layers these are.
@@ -170,7 +170,7 @@ class DepthLinearisation(Linearisation):
         tangent: Float[Tensor, "time batch state"],
         by_input: Float[Tensor, "time batch input"] | None = None,
     ) -> Float[Tensor, "time batch state"]:
-        """By forward-mode differentiation."""
+        """J v of each layer, by forward-mode differentiation."""
         moved = []
         for index, before, change in zip(layers_of(self.x), self.before, tangent, strict=True):
 
@@ -183,7 +183,7 @@ class DepthLinearisation(Linearisation):
     def by_parameters(
         self, cotangent: Float[Tensor, "time batch state"], names: Collection[str] | None = None
     ) -> dict[str, Tensor]:
-        """Of every block."""
+        """Gradients of the parameters of every block."""
         parameters = dict(self.cell.named_parameters())
         chosen = {name: p for name, p in parameters.items() if names is None or name in names}
         total = {name: torch.zeros_like(p) for name, p in chosen.items()}
@@ -201,5 +201,5 @@ class DepthLinearisation(Linearisation):
         return total
 
     def at(self, steps: slice) -> DepthLinearisation:
-        """Of these layers."""
+        """The linearisation of these layers alone."""
         return DepthLinearisation(self.cell, self.x[steps], self.before[steps], self.after[steps])

@@ -34,7 +34,7 @@ from gradscope.errors import GradscopeError
 
 
 class FusedWatch(Watch):
-    """Of one nn.RNN, nn.LSTM or nn.GRU.
+    """Watches one nn.RNN, nn.LSTM or nn.GRU.
 
     Args:
         name: of the module in the model.

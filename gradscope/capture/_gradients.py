@@ -15,7 +15,7 @@ from torch.optim.optimizer import (
 
 
 class GradientNorms(NamedTuple):
-    """Of one parameter.
+    """The norm of one parameter's gradient, before and after a clip.
 
     Attributes:
         size: its number of elements.
@@ -77,7 +77,7 @@ class GradientWatch:
         return {self.name_of[id(p)]: p for p in parameters if id(p) in self.name_of}
 
     def norms(self) -> dict[str, GradientNorms]:
-        """Of every parameter that a gradient arrived at."""
+        """The norms of every parameter that a gradient arrived at."""
         nan = float("nan")
         return {
             name: GradientNorms(

@@ -6,7 +6,7 @@ from gradscope.capture._recording import Recording
 
 
 def remarks(recording: Recording) -> list[str]:
-    """Of the recording as a whole."""
+    """Notes on the recording as a whole."""
     notes = []
     traces, places = recording.traces.values(), recording.places.values()
     if all(trace.immediate is None for trace in traces):

@@ -24,12 +24,12 @@ class DiagonalScan(Cell):
         return self.get_buffer("rest").expand(batch_size, -1)
 
     def reset_parameters(self, generator: Generator | None = None) -> None:
-        """It has none."""
+        """Does nothing: it has no weights."""
 
     def forward(
         self, x: Float[Tensor, "*batch input"], s: Float[Tensor, "*batch state"]
     ) -> Float[Tensor, "*batch state"]:
-        """One step."""
+        """s_t of one step."""
         decay, drive = x.chunk(2, dim=-1)
         return decay * s + drive
 
@@ -48,7 +48,7 @@ class DiagonalScan(Cell):
         s_prev: Float[Tensor, "time batch state"],
         s: Float[Tensor, "time batch state"],
     ) -> Linearisation:
-        """In closed form."""
+        """The derivative in closed form."""
         return DiagonalLinearisation(x, s_prev)
 
 
@@ -87,9 +87,9 @@ class DiagonalLinearisation(Linearisation):
     def by_parameters(
         self, cotangent: Float[Tensor, "time batch state"], names: Collection[str] | None = None
     ) -> dict[str, Tensor]:
-        """It has none."""
+        """Nothing: it has no parameters."""
         return {}
 
     def at(self, steps: slice) -> DiagonalLinearisation:
-        """Of these steps."""
+        """The linearisation of these steps alone."""
         return DiagonalLinearisation(self.x[steps], self.s_prev[steps])

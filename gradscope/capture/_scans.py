@@ -41,7 +41,7 @@ class _Call:
 
 
 class ScanWatch(Watch):
-    """Of one module with an adapter.
+    """Watches one module that an adapter knows.
 
     Args:
         name: of the module in the model.

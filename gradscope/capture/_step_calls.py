@@ -14,7 +14,7 @@ from gradscope.errors import GradscopeError
 
 @dataclass
 class StepCall:
-    """One call.
+    """One call of a module that takes one step.
 
     Attributes:
         x: its input, ``(batch, ...)``.

@@ -75,7 +75,7 @@ class StepCell(Cell):
         return side_by_side(pytree.tree_leaves(after)).reshape(s.shape)
 
     def _by_func(self, argument: int, x: Tensor, s_prev: Tensor) -> Tensor:
-        """By torch.func; row by row where it meets an operation that it cannot batch."""
+        """The derivative by torch.func, or row by row where it meets what it cannot batch."""
         try:
             return super()._by_func(argument, x, s_prev)
         except (RuntimeError, ValueError):

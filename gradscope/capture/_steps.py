@@ -36,7 +36,7 @@ _TORCH_CELLS = (nn.RNNCell, nn.LSTMCell, nn.GRUCell)
 
 
 class StepWatch(Watch):
-    """Of one module that is called once a step.
+    """Watches one module that is called once a step.
 
     Args:
         name: of the module in the model.

@@ -165,12 +165,12 @@ def several_passes(place: Place, received: Iterable[Received]) -> list[str]:
 
 
 def copied(tensor: Tensor) -> Tensor:
-    """Its values as they are now, whatever is done to it in place later."""
+    """A copy of its values, whatever is done to it in place later."""
     return tensor.detach().clone()
 
 
 def full_precision(module: _M) -> _M:
-    """In float32 at least, in which a gradient can be looked at."""
+    """The module in float32 at least, in which a gradient can be looked at."""
     half = any(p.dtype in (torch.float16, torch.bfloat16) for p in module.parameters())
     return module.float() if half else module
 

@@ -7,16 +7,18 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 
 from gradscope.components import suggest
 from gradscope.errors import GradscopeError
 from gradscope.scope import TrainingSetup
+from gradscope.scope._training import Batch, Loss, default_loss
 
 
 def imported(spec: str, option: str) -> Any:
@@ -122,48 +124,65 @@ def training_of(factory: str, data: str | None, loss: str | None) -> TrainingSet
     Raises:
         GradscopeError: for anything else, or without data.
     """
-    batches = imported(data, "--data") if data else None
-    training = _setup(made(factory), batches)
-    if batches is not None:
-        training.data = batches
-    if loss:
-        training.loss = imported(loss, "--loss")
-    if isinstance(training.loss, nn.Module):  # a criterion of (output, target)
-        training.loss = functools.partial(_by_criterion, training.loss)
-    if not callable(training.loss):
-        raise GradscopeError(
-            f"the loss is of type {type(training.loss).__name__}; it should be a function (model, "
-            "batch) -> loss"
-        )
-    if not (callable(training.data) or isinstance(training.data, Iterable)):
-        raise GradscopeError(
-            f"the data are of type {type(training.data).__name__}; they should be batches, such as "
-            "a list or a DataLoader, or a function that gives them"
-        )
-    return training
+    given = made(factory)
+    model, its_data, its_loss = _parts(given)
+    chosen_data = _checked_data(imported(data, "--data") if data else its_data)
+    chosen_loss = _checked_loss(imported(loss, "--loss") if loss else its_loss)
+    if isinstance(given, TrainingSetup):
+        return replace(given, data=chosen_data, loss=chosen_loss)
+    return TrainingSetup(model, chosen_data, chosen_loss)
 
 
-def _setup(given: Any, data: Any) -> TrainingSetup:
-    """The training that a factory's return value stands for.
+def _parts(given: Any) -> tuple[nn.Module, Any, Any]:
+    """The model, the data and the loss of what a factory returned; without data, None.
 
     Raises:
-        GradscopeError: if it stands for none.
+        GradscopeError: if it holds no model.
     """
     if isinstance(given, TrainingSetup):
-        return given
+        return given.model, given.data, given.loss
     if isinstance(given, nn.Module):
-        if data is None:
-            raise GradscopeError(
-                "the factory returns a model alone; name its batches with --data "
-                "package.module:name"
-            )
-        return TrainingSetup(given, data)
+        return given, None, default_loss
     if isinstance(given, Sequence) and len(given) in (2, 3) and isinstance(given[0], nn.Module):
-        return TrainingSetup(*given)
+        return given[0], given[1], given[2] if len(given) == 3 else default_loss
     raise GradscopeError(
         f"the factory returns an object of type {type(given).__name__}; it should return a model, "
         "(model, data), (model, data, loss) or a gradscope.TrainingSetup"
     )
+
+
+def _checked_data(data: Any) -> Iterable[Batch] | Callable[[], Iterator[Batch]]:
+    """The data, if they can be batches.
+
+    Raises:
+        GradscopeError: if they cannot.
+    """
+    if data is None:
+        raise GradscopeError(
+            "the factory returns a model alone; name its batches with --data package.module:name"
+        )
+    if not (callable(data) or isinstance(data, Iterable)):
+        raise GradscopeError(
+            f"the data are of type {type(data).__name__}; they should be batches, such as a list "
+            "or a DataLoader, or a function that gives them"
+        )
+    return cast(Iterable[Batch], data)  # of a function, more cannot be known
+
+
+def _checked_loss(loss: Any) -> Loss:
+    """The loss as a function (model, batch) -> loss.
+
+    Raises:
+        GradscopeError: if it cannot be called.
+    """
+    if isinstance(loss, nn.Module):  # a criterion of (output, target)
+        return functools.partial(_by_criterion, loss)
+    if not callable(loss):
+        raise GradscopeError(
+            f"the loss is of type {type(loss).__name__}; it should be a function (model, batch) "
+            "-> loss"
+        )
+    return cast(Loss, loss)
 
 
 def _by_criterion(criterion: nn.Module, model: nn.Module, batch: Any) -> Tensor:

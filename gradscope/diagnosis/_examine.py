@@ -33,7 +33,7 @@ def examine(
 
 
 def _unexplained(findings: list[Finding]) -> Iterable[Finding]:
-    """Those that no other finding at the same recurrence explains."""
+    """The findings that no other one at the same recurrence explains."""
     explained = {
         (name, finding.recurrence)
         for finding in findings

@@ -69,10 +69,6 @@ def _gaussian(f: Callable[[float], float], q: float) -> float:
     return 2 * value / math.sqrt(2 * math.pi * q)
 
 
-def _sech2(u: float) -> float:
-    return 1 / math.cosh(u) ** 2
-
-
 def _leaky(slope: float) -> Moments:
     """Arc-cosine kernels (Cho and Saul 2009), with phi(u) = slope u + (1 - slope) relu(u)."""
     half, steep = (1 + slope * slope) / 2, (1 - slope) ** 2
@@ -117,8 +113,8 @@ def _pair(f: Callable[[np.ndarray], np.ndarray], q: float, c: float) -> float:
 
 MOMENTS: dict[str, Moments] = {
     "tanh": Moments(
-        lambda q: 1 - _gaussian(_sech2, q),
-        lambda q: _gaussian(lambda u: _sech2(u) ** 2, q),
+        lambda q: 1 - _gaussian(lambda u: 1 / math.cosh(u) ** 2, q),
+        lambda q: _gaussian(lambda u: (1 / math.cosh(u) ** 2) ** 2, q),
         lambda q, c: _pair(np.tanh, q, c),
         lambda q, c: _pair(lambda u: 1 - np.tanh(u) ** 2, q, c),
     ),

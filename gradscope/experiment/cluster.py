@@ -17,7 +17,7 @@ from distributed import Client, Future, LocalCluster, as_completed, get_worker
 from gradscope.components.options import validated
 from gradscope.components.plugins import load_plugin, plugins_of_runs
 from gradscope.errors import GradscopeError, PluginError
-from gradscope.experiment.run import Observer
+from gradscope.experiment.observer import Observer
 from gradscope.experiment.schema import Settings, Trial
 from gradscope.experiment.worker import record, single_threaded
 from gradscope.results.records import RunDirectory

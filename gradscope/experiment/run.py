@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 from gradscope.components.options import as_mapping
 from gradscope.components.plugins import plugins_of_runs
 from gradscope.components.registry import load_entry_points
 from gradscope.experiment.load import Experiment
+from gradscope.experiment.observer import Observer
 from gradscope.experiment.schema import Trial
 from gradscope.experiment.worker import record, single_threaded
 from gradscope.results.manifest import (
@@ -26,17 +26,6 @@ from gradscope.results.manifest import (
 )
 from gradscope.results.records import RunDirectory
 from gradscope.tasks import Task
-
-
-@runtime_checkable
-class Observer(Protocol):
-    """What watches a sweep, such as a progress display."""
-
-    def advanced(self, trial: str, train_step: int, steps: int, loss: float) -> None:
-        """A running trial has taken ``train_step`` of at most ``steps`` optimiser steps."""
-
-    def finished(self, trial: str, outcome: str) -> None:
-        """A trial is recorded (outcome solved, unsolved or diverged) or has failed."""
 
 
 def manifest_of(experiment: Experiment) -> Manifest:

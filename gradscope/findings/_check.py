@@ -44,7 +44,7 @@ class Check(Component):
 
     @abstractmethod
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """What is found, place by place; nothing for a healthy model."""
+        """Yield what is found, place by place; nothing for a healthy model."""
 
     def finding(
         self,
@@ -56,7 +56,7 @@ class Check(Component):
         evidence: Mapping[str, float | int],
         remedies: tuple[str, ...] | None = None,
     ) -> Finding:
-        """A finding of this check.
+        """Make a finding of this check.
 
         Args:
             where: the recurrence's place, or which parameters.

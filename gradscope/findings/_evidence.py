@@ -57,7 +57,7 @@ class Evidence:
 
     @cached_property
     def in_time(self) -> list[Recurrence]:
-        """Those whose steps are steps of time, not layers."""
+        """The recurrences whose steps are steps of time, not layers."""
         return [recurrence for recurrence in self.recurrences if not recurrence.place.along_depth]
 
     def at(self, place: Place | None) -> Recurrence | None:

@@ -59,5 +59,5 @@ class Finding:
 
     @property
     def recurrence(self) -> str:
-        """Where, without the stretch."""
+        """The recurrence that it is at, without the stretch."""
         return self.where if self.place is None else self.place.recurrence

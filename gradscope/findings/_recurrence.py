@@ -77,7 +77,7 @@ class Recurrence:
 
     @property
     def unit(self) -> str:
-        """What its steps are."""
+        """The word for its steps: they are layers along depth."""
         return "layers" if self.place.along_depth else "steps"
 
     @cached_property

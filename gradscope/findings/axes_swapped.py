@@ -22,7 +22,7 @@ class AxesSwapped(Check):
     explains = ("one_sequence_rules", "vanishing", "unheard_inputs", "read_after_padding")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """By where the immediate gradient is."""
+        """Look at which sequences and steps have a loss."""
         for recurrence in evidence.in_time:
             scored, time = recurrence.scored, recurrence.time
             if scored is None or scored.shape[1] < 3 or time < 3:

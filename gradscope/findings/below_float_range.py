@@ -24,7 +24,7 @@ class BelowFloatRange(Check):
     remedies = ("gru", "lstm_forget_bias", "update_bias", "flush_denormal")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Of the whole loss's adjoints, which are recorded with their scale."""
+        """Look at the whole loss's adjoints, which are recorded with their scale."""
         for recurrence in evidence.recurrences:
             dtype = recurrence.trace.states.dtype
             if recurrence.total is None or dtype == torch.float64:

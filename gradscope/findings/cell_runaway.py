@@ -26,7 +26,7 @@ class CellRunaway(Check):
     level: float = Field(10.0, gt=0, description="size of c from which on it is runaway")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Of states with a part c."""
+        """Look at states that have a part c."""
         for recurrence in evidence.in_time:
             trace, blocks = recurrence.trace, recurrence.trace.cell.blocks
             if "c" not in blocks or trace.time < 8:

@@ -36,7 +36,7 @@ class Chaotic(Check):
     )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Trajectories of 50 steps or more."""
+        """Look at trajectories of 50 steps or more."""
         for recurrence in evidence.in_time:
             if recurrence.exponent is None:
                 continue

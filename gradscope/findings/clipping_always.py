@@ -27,7 +27,7 @@ class ClippingAlways(Check):
     share: float = Field(0.9, gt=0, le=1, description="of the recordings that it changes")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Over all recordings."""
+        """Compare the norms of all recordings before and after the clip."""
         norms = [
             norm
             for norm in evidence.history.values()

@@ -26,7 +26,7 @@ class CollapsedStates(Check):
     level: float = Field(1e-3, gt=0, description="relative spread under which states are one")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Of batches of four or more."""
+        """Look at batches of four sequences or more."""
         for recurrence in evidence.in_time:
             trace = recurrence.trace
             states = trace.states.detach()[-1].double()

@@ -20,7 +20,7 @@ class CutOff(Check):
     explains = ("vanishing", "exploding", "transient_growth")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Only where a backward pass was recorded."""
+        """Look at where gradients arrived, if a backward pass was recorded."""
         if not evidence.recording.gradients:
             return
         for recurrence in evidence.recurrences:

@@ -25,7 +25,7 @@ class DeadUnits(Check):
     share: float = Field(0.3, gt=0, le=1, description="of units that are never active")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Of units whose activation is zero on one side."""
+        """Look at units whose activation is zero on one side."""
         for recurrence in evidence.in_time:
             for name, gate in recurrence.gates.items():
                 if not gate.activation.rectifies:

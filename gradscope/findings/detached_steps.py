@@ -21,7 +21,7 @@ class DetachedSteps(Check):
     explains = ("truncated_early", "cut_off", "unheard_inputs")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """By the chains that were recorded."""
+        """Look at the chains that were recorded."""
         last_stretches = {stretch.place.recurrence: stretch for stretch in evidence.in_time}
         for recurrence in last_stretches.values():
             if not evidence.detached(recurrence):

@@ -40,7 +40,7 @@ class Exploding(Check):
     growth: float = Field(STRONG, gt=0, description="nats by which it must grow")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Where it is largest."""
+        """Take the median over sequences where it is largest."""
         for recurrence in evidence.recurrences:
             reach = recurrence.reach
             if reach is None:

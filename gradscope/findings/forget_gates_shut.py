@@ -29,7 +29,7 @@ class ForgetGatesShut(Check):
     gru: float = Field(0.1, gt=0, lt=1, description="mean update gate under which nothing is kept")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """By the mean over steps, sequences and units."""
+        """Take the mean over steps, sequences and units."""
         for recurrence in evidence.in_time:
             forgets = "f" in recurrence.gates
             gate, level, word = ("f", self.lstm, "forget") if forgets else ("z", self.gru, "update")

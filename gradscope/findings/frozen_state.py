@@ -29,7 +29,7 @@ class FrozenState(Check):
     )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """By the median over the later three quarters of the steps."""
+        """Take the median over the later three quarters of the steps."""
         for recurrence in evidence.in_time:
             trace = recurrence.trace
             if trace.time < 4 or not bool((trace.inputs[1:] != trace.inputs[:-1]).any()):

@@ -16,7 +16,7 @@ class FrozenWeights(Check):
     remedies = ("unfreeze",)
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Of the attached modules."""
+        """Look at the parameters of the attached modules."""
         recording = evidence.recording
         places = {module: recording.places[name] for name, module in recording.modules.items()}
         for module, place in places.items():

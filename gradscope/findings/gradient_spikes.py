@@ -24,7 +24,7 @@ class GradientSpikes(Check):
     ratio: float = Field(20.0, gt=1, description="of the largest to the median")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Over all recordings, of the norms that the optimiser saw where it was seen."""
+        """Compare all recordings, by the norms after the clip where an optimiser stepped."""
         norms = sorted(
             norm.before if math.isnan(norm.after) else norm.after
             for norm in evidence.history.values()

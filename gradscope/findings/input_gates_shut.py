@@ -25,7 +25,7 @@ class InputGatesShut(Check):
     level: float = Field(0.05, gt=0, lt=1, description="mean input gate under which it is shut")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """By the mean over steps, sequences and units."""
+        """Take the mean over steps, sequences and units."""
         for recurrence in evidence.in_time:
             if shut := recurrence.shut("i", self.level):
                 yield self.finding(

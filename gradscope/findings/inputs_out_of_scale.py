@@ -25,7 +25,7 @@ class InputsOutOfScale(Check):
     smallest: float = Field(1e-3, gt=0, description="under which they are too small")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Of what reads the model's own inputs."""
+        """Look at what reads the model's own inputs."""
         for recurrence in evidence.in_time:
             if not recurrence.place.reads_inputs:
                 continue

@@ -24,7 +24,7 @@ class LayerImbalance(Check):
     ratio: float = Field(1e3, gt=1, description="between neighbouring layers")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Of modules with several layers."""
+        """Compare each layer with the one below it."""
         for above in evidence.in_time:
             below = evidence.at(above.place.below)
             if below is None:
@@ -43,7 +43,7 @@ class LayerImbalance(Check):
 
 
 def _recurrent_norm(recurrence: Recurrence) -> float:
-    """Of the gradient of all recurrent weights together."""
+    """The norm of the gradient of all recurrent weights together."""
     return math.sqrt(
         sum(norms.before**2 for name, norms in recurrence.gradients.items() if "_hh" in name)
     )

@@ -17,7 +17,7 @@ class NotFinite(Check):
     remedies = ("smaller_lr", "clip", "scale_inputs")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """At the first step, and in any parameter's gradient."""
+        """Look for the first such step, and at every parameter's gradient."""
         recording = evidence.recording
         for name, step in recording.nonfinite.items():
             yield self.finding(

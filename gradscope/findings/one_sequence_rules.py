@@ -35,7 +35,7 @@ class OneSequenceRules(Check):
     share: float = Field(0.9, gt=0, lt=1, description="of the squared norm")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Of the whole loss's adjoints.
+        """Look at the whole loss's adjoints.
 
         Stretches of one module are taken together: a step or two alone may well be one sequence's.
         """

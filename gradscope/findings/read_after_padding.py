@@ -29,7 +29,7 @@ class ReadAfterPadding(Check):
     share: float = Field(0.3, gt=0, le=1, description="of sequences that have so many")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Of sequences of one length, as far as the model was told."""
+        """Look at sequences that are all of one length, as far as the model was told."""
         for recurrence in evidence.in_time:
             trace, place, scored = recurrence.trace, recurrence.place, recurrence.scored
             told = trace.mask is not None or place.reverse or not place.reads_inputs

@@ -24,7 +24,7 @@ class ReverseReadEarly(Check):
     explains = ("unheard_inputs", "vanishing")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """By where the reverse direction's immediate gradient is."""
+        """Look at which of the reverse direction's steps have a loss."""
         for recurrence in evidence.in_time:
             scored, time = recurrence.scored, recurrence.time
             if not recurrence.place.reverse or scored is None or time < 4:

@@ -27,7 +27,7 @@ class SaturatedUnits(Check):
     share: float = Field(0.6, gt=0, le=1, description="of saturated units")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Of units that saturate, such as those with tanh; a gate may well be shut or open."""
+        """Look at units that saturate, but not at gates, which may well be shut or open."""
         for recurrence in evidence.in_time:
             for name, gate in recurrence.gates.items():
                 if name not in ("h", "g", "n") or not gate.activation.saturates:

@@ -32,7 +32,7 @@ class TransientGrowth(Check):
     growth: float = Field(math.log(10), gt=0, description="nats by which it must rise")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """By the median over sequences."""
+        """Take the median over sequences."""
         for recurrence in evidence.in_time:
             reach = recurrence.reach
             if reach is None or len(reach) < 8:

@@ -30,7 +30,7 @@ class TruncatedEarly(Check):
     )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Of windows of truncated backpropagation."""
+        """Look at windows of truncated backpropagation."""
         for recurrence in sorted(evidence.in_time, key=lambda other: str(other.place)):
             reach = recurrence.reach
             if not recurrence.carried or reach is None or evidence.detached(recurrence):

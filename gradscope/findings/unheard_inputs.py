@@ -30,7 +30,7 @@ class UnheardInputs(Check):
     share: float = Field(0.25, gt=0, lt=1, description="of the steps that must be unheard")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """By the median over sequences."""
+        """Take the median over sequences."""
         for recurrence in evidence.in_time:
             time, total = recurrence.time, recurrence.total
             if total is None or total.by_input is None:

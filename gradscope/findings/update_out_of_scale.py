@@ -24,7 +24,7 @@ class UpdateOutOfScale(Check):
     smallest: float = Field(1e-6, gt=0, description="under which it is too short")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Needs recorded blocks that hold the optimiser's step."""
+        """Look at optimiser steps, where recorded blocks hold them."""
         for recurrence in evidence.recurrences:
             changes = sorted(
                 change

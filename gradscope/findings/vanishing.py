@@ -49,7 +49,7 @@ class Vanishing(Check):
     steps: int = Field(8, ge=2, description="steps that a trajectory must have")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
-        """Where it has fallen for good."""
+        """Find the lag beyond which the median over sequences has fallen for good."""
         for recurrence in evidence.recurrences:
             reach, in_depth = recurrence.reach, recurrence.place.along_depth
             if reach is None or len(reach) <= (2 if in_depth else self.steps):
@@ -80,7 +80,7 @@ class Vanishing(Check):
 
 
 def _slope(curve: np.ndarray) -> float:
-    """Of a straight line through what is finite of the curve; -inf where too little is."""
+    """The slope of a line through what is finite of the curve; -inf where too little is."""
     finite = np.flatnonzero(np.isfinite(curve))
     return float(np.polyfit(finite, curve[finite], 1)[0]) if len(finite) > 2 else float("-inf")
 

@@ -148,10 +148,10 @@ class PhaseDiagram:
 
     def _drawn(self, gain: float, generator: torch.Generator, device: str) -> Cell:
         """A cell of this gain, every gate of which reads an input of its own."""
-        options = self._options(gain)
-        cell = options.build(self._inputs, generator=generator, dtype=torch.float64)
+        inputs = self._inputs
+        cell = self._options(gain).build(inputs, generator=generator, dtype=torch.float64)
         with torch.no_grad():
-            cell.get_parameter("weight_ih").copy_(torch.eye(self._inputs))
+            cell.get_parameter("weight_ih").copy_(torch.eye(inputs))
         return cell.to(device)
 
     def _point(

@@ -94,7 +94,7 @@ def _solved(rows: list[_Row]) -> tuple[int, int]:
 
 
 def _tasks(rows: list[_Row]) -> str:
-    """In words, the length once where it is one."""
+    """The tasks in words, the length once where it is one."""
     lengths = {row.length for row in rows}
     if len(lengths) == 1:
         return f"{' and '.join(row.task for row in rows)} at length {lengths.pop()}"

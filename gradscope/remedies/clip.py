@@ -15,7 +15,7 @@ class Clip(Remedy):
     against = "tanh, nothing"
 
     def apply(self, plan: Plan) -> bool:
-        """If it is not so already."""
+        """Clip at 1, if it is not so already."""
         if plan.max_norm == 1.0:
             return False
         plan.max_norm = 1.0

@@ -16,5 +16,5 @@ class ForgetBias(Remedy):
     against = "LSTM"
 
     def apply(self, plan: Plan) -> bool:
-        """Of every LSTM."""
+        """Set the bias of every LSTM to 1."""
         return forget_bias(plan, 1.0)

@@ -19,5 +19,5 @@ class Gru(Remedy):
     against = SIMPLE
 
     def apply(self, plan: Plan) -> bool:
-        """In the place of every nn.RNN."""
+        """Put a GRU in the place of every nn.RNN."""
         return swapped_for(plan, nn.GRU)

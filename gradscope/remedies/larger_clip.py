@@ -11,7 +11,7 @@ class LargerClip(Remedy):
     """Clip at a norm of 10: the clip should be for exceptions."""
 
     def apply(self, plan: Plan) -> bool:
-        """At 10, if it is not so already."""
+        """Clip at 10, if it is not so already."""
         if plan.max_norm == 10.0:
             return False
         plan.max_norm = 10.0

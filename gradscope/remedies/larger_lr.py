@@ -11,6 +11,6 @@ class LargerLr(Remedy):
     """Take ten times the learning rate."""
 
     def apply(self, plan: Plan) -> bool:
-        """The plan's."""
+        """Take ten times the plan's."""
         plan.learning_rate *= 10.0
         return True

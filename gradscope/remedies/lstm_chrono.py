@@ -25,7 +25,7 @@ class LstmChrono(Remedy):
     against = SIMPLE
 
     def apply(self, plan: Plan) -> bool:
-        """Of every LSTM; in the place of every nn.RNN where there is none. T is 100."""
+        """Set the biases of every LSTM for T = 100; without one, swap every nn.RNN for one."""
         return _chrono(plan) or (swapped_for(plan, nn.LSTM) and _chrono(plan))
 
 

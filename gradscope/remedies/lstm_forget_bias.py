@@ -19,5 +19,5 @@ class LstmForgetBias(Remedy):
     against = SIMPLE
 
     def apply(self, plan: Plan) -> bool:
-        """Of every LSTM; in the place of every nn.RNN where there is none."""
+        """Set the bias of every LSTM; without one, swap every nn.RNN for one."""
         return forget_bias(plan, 1.0) or (swapped_for(plan, nn.LSTM) and forget_bias(plan, 1.0))

@@ -21,5 +21,5 @@ class NpRnn(Remedy):
     against = SIMPLE
 
     def apply(self, plan: Plan) -> bool:
-        """Of every simple cell; its biases become zero."""
+        """Change every simple cell; its biases become zero."""
         return rectified(plan, "np_rnn")

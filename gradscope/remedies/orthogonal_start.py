@@ -17,5 +17,5 @@ class OrthogonalStart(Remedy):
     against = SIMPLE
 
     def apply(self, plan: Plan) -> bool:
-        """Of every gate."""
+        """Draw the recurrent matrix of every gate."""
         return start_of_all(plan, "orthogonal")

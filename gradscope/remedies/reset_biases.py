@@ -12,6 +12,6 @@ class ResetBiases(Remedy):
     """Start with zero biases in all gates."""
 
     def apply(self, plan: Plan) -> bool:
-        """Of torch's recurrent modules."""
+        """Set the biases of torch's recurrent modules to zero."""
         changed = [zero_biases(module) for module in recurrent_modules(plan)]
         return any(changed)

@@ -14,5 +14,5 @@ class SmallerForgetBias(Remedy):
     of = ("LSTM", "ProjectedLSTM")
 
     def apply(self, plan: Plan) -> bool:
-        """Of every LSTM."""
+        """Set the bias of every LSTM to 0."""
         return forget_bias(plan, 0.0)

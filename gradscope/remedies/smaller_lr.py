@@ -11,6 +11,6 @@ class SmallerLr(Remedy):
     """Take a tenth of the learning rate."""
 
     def apply(self, plan: Plan) -> bool:
-        """The plan's."""
+        """Take a tenth of the plan's."""
         plan.learning_rate *= 0.1
         return True

@@ -16,7 +16,7 @@ class SmallerStart(Remedy):
     """Draw the weights anew within 1 / sqrt(hidden_size), torch's default."""
 
     def apply(self, plan: Plan) -> bool:
-        """Of torch's recurrent modules."""
+        """Draw all parameters of torch's recurrent modules."""
         modules = recurrent_modules(plan)
         for module in modules:
             bound = 1 / math.sqrt(module.hidden_size)

@@ -11,7 +11,7 @@ class Unfreeze(Remedy):
     """Set requires_grad to True."""
 
     def apply(self, plan: Plan) -> bool:
-        """Of all parameters of attached modules."""
+        """Let all parameters of attached modules learn."""
         modules = [plan.model.get_submodule(name) for name in plan.places]
         frozen = [p for module in modules for p in module.parameters() if not p.requires_grad]
         for parameter in frozen:

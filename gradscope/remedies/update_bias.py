@@ -16,7 +16,7 @@ class UpdateBias(Remedy):
     of = ("GRU",)
 
     def apply(self, plan: Plan) -> bool:
-        """Of every GRU."""
+        """Set the bias of every GRU to 2."""
         grus = [module for _, module in plan.modules(nn.GRU, nn.GRUCell)]
         changed = [set_gate(module, UPDATE_GATE, 2.0) for module in grus]
         return any(changed)

@@ -83,13 +83,13 @@ def lightning_callback(every: int = 100, *, log_to: Sequence[Logger] = (), **opt
         def on_train_batch_start(
             self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int
         ) -> None:
-            """Begin."""
+            """Open a block that may be recorded."""
             periodic.begin(pl_module, tuple(trainer.loggers))
 
         def on_train_batch_end(
             self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
         ) -> None:
-            """End, and measure."""
+            """Close the block, and measure it if it was recorded."""
             periodic.end()
 
         def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:
@@ -147,11 +147,11 @@ def transformers_callback(
             return periodic.scope
 
         def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            """Begin."""
+            """Open a block that may be recorded."""
             periodic.begin(kwargs["model"])
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            """End, and measure."""
+            """Close the block, and measure it if it was recorded."""
             periodic.end()
 
     return GradscopeCallback()

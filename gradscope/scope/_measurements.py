@@ -54,12 +54,12 @@ class Measurements:
     def add(self, recording: Recording, probes: Sequence[Probe]) -> None:
         """Take in a recording: its gradient norms, and what the probes measure of it."""
         self.recurrences += [name for name in recording.traces if name not in self.recurrences]
-        norms = recording.gradients
-        if norms:
-            before, after = ([part[index] for part in norms.values()] for index in (1, 2))
+        if recording.gradients:
+            norms = recording.gradients.values()
+            before, after = [norm.before for norm in norms], [norm.after for norm in norms]
             columns = {
-                "parameter": list(norms),
-                "size": [part.size for part in norms.values()],
+                "parameter": list(recording.gradients),
+                "size": [norm.size for norm in norms],
                 "grad_norm_preclip": before,
                 "grad_norm_postclip": after,
             }
@@ -110,7 +110,7 @@ class Measurements:
 
 
 def _frame(measured: Sequence[Measurement]) -> pd.DataFrame:
-    """One table; a column that only some have is empty in the others."""
+    """One table of all measurements; a column that only some have is empty in the others."""
     sizes = [len(next(iter(part.columns.values()))) for part in measured]
     names = [part.recurrence for part in measured]
     recurrences = [name for name, size in zip(names, sizes, strict=True) for _ in range(size)]

@@ -41,7 +41,7 @@ class RemedyTrials:
     caption: str = ""
 
     def formatted(self) -> pd.DataFrame:
-        """In print."""
+        """The same as numbers and words in print."""
         frame = self.frame
         return pd.DataFrame(
             {

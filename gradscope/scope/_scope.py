@@ -242,6 +242,7 @@ class Scope:
         Raises:
             GradscopeError: if nothing is recorded, or the folder holds something else.
         """
+        # drawing takes a second to import, and a training that is watched needs none
         from gradscope.scope._report import write_recording_report
 
         recording, diagnosis = self._recorded(), self.diagnose()

@@ -42,7 +42,7 @@ class RunLogger(Protocol):
 Logger = ScalarWriter | MetricsLogger | RunLogger | Sink
 
 
-def sink_of(logger: Logger) -> Sink:
+def sink_of(logger: object) -> Sink:
     """A logger as a function of (scalars, train_step), told by the methods it has.
 
     Raises:

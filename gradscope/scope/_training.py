@@ -95,7 +95,7 @@ class TrainingSetup:
     device: torch.device | str = "cpu"
 
     def to(self, device: torch.device | str) -> TrainingSetup:
-        """Itself, with the model and from now on every batch on that device."""
+        """Move the model, and from now on every batch, to a device; returns itself."""
         self.device = device
         self.model.to(device)
         return self
@@ -183,7 +183,7 @@ class TrainingSetup:
 
 
 def _checked(loss: object) -> Tensor:
-    """A scalar tensor with a gradient."""
+    """The loss, if it is a scalar tensor with a gradient."""
     if isinstance(loss, Tensor) and loss.numel() == 1 and loss.requires_grad:
         return loss
     what = f"a {type(loss).__name__}"

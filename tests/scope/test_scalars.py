@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import gradscope
-from tests.scope.conftest import HIDDEN, INPUT, MODELS, inputs, updated
+from tests.scope.conftest import BATCH, HIDDEN, INPUT, MODELS, inputs, updated
 
 
 def test_of_gradients_gates_and_parameters():
@@ -38,7 +38,7 @@ def test_without_a_clip_or_a_step_there_is_no_norm_after_it():
 
 
 def test_numbers_that_are_not_finite_are_left_out():
-    """The last output alone is heard, of a cell that is switched off: a gradient of exactly zero."""
+    """Of a cell that is switched off: the last output alone hears, all before it exactly zero."""
     rnn = nn.RNN(INPUT, HIDDEN, nonlinearity="relu")
     with torch.no_grad():
         rnn.bias_ih_l0.fill_(-100.0)
@@ -48,7 +48,7 @@ def test_numbers_that_are_not_finite_are_left_out():
     scalars = scope.scalars()
     assert all(map(math.isfinite, scalars.values()))
     assert "rnn/adjoint_log_ratio" not in scalars
-    assert scalars["rnn/log_adjoint_last"] == pytest.approx(0.5 * math.log(HIDDEN))
+    assert scalars["rnn/log_adjoint_last"] == pytest.approx(0.5 * math.log(BATCH * HIDDEN))
 
 
 def test_no_gradient_no_adjoints():

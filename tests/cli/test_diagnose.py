@@ -1,0 +1,190 @@
+"""gradscope diagnose."""
+
+import json
+
+import pytest
+
+from tests.cli.conftest import invoke, refused
+
+FILE = """
+import torch
+from torch import nn
+
+
+class Adder(nn.Module):
+    def __init__(self, kind=nn.RNN):
+        super().__init__()
+        self.rnn, self.out = kind(2, 16, batch_first=True), nn.Linear(16, 1)
+
+    def forward(self, x):
+        return self.out(self.rnn(x)[0][:, -1])[:, 0]
+
+
+def batches():
+    generator = torch.Generator().manual_seed(0)
+    while True:
+        x = torch.rand(8, 30, 2, generator=generator)
+        yield x, x[:, 0, 0]
+
+
+def make():
+    return Adder(), batches
+
+
+def model_alone():
+    return Adder(nn.GRU)
+
+
+def explosive():
+    model = Adder()
+    model.rnn.weight_hh_l0.data.fill_(float("nan"))
+    return model, batches
+
+
+def nothing():
+    return 3
+
+
+def broken():
+    return 1 / 0
+
+
+def linear():
+    return nn.Linear(2, 2), batches
+
+
+wrong_loss = lambda model, batch: (model(batch[0]) - batch[1]).abs()
+float_loss = lambda model, batch: 3.0
+broken_loss = lambda model, batch: (model(batch[0]) - batch[1][:3]).mean()
+criterion = nn.L1Loss()
+loss = lambda model, batch: (model(batch[0]) - batch[1]).abs().mean()
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "my_model.py"
+    path.write_text(FILE)
+    return path
+
+
+def words(text):
+    """A text on one line."""
+    return " ".join(text.split())
+
+
+def test_it_says_what_is_wrong_and_fails_on_it(file, tmp_path):
+    result = invoke(
+        "diagnose", f"{file}:make", "--updates", 3, "--every", 2, "--out", tmp_path / "out",
+        "--fail-on", "vanishing,exploding",
+    )  # fmt: skip
+    assert result.exit_code == 1, result.output
+    assert "3 updates, loss" in result.output
+    assert "1. vanishing at rnn" in result.output
+    measured = "(gradscope's experiments: adding and temporal order at length 40: solved"
+    assert measured in words(result.output)
+    assert "found: vanishing at rnn" in result.stderr
+    assert f"report: {tmp_path}/out/index.html" in result.stdout
+    assert (tmp_path / "out" / "index.html").exists()
+
+
+def test_it_fails_only_on_what_is_named(file):
+    arguments = ("diagnose", f"{file}:make", "--updates", 1, "--fail-on")
+    assert invoke(*arguments, "exploding").exit_code == 0
+    assert invoke(*arguments, "any").exit_code == 1
+    assert invoke(*arguments, "exploding, unheard-inputs").exit_code == 1
+    assert "1 update, loss" in invoke(*arguments, "exploding").output
+
+
+def test_as_json(file):
+    result = invoke("diagnose", f"{file}:make", "--updates", 1, "--json")
+    content = json.loads(result.stdout)
+    assert content["updates"] == 1
+    assert content["tried"] == []
+    assert content["recurrences"] == ["rnn"]
+    findings = content["findings"]
+    assert findings[0]["finding"] == "vanishing"
+    assert findings[0]["evidence"]["lag"] > 0
+    assert {"name", "what", "measured"} == set(findings[0]["remedies"][0])
+
+
+def test_what_is_not_finite_is_null_in_json(file):
+    result = invoke("diagnose", f"{file}:explosive", "--updates", 1, "--json", "--fail-on", "any")
+    assert result.exit_code == 1
+    content = json.loads(result.stdout, parse_constant=pytest.fail)
+    assert content["loss_first"] is None
+    assert "not_finite" in [finding["finding"] for finding in content["findings"]]
+
+
+def test_json_stays_alone_on_standard_output(file, tmp_path):
+    result = invoke(
+        "diagnose", f"{file}:make", "--updates", 2, "--json", "--try", 1, "--try-updates", 2,
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    tried = json.loads(result.stdout)["tried"]
+    assert [row["remedy"] for row in tried] == ["", "lstm_chrono"]
+    assert f"report: {tmp_path}/out/index.html" in result.stderr
+
+
+def test_data_and_loss_by_name(file):
+    result = invoke(
+        "diagnose", f"{file}:model_alone", "--data", f"{file}:batches", "--loss", f"{file}:loss",
+        "--updates", 2,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "rnn (GRU)" in result.output
+
+
+def test_a_criterion_is_a_loss_too(file):
+    with_loss = invoke("diagnose", f"{file}:make", "--loss", f"{file}:loss", "--updates", 2)
+    by_criterion = invoke("diagnose", f"{file}:make", "--loss", f"{file}:criterion", "--updates", 2)
+    assert by_criterion.output == with_loss.output
+    assert "vanishing" in with_loss.output
+
+
+def test_the_seed_decides_the_weights(file):
+    arguments = ("diagnose", f"{file}:make", "--updates", 1)
+    assert invoke(*arguments, "--seed", 1).output == invoke(*arguments, "--seed", 1).output
+    assert invoke(*arguments, "--seed", 1).output != invoke(*arguments, "--seed", 2).output
+
+
+def test_remedies_are_tried(file):
+    result = invoke("diagnose", f"{file}:make", "--updates", 1, "--try", 2, "--try-updates", 4)
+    assert result.exit_code == 0, result.output
+    assert "Remedies, 4 updates each:" in result.output
+    assert "- as it is: loss" in result.output
+    assert words(result.output).count("; gone: ") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "should be package.module:name"),
+        (["no/such/file.py:make"], "there is no file"),
+        (["{file}:mak"], "has no 'mak'; did you mean 'make'"),
+        (["{file}:nothing"], "the factory returns an object of type int"),
+        (["{file}:model_alone"], "name its batches with --data"),
+        (
+            ["{file}:make", "--fail-on", "explodin"],
+            "there is no finding called 'explodin'; did you mean 'exploding'",
+        ),
+        (["no_such_package.module:make"], "importing no_such_package.module failed"),
+        (["{file}:make", "--fail-on", ""], "there is no finding called ''"),
+        (["{file}:make", "--out", "{file}"], "exists and holds something else"),
+        (
+            ["{file}:make", "--loss", "{file}:wrong_loss"],
+            "gives a tensor (8,) with gradient; it should be a scalar",
+        ),
+        (["{file}:make", "--loss", "{file}:float_loss"], "the loss gives a float"),
+        (
+            ["{file}:make", "--loss", "{file}:broken_loss"],
+            "raised RuntimeError: The size of tensor a",
+        ),
+        (["{file}:broken"], "raised ZeroDivisionError"),
+        (["{file}:linear"], "no recurrence was found in Linear"),
+        (["{file}:make", "--depth", "rnn"], "'rnn' is a RNN, not a Sequential or ModuleList"),
+        (["{file}:make", "--device", "abacus"], "the device 'abacus' cannot be used here"),
+    ],
+)
+def test_bad_input_is_named(file, arguments, message):
+    assert message in refused("diagnose", *(text.format(file=file) for text in arguments))

@@ -1,0 +1,30 @@
+"""gradscope list."""
+
+from gradscope.components import registry
+from tests.cli.conftest import invoke, refused
+
+
+def test_everything_is_named_once():
+    text = invoke("list").output
+    for kind in registry.FOLDERS:
+        for name in registry.names(kind):
+            assert f"  {name} " in text
+    assert "  quickstart\n" in text
+
+
+def test_one_component_in_full():
+    text = invoke("list", "cells", "lstm").output
+    assert "forget_bias: float | None = null" in text
+    assert "Hochreiter" in text
+
+
+def test_components_of_ones_own(plugin):
+    assert "nothing_at_all" not in invoke("list", "clip").output
+    text = invoke("list", "clip", "--with", plugin).output
+    assert "  nothing_at_all       Sets every gradient to zero." in text
+
+
+def test_bad_input():
+    assert "did you mean 'cell'" in refused("list", "cel")
+    assert "did you mean 'lstm'" in refused("list", "cell", "lstn")
+    assert "did you mean 'quickstart'" in refused("list", "experiment", "quickstrt")
