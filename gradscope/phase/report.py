@@ -121,6 +121,8 @@ def _turn(by_gain: pd.DataFrame, by_seed: pd.DataFrame) -> str:
     """
     gain = _crossing(by_gain, "exponent")
     if gain is None:
+        if by_gain["exponent"].min() < 0 <= by_gain["exponent"].max():
+            return "the gradient explodes at the lower gains measured and vanishes at the higher"
         always = "vanishes" if by_gain["exponent"].max() < 0 else "explodes"
         return f"the gradient {always} at every gain measured"
     per_seed = [
@@ -140,11 +142,14 @@ def _turn(by_gain: pd.DataFrame, by_seed: pd.DataFrame) -> str:
 def _crossing(frame: pd.DataFrame, column: str) -> float | None:
     """The first gain at which an exponent rises through 0; None where it does not.
 
-    Interpolated linearly between the measured gains, which ascend.
+    Interpolated linearly between the measured gains, which ascend; after a dead network, whose
+    exponent is -inf, the next gain.
     """
     gains, values = frame["gain"].to_numpy(dtype=float), frame[column].to_numpy(dtype=float)
     upward = np.flatnonzero((values[:-1] < 0) & (values[1:] >= 0))
     if not len(upward):
         return None
     i = upward[0]
+    if values[i] == -np.inf:
+        return float(gains[i + 1])
     return float(gains[i] + (gains[i + 1] - gains[i]) * -values[i] / (values[i + 1] - values[i]))

@@ -107,7 +107,7 @@ class Cost:
     def of(cls, tables: Tables) -> Cost:
         """Add up the seconds of all trials."""
         total, probes, evaluation = (
-            sum(seconds.get(part, 0.0) for seconds in tables.seconds.values())
+            sum((seconds.get(part, 0.0) for seconds in tables.seconds.values()), 0.0)
             for part in ("total", "probes", "evaluation")
         )
         whole = total or 1.0

@@ -92,3 +92,18 @@ def test_nothing_is_seen_after_the_block():
     assert watch.norms() == {}
     assert watch.updates() == {}
     assert not any(p._post_accumulate_grad_hooks for p in model.parameters())
+
+
+def test_of_several_steps_the_first_norm_and_the_last_change_count():
+    model = nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        model.weight.fill_(1.0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.25)
+    watch, hooks = watched(model)
+    with hooks:
+        model(torch.ones(1)).sum().backward()
+        optimizer.step()
+        model.weight.grad.mul_(2)
+        optimizer.step()
+    assert watch.norms()["weight"].after == pytest.approx(1.0)
+    assert watch.updates()["weight"] == pytest.approx(0.25)

@@ -38,16 +38,15 @@ def test_names_are_checked_before_anything_runs():
 
 
 def test_what_helped_most_comes_first_and_what_did_not_help_last():
-    diagnosis = diagnosis_of(finding_of())
+    diagnosis = diagnosis_of(finding_of(remedies=tuple(REMEDIES.names())))
     remedies = diagnosis.remedies(diagnosis.findings[0])
-    assert {remedy.name for remedy in remedies} < set(FINDINGS.get("vanishing").remedies)
     measured = [remedy.measured("RNN") for remedy in remedies]
     groups = [1 if m is None else 0 if m.factor < 0.9 else 2 for m in measured]
     assert groups == sorted(groups)
+    assert set(groups) == {0, 1, 2}
     for group in (0, 2):
         factors = [m.factor for m, of in zip(measured, groups, strict=True) if of == group and m]
         assert factors == sorted(factors)
-    assert 0 in groups
 
 
 @pytest.mark.parametrize(("cell", "suits"), [("RNN", True), ("LSTM", False)])

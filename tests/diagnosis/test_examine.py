@@ -80,3 +80,8 @@ def test_a_diagonal_scan_is_diagnosed_as_anything_else(gradients):
     diagnosis = scope.diagnose()
     assert diagnosis.cells == {"mixer": "DiagonalScan"}
     assert str(diagnosis)
+
+
+def test_two_findings_of_one_kind_at_one_place_are_both_said():
+    findings = [finding_of(says="one"), finding_of(says="another")]
+    assert [finding.says for finding in _gathered(findings)] == ["one", "another"]

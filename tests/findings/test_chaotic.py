@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import gradscope
-from benchmarks.planted import HIDDEN, INPUT, gaussian, recurrent, simple
+from benchmarks.planted_models import HIDDEN, INPUT, gaussian, recurrent, simple
 from tests.findings.conftest import RNN, evidence_of, findings_of, linear, names_of
 
 

@@ -30,3 +30,11 @@ def test_the_level_is_an_option():
 
 def test_inputs_that_stand_still_excuse_it():
     assert findings_of("frozen_state", moving(0.0, draw(1, 3, 3).expand(8, -1, -1))) == []
+
+
+def test_what_moves_in_the_beginning_may_stand_still_later():
+    """It moves in five steps of eight, but in three of the last six alone."""
+    changes = torch.tensor([0.0, 1, 1, 1, 1, 1, 0, 0, 0], dtype=torch.float64)
+    states = (1 + changes.cumsum(0))[:, None, None].expand(-1, 3, 1).clone()
+    trace = Trace(build("rnn", hidden_size=1), draw(8, 3, 3), states)
+    assert findings_of("frozen_state", evidence_of({RNN: trace}))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gradscope.dynamics import Adjoints, Trace
+from gradscope.findings._recurrence import _driven_on
 from tests.conftest import build, draw
 from tests.findings.conftest import RNN, evidence_of, last_alone, linear
 
@@ -107,3 +108,21 @@ def test_steps_of_depth_are_layers():
     evidence = evidence_of({place: trace})
     assert evidence.recurrences[0].unit == "layers"
     assert evidence.in_time == []
+
+
+def test_a_trajectory_is_driven_on_by_the_others_inputs():
+    trace = linear(0.5, 6, heard=False)
+    long = _driven_on(trace, 16)
+    assert long.time == 18
+    assert torch.equal(long.inputs[6:12], trace.inputs[:, [1, 2, 0]])
+    assert torch.equal(long.inputs[12:], trace.inputs[:, [2, 0, 1]])
+    torch.testing.assert_close(
+        long.states, trace.cell.scan(long.inputs, trace.states[0]), rtol=0, atol=0
+    )
+    assert _driven_on(trace, 6) is trace
+
+
+def test_a_trajectory_that_leaves_all_bounds_stays_as_it_is():
+    trace = linear(10.0, 60, heard=False)
+    assert trace.states.isfinite().all()
+    assert _driven_on(trace, 1000) is trace

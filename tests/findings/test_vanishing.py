@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.planted import HIDDEN, INPUT, simple
+from benchmarks.planted_models import HIDDEN, INPUT, simple
 from gradscope.capture import Place
 from gradscope.dynamics import Adjoints
 from tests.findings.conftest import RNN, evidence_of, findings_of, linear

@@ -149,3 +149,27 @@ def test_remedies_for_the_users_code_cannot_be_tried():
     assert [finding.name for finding in diagnosis.findings] == ["detached_steps"]
     with pytest.raises(GradscopeError, match="they are for the model's code"):
         try_remedies(setup, diagnosis, scope, updates=1)
+
+
+class Dropped(nn.Module):
+    """A recurrence whose gradient explodes, and dropout before it."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout, self.rnn = nn.Dropout(0.5), nn.RNN(2, 8, nonlinearity="relu")
+        with torch.no_grad():
+            self.rnn.weight_hh_l0.copy_(2 * torch.eye(8))
+
+    def forward(self, x):
+        return self.rnn(self.dropout(x))[0]
+
+
+def test_every_training_draws_the_same_random_numbers():
+    """A clip changes nothing before the first update."""
+    torch.manual_seed(0)
+    setup = TrainingSetup(Dropped(), [torch.rand(20, 4, 2)], lambda m, x: m(x)[-1].square().mean())
+    scope, _ = setup.run(setup.plan(), 1, 1)
+    trials = try_remedies(setup, scope.diagnose(), scope, count=10, updates=2)
+    losses = trials.frame.set_index("remedy")
+    assert losses.loc["clip", "loss_first"] == losses.loc["", "loss_first"]
+    assert losses.loc["clip", "loss_last"] != losses.loc["", "loss_last"]

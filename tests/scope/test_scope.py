@@ -1,6 +1,8 @@
 """A scope leaves a training as it is, takes its hooks off, and hands on what it recorded."""
 
 import copy
+import gc
+import weakref
 
 import pytest
 import torch
@@ -114,6 +116,19 @@ def test_the_diagnosis_of_a_recording_is_made_once():
         diagnoses.append(scope.diagnose())
         assert scope.diagnose() is diagnoses[-1]
     assert diagnoses[0] is not diagnoses[1]
+
+
+def test_an_earlier_recording_makes_room_for_the_next():
+    model = MODELS["GRU"]()
+    scope = gradscope.attach(model)
+    with scope.record():
+        model(inputs()).sum().backward()
+    scope.diagnose()
+    earlier = weakref.ref(scope.last)
+    with scope.record():
+        gc.collect()
+        assert earlier() is None
+        model(inputs()).sum().backward()
 
 
 def test_blocks_are_counted_and_may_be_numbered():

@@ -1,0 +1,48 @@
+"""A drawn report that tests may look at, and small runs to draw reports of."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from gradscope.experiment import Experiment
+from gradscope.experiment.run import run_sweep
+from gradscope.report import write_report
+from gradscope.results.records import RunDirectory
+from tests.conftest import Silent
+
+#: an experiment that takes no time; sections may be added
+SMALL = """
+task: {name: adding, length: 4}
+training: {steps: 2}
+evaluation: {sequences: 5}
+"""
+
+
+@pytest.fixture(scope="session")
+def page(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The report of a copy of the tiny run; one for all workers of a test session."""
+    root = tmp_path_factory.getbasetemp()
+    shared = root if worker_id == "master" else root.parent
+    path = shared / "tiny_report"
+    with FileLock(shared / "tiny_report.lock"):
+        if not path.exists():
+            drawing = path.with_name("drawing")
+            shutil.copytree(tiny_run, drawing)
+            write_report(RunDirectory(drawing))
+            drawing.rename(path)
+    return path / "index.html"
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Callable[..., RunDirectory]:
+    """Runs the small experiment with more sections."""
+
+    def run(more: str, name: str = "run") -> RunDirectory:
+        directory = RunDirectory(tmp_path / name)
+        run_sweep(Experiment.parse(SMALL + more, default_name=name), directory, Silent())
+        return directory
+
+    return run
