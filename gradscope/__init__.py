@@ -18,9 +18,20 @@ The public names are those of ``__init__.pyi``; each is imported when it is firs
 
 from __future__ import annotations
 
+import sys
+
 import lazy_loader
 
 __version__ = "0.1.0"
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_imported, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __all__ += ["__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """A public name; imported when it is first used."""
+    if name in __all__:
+        return _imported(name)
+    # with name and module, Python adds the nearest name to the message
+    message = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(message, name=name, obj=sys.modules[__name__])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from gradscope.cli import main
@@ -57,7 +58,7 @@ def test_commands_exist(page):
     for line in lines:
         if line.startswith("gradscope "):
             words = line.split("#")[0].split()
-            command = main.get_command(None, words[1])
+            command = main.get_command(click.Context(main), words[1])
             assert command is not None, line
             options = {name for parameter in command.params for name in parameter.opts}
             assert {word for word in words if word.startswith("--")} <= options, line

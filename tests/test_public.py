@@ -67,8 +67,13 @@ def test_names_are_those_of_the_stub():
 
 
 def test_a_name_that_does_not_exist():
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        gradscope.nothing  # noqa: B018
+    with pytest.raises(
+        AttributeError, match="module 'gradscope' has no attribute 'atach'"
+    ) as caught:
+        gradscope.atach  # noqa: B018
+    assert (caught.value.name, caught.value.obj) == ("atach", gradscope)
+    with pytest.raises(ImportError, match="cannot import name 'atach'"):
+        from gradscope import atach  # noqa: F401
 
 
 def test_names_are_documented():

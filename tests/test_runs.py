@@ -4,7 +4,6 @@ import multiprocessing
 import shutil
 import subprocess
 import sys
-import warnings
 
 import pandas as pd
 import pytest
@@ -86,7 +85,6 @@ def test_a_shipped_experiment_by_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     few = {"seed": 0, "training.steps": 1, "evaluation.sequences": 5, "probes": []}
     run = gradscope.run("quickstart", overrides=few, progress=False)
-    assert run.path == RunDirectory(run.path).path
     assert str(run.path) == "reports/quickstart"
     assert len(run.trials) == 8
 
@@ -220,17 +218,24 @@ def test_another_experiments_directory_is_left_alone(small):
 def test_failures_are_warned_of(broken, tmp_path):
     with pytest.warns(UserWarning, match=r"2 of 2 trials failed.*ZeroDivisionError.*Run.failures"):
         run = gradscope.run(SMALL, out=tmp_path / "run", progress=False)
-    assert list(run.failures) == run.trials["trial"].tolist()
+    assert set(run.failures) == set(run.trials["trial"])
     assert set(run.failures.values()) == {"ZeroDivisionError: division by zero"}
     assert run.trials["outcome"].tolist() == ["failed", "failed"]
 
 
-def test_the_warning_is_of_the_callers_line(broken, tmp_path):
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        unchecked = getattr(gradscope.run, "__wrapped__", gradscope.run)
-        unchecked(SMALL, out=tmp_path / "run", progress=False)
-    assert [warning.category for warning in caught] == [UserWarning]
+def test_the_warning_is_of_the_callers_line(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import gradscope\n"
+        "from gradscope.probes.memory_horizon import MemoryHorizonProbe\n"
+        "MemoryHorizonProbe.measure = lambda self, trace: 1 / 0\n"
+        f"gradscope.run({SMALL!r}, out='run', progress=False)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "script.py:4: UserWarning: 2 of 2 trials failed" in done.stderr
 
 
 # --- a run ----------------------------------------------------------------------------------------

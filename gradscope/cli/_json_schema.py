@@ -1,4 +1,4 @@
-"""What an experiment file may hold, as a JSON Schema, read off the registry."""
+"""The JSON Schema of experiment files, read off the registry."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _kind(kind: str) -> dict[str, Any]:
-    """Any component of a kind: a name, or a mapping with a name and options."""
+    """The schema of a component of a kind: its name, or a mapping with its name and options."""
     variants = []
     for name in registry.names(kind):
         cls = registry.get(kind, name)
@@ -65,7 +65,7 @@ def _kind(kind: str) -> dict[str, Any]:
 
 
 def _referring(schema: Any) -> Any:
-    """Fields that hold a component, which say only its kind, as references to its schema."""
+    """The schema with a reference to its kind in place of every field that holds a component."""
     if isinstance(schema, dict):
         kind = schema.get("x-component")
         rest = {key: _referring(value) for key, value in schema.items() if key != "x-component"}
@@ -77,5 +77,5 @@ class _Schema(GenerateJsonSchema):
     """pydantic's generator, with components in defaults as plain values."""
 
     def encode_default(self, dft: Any) -> Any:
-        """A section's defaults as a mapping."""
+        """A default value; of a section, the mapping of its defaults."""
         return as_mapping(dft) if isinstance(dft, BaseModel) else super().encode_default(dft)

@@ -35,5 +35,5 @@ with_option = click.option(
 
 
 def plural(count: int, noun: str) -> str:
-    """``1 trial``, ``2 trials``."""
+    """A count with its noun: ``1 trial``, ``2 trials``."""
     return f"{count} {noun}{'s' * (count != 1)}"

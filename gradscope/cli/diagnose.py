@@ -20,10 +20,17 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("factory", metavar="PACKAGE.MODULE:FACTORY")
-@click.option("--data", metavar="PACKAGE.MODULE:NAME", help="Batches, if the factory gives none.")
+@click.option(
+    "--data",
+    metavar="PACKAGE.MODULE:NAME",
+    help="Batches, or a function that gives them; needed where the factory gives none.",
+)
 @click.option("--loss", metavar="PACKAGE.MODULE:NAME", help="A function (model, batch) -> loss.")
 @click.option(
-    "--steps", metavar="NAME", multiple=True, help="A module whose call is one step (x, s) -> s."
+    "--steps",
+    metavar="NAME",
+    multiple=True,
+    help="Module whose call is one step (x, s) -> s; may be repeated.",
 )
 @click.option("--depth", metavar="NAME", help="Look along the depth of this container of blocks.")
 @click.option(
@@ -60,7 +67,7 @@ if TYPE_CHECKING:
     help="Exit with 1 if one of these is found: exploding,vanishing or any.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write a report into this directory.")
-@click.option("--json", "as_json", is_flag=True, help="The findings as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @device_option
 @click.option(
     "--seed",
@@ -118,10 +125,7 @@ def command(
     if out is not None:
         click.echo("measuring the last update in full and drawing the report ...", err=True)
         click.echo(f"report: {scope.report(out, tried=tried)}", err=as_json)
-    failures = diagnosis.named(refused) if refused else []
-    for finding in failures:
-        click.echo(f"found: {finding.name} at {finding.where}", err=True)
-    sys.exit(EXIT_FAILED if failures else 0)
+    sys.exit(_exit_code(diagnosis, refused))
 
 
 def _finding_names(fail_on: str | None) -> list[str]:
@@ -136,6 +140,14 @@ def _finding_names(fail_on: str | None) -> list[str]:
     wanted = [name.strip().replace("-", "_") for name in names]
     check_names(wanted)
     return wanted
+
+
+def _exit_code(diagnosis: Diagnosis, refused: list[str]) -> int:
+    """The exit code: whether one of these findings was made. Prints each to standard error."""
+    failures = diagnosis.named(refused) if refused else []
+    for finding in failures:
+        click.echo(f"found: {finding.name} at {finding.where}", err=True)
+    return EXIT_FAILED if failures else 0
 
 
 def _progress(losses: list[float]) -> str:

@@ -14,38 +14,43 @@ ALIASES = ("probe",)
 
 
 @click.command()
-@click.option("--cell", default="rnn", show_default=True, help="A cell: rnn, lstm, gru, ...")
-@click.option("--activation", help="Of an rnn.  [default: tanh]")
-@click.option("--hidden", type=click.IntRange(min=2), default=100, show_default=True, help="Units.")
+@click.option("--cell", default="rnn", show_default=True, help="The cell: rnn, lstm, gru, ...")
+@click.option("--activation", help="Activation of an rnn.  [default: tanh]")
+@click.option(
+    "--hidden", type=click.IntRange(min=2), default=100, show_default=True, help="Hidden units."
+)
 @click.option(
     "--gains",
     default="0.25:3:12",
     show_default=True,
-    help="LOW:HIGH:COUNT, or a list such as 0.5,1,2.",
+    help="Gains of the recurrent weights: LOW:HIGH:COUNT, or a list such as 0.5,1,2.",
 )
 @click.option(
-    "--input-variances", default="0,0.01,0.1,1", show_default=True, help="The same, of the inputs."
+    "--input-variances",
+    default="0,0.01,0.1,1",
+    show_default=True,
+    help="Variances of the inputs, likewise.",
 )
 @click.option(
     "--time",
     type=click.IntRange(min=10),
     default=500,
     show_default=True,
-    help="Steps that count.",
+    help="Steps that are measured.",
 )
 @click.option(
     "--burn-in",
     type=click.IntRange(min=1),
     default=200,
     show_default=True,
-    help="Steps before them.",
+    help="Steps before those, in which the start is forgotten.",
 )
 @click.option(
     "--exponents",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="How many, the largest first.",
+    help="Exponents to measure, the largest first.",
 )
 @click.option(
     "--seeds",
@@ -57,7 +62,9 @@ ALIASES = ("probe",)
 @device_option
 @with_option
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Directory.  [default: reports/phase-<cell>]"
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Directory of the report.  [default: reports/phase-<cell>]",
 )
 def command(
     cell: str,
@@ -110,6 +117,11 @@ def command(
 
 
 def _check_folder(folder: Path) -> None:
+    """Refuse a folder that holds anything but a phase diagram.
+
+    Raises:
+        GradscopeError: if it does.
+    """
     taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
     if taken and not (folder / "phase.csv").exists():
         raise GradscopeError(
@@ -118,10 +130,18 @@ def _check_folder(folder: Path) -> None:
 
 
 def numbers(option: str, text: str, *, low: float) -> list[float]:
-    """LOW:HIGH:COUNT or a comma-separated list, ascending.
+    """The numbers of LOW:HIGH:COUNT, or of a comma-separated list, ascending.
+
+    Args:
+        option: where the text was given, for an error.
+        text: the range or the list.
+        low: the least number that is allowed.
 
     Raises:
         GradscopeError: for anything else, numbers below ``low``, or one named twice.
+
+    >>> numbers("--gains", "0.5:2:4", low=0.0)
+    [0.5, 1.0, 1.5, 2.0]
     """
     try:
         values = _read(text)
@@ -137,6 +157,11 @@ def numbers(option: str, text: str, *, low: float) -> list[float]:
 
 
 def _read(text: str) -> list[float]:
+    """The numbers of a range or a list, as they stand there.
+
+    Raises:
+        ValueError: for anything else.
+    """
     if ":" not in text:
         return [float(part) for part in text.split(",")]
     first, last, number = text.split(":")

@@ -23,10 +23,10 @@ from gradscope.cli._options import run_argument, with_option
     type=click.FloatRange(min=0),
     default=0.7,
     show_default=True,
-    help="0 takes the likeliest.",
+    help="Temperature of the draws; 0 takes the likeliest symbol.",
 )
-@click.option("--prompt", default="", help="What to begin with.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws.")
+@click.option("--prompt", default="", help="Text to begin with.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
 @with_option
 def command(
     run: Path, configuration: str | None, length: int, temperature: float, prompt: str, seed: int

@@ -12,7 +12,7 @@ from gradscope.cli._options import run_argument
 
 @click.command()
 @run_argument
-@click.option("--csv", "as_csv", is_flag=True, help="The summary as CSV.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the summary as CSV.")
 def command(run: Path, as_csv: bool) -> None:
     """Print a summary of a RUN directory."""
     from rich.console import Console

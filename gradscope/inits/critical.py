@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Literal
 
 from pydantic import Field
@@ -31,5 +32,11 @@ class Critical(Init):
 
     def recurrent(self, size: int, generator: Generator | None) -> Matrix:
         """N(0, g^2 / H)."""
-        gain = critical_gain(self.activation, input_variance=self.input_variance)
+        gain = _gain(self.activation, self.input_variance)
         return normal(size, size, gain / math.sqrt(size), generator)
+
+
+@cache
+def _gain(activation: str, input_variance: float) -> float:
+    """The critical gain, which is searched for once and drawn from for every gate."""
+    return critical_gain(activation, input_variance=input_variance)

@@ -6,7 +6,7 @@ import pytest
 
 from gradscope.errors import ConfigError
 from gradscope.experiment import Experiment
-from gradscope.experiment.shipped import folder, located, shipped
+from gradscope.experiment.shipped import folder, located, named, shipped
 
 FILES = sorted(folder().rglob("*.yaml"))
 
@@ -43,3 +43,9 @@ def test_what_is_not_there_is_said_with_the_nearest_name():
         located("quikstart")
     with pytest.raises(ConfigError, match=r"^no/such.yaml: there is no such file"):
         located("no/such.yaml")
+
+
+def test_a_short_name_is_of_one_experiment_alone():
+    assert named("quickstart") == folder() / "quickstart.yaml"
+    assert named("bptt_sum") == named("lecture/04_bptt_sum")
+    assert named("nothing") is None
