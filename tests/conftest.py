@@ -28,6 +28,9 @@ settings.register_profile(
 )
 settings.load_profile("gradscope")
 
+#: loaded as plugins by commands in processes of their own
+collect_ignore = ["own_components"]
+
 TINY = """
 question: Does it run?
 answer: It does.
