@@ -17,6 +17,7 @@ from gradscope.experiment.load import Experiment
 from gradscope.experiment.observer import Observer
 from gradscope.experiment.schema import Trial
 from gradscope.experiment.worker import record, single_threaded
+from gradscope.results.files import remove_temporaries
 from gradscope.results.manifest import (
     Manifest,
     PluginEntry,
@@ -116,12 +117,27 @@ def run_sweep(
     missing = prepare(experiment, run, device) if missing is None else missing
     if not missing:
         return {}
-    if scheduler is None and min(workers, len(missing)) <= 1:
-        return _in_process(missing, run, observer, device)
+    try:
+        if scheduler is None and min(workers, len(missing)) <= 1:
+            return _in_process(missing, run, observer, device)
+        return _in_cluster(missing, run, observer, device, workers, scheduler)
+    finally:
+        # of a worker that died, or that an earlier driver left behind and that was dying still
+        remove_temporaries(run.path)
+
+
+def _in_cluster(
+    trials: Sequence[Trial],
+    run: RunDirectory,
+    observer: Observer,
+    device: str,
+    workers: int,
+    scheduler: str | None,
+) -> dict[str, str]:
     from gradscope.experiment import cluster  # here, as Dask takes long to import
 
-    with cluster.connected(scheduler, min(workers, len(missing))) as client:
-        outcomes = cluster.run_on(client, missing, run, observer, device)
+    with cluster.connected(scheduler, min(workers, len(trials))) as client:
+        outcomes = cluster.run_on(client, trials, run, observer, device)
     for trial in set(outcomes) - run.done():
         if outcomes[trial] != "failed":
             reason = (

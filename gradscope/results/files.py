@@ -9,6 +9,8 @@ import re
 import uuid
 from pathlib import Path
 
+import psutil
+
 from gradscope.errors import RunDirectoryError
 
 
@@ -31,7 +33,7 @@ def remove_temporaries(folder: Path) -> None:
     """Remove the temporary files of writers on this host that are no longer alive."""
     for path in folder.rglob(".*.tmp"):
         host, _, pid = path.name.removesuffix(".tmp").rpartition(".")[2].rpartition("-")
-        if host == _host() and pid.isdigit() and not _alive(int(pid)):
+        if host == _host() and pid.isdigit() and not _writes(int(pid), path):
             path.unlink(missing_ok=True)
 
 
@@ -55,11 +57,18 @@ def _host() -> str:
     return re.sub(r"[^A-Za-z0-9]", "_", platform.node())
 
 
-def _alive(pid: int) -> bool:
+def _writes(pid: int, path: Path) -> bool:
+    """Whether the process that began a file is still there.
+
+    A process that was killed and not yet waited for is not, nor is one that has since been given
+    the same number.
+    """
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return False
+        return process.create_time() <= path.stat().st_mtime + 1
+    except (psutil.NoSuchProcess, FileNotFoundError):
         return False
-    except PermissionError:
+    except psutil.AccessDenied:
         return True
-    return True

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from gradscope.experiment import Experiment, progress
-from gradscope.experiment.progress import LiveProgress, PlainProgress, label
 from gradscope.experiment.observer import Observer
+from gradscope.experiment.progress import LiveProgress, PlainProgress, label
 
 TRIALS = Experiment.parse(
     "task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 100}\n"

@@ -15,6 +15,7 @@ import pytest
 from gradscope.experiment import Experiment
 from gradscope.experiment.run import manifest_of, prepare, run_sweep
 from gradscope.probes.saturation import Saturation
+from gradscope.results.files import _host
 from gradscope.results.records import RunDirectory
 from tests.conftest import Silent
 
@@ -169,6 +170,20 @@ def test_interrupt_leaves_what_is_recorded(tmp_path):
         run_sweep(experiment, run, Impatient())
     assert len(run.done()) == 1
     assert len(run_sweep(experiment, run, Silent())) == 2
+
+
+def test_what_a_worker_leaves_that_dies_meanwhile_is_removed(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+
+    class Dying(Silent):
+        def finished(self, trial, outcome):
+            write_temporary(run.path / "tables")
+
+    def write_temporary(folder):
+        (folder / f".x.parquet.12345678.{_host()}-999999999.tmp").write_text("half")
+
+    run_sweep(small("{seed: [0]}"), run, Dying())
+    assert not list(run.path.rglob("*.tmp"))
 
 
 @pytest.mark.slow

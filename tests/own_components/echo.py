@@ -10,8 +10,8 @@ from gradscope.tasks import Batch, Task, register
 class Echo(Task):
     """Say at the end what number came first.
 
-        input    0.3  0  0  0
-        target    .   .  .  0.3
+    input    0.3  0  0  0
+    target    .   .  .  0.3
     """
 
     length: int = Field(6, ge=2, description="number of steps")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from gradscope.errors import RunDirectoryError
@@ -90,6 +91,29 @@ def test_temporaries_of_killed_writers_go_and_those_of_live_ones_stay(tmp_path):
     assert live.exists()
     assert elsewhere.exists()
     assert not_ours.exists()
+
+
+def test_temporaries_of_a_writer_that_was_not_waited_for_go(tmp_path):
+    """Such a process still has its number (a zombie), and writes nothing any more."""
+    writer = subprocess.Popen([sys.executable, "-c", "pass"])
+    try:
+        while psutil.Process(writer.pid).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        path = tmp_path / f".x.parquet.12345678.{_host()}-{writer.pid}.tmp"
+        path.write_text("half")
+        remove_temporaries(tmp_path)
+        assert not path.exists()
+    finally:
+        writer.wait()
+
+
+def test_temporaries_of_an_earlier_process_with_the_same_number_go(tmp_path):
+    path = tmp_path / f".x.parquet.12345678.{_host()}-{os.getpid()}.tmp"
+    path.write_text("half")
+    before_this_process = psutil.Process().create_time() - 60
+    os.utime(path, (before_this_process, before_this_process))
+    remove_temporaries(tmp_path)
+    assert not path.exists()
 
 
 def test_json_is_read(tmp_path):
