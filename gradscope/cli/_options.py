@@ -30,7 +30,7 @@ with_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_load_plugins,
-    help="Load components of your own from this Python file; may be repeated.",
+    help="Load components of your own from this Python file or package; may be repeated.",
 )
 
 

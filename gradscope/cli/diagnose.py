@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -143,11 +141,19 @@ def _finding_names(fail_on: str | None) -> list[str]:
 
 
 def _exit_code(diagnosis: Diagnosis, refused: list[str]) -> int:
-    """The exit code: whether one of these findings was made. Prints each to standard error."""
-    failures = diagnosis.named(refused) if refused else []
-    for finding in failures:
-        click.echo(f"found: {finding.name} at {finding.where}", err=True)
-    return EXIT_FAILED if failures else 0
+    """The exit code: whether one of these findings was made, or could not be looked for.
+
+    Prints each to standard error.
+    """
+    found = [f"found: {f.name} at {f.where}" for f in diagnosis.named(refused)]
+    failed = [
+        f"not looked for: {name}: {error}"
+        for name, error in diagnosis.failed.items()
+        if {"any", name} & set(refused)
+    ]
+    for line in (*found, *failed):
+        click.echo(line, err=True)
+    return EXIT_FAILED if found or failed else 0
 
 
 def _progress(losses: list[float]) -> str:
@@ -170,6 +176,8 @@ def _tried(
 
 def _json(losses: list[float], diagnosis: Diagnosis, tried: RemedyTrials | None) -> str:
     """The diagnosis as JSON, in which numbers that are not finite are null."""
+    from gradscope.results.files import strict_json
+
     content = {
         "updates": len(losses),
         "loss_first": losses[0],
@@ -179,17 +187,4 @@ def _json(losses: list[float], diagnosis: Diagnosis, tried: RemedyTrials | None)
         "findings": diagnosis.as_json(),
         "tried": [] if tried is None else tried.frame.to_dict("records"),
     }
-    return json.dumps(_finite(content), indent=1, allow_nan=False)
-
-
-def _finite(value: object) -> object:
-    """The same value with None for every number that is not finite, which JSON cannot express.
-
-    >>> _finite({"losses": [1.0, float("nan")]})
-    {'losses': [1.0, None]}
-    """
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return strict_json(content)

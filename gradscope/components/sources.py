@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradscope.components.suggestions import suggest
 from gradscope.errors import PluginError
 
 #: modules that are never a plugin's neighbours, whatever lies beside it
@@ -132,7 +133,7 @@ def _read(path: Path, module: str) -> Source:
         return Source(path, module, path.read_bytes())
     except FileNotFoundError:
         near = sorted(other.name for other in path.parent.glob("*.py"))
-        hint = f"; there are {', '.join(near[:8])}" if near else ""
+        hint = f"; in its folder, {suggest(path.name, near)}" if near else ""
         raise PluginError(f"{path}: there is no such file{hint}") from None
     except OSError as error:
         raise PluginError(f"{path}: cannot be read: {error.strerror or error}") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -53,12 +53,14 @@ class Diagnosis:
         cells: recurrence to the class of its cell.
         looked_at: names of the findings that were looked for.
         notes: what the reader should know of the recording.
+        failed: names of the findings whose check ended in an error, to that error.
     """
 
     findings: tuple[Finding, ...]
     cells: Mapping[str, str]
     looked_at: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.findings)

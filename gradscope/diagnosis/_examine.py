@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -17,19 +18,44 @@ def examine(
 ) -> Diagnosis:
     """Look for every registered finding in a recording.
 
+    A check that ends in an error costs its own findings only, and is named in the diagnosis.
+
     Args:
         recording: of ``Scope.record``.
         history: over all recordings: train_step to the gradient's norm.
         model: that was recorded.
     """
     evidence = Evidence(recording, history, model)
-    names = FINDINGS.names()
-    findings = [finding for name in names for finding in FINDINGS.make(name).examine(evidence)]
+    findings: list[Finding] = []
+    failed: dict[str, str] = {}
+    for name in FINDINGS.names():
+        try:
+            findings += FINDINGS.make(name).examine(evidence)
+        except Exception as error:  # of a user's own check as well
+            failed[name] = _said(error)
     ranked = sorted(
         _unexplained(findings), key=lambda finding: -finding.severity * finding.confidence
     )
     cells = {name: type(trace.cell).__name__ for name, trace in recording.traces.items()}
-    return Diagnosis(_gathered(ranked), cells, tuple(names), tuple(recording.notes))
+    return Diagnosis(
+        findings=_gathered(ranked),
+        cells=cells,
+        looked_at=tuple(name for name in FINDINGS.names() if name not in failed),
+        notes=(
+            *recording.notes,
+            *(
+                f"{name} was not looked for: its check failed: {error}"
+                for name, error in failed.items()
+            ),
+        ),
+        failed=failed,
+    )
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, and at which line."""
+    *_, frame = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__}: {error} ({frame.filename}:{frame.lineno})"
 
 
 def _unexplained(findings: list[Finding]) -> Iterable[Finding]:

@@ -35,10 +35,11 @@ _TANGENT = 64
 
 @dataclass(frozen=True, eq=False)
 class LyapunovSpectrum:
-    """Exponents in nats per step, descending, with the evidence that they have converged.
+    """Exponents in nats per step, with the evidence that they have converged.
 
     Attributes:
-        exponents: mean over sequences, ``(k,)``; -inf where the product of Jacobians is singular.
+        exponents: mean over sequences, ``(k,)``, the largest first once they have converged; -inf
+            where the product of Jacobians is singular.
         standard_errors: standard errors over blocks of the trajectory and sequences together,
             ``(k,)``.
         finite_time: exponents of each sequence over the trajectory after the burn-in,

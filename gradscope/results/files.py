@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import re
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -50,6 +52,23 @@ def read_json(path: Path) -> dict[str, object]:
     if not isinstance(content, dict):
         raise RunDirectoryError(f"{path}: damaged (no JSON object); delete it")
     return content
+
+
+def strict_json(content: object) -> str:
+    """JSON in which a number that is not finite is null, as JSON has none such.
+
+    >>> strict_json([1.0, float("nan")])
+    '[\\n 1.0,\\n null\\n]'
+    """
+    return json.dumps(_finite(content), indent=1, allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _host() -> str:

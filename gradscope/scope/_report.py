@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from gradscope.errors import GradscopeError
 from gradscope.findings import Finding
 from gradscope.plots import PLOTS
 from gradscope.report import Shown, draw_figure, interactive, write_page
-from gradscope.results.files import write_atomically
+from gradscope.results.files import strict_json, write_atomically
 from gradscope.results.provenance import hardware, versions
 from gradscope.results.tables import Tables
 from gradscope.scope._given import RecordedPlace, Tried
@@ -82,8 +81,7 @@ def write_recording_report(
     figures = _drawn(tables, folder / "figures")
     for name, frame in tables.items():
         write_atomically(folder / "tables" / f"{name}.parquet", frame.to_parquet(index=False))
-    findings = json.dumps(diagnosis.as_json(), indent=1, default=str)
-    write_atomically(folder / _FINDINGS, findings.encode())
+    write_atomically(folder / _FINDINGS, strict_json(diagnosis.as_json()).encode())
     content = {
         "title": title,
         "findings": _findings(diagnosis, figures),

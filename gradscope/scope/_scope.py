@@ -256,7 +256,7 @@ class Scope:
             tables=self.tables(),
             diagnosis=diagnosis,
             notes=[
-                *recording.notes,
+                *diagnosis.notes,
                 *self.unattached,
                 *self._measurements.left_out(),
                 *note,

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from gradscope.findings import FINDINGS
 from tests.cli.conftest import invoke, refused
 
 FILE = """
@@ -94,6 +95,20 @@ def test_it_fails_only_on_what_is_named(file):
     assert invoke(*arguments, "any").exit_code == 1
     assert invoke(*arguments, "exploding, unheard-inputs").exit_code == 1
     assert "1 update, loss" in invoke(*arguments, "exploding").output
+
+
+def test_what_could_not_be_looked_for_is_a_failure_too(file, monkeypatch):
+    def fail(self, evidence):
+        raise ZeroDivisionError("by nought")
+
+    monkeypatch.setattr(FINDINGS.get("exploding"), "examine", fail)
+    arguments = "diagnose", f"{file}:make", "--updates", 1, "--fail-on"
+    result = invoke(*arguments, "exploding")
+    assert result.exit_code == 1
+    assert "not looked for: exploding: ZeroDivisionError: by nought (" in result.stderr
+    assert invoke(*arguments, "any").exit_code == 1
+    assert invoke(*arguments, "not-finite").exit_code == 0
+    assert "exploding was not looked for" in words(invoke(*arguments, "any").stdout)
 
 
 def test_as_json(file):

@@ -415,7 +415,7 @@ def test_a_wrong_file_is_refused_with_its_line(case, tmp_path):
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("mnie.py", ["no such file", "there are mine.py"]),
+        ("mnie.py", ["no such file", "did you mean 'mine.py'? known: mine.py"]),
         ("mine.txt", ["ends in .py"]),
         ("mine", ["ends in .py"]),
         ("folder", ["a folder without an __init__.py", "name a file in it: inner.py"]),

@@ -58,6 +58,27 @@ def test_the_gravest_and_surest_come_first():
     assert diagnosis.cells == {"l0": "LSTM", "l1": "LSTM"}
 
 
+def test_a_check_that_fails_costs_its_own_findings_only(monkeypatch):
+    def fail(self, evidence):
+        raise KeyError("gate")
+
+    scope = recorded_lstm(gain=1000.0)
+    findings = [f for f in scope.diagnose().findings if f.name != "saturated_units"]
+    assert len(findings) < len(scope.diagnose().findings)
+    monkeypatch.setattr(FINDINGS.get("saturated_units"), "examine", fail)
+    scope = recorded_lstm(gain=1000.0)
+    diagnosis = scope.diagnose()
+    assert [finding.name for finding in diagnosis.findings] == [f.name for f in findings]
+    assert set(diagnosis.failed) == {"saturated_units"}
+    assert diagnosis.failed["saturated_units"].startswith("KeyError: 'gate' (")
+    assert f"{__file__}:{fail.__code__.co_firstlineno + 1})" in diagnosis.failed["saturated_units"]
+    assert "saturated_units" not in diagnosis.looked_at
+    (note,) = diagnosis.notes
+    assert note.startswith("saturated_units was not looked for: its check failed: KeyError")
+    assert "was not looked for" in str(diagnosis)
+    assert "was not looked for" in diagnosis._repr_html_()
+
+
 def test_the_notes_of_a_recording_are_in_its_diagnosis():
     scope = gradscope.attach(nn.RNN(3, 8, 2, nonlinearity="relu"))
     with scope.record(), torch.no_grad():

@@ -20,6 +20,7 @@ def test_a_planted_illness_is_found(case):
     name, build = PLANTED[case]
     diagnosis = build(7).diagnose()
     assert name in [finding.name for finding in diagnosis.findings]
+    assert diagnosis.failed == {}
     for finding in diagnosis.findings:
         assert 0 <= finding.severity <= 1
         assert 0 < finding.confidence < 1
@@ -38,3 +39,4 @@ def test_nothing_is_found_in_a_healthy_model(case):
     diagnosis = HEALTHY[case](7).diagnose()
     assert [(finding.name, finding.where) for finding in diagnosis.findings] == []
     assert "Nothing found" in str(diagnosis)
+    assert diagnosis.failed == {}
