@@ -2,7 +2,6 @@
 
 import pytest
 
-from gradscope.components import marks
 from gradscope.errors import ConfigError
 from gradscope.experiment import Experiment
 
@@ -286,45 +285,6 @@ def test_message_names_the_place_and_the_remedy(case):
 
 def test_good_file_is_good():
     assert len(Experiment.parse(GOOD).trials) == 1
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("1e-3", 1e-3),
-        ("5E2", 500.0),
-        (".5", 0.5),
-        ("-2.", -2.0),
-        ("+3", 3),
-        ("012", 12),
-        ("0x1F", 31),
-        ("0o17", 15),
-        ("off", "off"),
-        ("no", "no"),
-        ("yes", "yes"),
-        ("on", "on"),
-        ("true", True),
-        ("False", False),
-        ("~", None),
-        ("null", None),
-        ("", None),
-        ("12:30", "12:30"),
-        ("2020-01-01", "2020-01-01"),
-        ("1_000", "1_000"),
-        (".inf", float("inf")),
-        ("-.Inf", float("-inf")),
-        ("'1'", "1"),
-        ('"a b"', "a b"),
-    ],
-)
-def test_scalars_follow_yaml_1_2(text, value):
-    read = marks.read(f"key: {text}", "f")["key"]
-    assert read == value
-    assert type(read) is type(value)
-
-
-def test_not_a_number():
-    assert marks.read("key: .nan", "f")["key"] != marks.read("key: .nan", "f")["key"]
 
 
 @pytest.mark.parametrize("make", ["missing", "directory", "binary"])

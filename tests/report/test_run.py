@@ -1,9 +1,7 @@
 """The report's page: whole, honest, escaped, offline, and legible on a wide and a narrow screen."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import sys
 
@@ -19,14 +17,8 @@ from gradscope.report.run import Cost
 from gradscope.results.records import RunDirectory
 from gradscope.results.summary import summary
 from gradscope.results.tables import Tables, load
+from tests.browser import needs_browser, opened
 from tests.report.conftest import SMALL
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None and not os.environ.get("GRADSCOPE_REQUIRE_BROWSER"),
-    reason="no Chromium here: the report is not looked at in a browser",
-)
-
 
 # --- the whole page -------------------------------------------------------------------------------
 
@@ -200,51 +192,16 @@ def test_cost_is_of_all_trials_together():
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_in_chromium(page, width, tmp_path):
-    """No console error, no outside request, no sideways scrolling, every picture shown, the
-    explorer drawn and alive.
-    """
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM, "Chromium is required here and is not installed"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+    with opened(page, width) as shown:
+        shown.check()
+        small = shown.view.evaluate(
+            "[...document.querySelectorAll('figure img')].map(i => i.getBoundingClientRect().width)"
         )
-        try:
-            view = browser.new_page(viewport={"width": width, "height": 900})
-            complaints, requests = [], []
-            view.on(
-                "console",
-                lambda message: (
-                    complaints.append(message.text)
-                    if message.type in ("error", "warning")
-                    else None
-                ),
-            )
-            view.on("pageerror", lambda error: complaints.append(str(error)))
-            view.on("request", lambda request: requests.append(request.url))
-            view.goto(page.as_uri())
-            view.wait_for_selector("#explorer .main-svg")
-            assert complaints == []
-            assert [
-                url
-                for url in requests
-                if not url.startswith(("data:", "blob:")) and url != page.as_uri()
-            ] == []
-            assert view.evaluate("document.documentElement.scrollWidth") <= width
-            assert view.evaluate(
-                "[...document.images].every(i => i.complete && i.naturalWidth > 0)"
-            )
-            small = view.evaluate(
-                "[...document.querySelectorAll('figure img')].map(i =>"
-                " i.getBoundingClientRect().width)"
-            )
-            assert min(small) >= min(600, width - 80)
-            view.evaluate("Plotly.animate('explorer', ['6'], {mode: 'immediate'})")
-            assert complaints == []
-            assert len(view.screenshot(path=str(tmp_path / "page.png"), full_page=True)) > 50_000
-        finally:
-            browser.close()
+        assert min(small) >= min(600, width - 80)
+        shown.view.evaluate("Plotly.animate('explorer', ['6'], {mode: 'immediate'})")
+        shown.check()
+        picture = shown.view.screenshot(path=str(tmp_path / "page.png"), full_page=True)
+        assert len(picture) > 50_000
 
 
 def test_redrawing_needs_no_torch(tiny_run):

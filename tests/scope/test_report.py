@@ -1,9 +1,7 @@
 """The report of a model that gradscope did not build."""
 
 import json
-import os
 import re
-import shutil
 
 import pandas as pd
 import pytest
@@ -14,13 +12,8 @@ import gradscope
 from gradscope.errors import GradscopeError
 from gradscope.plots import PLOTS
 from gradscope.scope._report import check_folder
+from tests.browser import needs_browser, opened
 from tests.scope.conftest import BATCH, HIDDEN, INPUT, Tagger
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-needs_browser = pytest.mark.skipif(
-    CHROMIUM is None and not os.environ.get("GRADSCOPE_REQUIRE_BROWSER"),
-    reason="no Chromium here: the report is not looked at in a browser",
-)
 
 
 class TriedOnce:
@@ -128,35 +121,5 @@ def test_a_healthy_model_has_a_report_as_well_which_may_be_written_over(tmp_path
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_in_chromium(page, width):
-    """No console error, no outside request, no sideways scrolling, and every picture shown."""
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM, "Chromium is required here and is not installed"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        try:
-            view = browser.new_page(viewport={"width": width, "height": 900})
-            complaints, requests = [], []
-            view.on(
-                "console",
-                lambda message: (
-                    complaints.append(message.text)
-                    if message.type in ("error", "warning")
-                    else None
-                ),
-            )
-            view.on("pageerror", lambda error: complaints.append(str(error)))
-            view.on("request", lambda request: requests.append(request.url))
-            view.goto(page.as_uri())
-            view.wait_for_selector("#explorer .main-svg")
-            outside = [url for url in requests if not url.startswith(("data:", "blob:"))]
-            assert outside == [page.as_uri()]
-            assert view.evaluate("document.documentElement.scrollWidth") <= width
-            assert view.evaluate(
-                "[...document.images].every(i => i.complete && i.naturalWidth > 0)"
-            )
-            assert complaints == []
-        finally:
-            browser.close()
+    with opened(page, width) as shown:
+        shown.check()
