@@ -39,6 +39,7 @@ def scope():
 
 @pytest.fixture(scope="module")
 def page(scope, tmp_path_factory):
+    scope.last.notes.append("a word too long for a line, " + "encoder." * 20)
     return scope.report(tmp_path_factory.mktemp("report") / "out")
 
 
