@@ -112,7 +112,8 @@ class LSTMCell(AffineCell):
             return super().backpropagate(u_x, u_h, s_prev, s, adjoints, weight_hh)
         size = self.hidden_size
         gates = GateBuffers.of(self.form, u_x, s[..., size:])
-        deltas = _lstm_passes.backpropagate(gates, s_prev[..., size:], adjoints, weight_hh)
+        c = torch.cat((s_prev[:1, ..., size:], s[..., size:]))
+        deltas = _lstm_passes.backpropagate(gates, c, adjoints, weight_hh, lambda: u_x)
         return deltas, deltas
 
     @torch.no_grad()
@@ -155,8 +156,10 @@ class LSTMLinearisation(AffineLinearisation):
         self, adjoints: Float[Tensor, "times batch state"]
     ) -> Float[Tensor, "times-1 batch gates"]:
         """As in ``AffineLinearisation``."""
-        c_prev = self.s_prev[..., self.cell.hidden_size :]
-        return _lstm_passes.backpropagate(self.buffers, c_prev, adjoints, self.weight_hh)
+        c = self.states[..., self.cell.hidden_size :]
+        return _lstm_passes.backpropagate(
+            self.buffers, c, adjoints, self.weight_hh, lambda: self.u[0]
+        )
 
     def views(self, steps: slice) -> LSTMLinearisation:
         """As in ``AffineLinearisation``."""

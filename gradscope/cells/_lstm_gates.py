@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gradscope.dynamics.activations import sigmoid_slope, tanh_slope
+
 
 @dataclass(frozen=True)
 class Form:
@@ -32,7 +34,7 @@ class Form:
     def gates(self, u: dict[str, Tensor], c_prev: Tensor) -> Gates:
         """The gates from the preactivations u, where o sees nothing of c_t."""
         i, f = self._open(u, "i", c_prev), self._open(u, "f", c_prev)
-        f = 1 - i if self.coupled else f
+        f = torch.sigmoid(-u["i"]) if self.coupled else f
         g = u["g"] if self.linear_input else torch.tanh(u["g"])
         c = f * c_prev + i * g
         squashed_c = c if self.linear_output else torch.tanh(c)
@@ -56,19 +58,21 @@ class Gates(NamedTuple):
     c: Float[Tensor, "*batch h"]
     squashed_c: Float[Tensor, "*batch h"]
 
-    def by_gate(self, form: Form, c_prev: Tensor) -> dict[str, Tensor]:
-        """dc/du of i, f and g, and dh/du of o, with u the preactivations."""
+    def by_gate(self, form: Form, u: dict[str, Tensor], c_prev: Tensor) -> dict[str, Tensor]:
+        """dc/du of i, f and g, and dh/du of o, with u the preactivations of the gates there are."""
         factors = factor_of_slope(form, self.i, self.g, c_prev, self.squashed_c)
+        values = {"i": self.i, "f": self.f, "o": self.o}
         slopes = {
-            name: factors[name] * value * (1 - value)
-            for name, value in (("i", self.i), ("f", self.f), ("o", self.o))
+            name: factors[name] * sigmoid_slope(u[name], value)
+            for name, value in values.items()
+            if name in form.names
         }
-        linear = factors["g"] if form.linear_input else factors["g"] * (1 - self.g * self.g)
+        linear = factors["g"] if form.linear_input else factors["g"] * tanh_slope(u["g"], self.g)
         return {**slopes, "g": linear}
 
     def h_by_c(self, form: Form) -> Tensor:
         """dh/dc = o tanh'(c)."""
-        return self.o if form.linear_output else self.o * (1 - self.squashed_c * self.squashed_c)
+        return self.o if form.linear_output else self.o * tanh_slope(self.c, self.squashed_c)
 
 
 def factor_of_slope(

@@ -11,13 +11,14 @@ depend on the step before is computed for many steps at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.cells._lstm_gates import Form, factor_of_slope
+from gradscope.cells._lstm_gates import Form, Gates, factor_of_slope
+from gradscope.dynamics.activations import is_near_one
 
 _sigmoid_slope = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_slope = torch.ops.aten.tanh_backward.grad_input
@@ -84,8 +85,20 @@ class GateBuffers:
             return self._by_name[name]
         return 1 - self._by_name["i"] if self.form.coupled else torch.ones_like(self.squashed_c)
 
-    def slopes(self, c_prev: Tensor) -> tuple[Tensor, Tensor]:
-        """(dc/du of i, f, g and dh/du of o, side by side; dh/dc)."""
+    def saturated(self) -> bool:
+        """Whether a gate, or tanh(c), is so near 1 that its slope has to come from what it gets."""
+        return any(is_near_one(values) for values in (self.values, self.squashed_c))
+
+    def slopes(self, c_prev: Tensor, u: Tensor | None, c: Tensor) -> tuple[Tensor, Tensor]:
+        """(dc/du of i, f, g and dh/du of o, side by side; dh/dc).
+
+        Args:
+            c_prev: c_{t-1}.
+            u: the preactivations, where gates are saturated.
+            c: c_t.
+        """
+        if u is not None:
+            return self._exact_slopes(c_prev, u, c)
         values = {name: self[name] for name in "ifgo"}
         factors = factor_of_slope(self.form, values["i"], values["g"], c_prev, self.squashed_c)
         slopes = torch.empty_like(self.values)
@@ -100,6 +113,13 @@ class GateBuffers:
         if self.form.linear_output:
             return slopes, values["o"]
         return slopes, torch.ops.aten.tanh_backward(values["o"], self.squashed_c)
+
+    def _exact_slopes(self, c_prev: Tensor, u: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        values, by_name = {name: self[name] for name in "ifgo"}, self.form.split(u)
+        gates = Gates(**values, c=c, squashed_c=self.squashed_c)
+        by_gate = gates.by_gate(self.form, by_name, c_prev)
+        slopes = torch.cat([by_gate[name] for name in self.form.names], dim=-1)
+        return slopes, gates.h_by_c(self.form)
 
 
 def scan(gates: GateBuffers, states: Float[Tensor, "times batch state"], weight_hh: Tensor) -> None:
@@ -133,13 +153,22 @@ def scan_along(
 @torch.no_grad()
 def backpropagate(
     gates: GateBuffers,
-    c_prev: Float[Tensor, "time batch hidden"],
-    adjoints: Float[Tensor, "time+1 batch state"],
+    c: Float[Tensor, "times batch hidden"],
+    adjoints: Float[Tensor, "times batch state"],
     weight_hh: Tensor,
-) -> Float[Tensor, "time batch gates"]:
-    """Turn ``adjoints`` from dl_t/ds_t into a_t in place; return the deltas dL/du."""
+    u: Callable[[], Tensor],
+) -> Float[Tensor, "times-1 batch gates"]:
+    """Turn ``adjoints`` from dl_t/ds_t into a_t in place; return the deltas dL/du.
+
+    Args:
+        gates: of the steps.
+        c: the cell before the first step and after each.
+        adjoints: likewise of the state.
+        weight_hh: the recurrent matrix.
+        u: gives the preactivations, which are needed where gates are saturated.
+    """
     size, names = gates.squashed_c.shape[-1], gates.form.names
-    deltas, h_by_c = gates.slopes(c_prev)
+    deltas, h_by_c = gates.slopes(c[:-1], u() if gates.saturated() else None, c[1:])
     onto_c = len(names) - ("o" in names)
     by_c = deltas[..., : onto_c * size].unflatten(-1, (onto_c, size)).unbind(0)
     by_h = deltas[..., onto_c * size :].unbind(0)

@@ -17,7 +17,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gradscope.cells._gated import GatedCell, affine, rows
-from gradscope.dynamics.activations import ACTIVATIONS, Gate
+from gradscope.dynamics.activations import (
+    ACTIVATIONS,
+    Gate,
+    sigmoid_complement,
+    sigmoid_slope,
+    tanh_slope,
+)
 
 
 class ResetBefore(GatedCell):
@@ -71,17 +77,17 @@ class ResetBefore(GatedCell):
         """
         weight_r, weight_z, weight_n = self._weights()
         u_r, u_z, u_n = self._preactivations(x, s_prev)
-        r, n, keep = torch.sigmoid(u_r), torch.tanh(u_n), torch.sigmoid(u_z if self.keeps else -u_z)
-        inner = rows(s_prev * r * (1 - r), weight_r) + torch.diag_embed(r)
+        sign = 1 if self.keeps else -1
+        r, n, keep = torch.sigmoid(u_r), torch.tanh(u_n), torch.sigmoid(sign * u_z)
+        write = sigmoid_complement(sign * u_z, keep)
+        inner = rows(s_prev * sigmoid_slope(u_r, r), weight_r) + torch.diag_embed(r)
         weight_n = weight_n if weight_n.dim() == 2 else weight_n.unsqueeze(-3)
         identity = torch.eye(self.hidden_size, dtype=x.dtype, device=x.device)
-        jacobian = rows((1 - keep) * (1 - n * n), identity) @ (weight_n @ inner)
+        jacobian = rows(write * tanh_slope(u_n, n), identity) @ (weight_n @ inner)
         if self.update_sees != "nothing":
-            sign = 1 if self.keeps else -1
-            through_z = rows(sign * (s_prev - n) * keep * (1 - keep), weight_z)
+            through_z = rows(sign * (s_prev - n) * keep * write, weight_z)
             if self.update_sees == "squashed":
-                squashed = torch.tanh(s_prev)
-                through_z = through_z * (1 - squashed * squashed).unsqueeze(-2)
+                through_z = through_z * tanh_slope(s_prev, torch.tanh(s_prev)).unsqueeze(-2)
             jacobian = jacobian + through_z
         return jacobian + torch.diag_embed(keep)
 

@@ -13,7 +13,7 @@ from gradscope.cells._affine import AffineCell
 from gradscope.cells._affine_equation import Derivatives
 from gradscope.cells._cell import register
 from gradscope.cells._gated import InitOption
-from gradscope.dynamics.activations import ACTIVATIONS, Gate
+from gradscope.dynamics.activations import ACTIVATIONS, Gate, tanh_slope
 
 
 @register("antisymmetric")
@@ -78,8 +78,7 @@ class Antisymmetric(AffineCell):
         self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor
     ) -> Derivatives:
         """dh/du = epsilon tanh', dh/dh_{t-1} = 1."""
-        y = torch.tanh(u_x)
-        slope = (self.step * (1 - y * y)).unsqueeze(-2).unsqueeze(-2)
+        slope = (self.step * tanh_slope(u_x, torch.tanh(u_x))).unsqueeze(-2).unsqueeze(-2)
         return Derivatives(slope, slope, torch.ones_like(slope))
 
     def gates(

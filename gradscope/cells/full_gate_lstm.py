@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 
 from gradscope.cells._cell import register
 from gradscope.cells._gated import GatedCell, TensorKind, affine, rows
-from gradscope.dynamics.activations import ACTIVATIONS, Gate
+from gradscope.dynamics.activations import ACTIVATIONS, Gate, sigmoid_slope, tanh_slope
 
 
 @register("full_gate_lstm")
@@ -80,7 +80,8 @@ class FullGateLSTM(GatedCell):
         size = self.hidden_size
         u_i, u_f, u_g, u_o = self._preactivations(x, s_prev)
         i, f, g, o = torch.sigmoid(u_i), torch.sigmoid(u_f), torch.tanh(u_g), torch.sigmoid(u_o)
-        c_prev, shown = s_prev[..., size : 2 * size], torch.tanh(s[..., size : 2 * size])
+        c_prev, c = s_prev[..., size : 2 * size], s[..., size : 2 * size]
+        shown = torch.tanh(c)
         recurrent, between = self.weight_hh.chunk(4, dim=-2), self.weight_gates.chunk(3, dim=-2)
         gap = torch.zeros_like(recurrent[0])
         none = torch.zeros_like(between[0])
@@ -89,12 +90,13 @@ class FullGateLSTM(GatedCell):
             for w, k in zip(recurrent, (*between[:2], none, between[2]), strict=True)
         ]
         d_i, d_f, d_o = (
-            rows(value * (1 - value), k) for value, k in ((i, onto[0]), (f, onto[1]), (o, onto[3]))
+            rows(sigmoid_slope(u, value), k)
+            for u, value, k in ((u_i, i, onto[0]), (u_f, f, onto[1]), (u_o, o, onto[3]))
         )
-        d_g = rows(1 - g * g, onto[2])
+        d_g = rows(tanh_slope(u_g, g), onto[2])
         d_c = c_prev.unsqueeze(-1) * d_f + g.unsqueeze(-1) * d_i + i.unsqueeze(-1) * d_g
         d_c[..., size : 2 * size] += torch.diag_embed(f)
-        d_h = shown.unsqueeze(-1) * d_o + (o * (1 - shown * shown)).unsqueeze(-1) * d_c
+        d_h = shown.unsqueeze(-1) * d_o + (o * tanh_slope(c, shown)).unsqueeze(-1) * d_c
         return torch.cat((d_h, d_c, d_i, d_f, d_o), dim=-2)
 
     def gates(

@@ -9,7 +9,13 @@ from torch import Tensor, nn
 from gradscope.cells._affine import AffineCell
 from gradscope.cells._affine_equation import Derivatives
 from gradscope.cells._cell import TorchModule, register
-from gradscope.dynamics.activations import ACTIVATIONS, Gate
+from gradscope.dynamics.activations import (
+    ACTIVATIONS,
+    Gate,
+    sigmoid_complement,
+    sigmoid_slope,
+    tanh_slope,
+)
 
 
 @register("gru")
@@ -54,15 +60,16 @@ class GRU(AffineCell):
         """
         assert u_h is not None
         size = self.hidden_size
-        r, z = (u_x[..., : 2 * size] + u_h[..., : 2 * size]).sigmoid_().chunk(2, dim=-1)
-        v = u_h[..., 2 * size :]
-        n = torch.addcmul(u_x[..., 2 * size :], r, v).tanh_()
+        u_r, u_z = (u_x[..., : 2 * size] + u_h[..., : 2 * size]).chunk(2, dim=-1)
+        r, z, v = torch.sigmoid(u_r), torch.sigmoid(u_z), u_h[..., 2 * size :]
+        u_n = torch.addcmul(u_x[..., 2 * size :], r, v)
+        n = torch.tanh(u_n)
         # written in place: over a whole sequence these are the largest tensors of the backward pass
         by_input = u_x.new_empty(*u_x.shape[:-1], 1, 3, size)
         by_r, by_z, through_n = by_input.squeeze(-3).unbind(-2)
-        one_minus_z = 1 - z
-        torch.mul(n, n, out=through_n).neg_().add_(1).mul_(one_minus_z)
-        torch.mul(through_n, v, out=by_r).mul_(r).mul_(1 - r)
+        one_minus_z = sigmoid_complement(u_z, z)
+        torch.mul(tanh_slope(u_n, n), one_minus_z, out=through_n)
+        torch.mul(through_n, v, out=by_r).mul_(sigmoid_slope(u_r, r))
         torch.sub(s_prev, n, out=by_z).mul_(z).mul_(one_minus_z)
         by_recurrent = by_input.clone()
         by_recurrent[..., 2, :] *= r.unsqueeze(-2)

@@ -13,7 +13,7 @@ from gradscope.cells._affine import AffineCell
 from gradscope.cells._affine_equation import Derivatives
 from gradscope.cells._cell import register
 from gradscope.cells._gated import InitOption, chrono_biases, set_gate_bias
-from gradscope.dynamics.activations import ACTIVATIONS, Gate
+from gradscope.dynamics.activations import ACTIVATIONS, Gate, sigmoid_slope, tanh_slope
 from gradscope.errors import GradscopeError
 
 
@@ -89,10 +89,10 @@ class JANET(AffineCell):
         self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor
     ) -> Derivatives:
         """With w the factor of g: dh/du_f = h_{t-1} f' - w' g, dh/du_g = w g', dh/dh_{t-1} = f."""
+        u_f, u_g = u_x.chunk(2, dim=-1)
         f, write, g = self._parts(u_x)
-        by_gates = torch.stack(
-            (s_prev * f * (1 - f) - g * write * (1 - write), write * (1 - g * g)), dim=-2
-        ).unsqueeze(-3)
+        by_f = s_prev * sigmoid_slope(u_f, f) - g * sigmoid_slope(self.beta - u_f, write)
+        by_gates = torch.stack((by_f, write * tanh_slope(u_g, g)), dim=-2).unsqueeze(-3)
         return Derivatives(by_gates, by_gates, f.unsqueeze(-2).unsqueeze(-2))
 
     def gates(

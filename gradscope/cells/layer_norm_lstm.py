@@ -18,7 +18,7 @@ from gradscope.cells._gated import (
     set_gate_bias,
     vector,
 )
-from gradscope.dynamics.activations import ACTIVATIONS, Gate
+from gradscope.dynamics.activations import ACTIVATIONS, Gate, sigmoid_slope, tanh_slope
 from gradscope.errors import GradscopeError
 
 _EPSILON = 1e-5
@@ -124,20 +124,25 @@ class LayerNormLSTM(GatedCell):
         dh = diag(o tanh') dN(c) + diag(tanh(N(c)) o') K_o
         """
         assert self.weight_hh is not None
-        (i, f, g, o), c_prev, recurrent = self._parts(x, s_prev)
-        i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
+        (u_i, u_f, u_g, u_o), c_prev, recurrent = self._parts(x, s_prev)
+        i, f, g, o = torch.sigmoid(u_i), torch.sigmoid(u_f), torch.tanh(u_g), torch.sigmoid(u_o)
         weight = self.weight_hh if self.weight_hh.dim() == 2 else self.weight_hh.unsqueeze(-3)
         through = _onto(vector(self.gain_hh), recurrent, weight).chunk(4, dim=-2)
-        by_c = (g * i * (1 - i), c_prev * f * (1 - f), i * (1 - g * g))
+        by_c = (
+            g * sigmoid_slope(u_i, i),
+            c_prev * sigmoid_slope(u_f, f),
+            i * tanh_slope(u_g, g),
+        )
         c_by_h = sum(d.unsqueeze(-1) * k for d, k in zip(by_c, through[:3], strict=True))
         assert isinstance(c_by_h, Tensor)
         normal, _ = _normal(s[..., self.hidden_size :])
-        shown = torch.tanh(vector(self.gain_c) * normal + vector(self.shift_c))
+        scaled = vector(self.gain_c) * normal + vector(self.shift_c)
+        shown = torch.tanh(scaled)
         eye = torch.eye(self.hidden_size, dtype=x.dtype, device=x.device)
-        h_by_c = (o * (1 - shown * shown)).unsqueeze(-1) * _onto(
+        h_by_c = (o * tanh_slope(scaled, shown)).unsqueeze(-1) * _onto(
             vector(self.gain_c), s[..., self.hidden_size :], eye
         )
-        h_by_h = h_by_c @ c_by_h + (shown * o * (1 - o)).unsqueeze(-1) * through[3]
+        h_by_h = h_by_c @ c_by_h + (shown * sigmoid_slope(u_o, o)).unsqueeze(-1) * through[3]
         top = torch.cat((h_by_h, h_by_c * f.unsqueeze(-2)), dim=-1)
         return torch.cat((top, torch.cat((c_by_h, torch.diag_embed(f)), dim=-1)), dim=-2)
 

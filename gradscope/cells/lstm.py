@@ -15,6 +15,7 @@ from gradscope.cells._cell import TorchModule, register
 from gradscope.cells._gated import InitOption
 from gradscope.cells._lstm import Chrono, ForgetBias, LSTMCell, check_biases
 from gradscope.cells._lstm_gates import Form
+from gradscope.dynamics.activations import sigmoid_slope, tanh_slope
 
 
 @register("lstm")
@@ -85,15 +86,17 @@ class LSTM(LSTMCell):
     ) -> Derivatives:
         """dc/du of i, f and g, dh/du of o, dc_t/dc_{t-1} = f, and dh/dc = o tanh'(c)."""
         c_prev = s_prev[..., self.hidden_size :]
+        u_i, u_f, u_g, u_o = u_x.chunk(4, dim=-1)
         i, f, g, o = _gates(u_x)
-        tanh_c = torch.tanh(f * c_prev + i * g)
+        c = f * c_prev + i * g
+        tanh_c = torch.tanh(c)
         by_gate = {
-            "i": g * i * (1 - i),
-            "f": c_prev * f * (1 - f),
-            "g": i * (1 - g * g),
-            "o": tanh_c * o * (1 - o),
+            "i": g * sigmoid_slope(u_i, i),
+            "f": c_prev * sigmoid_slope(u_f, f),
+            "g": i * tanh_slope(u_g, g),
+            "o": tanh_c * sigmoid_slope(u_o, o),
         }
-        return self.assembled(by_gate, c_by_c=f, h_by_c=o * (1 - tanh_c * tanh_c))
+        return self.assembled(by_gate, c_by_c=f, h_by_c=o * tanh_slope(c, tanh_c))
 
     def gate_inputs(
         self, u_x: Float[Tensor, "*batch gates"], s_prev: Float[Tensor, "*batch state"]

@@ -120,8 +120,8 @@ class LSTMVariant(LSTMCell):
         s: Float[Tensor, "*batch state"],
     ) -> Derivatives:
         """Those of the LSTM; peepholes let c_{t-1} act through i and f too, and c_t through o."""
-        _, gates = self._gates(u_x, s_prev)
-        by_gate = gates.by_gate(self.form, s_prev[..., self.hidden_size :])
+        u, gates = self._gates(u_x, s_prev)
+        by_gate = gates.by_gate(self.form, u, s_prev[..., self.hidden_size :])
         c_by_c, h_by_c = gates.f, gates.h_by_c(self.form)
         for name in ("i", "f"):
             if (p := self._peephole(name)) is not None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gradscope.cells._cell import register
 from gradscope.cells._gated import GatedCell, affine, rows
-from gradscope.dynamics.activations import ACTIVATIONS, Gate
+from gradscope.dynamics.activations import ACTIVATIONS, Gate, sigmoid_complement, tanh_slope
 
 
 @register("mgu")
@@ -52,11 +52,12 @@ class MGU(GatedCell):
         """diag(1 - f) + diag((n - h) f') U_f + diag(f n') U_n (diag(f) + diag(h f') U_f)."""
         u_f, u_n, weight_f, weight_n = self._preactivations(x, s_prev)
         f, n = torch.sigmoid(u_f), torch.tanh(u_n)
-        slope = f * (1 - f)
+        keep = sigmoid_complement(u_f, f)
+        slope = f * keep
         inner = rows(s_prev * slope, weight_f) + torch.diag_embed(f)
         weight_n = weight_n if weight_n.dim() == 2 else weight_n.unsqueeze(-3)
-        through = (f * (1 - n * n)).unsqueeze(-1) * (weight_n @ inner)
-        return through + rows((n - s_prev) * slope, weight_f) + torch.diag_embed(1 - f)
+        through = (f * tanh_slope(u_n, n)).unsqueeze(-1) * (weight_n @ inner)
+        return through + rows((n - s_prev) * slope, weight_f) + torch.diag_embed(keep)
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]

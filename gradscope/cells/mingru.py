@@ -9,7 +9,7 @@ from torch import Tensor
 from gradscope.cells._affine import AffineCell
 from gradscope.cells._affine_equation import Derivatives
 from gradscope.cells._cell import register
-from gradscope.dynamics.activations import ACTIVATIONS, Gate
+from gradscope.dynamics.activations import ACTIVATIONS, Gate, sigmoid_complement
 
 
 @register("mingru")
@@ -46,8 +46,9 @@ class MinGRU(AffineCell):
         """dh/du_z = (n - h_{t-1}) z', dh/du_n = z, dh/dh_{t-1} = 1 - z."""
         u_z, n = u_x.chunk(2, dim=-1)
         z = torch.sigmoid(u_z)
-        by_gates = torch.stack(((n - s_prev) * z * (1 - z), z), dim=-2).unsqueeze(-3)
-        return Derivatives(by_gates, by_gates, (1 - z).unsqueeze(-2).unsqueeze(-2))
+        keep = sigmoid_complement(u_z, z)
+        by_gates = torch.stack(((n - s_prev) * z * keep, z), dim=-2).unsqueeze(-3)
+        return Derivatives(by_gates, by_gates, keep.unsqueeze(-2).unsqueeze(-2))
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]

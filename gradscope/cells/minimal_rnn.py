@@ -8,7 +8,7 @@ from torch import Generator, Tensor, nn
 
 from gradscope.cells._cell import register
 from gradscope.cells._gated import GatedCell, TensorKind, affine, rows
-from gradscope.dynamics.activations import ACTIVATIONS, Gate
+from gradscope.dynamics.activations import ACTIVATIONS, Gate, sigmoid_slope
 
 
 @register("minimal_rnn")
@@ -61,7 +61,9 @@ class MinimalRNN(GatedCell):
         assert self.weight_hh is not None
         preactivation, z = self._preactivations(x, s_prev)
         u = torch.sigmoid(preactivation)
-        return torch.diag_embed(u) + rows((s_prev - z) * u * (1 - u), self.weight_hh)
+        return torch.diag_embed(u) + rows(
+            (s_prev - z) * sigmoid_slope(preactivation, u), self.weight_hh
+        )
 
     def gates(
         self, x: Float[Tensor, "*batch input"], s_prev: Float[Tensor, "*batch state"]

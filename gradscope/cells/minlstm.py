@@ -47,10 +47,10 @@ class MinLSTM(AffineCell):
         And dh/dk = h_{t-1} - g.
         """
         f, i, g = u_x.chunk(3, dim=-1)
-        keep = _kept(f, i)
-        slope = (s_prev - g) * keep * (1 - keep)
+        keep, write = _kept(f, i), _kept(i, f)
+        slope = (s_prev - g) * keep * write
         by_gates = torch.stack(
-            (slope * torch.sigmoid(-f), -slope * torch.sigmoid(-i), 1 - keep), dim=-2
+            (slope * torch.sigmoid(-f), -slope * torch.sigmoid(-i), write), dim=-2
         ).unsqueeze(-3)
         return Derivatives(by_gates, by_gates, keep.unsqueeze(-2).unsqueeze(-2))
 

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 
 from gradscope.cells._cell import Cell, TorchModule, register
 from gradscope.cells._gated import InitOption, TensorKind, affine, rows
-from gradscope.dynamics.activations import ACTIVATIONS, Gate
+from gradscope.dynamics.activations import ACTIVATIONS, Gate, sigmoid_slope, tanh_slope
 from gradscope.errors import GradscopeError
 from gradscope.inits import INITS
 
@@ -125,18 +125,19 @@ class ProjectedLSTM(Cell):
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
         """The rows of an LSTM, those of h multiplied by W_hr from the left."""
-        i, f, g, o = self._preactivations(x, s_prev)
-        i, f, g, o = torch.sigmoid(i), torch.sigmoid(f), torch.tanh(g), torch.sigmoid(o)
-        c_prev, shown = s_prev[..., self.hidden_size :], torch.tanh(s[..., self.hidden_size :])
+        u_i, u_f, u_g, u_o = self._preactivations(x, s_prev)
+        i, f, g, o = torch.sigmoid(u_i), torch.sigmoid(u_f), torch.tanh(u_g), torch.sigmoid(u_o)
+        c_prev, c = s_prev[..., self.hidden_size :], s[..., self.hidden_size :]
+        shown = torch.tanh(c)
         w_i, w_f, w_g, w_o = self.weight_hh.chunk(4, dim=-2)
         c_by_h = (
-            rows(g * i * (1 - i), w_i)
-            + rows(c_prev * f * (1 - f), w_f)
-            + rows(i * (1 - g * g), w_g)
+            rows(g * sigmoid_slope(u_i, i), w_i)
+            + rows(c_prev * sigmoid_slope(u_f, f), w_f)
+            + rows(i * tanh_slope(u_g, g), w_g)
         )
         d_c = torch.cat((c_by_h, torch.diag_embed(f)), dim=-1)
-        d_m = (o * (1 - shown * shown)).unsqueeze(-1) * d_c
-        d_m[..., : self.hidden_size] += rows(shown * o * (1 - o), w_o)
+        d_m = (o * tanh_slope(c, shown)).unsqueeze(-1) * d_c
+        d_m[..., : self.hidden_size] += rows(shown * sigmoid_slope(u_o, o), w_o)
         projection = self.weight_hr if self.weight_hr.dim() == 2 else self.weight_hr.unsqueeze(-3)
         return torch.cat((projection @ d_m, d_c), dim=-2)
 

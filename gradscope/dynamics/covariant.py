@@ -8,13 +8,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gradscope.dynamics.orthonormal import orthonormalised
+from gradscope.dynamics.support import Support
 from gradscope.dynamics.trajectory import (
     Trajectory,
+    as_trajectory,
     check_run,
     device_of,
     extent,
     random_frame,
-    rank_bound,
     step_by_step,
 )
 from gradscope.errors import GradscopeError
@@ -64,31 +66,38 @@ def covariant_lyapunov_vectors(
 
     Reference: Ginelli et al. (2007), Characterizing dynamics with covariant Lyapunov vectors.
     """
-    time, _, size = extent(trace)
+    trajectory = as_trajectory(trace)
+    time, _, size = extent(trajectory)
     k, burn_in = size if k is None else k, time // 4 if burn_in is None else burn_in
     check_run(time, size, k, 2 * burn_in)
-    frames, triangles = _forward(trace, k, burn_in, seed)
+    frames, triangles = _forward(trajectory, k, burn_in, seed)
     vectors, logs = _backward(frames, triangles, burn_in, seed + 1)
     times = list(range(burn_in + 1, time - burn_in + 1))
     return CovariantVectors(times, torch.stack(vectors[::-1]), torch.stack(logs).mean(0))
 
 
 def _forward(
-    trace: Trajectory, k: int, burn_in: int, seed: int
+    trajectory: Trajectory, k: int, burn_in: int, seed: int
 ) -> tuple[list[Tensor], list[Tensor]]:
     """(Q_t, R_t) of the steps after the burn-in."""
-    _, batch, size = extent(trace)
-    q = random_frame(batch, size, k, seed, device_of(trace))
+    _, batch, size = extent(trajectory)
+    q = random_frame(batch, size, k, seed, device_of(trajectory))
+    support = Support(batch, size, q.device)
     frames, triangles = [], []
-    for t, jacobian in enumerate(step_by_step(trace), start=1):
-        q, r = torch.linalg.qr(jacobian.double() @ q)
+    for t, jacobian in enumerate(step_by_step(trajectory), start=1):
+        support.follow(jacobian)
+        decomposed = orthonormalised(jacobian.double() @ q, jacobian.dtype)
+        q = decomposed.q
         if t > burn_in:
-            if bool((r.diagonal(dim1=-2, dim2=-1) == 0).any()) or rank_bound(jacobian) < k:
+            regular = decomposed.known.all(-1) & (support.bound >= k)
+            if not bool(regular.all()):
+                sequence = int((~regular).nonzero()[0])
                 raise GradscopeError(
-                    f"J_t at t = {t} is singular: vectors need invertible ones (or a smaller k)"
+                    f"J_t at t = {t} is singular in sequence {sequence}, or within rounding of it: "
+                    "vectors need invertible ones (or a smaller k)"
                 )
             frames.append(q)
-            triangles.append(r)
+            triangles.append(decomposed.r)
     return frames, triangles
 
 

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from gradscope.dynamics.jacobians import Norm, Take, check_pairs, log_norm
 from gradscope.dynamics.krylov import log_top_singular_value
-from gradscope.dynamics.products import jacobian_product
+from gradscope.dynamics.products import product_of
 from gradscope.dynamics.scaled import Scaled, rescaled
 
 #: points of a block whose products are all formed, by norm
@@ -110,7 +110,7 @@ class Halving:
                 )
             return Scaled.of(steps)
         pieces = [
-            jacobian_product(self.jacobians, t, k)
+            product_of(self.jacobians, t, k)
             for k, t in zip(self.points, self.points[1:], strict=False)
         ]
         return Scaled(

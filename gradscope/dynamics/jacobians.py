@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gradscope.dynamics.scaled import Scaled
 from gradscope.dynamics.trace import Trace
+from gradscope.dynamics.trajectory import Trajectory, as_trajectory, check_finite
 from gradscope.errors import GradscopeError
 
 Norm = Literal["spectral", "frobenius"]
@@ -37,17 +38,10 @@ def step_jacobians(trace: Trace) -> Float[Tensor, "time batch state state"]:
     """
 
     def make() -> Tensor:
-        if trace.time == 0:
-            raise GradscopeError("the trace is empty: a Jacobian needs at least one step")
+        as_trajectory(trace)
         _check_room(trace.states)
         jacobians = trace.jacobians()
-        # if the sum is finite so is every term, and the slower check can be skipped
-        if not bool(jacobians.sum().isfinite()) and not bool(torch.isfinite(jacobians).all()):
-            finite = torch.isfinite(jacobians).flatten(1).all(1)
-            raise GradscopeError(
-                f"the step Jacobian at t = {int((~finite).nonzero()[0]) + 1} is not finite: look "
-                "for NaN or inf in the weights, the inputs or the states"
-            )
+        check_finite(jacobians)
         return jacobians
 
     return trace.memo("step_jacobians", make)
@@ -71,9 +65,17 @@ def _check_room(states: Tensor) -> None:
         )
 
 
-def all_jacobians(trace: Trace | Tensor) -> Float[Tensor, "time batch state state"]:
-    """The step Jacobians of a trace, or those given."""
-    return trace if isinstance(trace, Tensor) else step_jacobians(trace)
+def all_jacobians(trajectory: Trajectory) -> Float[Tensor, "time batch state state"]:
+    """The step Jacobians of a trace, or those given, checked.
+
+    Raises:
+        GradscopeError: as ``step_jacobians`` and ``as_trajectory``.
+    """
+    if isinstance(trajectory, Trace):
+        return step_jacobians(trajectory)
+    jacobians = as_trajectory(trajectory)
+    assert isinstance(jacobians, Tensor)
+    return jacobians
 
 
 def check_pairs(pairs: Sequence[tuple[int, int]], time: int) -> None:
@@ -87,7 +89,7 @@ def check_pairs(pairs: Sequence[tuple[int, int]], time: int) -> None:
             raise GradscopeError(f"J_{{t:k}} needs 0 <= k <= t <= {time}, got t = {t}, k = {k}")
 
 
-def part_of(trace: Trace | Tensor, block: Block) -> Take | None:
+def part_of(trace: Trajectory, block: Block) -> Take | None:
     """The function that takes a block of the state along the last axis; None for the whole state.
 
     Raises:

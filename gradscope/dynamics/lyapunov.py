@@ -14,23 +14,25 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gradscope.dynamics.frame import Frame
+from gradscope.dynamics.linearisation import Linearisation
 from gradscope.dynamics.scaled import vector_norms
 from gradscope.dynamics.trace import Trace
 from gradscope.dynamics.trajectory import (
     Trajectory,
+    as_trajectory,
     check_run,
     device_of,
     extent,
     random_frame,
-    rank_bound,
     step_by_step,
 )
+from gradscope.errors import GradscopeError
 
-#: ln of the ratio between the longest and the shortest column of Q that is allowed before it is
-#: re-orthonormalised; it leaves six digits of sixteen
-_SAFE_SPREAD = 22.0
 #: steps that are linearised at a time for a single tangent
 _TANGENT = 64
+#: by how much a tangent is made larger, or smaller, that is lost in its dtype
+_LARGE = 1e30
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,9 @@ class LyapunovSpectrum:
 
     Attributes:
         exponents: mean over sequences, ``(k,)``, the largest first once they have converged; -inf
-            where the product of Jacobians is singular.
+            where the product of Jacobians is singular because units are dead or pass nothing on,
+            and NaN where all that is known is that it lies below rounding, as where the weights
+            are of low rank.
         standard_errors: standard errors over blocks of the trajectory and sequences together,
             ``(k,)``.
         finite_time: exponents of each sequence over the trajectory after the burn-in,
@@ -49,6 +53,7 @@ class LyapunovSpectrum:
             once it has converged.
         interval: the longest number of steps between two re-orthonormalisations.
         burn_in: steps left out at the start, in which Q turns into its directions.
+        size: length of the state, which is the number of exponents that there are.
     """
 
     exponents: Float[Tensor, " k"]
@@ -58,24 +63,30 @@ class LyapunovSpectrum:
     series: Float[Tensor, "times k"]
     interval: int
     burn_in: int
+    size: int
 
     @property
     def kaplan_yorke_dimension(self) -> float:
         """The dimension of the attractor by the conjecture of Kaplan and Yorke.
 
         j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}|, with j the largest number of exponents
-        whose sum is at least 0; NaN if too few exponents are known.
+        whose sum is at least 0; the length of the state where that of all of them is, as in a map
+        that keeps volumes. NaN if too few exponents are known.
 
         Reference: Kaplan and Yorke (1979), Chaotic behavior of multidimensional difference
         equations.
         """
         values = self.exponents.tolist()
+        # what is left of a sum of zero by rounding counts as zero
+        rounding = 1e-12 * sum(abs(value) for value in values if math.isfinite(value))
         total = 0.0
         for j, value in enumerate(values):
-            if total + value < 0:
+            if math.isnan(value):
+                return math.nan
+            if total + value < -rounding:
                 return float(j) if math.isinf(value) else j + total / -value
             total += value
-        return math.nan
+        return float(self.size) if len(values) == self.size else math.nan
 
     @property
     def entropy_rate(self) -> float:
@@ -83,7 +94,7 @@ class LyapunovSpectrum:
 
         It is an upper bound of the Kolmogorov-Sinai entropy (Ruelle 1978).
         """
-        return float(self.exponents.clamp_min(0).sum())
+        return float(self.exponents.clamp_min(0).nansum())
 
 
 def lyapunov_spectrum(
@@ -105,17 +116,20 @@ def lyapunov_spectrum(
     with ``unroll`` from a state that the cell has reached.
 
     Args:
-        trace: a trace, or step Jacobians ``(time, batch, state, state)``, the first being J_1. The
-            Jacobians of a trace are made a few at a time.
+        trace: a trace, or step Jacobians ``(time, batch, state, state)``, the first being J_1, or
+            ``(time, state, state)`` of one sequence. The Jacobians of a trace are made a few at a
+            time.
         k: number of exponents; None means all.
         burn_in: steps for Q to settle before anything counts; None means a tenth of the trajectory.
-        interval: steps between re-orthonormalisations; None chooses them so that float64 can tell
-            the columns of Q apart.
+        interval: the most steps between re-orthonormalisations; None chooses them so that float64
+            can tell the columns of Q apart. Where it cannot with the number given, the steps are
+            taken again one by one.
         blocks: number of parts of the trajectory for the standard error.
         seed: seed of the random start of Q.
 
     Raises:
-        GradscopeError: for k, burn_in, interval or blocks that do not fit the trajectory.
+        GradscopeError: for k, burn_in, interval or blocks that do not fit the trajectory, or
+            Jacobians that are not finite.
     """
     return _spectrum(trace, k, burn_in, interval, blocks, seed, forward=True)
 
@@ -166,7 +180,12 @@ def largest_lyapunov_exponent(
     Reference: Benettin, Galgani, Giorgilli and Strelcyn (1980), Lyapunov characteristic exponents
     for smooth dynamical systems.
     """
-    time, batch, size = extent(trace)
+    if not isinstance(trace, Trace):
+        raise GradscopeError(
+            "a trace is needed, as no Jacobian is formed; lyapunov_spectrum(..., k=1) takes step "
+            "Jacobians"
+        )
+    time, batch, size = extent(as_trajectory(trace))
     burn_in = time // 10 if burn_in is None else burn_in
     check_run(time, size, 1, burn_in, blocks=blocks)
     states = trace.states
@@ -176,14 +195,33 @@ def largest_lyapunov_exponent(
         stop = min(start + _TANGENT, time)
         linear = trace.linearised(start, stop)
         for step in range(stop - start):
-            v = linear.at(slice(step, step + 1)).jvp(v[None])[0].detach()
-            norms = vector_norms(v)
-            v = torch.where(norms[:, None] > 0, v / norms[:, None], 0).to(states.dtype)
-            growth.append(norms.log())
+            v, grown = _carried(linear.at(slice(step, step + 1)), v)
+            growth.append(grown)
     sums = torch.stack(growth[burn_in:])[..., None].cumsum(0)
     steps = time - burn_in
     ends = {max(1, round(steps * block / blocks)) - 1 for block in range(1, blocks + 1)}
-    return _estimated(sums, list(range(1, steps + 1)), sorted(ends), 1, burn_in)
+    return _estimated(sums, list(range(1, steps + 1)), sorted(ends), 1, burn_in, size)
+
+
+def _carried(step: Linearisation, v: Tensor) -> tuple[Tensor, Tensor]:
+    """J_t v for unit tangents v, normalised, and ln of its norm; -inf where it is exactly zero.
+
+    A tangent that leaves the range of its dtype is carried again, made larger or smaller first.
+    """
+    image = step.jvp(v[None])[0].detach()
+    norms = vector_norms(image)
+    logs = norms.log()
+    for factor in (_LARGE, 1 / _LARGE):
+        lost = ~((norms > 0) & norms.isfinite())
+        if not bool(lost.any()):
+            break
+        again = step.jvp((v * factor)[None])[0].detach()
+        sizes = vector_norms(again)
+        image = torch.where(lost[:, None], again, image)
+        logs = torch.where(lost, sizes.log() - math.log(factor), logs)
+        norms = torch.where(lost, sizes, norms)
+    unit = torch.where(norms[:, None] > 0, image.double() / norms[:, None], 0)
+    return unit.to(v.dtype), logs
 
 
 def _spectrum(
@@ -197,53 +235,29 @@ def _spectrum(
     forward: bool,
 ) -> LyapunovSpectrum:
     """Run Q along the trajectory and collect the logarithms of the diagonals of R."""
-    time, batch, size = extent(trace)
+    trajectory = as_trajectory(trace)
+    time, batch, size = extent(trajectory)
     k, burn_in = size if k is None else k, time // 10 if burn_in is None else burn_in
     check_run(time, size, k, burn_in, interval=interval, blocks=blocks)
-    q = random_frame(batch, size, k, seed, device_of(trace))
+    frame = Frame(random_frame(batch, size, k, seed, device_of(trajectory)), interval)
+    steps = time - burn_in
+    ends = sorted({max(1, round(steps * block / blocks)) for block in range(1, blocks + 1)})
+    stops = {burn_in, *(burn_in + end for end in ends)}
     growth: list[Tensor] = []
     stamps: list[int] = []
-    rank, foreseen, longest = size, 1, 0
-    product, taken = q, []
-    for count, jacobian in enumerate(step_by_step(trace, forward=forward), start=1):
-        rank = min(rank, rank_bound(jacobian))
-        taken.append(jacobian.double())
-        product = taken[-1] @ product
-        if len(taken) < (interval or foreseen) and count not in (burn_in, time):
+    for count, jacobian in enumerate(step_by_step(trajectory, forward=forward), start=1):
+        if not frame.follow(jacobian) and count not in stops:
             continue
-        frame, diagonal = _orthonormalised(product)
-        if interval is None and len(taken) > 1 and _spread(diagonal) > _SAFE_SPREAD:
-            frame, diagonal = _one_by_one(taken, q)  # the columns ran apart faster than foreseen
-        q = frame
+        grown = frame.growth()
         if count > burn_in:
-            growth.append(diagonal)
+            growth.append(grown)
             stamps.append(count - burn_in)
-        if interval is None:
-            foreseen, longest = _safe_interval(diagonal, len(taken)), max(longest, len(taken))
-        product, taken = q, []
     sums = torch.stack(growth).cumsum(0)
-    sums[..., rank:] = -math.inf
-    steps = time - burn_in
-    ends = {
-        min(range(len(stamps)), key=lambda i, end=steps * block / blocks: abs(stamps[i] - end))
-        for block in range(1, blocks + 1)
-    }
-    return _estimated(sums, stamps, sorted(ends), interval or longest, burn_in)
-
-
-def _orthonormalised(columns: Tensor) -> tuple[Tensor, Tensor]:
-    """Q, and ln |diagonal of R|, of a QR decomposition."""
-    q, r = torch.linalg.qr(columns)
-    return q, r.diagonal(dim1=-2, dim2=-1).abs().log()
-
-
-def _one_by_one(jacobians: list[Tensor], q: Tensor) -> tuple[Tensor, Tensor]:
-    """Q after several steps, re-orthonormalised after each, and its growth over all of them."""
-    total = torch.zeros_like(q[..., 0, :])
-    for jacobian in jacobians:
-        q, diagonal = _orthonormalised(jacobian @ q)
-        total = total + diagonal
-    return q, total
+    index = torch.arange(k, device=sums.device)
+    sums[:, ~frame.known.cummin(-1).values] = math.nan
+    sums[:, index >= frame.support.rank(trajectory, forward=forward)[:, None]] = -math.inf
+    places = [stamps.index(end) for end in ends]
+    return _estimated(sums, stamps, places, frame.longest, burn_in, size)
 
 
 def _estimated(
@@ -252,6 +266,7 @@ def _estimated(
     ends: list[int],
     interval: int,
     burn_in: int,
+    size: int,
 ) -> LyapunovSpectrum:
     """Exponents from the growth summed up to each of ``stamps``; blocks end at the indices ends."""
     elapsed = torch.tensor(stamps, dtype=torch.float64, device=sums.device)
@@ -264,6 +279,7 @@ def _estimated(
         sums.mean(1) / elapsed[:, None],
         interval,
         burn_in,
+        size,
     )
 
 
@@ -278,15 +294,3 @@ def _block_errors(sums: Tensor, stamps: list[int], ends: list[int]) -> Float[Ten
     if len(values) < 2:
         return torch.full_like(values[0], torch.nan)
     return values.std(0) / math.sqrt(len(values))
-
-
-def _safe_interval(diagonal: Tensor, taken: int) -> int:
-    """Steps until the columns are ``_SAFE_SPREAD`` / 2 apart, at the pace of the last ``taken``."""
-    rate = _spread(diagonal) / taken
-    return max(1, min(100, int(_SAFE_SPREAD / 2 / max(rate, 1e-6))))
-
-
-def _spread(diagonal: Tensor) -> float:
-    """ln of the longest over the shortest column, in the worst sequence; a zero column is e^-22."""
-    finite = torch.where(diagonal.isfinite(), diagonal, torch.full_like(diagonal, -_SAFE_SPREAD))
-    return float((finite.amax(-1) - finite.amin(-1)).max())

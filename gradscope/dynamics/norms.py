@@ -23,12 +23,12 @@ from gradscope.dynamics.jacobians import (
     part_of,
 )
 from gradscope.dynamics.products import jacobian_products
-from gradscope.dynamics.trace import Trace
+from gradscope.dynamics.trajectory import Trajectory
 from gradscope.errors import GradscopeError
 
 
 def jacobian_log_norms(
-    trace: Trace | Tensor,
+    trace: Trajectory,
     *,
     norm: Norm = "spectral",
     block: Block = "state",
@@ -48,7 +48,8 @@ def jacobian_log_norms(
         gradscope.jacobian_log_norms(trace, block="hidden", lags=range(0, 50, 10))  # of dh_T/dh_k
 
     Args:
-        trace: a trace, or step Jacobians ``(time, batch, state, state)``.
+        trace: a trace, or step Jacobians ``(time, batch, state, state)``, or ``(time, state,
+            state)`` of one sequence.
         norm: ``spectral`` or ``frobenius``.
         block: ``state``; ``hidden`` for ||dh_t/dh_k||; a part of the state by its name, such as
             ``c``; or a function that takes a part along the last axis. The norm is that of the
@@ -65,12 +66,19 @@ def jacobian_log_norms(
     """
     jacobians = all_jacobians(trace)
     part, time = part_of(trace, block), len(jacobians)
+    for name, chosen in (("anchors", anchors), ("lags", lags)):
+        if chosen is not None and not len(chosen):
+            raise GradscopeError(f"{name} is empty; None means all")
+    if pairs is not None and (anchors is not None or lags is not None):
+        raise GradscopeError("give pairs, or anchors and lags, not both")
     if anchors is None and lags is None:
         return _table(jacobians, norm, part, pairs, memory_budget)
     later = [time] if anchors is None else list(anchors)
     distances = list(range(time + 1)) if lags is None else list(lags)
     if any(lag < 0 for lag in distances):
         raise GradscopeError(f"a lag is at least 0, got {min(distances)}")
+    if any(not 0 <= anchor <= time for anchor in later):
+        raise GradscopeError(f"anchors are steps 0..{time}, got {later}")
     chosen = [(t, t - lag) for t in later for lag in distances if lag <= t]
     table = _table(jacobians, norm, part, chosen, memory_budget)
     rows, columns = torch.tensor(later)[:, None], torch.tensor(distances)[None, :]

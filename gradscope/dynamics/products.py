@@ -11,10 +11,10 @@ from torch import Tensor
 
 from gradscope.dynamics.jacobians import MEMORY_BUDGET, all_jacobians, check_pairs
 from gradscope.dynamics.scaled import Scaled, rescaled
-from gradscope.dynamics.trace import Trace
+from gradscope.dynamics.trajectory import Trajectory
 
 
-def jacobian_product(trace: Trace | Tensor, t: int, k: int) -> Scaled:
+def jacobian_product(trace: Trajectory, t: int, k: int) -> Scaled:
     """J_{t:k} = ds_t/ds_k = J_t J_{t-1} ... J_{k+1}, with a log scale; J_{t:t} = I.
 
         product = gradscope.jacobian_product(trace, 100, 0)
@@ -33,6 +33,11 @@ def jacobian_product(trace: Trace | Tensor, t: int, k: int) -> Scaled:
     """
     jacobians = all_jacobians(trace)
     check_pairs([(t, k)], len(jacobians))
+    return product_of(jacobians, t, k)
+
+
+def product_of(jacobians: Float[Tensor, "time batch state state"], t: int, k: int) -> Scaled:
+    """The same of step Jacobians that have been checked."""
     product = Scaled.of(_identity(jacobians) if t == k else jacobians[t - 1])
     for step in range(t - 1, k, -1):
         product = product @ Scaled.of(jacobians[step - 1])
@@ -40,7 +45,7 @@ def jacobian_product(trace: Trace | Tensor, t: int, k: int) -> Scaled:
 
 
 def jacobian_products(
-    trace: Trace | Tensor, pairs: Sequence[tuple[int, int]], *, memory_budget: int = MEMORY_BUDGET
+    trace: Trajectory, pairs: Sequence[tuple[int, int]], *, memory_budget: int = MEMORY_BUDGET
 ) -> Iterator[tuple[list[int], int, Scaled]]:
     """Yield (ts, k, products): J_{t:k} for many pairs, grouped by k, from the latest k on.
 
@@ -109,7 +114,7 @@ def _sweep(jacobians: Tensor, plan: _Plan) -> Iterator[tuple[list[int], int, Sca
             segment = (
                 Scaled(jacobians[point], unscaled)
                 if single
-                else jacobian_product(jacobians, previous, point)
+                else product_of(jacobians, previous, point)
             )
             running.multiply(segment.mantissa, segment.log_scale)
         previous = point

@@ -11,13 +11,16 @@ from scipy.sparse.linalg import LinearOperator, svds
 from torch import Tensor
 
 from gradscope.dynamics.jacobians import check_pairs
+from gradscope.dynamics.orthonormal import orthonormalised
+from gradscope.dynamics.support import Support
 from gradscope.dynamics.trace import Trace
 from gradscope.dynamics.trajectory import (
     Trajectory,
+    as_trajectory,
     device_of,
     extent,
     part,
-    rank_bound,
+    random_frame,
     step_by_step,
 )
 from gradscope.errors import GradscopeError
@@ -27,7 +30,11 @@ _ORTHOGONAL = 1e-13
 
 
 def singular_value_spectrum(trace: Trajectory, t: int, k: int) -> Float[Tensor, "batch state"]:
-    """ln of all singular values of J_{t:k}, descending, nats; -inf where exactly zero.
+    """ln of all singular values of J_{t:k}, descending, nats.
+
+    They end in -inf for those that are exactly zero because units are dead or pass nothing on.
+    Before those stands NaN for values that are only known to lie below the rounding of a single
+    step, as where the weights are of low rank.
 
     The smallest is as accurate as the largest, whereas an SVD of the formed product loses every
     value below eps times the largest. The product is kept as Q diag(e^d) U: each step costs a QR
@@ -38,28 +45,33 @@ def singular_value_spectrum(trace: Trajectory, t: int, k: int) -> Float[Tensor, 
         logs = gradscope.singular_value_spectrum(trace, 100, 0)  # (batch, state)
 
     Args:
-        trace: a trace, or step Jacobians ``(time, batch, state, state)``, the first being J_1.
+        trace: a trace, or step Jacobians ``(time, batch, state, state)``, the first being J_1, or
+            ``(time, state, state)`` of one sequence.
         t: the later step.
         k: the earlier step.
 
     Raises:
-        GradscopeError: unless 0 <= k <= t <= time.
+        GradscopeError: unless 0 <= k <= t <= time, or for Jacobians that are not finite.
 
     Reference: Demmel and Veselic (1992), Jacobi's method is more accurate than QR; Stewart (1997),
     On graded QR decompositions of products of matrices.
     """
-    time, batch, size = extent(trace)
+    trajectory = as_trajectory(trace)
+    time, batch, size = extent(trajectory)
     check_pairs([(t, k)], time)
-    device = device_of(trace)
-    q = torch.eye(size, dtype=torch.float64, device=device).expand(batch, size, size)
-    rows, scales = q.clone(), torch.zeros(batch, size, dtype=torch.float64, device=device)
-    rank = size
-    for jacobian in step_by_step(part(trace, k, t)):
-        rank = min(rank, rank_bound(jacobian))
-        q, r = torch.linalg.qr(jacobian.double() @ q)
-        rows, scales = _fold(r, rows, scales)
-    values = _jacobi(rows, scales)
-    values[..., rank:] = -math.inf
+    product = part(trajectory, k, t)
+    q = random_frame(batch, size, size, 0, device_of(trajectory))
+    rows, scales = q.mT.clone(), torch.zeros(batch, size, dtype=torch.float64, device=q.device)
+    support, known = Support(batch, size, q.device), torch.full((batch,), size, device=q.device)
+    for jacobian in step_by_step(product):
+        support.follow(jacobian)
+        decomposed = orthonormalised(jacobian.double() @ q, jacobian.dtype)
+        q = decomposed.q
+        known = torch.minimum(known, decomposed.known.sum(-1))
+        rows, scales = _fold(decomposed.r, rows, scales)
+    values, index = _jacobi(rows, scales), torch.arange(size, device=q.device)
+    values[index >= known[:, None]] = math.nan
+    values[index >= support.rank(product)[:, None]] = -math.inf
     return values
 
 

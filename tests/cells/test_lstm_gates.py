@@ -37,7 +37,7 @@ def test_slopes_are_autograds(variant):
     form = FORMS[variant]
     u, c_prev = preactivations(form)
     gates = form.gates(u, c_prev)
-    by_gate = gates.by_gate(form, c_prev)
+    by_gate = gates.by_gate(form, {name: part.detach() for name, part in u.items()}, c_prev)
     for name, value in u.items():
         seen = gates.o * gates.squashed_c.detach() if name == "o" else gates.c
         (slow,) = torch.autograd.grad(seen.sum(), value, retain_graph=True)

@@ -94,10 +94,12 @@ def test_both_forward_passes_leave_the_gates_behind(variant):
             assert torch.equal(gates[name], coupled)
 
 
+@pytest.mark.parametrize("scale", [0.02, 20.0])
 @pytest.mark.parametrize("variant", FORMS)
-def test_backward_pass_is_autograds(variant):
-    """dL/ds_0 and the deltas dL/du, of a loss on every state."""
+def test_backward_pass_is_autograds(variant, scale):
+    """dL/ds_0 and the deltas dL/du, of a loss on every state; gates near 1 or not."""
     cell, x, start = _case(variant)
+    x, start = scale * x, min(scale, 1) * start
     weights = draw(TIME + 1, BATCH, 8, seed=4)
     start = start.requires_grad_()
     states, us = [start], []
@@ -110,7 +112,8 @@ def test_backward_pass_is_autograds(variant):
     states, u = torch.stack(states).detach(), torch.stack(us).detach()
     gates = GateBuffers.of(cell.form, u, states[1:, :, 4:])
     adjoints = weights.clone()
-    deltas = backpropagate(gates, states[:-1, :, 4:], adjoints, cell.weight_hh.detach())
+    assert gates.saturated() or scale < 1
+    deltas = backpropagate(gates, states[..., 4:], adjoints, cell.weight_hh.detach(), lambda: u)
     torch.testing.assert_close(adjoints[0], by_start, rtol=1e-10, atol=1e-12)
     torch.testing.assert_close(deltas, torch.stack(by_u), rtol=1e-10, atol=1e-12)
 

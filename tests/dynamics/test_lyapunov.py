@@ -174,9 +174,9 @@ def test_series_ends_at_the_estimate_and_error_shrinks_with_time():
 
 
 def test_kaplan_yorke_and_entropy():
-    def spectrum(*exponents: float) -> LyapunovSpectrum:
-        values = torch.tensor(exponents)
-        return LyapunovSpectrum(values, values, values[None], [1], values[None], 1, 0)
+    def spectrum(*exponents: float, size: int = 4) -> LyapunovSpectrum:
+        values = torch.tensor(exponents, dtype=torch.float64)
+        return LyapunovSpectrum(values, values, values[None], [1], values[None], 1, 0, size)
 
     chaotic = spectrum(0.9, 0.0, -14.5)
     assert chaotic.kaplan_yorke_dimension == pytest.approx(2 + 0.9 / 14.5)
@@ -184,6 +184,17 @@ def test_kaplan_yorke_and_entropy():
     assert spectrum(-0.1, -1.0).kaplan_yorke_dimension == 0
     assert spectrum(0.5, -math.inf).kaplan_yorke_dimension == 1
     assert math.isnan(spectrum(0.5, 0.1).kaplan_yorke_dimension)
+    assert math.isnan(spectrum(0.5, math.nan).kaplan_yorke_dimension)
+    assert spectrum(0.5, math.nan).entropy_rate == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("exponents", [(0.3, 0.1, -0.1, -0.3), (0.1, 0.2, -0.3, 0.0), (0.5, 0.1)])
+def test_a_map_that_keeps_volumes_has_the_dimension_of_its_state(exponents):
+    """A sum of zero, as it comes out of floating point, is not below zero."""
+    values = torch.tensor(exponents, dtype=torch.float64)
+    size = len(exponents)
+    spectrum = LyapunovSpectrum(values, values, values[None], [1], values[None], 1, 0, size)
+    assert spectrum.kaplan_yorke_dimension == size
 
 
 def test_errors_name_the_cause():

@@ -5,12 +5,12 @@ import torch
 
 from gradscope.dynamics import step_jacobians, unroll
 from gradscope.dynamics.trajectory import (
+    as_trajectory,
     check_run,
     device_of,
     extent,
     part,
     random_frame,
-    rank_bound,
     step_by_step,
 )
 from gradscope.errors import GradscopeError
@@ -41,23 +41,6 @@ def test_parts_and_extent():
         )
 
 
-def test_rank_of_dead_units():
-    full = draw(2, 5, 5)
-    assert rank_bound(full) == 5
-    dead = full.clone()
-    dead[:, 1], dead[:, 3] = 0, 0
-    assert rank_bound(dead) == 3 == int(torch.linalg.matrix_rank(dead).max())
-    dead[0, :, 2:] = 0
-    assert rank_bound(dead[:1]) == 2 == int(torch.linalg.matrix_rank(dead[0]))
-    assert rank_bound(torch.zeros(1, 4, 4)) == 0
-
-
-def test_rank_is_never_below_the_truth():
-    for seed in range(10):
-        matrix = draw(1, 6, 6, seed=seed) * (draw(1, 6, 6, seed=seed + 50) > 1)
-        assert rank_bound(matrix) >= int(torch.linalg.matrix_rank(matrix[0]))
-
-
 def test_frames_are_orthonormal_and_drawn_by_their_seed():
     cpu = torch.device("cpu")
     frame = random_frame(3, 6, 4, 7, cpu)
@@ -65,7 +48,42 @@ def test_frames_are_orthonormal_and_drawn_by_their_seed():
     torch.testing.assert_close(frame.mT @ frame, identity)
     assert torch.equal(frame, random_frame(3, 6, 4, 7, cpu))
     assert not torch.equal(frame, random_frame(3, 6, 4, 8, cpu))
-    assert not torch.equal(frame[0], frame[1])
+    assert torch.equal(frame[0], frame[1])  # a sequence begins as it would alone
+    assert torch.equal(frame[:1], random_frame(1, 6, 4, 7, cpu))
+
+
+def test_a_tensor_without_a_batch_is_one_sequence():
+    jacobians = draw(9, 4, 4)
+    given = as_trajectory(jacobians)
+    assert given.shape == (9, 1, 4, 4)
+    assert as_trajectory(jacobians[:, None]).shape == (9, 1, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([[1.0]], "a trace or a tensor of step Jacobians is needed, got list"),
+        (torch.ones(4, 4), r"\(time, batch, state, state\).*got \(4, 4\)"),
+        (torch.ones(9, 2, 4, 3), r"got \(9, 2, 4, 3\)"),
+        (torch.ones(0, 2, 4, 4), r"at least one of each; got \(0, 2, 4, 4\)"),
+        (torch.ones(3, 0, 4, 4), "at least one of each"),
+        (torch.ones(3, 1, 4, 4, dtype=torch.int64), r"float64 or float32, got torch\.int64"),
+        (torch.ones(3, 1, 4, 4, dtype=torch.complex128), "float64 or float32"),
+        (torch.ones(3, 1, 4, 4).index_fill(0, torch.tensor([1]), torch.nan), "at t = 2 is not fin"),
+        (torch.ones(3, 1, 4, 4).index_fill(0, torch.tensor([2]), torch.inf), "at t = 3 is not fin"),
+    ],
+)
+def test_what_is_no_trajectory_is_refused(given, message):
+    with pytest.raises(GradscopeError, match=message):
+        as_trajectory(given)
+
+
+def test_jacobians_that_are_not_finite_are_named_by_their_step(monkeypatch):
+    trace = unroll(build("rnn"), draw(9, 2, 3))
+    monkeypatch.setattr("gradscope.dynamics.trajectory._CHUNK", 1)
+    trace.states.data[5] = torch.nan
+    with pytest.raises(GradscopeError, match="at t = 5 is not finite"):
+        list(step_by_step(trace))
 
 
 @pytest.mark.parametrize(
