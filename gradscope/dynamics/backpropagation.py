@@ -54,10 +54,17 @@ def adjoints(
             return trace.total
         if (given := trace.immediate) is not None:
             return trace.memo("adjoints", lambda: _recursion(trace, given))
-    immediate = immediate_gradients(trace, losses)
+    immediate = immediate_adjoints(trace, losses)
     if tbptt is None:
-        return _recursion(trace, Adjoints(immediate))
+        return _recursion(trace, immediate)
     return _truncated(trace, immediate, *tbptt)
+
+
+def immediate_adjoints(trace: Trace, losses: Float[Tensor, "scored batch"] | None) -> Adjoints:
+    """dl_t/ds_t as ``immediate_gradients``, on the scale on which it was recorded."""
+    if losses is None and trace.immediate is not None:
+        return trace.immediate
+    return Adjoints(immediate_gradients(trace, losses))
 
 
 def immediate_gradients(
@@ -145,25 +152,25 @@ def last_loss_alone(trace: Trace) -> tuple[Trace, int] | None:
     return beginning.with_losses_of(last_alone), last
 
 
-def _truncated(trace: Trace, immediate: Tensor, length: int, stride: int) -> Adjoints:
+def _truncated(trace: Trace, immediate: Adjoints, length: int, stride: int) -> Adjoints:
     """The sum of the adjoints of all windows of truncated BPTT."""
-    total = torch.zeros_like(immediate, dtype=torch.float64)
-    scale = torch.full(
-        immediate.shape[:2], -torch.inf, dtype=torch.float64, device=immediate.device
-    )
+    mantissa, scale = immediate.mantissa, immediate.log_scale
+    heard = mantissa.ne(0).flatten(1).any(1)
+    total = Adjoints(torch.zeros_like(mantissa, dtype=torch.float64))
     for start, stop, scored_from in windows(trace.time, length, stride):
+        if not bool(heard[scored_from + 1 : stop + 1].any()):
+            continue
         # the losses of the window are those at t = scored_from + 1 .. stop
-        scored = immediate[start : stop + 1].clone()
+        scored = mantissa[start : stop + 1].clone()
         scored[: scored_from - start + 1] = 0
-        sent = _recursion(trace.steps(start, stop), Adjoints(scored))
+        sent = _recursion(trace.steps(start, stop), Adjoints(scored, scale[start : stop + 1]))
         # the state a window starts from is a constant to it, unless it is the initial one
         skip = 1 if start else 0
-        rows, sent_scale = slice(start + skip, stop + 1), sent.log_scale[skip:]
-        common = torch.maximum(scale[rows], sent_scale)
-        before = total[rows] * (scale[rows] - common).exp()[..., None]
-        more = sent.mantissa[skip:].double() * (sent_scale - common).exp()[..., None]
-        total[rows], scale[rows] = before + more, common
-    return Adjoints(total, scale)
+        rows = slice(start + skip, stop + 1)
+        part = Adjoints(sent.mantissa[skip:].double(), sent.log_scale[skip:])
+        sums = part + Adjoints(total.mantissa[rows], total.log_scale[rows])
+        total.mantissa[rows], total.log_scale[rows] = sums.mantissa, sums.log_scale
+    return Adjoints(total.mantissa, total.log_scale)
 
 
 def _recursion(trace: Trace, immediate: Adjoints) -> Adjoints:

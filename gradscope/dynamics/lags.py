@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.dynamics.backpropagation import adjoints, immediate_gradients
+from gradscope.dynamics.backpropagation import adjoints, immediate_adjoints
+from gradscope.dynamics.scaled import Adjoints
 from gradscope.dynamics.trace import Trace
 from gradscope.errors import GradscopeError
 
@@ -66,19 +68,20 @@ def lag_contributions(
     """
     names = chosen_parameters(trace, parameter)
     full = full_gradient(trace, losses, names)
-    full_norm = joint_norm(full)
+    full_norm = joint_norm(full.parts)
     by_name: dict[str, list[Tensor]] = {name: [] for name in names}
     log_norms, cosines, dots = [], [], []
     last = trace.time - 1 if lags is None else min(lags, trace.time - 1)
-    immediate = immediate_gradients(trace, losses)
-    for scale, parts in by_lag(trace, immediate, last, names=names):
+    if last < 0:
+        raise GradscopeError(f"lags is the largest lag, at least 0, got {lags}")
+    for scale, parts in by_lag(trace, immediate_adjoints(trace, losses), last, names=names):
         part = {name: parts[name].double() for name in names}
-        norm, dot = joint_norm(part), inner_product(part, full)
+        norm, dot = joint_norm(part), inner_product(part, full.parts)
         log_norms.append(norm.log() + scale)
         cosines.append(dot / (norm * full_norm))
-        dots.append(dot * scale.exp() / full_norm**2)
+        dots.append(dot * (scale - full.log_scale).exp() / full_norm**2)
         for name in names if tensors else ():
-            by_name[name].append(parts[name] * scale.exp().to(parts[name].dtype))
+            by_name[name].append((part[name] * scale.exp()).to(parts[name].dtype))
     return LagContributions(
         list(range(len(log_norms))),
         torch.stack(log_norms),
@@ -86,6 +89,18 @@ def lag_contributions(
         torch.stack(dots).cumsum(0),
         {name: torch.stack(values) for name, values in by_name.items()} if tensors else None,
     )
+
+
+class ScaledGradient(NamedTuple):
+    """A gradient dL/dW, which is ``parts`` times exp(log_scale).
+
+    Attributes:
+        parts: by parameter, in float64.
+        log_scale: nats.
+    """
+
+    parts: dict[str, Tensor]
+    log_scale: Float[Tensor, ""]
 
 
 def gradient(
@@ -107,13 +122,35 @@ def gradient(
     Raises:
         GradscopeError: as ``adjoints``.
     """
-    a = adjoints(trace, losses, tbptt=tbptt).values().to(trace.states.dtype)
-    return trace.linearisation().by_parameters(a[1:])
+    full = scaled_gradient(trace, losses, tbptt=tbptt)
+    dtypes = {name: parameter.dtype for name, parameter in trace.cell.named_parameters()}
+    return {
+        name: (part * full.log_scale.exp()).to(dtypes.get(name, trace.states.dtype))
+        for name, part in full.parts.items()
+    }
+
+
+def scaled_gradient(
+    trace: Trace,
+    losses: Float[Tensor, "scored batch"] | None = None,
+    names: Collection[str] | None = None,
+    *,
+    tbptt: tuple[int, int] | None = None,
+) -> ScaledGradient:
+    """As ``gradient`` of the parameters named, or of all, whatever its size.
+
+    Raises:
+        GradscopeError: as ``adjoints``.
+    """
+    total = adjoints(trace, losses, tbptt=tbptt)
+    a, scale = Adjoints(total.mantissa[1:], total.log_scale[1:]).on_one_scale()
+    parts = trace.linearisation().by_parameters(a.to(trace.states.dtype), names)
+    return ScaledGradient({name: part.double() for name, part in parts.items()}, scale)
 
 
 def by_lag(
     trace: Trace,
-    current: Float[Tensor, "times batch state"],
+    immediate: Adjoints,
     last: int,
     block: slice | None = None,
     names: Collection[str] | None = None,
@@ -124,13 +161,13 @@ def by_lag(
 
     Args:
         trace: the trace.
-        current: dl_t/ds_t, which is b^(0).
+        immediate: dl_t/ds_t, which is b^(0).
         last: the largest lag.
         block: the part of the state through which alone the weights act; None means all of it.
         names: the parameters wanted; None means all.
     """
     linear = trace.linearisation()
-    scale = torch.zeros((), dtype=torch.float64, device=current.device)
+    current, scale = immediate.on_one_scale()
     reached = current.flatten(1).ne(0).any(1).nonzero().flatten()
     low, high = (int(reached[0]), int(reached[-1])) if len(reached) else (1, 0)
     current = current[low : high + 1]
@@ -178,10 +215,10 @@ def chosen_parameters(trace: Trace, parameter: str | Sequence[str] | None) -> li
 
 def full_gradient(
     trace: Trace, losses: Float[Tensor, "scored batch"] | None, names: Collection[str]
-) -> dict[str, Tensor]:
-    """dL/dW of the parameters named, in float64."""
-    gradients = gradient(trace, losses)
-    return {name: value.double() for name, value in gradients.items() if name in names}
+) -> ScaledGradient:
+    """dL/dW of the parameters named, whatever its size."""
+    full = scaled_gradient(trace, losses)
+    return ScaledGradient({name: full.parts[name] for name in names}, full.log_scale)
 
 
 def joint_norm(tensors: Mapping[str, Tensor]) -> Float[Tensor, ""]:

@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.dynamics.backpropagation import adjoints, immediate_gradients
+from gradscope.dynamics.backpropagation import adjoints, immediate_adjoints
 from gradscope.dynamics.lags import by_lag, chosen_parameters
+from gradscope.dynamics.scaled import Adjoints
 from gradscope.dynamics.trace import Trace
 
 
@@ -63,12 +64,13 @@ def path_contributions(
     """
     names = chosen_parameters(trace, parameter)
     last = trace.time - 1 if lags is None else min(lags, trace.time - 1)
-    immediate = immediate_gradients(trace, losses)
+    immediate = immediate_adjoints(trace, losses)
     log_norms: dict[tuple[str, str], Tensor] = {}
     by_path: dict[tuple[str, str], dict[str, Tensor]] = {}
     for begin, place in trace.cell.blocks.items():
-        of_block = torch.zeros_like(immediate)
-        of_block[..., place] = immediate[..., place]
+        seen = torch.zeros_like(immediate.mantissa)
+        seen[..., place] = immediate.mantissa[..., place]
+        of_block = Adjoints(seen, immediate.log_scale)
         for end, target in trace.cell.blocks.items():
             rows: list[Tensor] = []
             parts: dict[str, list[Tensor]] = {name: [] for name in names}
@@ -77,7 +79,8 @@ def path_contributions(
                 rows.append(torch.linalg.vector_norm(torch.stack(norms)).log() + scale)
                 if tensors:
                     for name in names:
-                        parts[name].append(gradients[name] * scale.exp().to(gradients[name].dtype))
+                        plain = gradients[name].double() * scale.exp()
+                        parts[name].append(plain.to(gradients[name].dtype))
             log_norms[begin, end] = torch.stack(rows)
             if tensors:
                 by_path[begin, end] = {name: torch.stack(values) for name, values in parts.items()}
@@ -86,15 +89,15 @@ def path_contributions(
 
 def gate_contributions(
     trace: Trace, losses: Float[Tensor, "scored batch"] | None = None
-) -> dict[str, Float[Tensor, "time batch state"]]:
+) -> dict[str, Adjoints]:
     """Split J_{t+1}^T a_{t+1} for t = 0 .. time - 1 by the way it takes through a step.
 
     A part is named after the gate whose recurrent weights it passes, or ``direct`` if it passes no
     weights, as along an LSTM's carousel or a GRU's update gate. The parts add up to the adjoint
-    less its immediate part. They are in the trace's dtype, without a log scale.
+    less its immediate part.
 
         parts = gradscope.gate_contributions(trace, losses)
-        parts["direct"].norm(dim=-1)  # ||.|| of what passes no weights, (time, batch)
+        parts["direct"].log_norms()  # ln ||.|| of what passes no weights, (time, batch), nats
 
     Args:
         trace: one whose states require grad, or that has an immediate gradient.
@@ -104,5 +107,6 @@ def gate_contributions(
     Raises:
         GradscopeError: as ``adjoints``.
     """
-    a = adjoints(trace, losses).values().to(trace.states.dtype)
-    return trace.linearisation().vjp_by_gate(a[1:])
+    a = adjoints(trace, losses)
+    parts = trace.linearisation().vjp_by_gate(a.mantissa[1:].to(trace.states.dtype))
+    return {name: Adjoints(part, a.log_scale[1:]) for name, part in parts.items()}

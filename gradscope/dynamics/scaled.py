@@ -109,15 +109,22 @@ class Adjoints:
         """The plain vectors in float64; they may underflow where the scale does not."""
         return self.mantissa.double() * self.log_scale.exp()[..., None]
 
+    def on(self, log_scale: Tensor) -> Tensor:
+        """The vectors over exp(log_scale), in their own dtype; zeros stay zero."""
+        shift = torch.where(self.log_norms() > -torch.inf, self.log_scale - log_scale, -torch.inf)
+        return (self.mantissa.double() * shift.exp()[..., None]).to(self.mantissa.dtype)
+
+    def on_one_scale(self) -> tuple[Tensor, Float[Tensor, ""]]:
+        """(vectors, log scale) with the scale of the largest vector for all of them."""
+        largest = self.log_norms().amax() if self.mantissa.numel() else self.log_scale.new_zeros(())
+        scale = torch.where(largest.isfinite(), largest, torch.zeros_like(largest))
+        return self.on(scale), scale
+
     def __add__(self, other: Adjoints) -> Adjoints:
         """The sum, on the larger of the two scales at each step of each sequence."""
         larger = torch.maximum(self.log_norms(), other.log_norms())
         scale = torch.where(larger.isfinite(), larger, torch.zeros_like(larger))
-        first, second = (
-            (term.mantissa * (term.log_scale - scale).exp()[..., None]).to(term.mantissa.dtype)
-            for term in (self, other)
-        )
-        return Adjoints(first + second, scale)
+        return Adjoints(self.on(scale) + other.on(scale), scale)
 
     def log_norms(self, block: slice | None = None) -> Float[Tensor, "steps batch"]:
         """ln ||a_t|| of each sequence, or of one block of the state; nats, -inf where zero."""

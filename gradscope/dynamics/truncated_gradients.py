@@ -10,14 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.dynamics.backpropagation import immediate_gradients
+from gradscope.dynamics.backpropagation import immediate_adjoints
 from gradscope.dynamics.lags import (
+    ScaledGradient,
     by_lag,
     chosen_parameters,
     full_gradient,
-    gradient,
     inner_product,
     joint_norm,
+    scaled_gradient,
 )
 from gradscope.dynamics.trace import Trace
 from gradscope.errors import GradscopeError
@@ -75,36 +76,44 @@ def truncation_bias(
     if chosen[0] < 1:
         raise GradscopeError(f"a TBPTT length is at least 1, got {chosen[0]}")
     full = full_gradient(trace, losses, names)
-    full_norm = joint_norm(full)
+    full_norm = joint_norm(full.parts)
+    nonzero = sum(int((full.parts[name] != 0).sum()) for name in names)
     ratios, cosines, signs = [], [], []
-    for truncated in _truncated(trace, losses, chosen, kind):
-        part = {name: truncated[name].double() for name in names}
-        norm = joint_norm(part)
-        same = sum(int(((part[name] * full[name]) > 0).sum()) for name in names)
-        nonzero = sum(int((full[name] != 0).sum()) for name in names)
-        ratios.append(norm / full_norm)
-        cosines.append(inner_product(part, full) / (norm * full_norm))
-        signs.append(torch.tensor(same) / torch.tensor(nonzero))
+    for truncated in _truncated(trace, losses, chosen, kind, names):
+        part, norm = truncated.parts, joint_norm(truncated.parts)
+        same = sum(int((part[name].sign() * full.parts[name].sign() > 0).sum()) for name in names)
+        ratios.append((norm.log() + truncated.log_scale - full_norm.log() - full.log_scale).exp())
+        cosines.append(inner_product(part, full.parts) / (norm * full_norm))
+        signs.append(torch.tensor(same / nonzero if nonzero else float("nan")))
     return TruncationBias(
         chosen, kind, torch.stack(ratios), torch.stack(cosines), torch.stack(signs)
     )
 
 
 def _truncated(
-    trace: Trace, losses: Tensor | None, lengths: Sequence[int], kind: Truncation
-) -> Iterator[dict[str, Tensor]]:
+    trace: Trace, losses: Tensor | None, lengths: Sequence[int], kind: Truncation, names: list[str]
+) -> Iterator[ScaledGradient]:
     """The truncated gradient of each length, in ascending order of the lengths."""
     if kind == "chunk":
         for length in lengths:
-            yield gradient(trace, losses, tbptt=(length, length))
+            yield scaled_gradient(trace, losses, names, tbptt=(length, length))
         return
-    total: dict[str, Tensor] = {}
     wanted = [min(length, trace.time) for length in lengths]
-    for lag, (scale, parts) in enumerate(
-        by_lag(trace, immediate_gradients(trace, losses), max(wanted) - 1)
-    ):
-        for name, value in parts.items():
-            scaled = value * scale.exp().to(value.dtype)
-            total[name] = total[name] + scaled if name in total else scaled
+    total: ScaledGradient | None = None
+    immediate = immediate_adjoints(trace, losses)
+    for lag, (scale, values) in enumerate(by_lag(trace, immediate, max(wanted) - 1, names=names)):
+        part = ScaledGradient({name: values[name].double() for name in names}, scale)
+        total = part if total is None else _sum(total, part)
         for _ in range(wanted.count(lag + 1)):
-            yield dict(total)
+            yield total
+
+
+def _sum(left: ScaledGradient, right: ScaledGradient) -> ScaledGradient:
+    """On the larger scale of the two."""
+    scale = torch.maximum(left.log_scale, right.log_scale)
+    left_factor, right_factor = ((term.log_scale - scale).exp() for term in (left, right))
+    parts = {
+        name: left_factor * part + right_factor * right.parts[name]
+        for name, part in left.parts.items()
+    }
+    return ScaledGradient(parts, scale)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
 from gradscope.dynamics import Trace, gate_contributions, path_contributions
 from gradscope.probes._probe import Probe, register
 from gradscope.results.columns import Columns, Rows
@@ -30,7 +28,6 @@ class PathContributionsProbe(Probe):
                 kind="state", path=f"{begin}→{end}", lag=paths.lags, log_norm=log_norms.tolist()
             )
         lags = range(1, trace.time + 1)
-        for gate, vectors in gate_contributions(trace).items():
-            norms = torch.linalg.vector_norm(vectors.flatten(1), dim=1, dtype=torch.float64)
-            rows.add(kind="gate", path=gate, lag=lags, log_norm=norms.log().flip(0).tolist())
+        for gate, part in gate_contributions(trace).items():
+            rows.add(kind="gate", path=gate, lag=lags, log_norm=part.log_norm().flip(0).tolist())
         return rows
