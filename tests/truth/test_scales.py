@@ -125,7 +125,7 @@ def by_loop(trace):
     return parts
 
 
-@pytest.mark.parametrize("gain", [0.2, 3.0])
+@pytest.mark.parametrize("gain", [0.2, 5.0])
 def test_lag_contributions_beyond_the_range_of_float32(gain):
     """Over more than e^88, from lag 0 to the last, up or down."""
     trace, losses = exploding(gain)
@@ -148,7 +148,7 @@ def test_lag_contributions_beyond_the_range_of_float32(gain):
 
 
 @pytest.mark.parametrize("kind", ["sliding", "chunk"])
-@pytest.mark.parametrize("gain", [0.2, 3.0])
+@pytest.mark.parametrize("gain", [0.2, 5.0])
 def test_truncation_bias_beyond_the_range_of_float32(gain, kind):
     trace, losses = exploding(gain)
     lengths = [1, 10, 100, 300]
