@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -79,13 +80,14 @@ def all_jacobians(trajectory: Trajectory) -> Float[Tensor, "time batch state sta
 
 
 def check_pairs(pairs: Sequence[tuple[int, int]], time: int) -> None:
-    """Check that 0 <= k <= t <= time for every pair (t, k).
+    """Check that t and k are whole and 0 <= k <= t <= time for every pair (t, k).
 
     Raises:
         GradscopeError: if not.
     """
     for t, k in pairs:
-        if not 0 <= k <= t <= time:
+        whole = isinstance(t, int | np.integer) and isinstance(k, int | np.integer)
+        if not whole or not 0 <= k <= t <= time:
             raise GradscopeError(f"J_{{t:k}} needs 0 <= k <= t <= {time}, got t = {t}, k = {k}")
 
 
@@ -111,8 +113,23 @@ def part_of(trace: Trajectory, block: Block) -> Take | None:
     raise GradscopeError(f"the state has no part {block!r}; known: {', '.join(known)}")
 
 
+def check_norm(norm: object) -> None:
+    """Check that a norm is one of those there are.
+
+    Raises:
+        GradscopeError: if not.
+    """
+    if norm not in get_args(Norm):
+        raise GradscopeError(f"the norm is spectral or frobenius, got {norm!r}")
+
+
 def log_norm(products: Scaled, norm: Norm, part: Take | None = None) -> Float[Tensor, "*batch"]:
-    """ln of the norm of ``products``, or of one block of them, nats."""
+    """ln of the norm of ``products``, or of one block of them, nats.
+
+    Raises:
+        GradscopeError: for a norm that is neither ``spectral`` nor ``frobenius``.
+    """
+    check_norm(norm)
     if part is not None:
         products = Scaled(part(part(products.mantissa).mT).mT, products.log_scale)
     return products.log_spectral_norm() if norm == "spectral" else products.log_frobenius_norm()

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from scipy import optimize
 from torch import Tensor
 
+from gradscope.dynamics.kreiss import kreiss_constant
 from gradscope.errors import GradscopeError
 
 
@@ -26,9 +26,9 @@ class NonNormality:
         numerical_radius: max over unit x of |x* A x|, between the spectral radius and the norm.
         numerical_abscissa: the largest eigenvalue of (A + A^T) / 2, the initial growth rate of
             x' = A x.
-        kreiss: lower bound of Kreiss' constant sup_{|z|>1} (|z| - 1) ||(zI - A)^-1||, which is
-            itself a lower bound of sup_k ||A^k||; inf where the spectral radius exceeds 1; 1 for a
-            normal matrix with spectral radius up to 1.
+        kreiss: Kreiss' constant sup_{|z|>1} (|z| - 1) ||(zI - A)^-1||, a lower bound of
+            sup_k ||A^k||; inf where the spectral radius exceeds 1; 1 for a normal matrix with
+            spectral radius up to 1. See ``gradscope.dynamics.kreiss``.
     """
 
     henrici: float
@@ -40,7 +40,7 @@ class NonNormality:
     kreiss: float
 
 
-def non_normality(matrix: Float[Tensor, "rows columns"]) -> NonNormality:
+def non_normality(matrix: Tensor) -> NonNormality:
     """Measure the non-normality of a square matrix, such as W_hh, a Jacobian or a product of them.
 
     >>> shift = torch.diag(torch.ones(3), -1)  # eigenvalues 0, and yet its norm is 1
@@ -48,13 +48,20 @@ def non_normality(matrix: Float[Tensor, "rows columns"]) -> NonNormality:
     >>> measures.spectral_radius, measures.spectral_norm, measures.henrici_relative
     (0.0, 1.0, 1.0)
 
+    Args:
+        matrix: ``(rows, columns)`` of equal length.
+
     Raises:
-        GradscopeError: for a matrix that is not square or not finite.
+        GradscopeError: for a matrix that is not square, not real or not finite.
 
     Reference: Trefethen and Embree (2005), Spectra and pseudospectra.
     """
-    if matrix.dim() != 2 or matrix.shape[0] != matrix.shape[1] or not bool(matrix.isfinite().all()):
-        raise GradscopeError(f"a finite square matrix is needed, got shape {tuple(matrix.shape)}")
+    square = matrix.dim() == 2 and matrix.shape[0] == matrix.shape[1] > 0
+    if not square or matrix.is_complex() or not bool(matrix.isfinite().all()):
+        raise GradscopeError(
+            f"a finite square matrix of real numbers is needed, got shape {tuple(matrix.shape)} of "
+            f"{matrix.dtype}"
+        )
     a = matrix.detach().double().cpu()
     eigenvalues = torch.linalg.eigvals(a)
     total = float(torch.linalg.matrix_norm(a))
@@ -67,7 +74,7 @@ def non_normality(matrix: Float[Tensor, "rows columns"]) -> NonNormality:
         float(torch.linalg.matrix_norm(a, 2)),
         _numerical_radius(a),
         float(torch.linalg.eigvalsh((a + a.T) / 2)[-1]),
-        float("inf") if radius > 1 + 1e-12 else _kreiss(a),
+        kreiss_constant(a.numpy()),
     )
 
 
@@ -83,23 +90,3 @@ def _numerical_radius(a: Tensor) -> float:
         lambda angle: -support(angle), bounds=(best - width, best + width), method="bounded"
     )
     return max(-float(refined.fun), support(best))  # type: ignore[attr-defined]
-
-
-def _kreiss(a: Tensor) -> float:
-    identity = torch.eye(len(a), dtype=torch.complex128)
-
-    def ratio(log_distance: float, angle: float) -> float:
-        distance = np.exp(log_distance)
-        z = (1 + distance) * complex(np.cos(angle), np.sin(angle))
-        return distance / float(torch.linalg.svdvals(z * identity - a)[-1])
-
-    points = [
-        (log_distance, angle)
-        for log_distance in np.linspace(-7, 2, 14)
-        for angle in np.linspace(0, np.pi, 25)
-    ]
-    best = max(points, key=lambda point: ratio(*point))
-    refined = optimize.minimize(
-        lambda point: -ratio(*point), best, method="Nelder-Mead", options={"maxiter": 200}
-    )
-    return max(1.0, -float(refined.fun))  # the ratio tends to 1 as |z| grows

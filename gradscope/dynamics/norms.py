@@ -19,6 +19,7 @@ from gradscope.dynamics.jacobians import (
     Norm,
     Take,
     all_jacobians,
+    check_norm,
     log_norm,
     part_of,
 )
@@ -64,6 +65,7 @@ def jacobian_log_norms(
         GradscopeError: for a t, k, lag or block that does not exist, or a state too large for the
             budget.
     """
+    check_norm(norm)
     jacobians = all_jacobians(trace)
     part, time = part_of(trace, block), len(jacobians)
     for name, chosen in (("anchors", anchors), ("lags", lags)):

@@ -61,6 +61,15 @@ def _check_shapes(cell: StepFunction, inputs: Tensor, state: Tensor | None) -> N
         )
     if inputs.shape[0] == 0:
         raise GradscopeError("inputs hold no time step; at least one is needed")
+    if inputs.shape[1] == 0:
+        raise GradscopeError("inputs hold no sequence; at least one is needed")
+    wanted = cell.initial_state(1).dtype
+    for name, given in (("inputs", inputs), ("the state", state)):
+        if given is not None and given.dtype != wanted:
+            raise GradscopeError(
+                f"{name} should be in {wanted}, as the cell's weights, got {given.dtype}: convert "
+                "either of them, such as with .to() or cell.double()"
+            )
     if state is not None and state.shape != (inputs.shape[1], cell.state_size):
         raise GradscopeError(
             f"the state should be ({inputs.shape[1]}, {cell.state_size}), got {tuple(state.shape)}"
