@@ -112,12 +112,30 @@ def fixed_points(
             "iterations, or there is none",
             stacklevel=2,
         )
-    chosen, visits = _distinct(cell, x, states[solved], residuals[solved], distinct)
-    points, left = states[solved][chosen], residuals[solved][chosen].norm(dim=-1)
+    return _described(
+        cell, x, states[solved], residuals[solved], distinct, (len(starts), closest, tolerance)
+    )
+
+
+def _described(
+    cell: StepFunction,
+    x: Tensor,
+    solutions: Tensor,
+    residuals: Tensor,
+    distinct: float,
+    search: tuple[int, float, float],
+) -> FixedPoints:
+    """The points of these solutions, and their stability.
+
+    ``search`` is the number of starts, the smallest residual and the tolerance.
+    """
+    starts, closest, tolerance = search
+    chosen, visits = _distinct(cell, x, solutions, residuals, distinct)
+    points, left = solutions[chosen], residuals[chosen].norm(dim=-1)
     if len(points):
         jacobians = cell.jacobian(x[: len(points)], points, cell(x[: len(points)], points))
     else:
-        jacobians = states.new_empty(0, cell.state_size, cell.state_size)
+        jacobians = solutions.new_empty(0, cell.state_size, cell.state_size)
     eigenvalues = torch.linalg.eigvals(jacobians.double())
     eigenvalues = eigenvalues.gather(-1, eigenvalues.abs().argsort(dim=-1, descending=True))
     return FixedPoints(
@@ -127,7 +145,7 @@ def fixed_points(
         (eigenvalues.abs() < 1).all(-1),
         -1 / eigenvalues.abs().log(),
         visits,
-        float(solved.double().mean()),
+        len(solutions) / starts,
         closest,
         tolerance,
     )

@@ -68,24 +68,32 @@ def jacobian_log_norms(
     check_norm(norm)
     jacobians = all_jacobians(trace)
     part, time = part_of(trace, block), len(jacobians)
-    for name, chosen in (("anchors", anchors), ("lags", lags)):
-        if chosen is not None and not len(chosen):
-            raise GradscopeError(f"{name} is empty; None means all")
-    if pairs is not None and (anchors is not None or lags is not None):
-        raise GradscopeError("give pairs, or anchors and lags, not both")
     if anchors is None and lags is None:
         return _table(jacobians, norm, part, pairs, memory_budget)
-    later = [time] if anchors is None else list(anchors)
-    distances = list(range(time + 1)) if lags is None else list(lags)
-    if any(lag < 0 for lag in distances):
-        raise GradscopeError(f"a lag is at least 0, got {min(distances)}")
-    if any(not 0 <= anchor <= time for anchor in later):
-        raise GradscopeError(f"anchors are steps 0..{time}, got {later}")
+    if pairs is not None:
+        raise GradscopeError("give pairs, or anchors and lags, not both")
+    later, distances = _grid(anchors, lags, time)
     chosen = [(t, t - lag) for t in later for lag in distances if lag <= t]
     table = _table(jacobians, norm, part, chosen, memory_budget)
     rows, columns = torch.tensor(later)[:, None], torch.tensor(distances)[None, :]
     values = table[rows, (rows - columns).clamp_min(0)]
     return torch.where((columns <= rows)[..., None].to(values.device), values, torch.nan)
+
+
+def _grid(
+    anchors: Sequence[int] | None, lags: Sequence[int] | None, time: int
+) -> tuple[list[int], list[int]]:
+    """The later steps and the lags, checked."""
+    later = [time] if anchors is None else list(anchors)
+    distances = list(range(time + 1)) if lags is None else list(lags)
+    for name, chosen in (("anchors", later), ("lags", distances)):
+        if not chosen:
+            raise GradscopeError(f"{name} is empty; None means all")
+    if any(lag < 0 for lag in distances):
+        raise GradscopeError(f"a lag is at least 0, got {min(distances)}")
+    if any(not 0 <= anchor <= time for anchor in later):
+        raise GradscopeError(f"anchors are steps 0..{time}, got {later}")
+    return later, distances
 
 
 def _table(
