@@ -87,6 +87,27 @@ def fixed_points(
     Reference: Sussillo and Barak (2013), Opening the black box, for the question; the solver is a
     plain damped Newton.
     """
+    x, starts = _begun(cell, input, starts, seed)
+    tolerance = _tolerance(tolerance, starts)
+    states, residuals = _damped_newton(cell, x, starts.clone(), tolerance, iterations)
+    norms = residuals.norm(dim=-1)
+    solved, closest = norms < tolerance, float(norms.nan_to_num(torch.inf).min())
+    if not bool(solved.any()):
+        warnings.warn(
+            f"no fixed point was found: the smallest residual of {len(starts)} starts is "
+            f"{closest:.1e}, above the tolerance of {tolerance:.0e}; give other starts or more "
+            "iterations, or there is none",
+            stacklevel=2,
+        )
+    return _described(
+        cell, x, states[solved], residuals[solved], distinct, (len(starts), closest, tolerance)
+    )
+
+
+def _begun(
+    cell: StepFunction, input: Tensor | None, starts: Tensor | None, seed: int
+) -> tuple[Float[Tensor, "starts input"], Float[Tensor, "starts state"]]:
+    """The input at every start, and the starts, checked."""
     like = cell.initial_state(1)
     x = like.new_zeros(cell.input_size) if input is None else input.to(like)
     if starts is None:
@@ -100,21 +121,7 @@ def fixed_points(
     ):
         wanted = f"an input ({cell.input_size},) and starts (starts, {cell.state_size})"
         raise GradscopeError(f"needs {wanted}, got {tuple(x.shape)} and {tuple(starts.shape)}")
-    x = x.expand(len(starts), -1)
-    tolerance = _tolerance(tolerance, starts.to(like))
-    states, residuals = _damped_newton(cell, x, starts.to(like).clone(), tolerance, iterations)
-    norms = residuals.norm(dim=-1)
-    solved, closest = norms < tolerance, float(norms.nan_to_num(torch.inf).min())
-    if not bool(solved.any()):
-        warnings.warn(
-            f"no fixed point was found: the smallest residual of {len(starts)} starts is "
-            f"{closest:.1e}, above the tolerance of {tolerance:.0e}; give other starts or more "
-            "iterations, or there is none",
-            stacklevel=2,
-        )
-    return _described(
-        cell, x, states[solved], residuals[solved], distinct, (len(starts), closest, tolerance)
-    )
+    return x.expand(len(starts), -1), starts.to(like)
 
 
 def _described(
