@@ -95,13 +95,11 @@ def fixed_points(
     if not bool(solved.any()):
         warnings.warn(
             f"no fixed point was found: the smallest residual of {len(starts)} starts is "
-            f"{closest:.1e}, above the tolerance of {tolerance:.0e}; give other starts or more "
-            "iterations, or there is none",
+            f"{closest:.1e}, not below {tolerance:.0e}; give other starts, or there is none",
             stacklevel=2,
         )
-    return _described(
-        cell, x, states[solved], residuals[solved], distinct, (len(starts), closest, tolerance)
-    )
+    search = (len(starts), closest, tolerance)
+    return _described(cell, x, states[solved], residuals[solved], distinct, search)
 
 
 def _begun(
