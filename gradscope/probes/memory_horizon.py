@@ -15,11 +15,14 @@ class MemoryHorizonProbe(Probe):
     """The lag at which ||ds_T/ds_k|| and ||dh_T/dh_k|| have fallen by e, and their growth rate.
 
     Norms are spectral. Columns: sequence, block (state for ds_T/ds_k, hidden for dh_T/dh_k),
-    horizon (steps; inf if the norm does not fall), kind (measured, extrapolated, infinite, finite
-    support), law (the preferred law of decay: exponential, power, stretched or none), rate and
-    rate_error (slope of a straight line through the log norms and its standard error, nats per
-    step), time (T), log_norm (ln ||J_{T:0}||, nats), growth_rate (log_norm / T, the largest
-    finite-time exponent, nats per step). No rows for a single step.
+    horizon (steps; inf if the norm does not fall), horizon_low and horizon_high (its 95% interval),
+    kind (reached, extrapolated, no fall, finite support), censored (whether all that was seen of
+    the horizon is that it lies beyond longest), longest (the largest lag, steps), law (the
+    preferred law of decay: exponential, power, stretched or none), rate and rate_error (slope of a
+    straight line through the log norms beyond the first quarter of the lags, and its standard
+    error, nats per step), time (T), log_norm
+    (ln ||J_{T:0}||, nats), growth_rate (log_norm / T, the largest finite-time exponent, nats per
+    step). No rows for a single step.
     """
 
     by_default = True
@@ -43,7 +46,11 @@ class MemoryHorizonProbe(Probe):
                     sequence=sequence,
                     block=block,
                     horizon=horizon.lag,
+                    horizon_low=horizon.interval[0],
+                    horizon_high=horizon.interval[1],
                     kind=horizon.kind,
+                    censored=horizon.censored,
+                    longest=horizon.longest,
                     law=horizon.law,
                     rate=horizon.rate,
                     rate_error=horizon.rate_error,

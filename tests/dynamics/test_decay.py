@@ -1,12 +1,14 @@
-"""Laws of decay: exact ones are recovered, and straight lines by linear regression."""
+"""Laws of decay: exact ones are recovered, and noisy ones weighed by their increments."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from gradscope.dynamics import decay_fits
+from gradscope.dynamics.wandering import ways_to_wander
+from gradscope.errors import GradscopeError
+from tests.dynamics.test_wandering import covariance_of_increments
 
 LAGS = np.arange(41)
 
@@ -41,24 +43,75 @@ def test_a_stretched_exponential_is_recovered(tau, beta):
     assert fit.horizon == fit.parameters["tau"]
 
 
-@pytest.mark.parametrize(("name", "x"), [("exponential", LAGS), ("power", np.log1p(LAGS))])
-def test_straight_lines_are_those_of_linear_regression(name, x):
-    """Values, intervals, residual and criterion; the exponential is straight in 1 / tau."""
-    y = 2 - 0.3 * x + 0.1 * np.random.default_rng(0).standard_normal(len(x))
-    fit, line = law(name, decay_fits(LAGS, y)), stats.linregress(x, y)
-    slope = 1 / fit.parameters["tau"] if name == "exponential" else fit.parameters["alpha"]
-    assert slope == pytest.approx(-line.slope, rel=1e-6)
-    half = stats.t.ppf(0.975, len(x) - 2) * line.stderr
-    low, high = fit.intervals["tau" if name == "exponential" else "alpha"]
-    if name == "exponential":
-        low, high = 1 / high, 1 / low
-    assert (low, high) == pytest.approx((-line.slope - half, -line.slope + half), rel=1e-5)
-    squares = np.sum((y - line.intercept - line.slope * x) ** 2)
-    assert fit.residual == pytest.approx(np.sqrt(squares / len(x)), rel=1e-6)
-    assert fit.explained == pytest.approx(line.rvalue**2, rel=1e-6)
-    n, k = len(x), 3  # two parameters and the variance
-    corrected = n * np.log(squares / n) + 2 * k + 2 * k * (k + 1) / (n - k - 1)
-    assert fit.aicc == pytest.approx(corrected, rel=1e-6)
+def test_residuals_and_what_is_explained_are_about_the_law():
+    y = 2 - 0.3 * LAGS + 0.1 * np.random.default_rng(0).standard_normal(len(LAGS))
+    fit = law("exponential", decay_fits(LAGS, y))
+    residuals = y - fit.at(LAGS)
+    assert fit.at(LAGS) == pytest.approx(fit.parameters["y0"] - LAGS / fit.parameters["tau"])
+    assert fit.residual == pytest.approx(np.sqrt(np.mean(residuals**2)))
+    assert fit.explained == pytest.approx(1 - np.var(residuals) / np.var(y))
+
+
+@pytest.mark.parametrize("name", ["exponential", "power", "stretched"])
+def test_a_law_is_drawn_by_its_formula(name):
+    fit = law(name, decay_fits(LAGS, 1 - (LAGS / 6) ** 0.8))
+    y0 = fit.parameters["y0"]
+    drawn = {
+        "exponential": lambda x: y0 - x / fit.parameters["tau"],
+        "power": lambda x: y0 - fit.parameters["alpha"] * np.log1p(x),
+        "stretched": lambda x: y0 - (x / fit.parameters["tau"]) ** fit.parameters["beta"],
+    }[name]
+    assert fit.at(LAGS) == pytest.approx(drawn(LAGS))
+    assert fit.at([fit.horizon])[0] == pytest.approx(y0 - 1)
+
+
+@pytest.mark.parametrize("spacing", [1, 3])
+def test_aicc_is_that_of_the_increments_averaged_over_the_ways_to_wander(spacing):
+    """By a plain loop over the ways, each with the inverse of a whole covariance."""
+    lags = LAGS[: 5 * spacing : spacing]
+    y = -lags / 4 + 0.3 * np.random.default_rng(2).standard_normal(len(lags))
+    ways = ways_to_wander(lags.astype(float))
+    likelihoods = []
+    for ar, ma in zip(ways.ar, ways.ma, strict=True):
+        covariance = covariance_of_increments(lags.astype(float), ar, ma)
+        inverse = np.linalg.inv(covariance)
+        x, d = np.diff(lags), np.diff(y)
+        c = min((x @ inverse @ d) / (x @ inverse @ x), 0)
+        rest = d - c * x
+        variance = rest @ inverse @ rest / len(d)
+        likelihoods.append(-(len(d) * np.log(variance) + np.linalg.slogdet(covariance)[1]) / 2)
+    n, k = len(lags) - 1, 2  # the rate and the variance
+    averaged = np.log(np.sum(np.exp(likelihoods + ways.log_prior)))
+    expected = -2 * averaged + 2 * k + 2 * k * (k + 1) / (n - k - 1)
+    assert law("exponential", decay_fits(lags, y)).aicc == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_early_rise_is_no_law_of_decay():
+    """A norm that starts with a bump and then falls steadily decays, whatever the bump."""
+    bump = np.r_[0, 0.4 * np.ones(len(LAGS) - 1)]
+    fits = decay_fits(LAGS, bump - LAGS / 4 + 0.02 * np.sin(LAGS))
+    assert fits[0].amount == pytest.approx(10, rel=0.05)
+
+
+def test_lags_may_start_late():
+    fit = law("exponential", decay_fits(LAGS[7:], 5 - LAGS[7:] / 6))
+    assert fit.parameters["tau"] == pytest.approx(6)
+    assert fit.parameters["y0"] == pytest.approx(5)
+
+
+@pytest.mark.parametrize(
+    ("lags", "values"),
+    [
+        ([0, 1, 2, 3], [0, -1, np.nan, -3]),
+        ([0, 1, 2, 3], [0, -1, -np.inf, -3]),
+        ([0, 2, 1, 3], [0, -1, -2, -3]),
+        ([-1, 0, 1, 2], [0, -1, -2, -3]),
+        ([0, 1, 2], [0, -1, -2, -3]),
+    ],
+)
+def test_bad_input(lags, values):
+    with pytest.raises(GradscopeError):
+        decay_fits(lags, values)
 
 
 def test_the_law_to_prefer_comes_first():
