@@ -2,12 +2,14 @@
 
     GradscopeError              its message says what is wrong and what would be right
     ├── ConfigError             an experiment file, or an option, that cannot be used
+    │   ├── ConfigErrors        several mistakes at once, one a line
     │   ├── MissingOptionError  an option without a default was not given
     │   └── UnknownNameError    there is no component, option or key of that name
     ├── PluginError             a user's file of components that cannot be loaded
     ├── RunDirectoryError       a run directory that is missing, unwritable, damaged or another's
     ├── UnknownTableError       a table that was not measured; a KeyError as well
     ├── NothingToDrawError      tables hold nothing of what a plot shows
+    ├── UnusableSeriesError     log norms without a memory horizon; a ValueError as well
     ├── NoLossError             a gradient was asked for where no loss reaches
     └── MissingPackageError     an optional package that is not installed; an ImportError as well
 
@@ -42,6 +44,48 @@ class ConfigError(GradscopeError):
         """The same error at this place; what is not given stays as it was."""
         return type(self)(self.message, where=where or self.where, key=key or self.key)
 
+    @property
+    def errors(self) -> tuple[ConfigError, ...]:
+        """The mistakes one by one: this one alone, but of a ``ConfigErrors``."""
+        return (self,)
+
+
+class ConfigErrors(ConfigError):
+    """Several mistakes at once; the message has one a line, of many the first ones.
+
+    Attributes:
+        several: the mistakes one by one.
+    """
+
+    #: mistakes that the message tells
+    TOLD = 20
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: object = "",
+        key: str = "",
+        several: tuple[ConfigError, ...] = (),
+    ):
+        super().__init__(message, where=where, key=key)
+        self.several = several
+
+    @classmethod
+    def of(cls, errors: list[ConfigError]) -> ConfigError:
+        """One error that stands for all of them; a single one is itself."""
+        if len(errors) == 1:
+            return errors[0]
+        told = [str(error) for error in errors[: cls.TOLD]]
+        if more := len(errors) - len(told):
+            told.append(f"and {more} more")
+        return cls("\n".join(told), several=tuple(errors))
+
+    @property
+    def errors(self) -> tuple[ConfigError, ...]:
+        """The mistakes one by one."""
+        return self.several or (self,)
+
 
 class MissingOptionError(ConfigError):
     """An option without a default was not given."""
@@ -67,6 +111,10 @@ class UnknownTableError(GradscopeError, KeyError):
 
 class NoLossError(GradscopeError):
     """A gradient was asked for where no loss reaches."""
+
+
+class UnusableSeriesError(GradscopeError, ValueError):
+    """Log norms that a memory horizon cannot be taken of."""
 
 
 class MissingPackageError(GradscopeError, ImportError):

@@ -36,9 +36,12 @@ def convert(module: nn.Module) -> nn.Module:
         cell = gradscope.convert(torch.nn.LSTM(8, 32, num_layers=2))  # a Stack of two LSTM cells
         module = gradscope.convert(cell)  # a torch.nn.LSTM again
 
-    Weights are copied. A module with layers becomes a ``Stack``, whose Jacobians are those of all
-    layers together; a ``Stack`` or a cell becomes a torch module with as many layers. Both compute
-    the same to rounding. Dropout between layers must be 0, as it is not part of a cell's equation.
+    Weights are copied, with their dtype, device and requires_grad, and the module's training mode.
+    A module with layers becomes a ``Stack``, whose Jacobians are those of all layers together; a
+    ``Stack`` or a cell becomes a torch module with as many layers. Both compute the same to
+    rounding. A stack reads (time, batch, input), and remembers ``batch_first`` for the way back.
+    Dropout between layers must be 0, as it is not part of a cell's equation. Hooks do not come
+    along; of a parametrised weight, what it computes to does.
 
     Args:
         module: nn.RNN, nn.LSTM, nn.GRU (unidirectional), nn.RNNCell, nn.LSTMCell, nn.GRUCell; or
@@ -71,53 +74,79 @@ def _from_layers(module: nn.RNNBase) -> Stack:
             f"dropout={module.dropout:g} between layers is not part of a cell; set "
             "module.dropout = 0 first"
         )
-    return Stack([cell for _, cell in layer_cells(module)])
+    if type(module).forward not in (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward):
+        raise GradscopeError(
+            f"{type(module).__name__} cannot be converted: it has a forward pass of its own, which "
+            "may differ from that of torch's RNN, LSTM and GRU"
+        )
+    stack = Stack([cell for _, cell in layer_cells(module)])
+    stack.batch_first = module.batch_first
+    return stack.train(module.training)
 
 
 def _from_torch_cell(module: nn.RNNCellBase) -> Cell:
     size: dict[str, object] = {"hidden_size": module.hidden_size, "bias": module.bias}
-    if type(module) is nn.LSTMCell:
+    step = type(module).forward  # of a parametrised module that of its class
+    if step is nn.LSTMCell.forward:
         cell_class, chosen = LSTM, size
-    elif type(module) is nn.GRUCell:
+    elif step is nn.GRUCell.forward:
         cell_class, chosen = GRU, size
-    elif type(module) is nn.RNNCell:
+    elif isinstance(module, nn.RNNCell) and step is nn.RNNCell.forward:
         cell_class, chosen = RNN, {**size, "activation": module.nonlinearity}
     else:
         raise GradscopeError(
             f"{type(module).__name__} cannot be converted: it may take another step than torch's "
             "RNNCell, LSTMCell and GRUCell"
         )
-    return _loaded(cell_class, chosen, module.input_size, dict(module.named_parameters()))
+    cell = _loaded(cell_class, chosen, module.input_size, _effective(module))
+    return cell.train(module.training)
+
+
+def _effective(module: nn.RNNCellBase) -> dict[str, Tensor]:
+    """The weights that a module of one step computes with, after any parametrisation."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    weights = {name: getattr(module, name) for name in names}
+    return {name: weight for name, weight in weights.items() if weight is not None}
 
 
 def _to_torch(cell: Cell) -> nn.RNNBase:
     layers = cell.layers if isinstance(cell, Stack) else [cell]
     first = layers[0]
-    kinds = [layer.torch_module() for layer in layers]
-    if any(kind != kinds[0] for kind in kinds) or any(
-        layer.hidden_size != first.hidden_size for layer in layers
-    ):
-        raise GradscopeError("torch.nn's layers are all of one kind and size; these are not")
-    module_class, chosen = kinds[0]
+    kinds = [(*layer.torch_module(), layer.hidden_size, *_weights_alike(layer)) for layer in layers]
+    if any(kind != kinds[0] for kind in kinds):
+        raise GradscopeError(
+            "torch.nn's layers are all of one kind, size, dtype and device, all with biases or all "
+            "without; these are not"
+        )
+    module_class, chosen = first.torch_module()
     weights = dict(first.named_parameters())
     like = weights["weight_ih"]
+    if like.dim() > 2:
+        raise GradscopeError("weights of many trials are many modules; convert one trial's at once")
     with torch.random.fork_rng(devices=[]):
         module = module_class(
             first.input_size,
             **{"hidden_size": first.hidden_size, **chosen},
             num_layers=len(layers),
             bias="bias_ih" in weights,
+            batch_first=isinstance(cell, Stack) and cell.batch_first,
             dtype=like.dtype,
             device=like.device,
         )
-    module.load_state_dict(
-        {
-            f"{name}_l{index}": value
-            for index, layer in enumerate(layers)
-            for name, value in layer.state_dict().items()
-        }
-    )
+    with torch.no_grad():
+        for index, layer in enumerate(layers):
+            for name, weight in layer.named_parameters():
+                parameter = module.get_parameter(f"{name}_l{index}")
+                parameter.copy_(weight)
+                parameter.requires_grad_(weight.requires_grad)
     return module.train(cell.training)
+
+
+def _weights_alike(layer: Cell) -> tuple[object, ...]:
+    """What torch.nn wants to be the same of all layers: names of weights, dtype and device."""
+    weights = dict(layer.named_parameters())
+    like = weights["weight_ih"]
+    return sorted(weights), like.dtype, like.device
 
 
 def layer_cells(module: nn.RNNBase) -> list[tuple[str, Cell]]:
@@ -180,4 +209,5 @@ def _loaded(
     with torch.no_grad():
         for name, parameter in cell.named_parameters():
             parameter.copy_(weights[name])
+            parameter.requires_grad_(weights[name].requires_grad)
     return cell

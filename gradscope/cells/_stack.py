@@ -31,6 +31,10 @@ class Stack(Cell):
     Args:
         cells: the layers, bottom up.
 
+    Attributes:
+        batch_first: of torch's module that the stack was converted from, kept for the way back; a
+            stack itself reads (time, batch, input).
+
     Raises:
         GradscopeError: for no cells, or cells whose sizes do not fit.
     """
@@ -46,6 +50,7 @@ class Stack(Cell):
                 )
         super().__init__(cells[0].input_size, cells[-1].hidden_size)
         self.cells = nn.ModuleList(cells)
+        self.batch_first = False
         self.register_state_dict_post_hook(_to_torch_names)
         self.register_load_state_dict_pre_hook(_from_torch_names)
 

@@ -12,7 +12,7 @@ from types import ModuleType
 import click
 
 import gradscope
-from gradscope.errors import GradscopeError
+from gradscope.errors import ConfigErrors, GradscopeError
 
 #: exit codes: a trial failed, or a finding was made; the user's input is wrong; Ctrl-C
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
@@ -52,11 +52,18 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except GradscopeError as error:
-            click.echo(f"gradscope: {error}", err=True)
+            say(error)
             ctx.exit(EXIT_BAD_INPUT)
         except KeyboardInterrupt:
             click.echo("\ninterrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
+
+
+def say(error: GradscopeError) -> None:
+    """Print an error to standard error, one line for each of several mistakes."""
+    lines = str(error).splitlines() if isinstance(error, ConfigErrors) else [str(error)]
+    for line in lines:
+        click.echo(f"gradscope: {line}", err=True)
 
 
 def _module_of(name: str) -> ModuleType:

@@ -10,7 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from gradscope.cli._catalogue import first_sentence
 from gradscope.components import registry
 from gradscope.components.options import as_mapping
-from gradscope.experiment.schema import Header, Settings
+from gradscope.experiment.schema import NONE, Header, Settings
 
 _REFERENCE = "#/$defs/{model}"
 
@@ -29,6 +29,8 @@ def json_schema() -> dict[str, Any]:
         part = model.model_json_schema(schema_generator=_Schema, ref_template=_REFERENCE)
         schema["properties"] |= part.get("properties", {})
         schema["$defs"] |= part.get("$defs", {})
+    probes = schema["properties"]["probes"]
+    probes["items"] = {"anyOf": [{"const": NONE}, probes["items"]]}
     schema["properties"]["sweep"] = {
         "description": "axes (dotted keys, or names of your own) to lists; or a list of mappings",
         "anyOf": [

@@ -73,12 +73,17 @@ def command(
     input, 130 interrupted.
     """
     from gradscope.cli._experiments import files_of, override
+    from gradscope.components.mistakes import Mistakes
     from gradscope.experiment import Experiment
     from gradscope.experiment.devices import check_device
 
     changes = dict(override(text) for text in overrides)
     folder, files = files_of(experiment)
-    experiments = [Experiment.load(path, changes) for path in files]
+    experiments, mistakes = [], Mistakes()
+    for path in files:
+        with mistakes.noted():
+            experiments.append(Experiment.load(path, changes))
+    mistakes.raise_any()
     if scheduler is None:
         check_device(device)
     how = _How(workers, scheduler, device, report)

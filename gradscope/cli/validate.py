@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gradscope.cli._group import EXIT_BAD_INPUT
+from gradscope.cli._group import EXIT_BAD_INPUT, say
 from gradscope.cli._options import plural, with_option
 from gradscope.errors import GradscopeError
 
@@ -22,7 +22,7 @@ def command(experiments: tuple[str, ...]) -> None:
     """Check EXPERIMENTS without running them.
 
     They are YAML files, folders of them, or names of experiments that come with gradscope. Prints
-    which trials they hold, or what is wrong. Exit codes: 0 all are right, 2 one is not.
+    which trials they hold, or all that is wrong. Exit codes: 0 all are right, 2 one is not.
     """
     from gradscope.cli._experiments import files_of
 
@@ -32,13 +32,13 @@ def command(experiments: tuple[str, ...]) -> None:
             files = files_of(experiment)[1]
         except GradscopeError as error:
             files, wrong = [], True
-            click.echo(f"gradscope: {error}", err=True)
+            say(error)
         for file in files:
             try:
                 click.echo(_description(file))
             except GradscopeError as error:
                 wrong = True
-                click.echo(f"gradscope: {error}", err=True)
+                say(error)
     sys.exit(EXIT_BAD_INPUT if wrong else 0)
 
 

@@ -37,7 +37,8 @@ class Component(BaseModel):
     def identity(self) -> tuple[str, Mapping[str, object]]:
         """The name, and further options, by which recorded trials know this component.
 
-        They differ from its own only where some of its options have become a component since.
+        They differ from its own where some of its options have become a component since, and where
+        an option names a file, which counts by its contents.
         """
         cls = class_of(type(self))
         return getattr(cls, "former_name", "") or self.name, getattr(cls, "former_options", {})

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import yaml
 
+from gradscope.components.mistakes import Mistakes
 from gradscope.errors import ConfigError
 
 
@@ -36,12 +37,16 @@ Where = Place | str | None
 
 
 class Mapping(dict[str, object]):
-    """A mapping that knows its dotted path, its own place, and the place of every key's value."""
+    """A mapping that knows its dotted path, its own place, and the place of every key's value.
+
+    ``unread`` are the keys whose values could not be read, which has been told already.
+    """
 
     def __init__(self, path: str = "", place: Where = None):
         super().__init__()
         self.path, self.place = path, place
         self.places: dict[str, Where] = {}
+        self.unread: set[str] = set()
 
     def put(self, key: str, value: object, place: Where) -> None:
         """Set ``key`` and where its value stands."""
@@ -51,6 +56,7 @@ class Mapping(dict[str, object]):
     def duplicate(self) -> Mapping:
         """A copy whose nested mappings are copies too; the values' marks are kept."""
         twin = Mapping(self.path, self.place)
+        twin.unread |= self.unread
         for key, value in self.items():
             twin.put(
                 key,
@@ -79,31 +85,47 @@ def marked(value: AbstractMapping[_K, object], path: str = "") -> Mapping:
     for key, item in value.items():
         if not isinstance(key, str):
             raise ConfigError(f"a key should be a string, got {key!r}", key=path)
-        mapping.put(key, _marked(item, f"{path}.{key}" if path else key), None)
+        mapping.put(key, marked_value(item, f"{path}.{key}" if path else key), None)
     return mapping
 
 
-def _marked(value: object, path: str) -> object:
+def marked_value(value: object, path: str) -> object:
+    """As ``marked``, for any value; what has marks keeps them.
+
+    Raises:
+        ConfigError: as ``marked``.
+    """
+    if isinstance(value, Mapping | Sequence):
+        return value
     if isinstance(value, AbstractMapping):
         return marked(value, path)
     if isinstance(value, list | tuple):
         sequence = Sequence(path)
         for index, item in enumerate(value):
-            sequence.append(_marked(item, f"{path}[{index}]"))
+            sequence.append(marked_value(item, f"{path}[{index}]"))
             sequence.places.append(None)
         return sequence
     return value
 
 
-def read(text: str, file: str) -> Mapping:
+def read(text: str, file: str, mistakes: Mistakes | None = None) -> Mapping:
     """Parse one YAML document whose top level is a mapping.
+
+    Args:
+        text: the document.
+        file: its name in error messages.
+        mistakes: gathers what is wrong within the document, and is then left out of it; None raises
+            all of it at the end.
 
     Raises:
         ConfigError: for anything that is not such a document; the message names file, line and
             column.
     """
+    gathered = Mistakes() if mistakes is None else mistakes
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        mapping = _document(yaml.compose(text, Loader=_Loader), file, gathered)
+    except _UnreadableError as error:
+        raise ConfigError(error.message, where=error.place) from None
     except RecursionError:
         raise ConfigError("not valid YAML: it is nested too deeply", where=file) from None
     except yaml.MarkedYAMLError as error:
@@ -114,6 +136,13 @@ def read(text: str, file: str) -> Mapping:
         ) from None
     except yaml.YAMLError as error:
         raise ConfigError(f"not valid YAML: {str(error).splitlines()[0]}", where=file) from None
+    if mistakes is None:
+        gathered.raise_any()
+    return mapping
+
+
+def _document(node: yaml.Node | None, file: str, mistakes: Mistakes) -> Mapping:
+    """The mapping that is the whole document."""
     if node is None:
         raise ConfigError(
             "the file is empty; an experiment is a mapping such as 'task: {name: adding}'",
@@ -126,9 +155,27 @@ def read(text: str, file: str) -> Mapping:
             f"the top level is {kind}; an experiment is a mapping of 'key: value' lines",
             where=where,
         )
-    mapping = _convert(node, file, "", frozenset())
+    mapping = _convert(node, file, "", _Around(frozenset(), mistakes))
     assert isinstance(mapping, Mapping)
     return mapping
+
+
+class _UnreadableError(Exception):
+    """A part that leaves open what the document says, so nothing more can be said of it."""
+
+    def __init__(self, message: str, place: Place):
+        super().__init__(message)
+        self.message, self.place = message, place
+
+
+class _Around(NamedTuple):
+    """The nodes that a node lies in, and what has been found wrong so far."""
+
+    nodes: frozenset[int]
+    mistakes: Mistakes
+
+    def within(self, node: yaml.Node) -> _Around:
+        return _Around(self.nodes | {id(node)}, self.mistakes)
 
 
 class _Loader(yaml.SafeLoader):
@@ -162,50 +209,57 @@ def _place(mark: yaml.Mark, file: str) -> Place:
     return Place(file, mark.line + 1, mark.column + 1)
 
 
-def _convert(node: yaml.Node, file: str, path: str, above: frozenset[int]) -> object:
+def _convert(node: yaml.Node, file: str, path: str, around: _Around) -> object:
     place = _place(node.start_mark, file)
-    if id(node) in above:
-        raise ConfigError(
-            "an alias (*) inside its own anchor (&) never ends; write the value out", where=place
+    if id(node) in around.nodes:
+        raise _UnreadableError(
+            "an alias (*) inside its own anchor (&) never ends; write the value out", place
         )
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node, place)
-    above = above | {id(node)}
+    around = around.within(node)
     if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
         sequence = Sequence(path, place)
         for index, item in enumerate(node.value):
-            sequence.append(_convert(item, file, f"{path}[{index}]", above))
-            sequence.places.append(_place(item.start_mark, file))
+            with around.mistakes.noted():
+                sequence.append(_convert(item, file, f"{path}[{index}]", around))
+                sequence.places.append(_place(item.start_mark, file))
         return sequence
     if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
-        return _mapping(node, file, path, above, place)
+        return _mapping(node, file, path, around, place)
     raise _tag_error(node, place)
 
 
 def _mapping(
-    node: yaml.MappingNode, file: str, path: str, above: frozenset[int], place: Place
+    node: yaml.MappingNode, file: str, path: str, around: _Around, place: Place
 ) -> Mapping:
     mapping = Mapping(path, place)
     first: dict[str, int] = {}
     for key_node, value_node in node.value:
-        where = _place(key_node.start_mark, file)
-        if not isinstance(key_node, yaml.ScalarNode):
-            raise ConfigError("a key must be a plain word, not a list or a mapping", where=where)
         key = str(key_node.value)
-        if key == "<<":
-            raise ConfigError(
-                "merge keys (<<) are not part of YAML 1.2; write the keys out", where=where
-            )
-        if key in first:
-            raise ConfigError(
-                f"the key appears twice, first on line {first[key]}; keep one", where=where, key=key
-            )
-        first[key] = where.line
-        dotted = f"{path}.{key}" if path else key
-        mapping.put(
-            key, _convert(value_node, file, dotted, above), _place(value_node.start_mark, file)
-        )
+        with around.mistakes.noted():
+            _check_key(key_node, _place(key_node.start_mark, file), first)
+            mapping.unread.add(key)
+            value = _convert(value_node, file, f"{path}.{key}" if path else key, around)
+            mapping.put(key, value, _place(value_node.start_mark, file))
+            mapping.unread.remove(key)
     return mapping
+
+
+def _check_key(node: yaml.Node, where: Place, first: dict[str, int]) -> None:
+    """Check one key of a mapping; ``first`` has the keys before it and their lines."""
+    if not isinstance(node, yaml.ScalarNode):
+        raise ConfigError("a key must be a plain word, not a list or a mapping", where=where)
+    key = str(node.value)
+    if key == "<<":
+        raise _UnreadableError(
+            "merge keys (<<) are not part of YAML 1.2; write the keys out", where
+        )
+    if key in first:
+        raise ConfigError(
+            f"the key appears twice, first on line {first[key]}; keep one", where=where, key=key
+        )
+    first[key] = where.line
 
 
 def _scalar(node: yaml.ScalarNode, place: Place) -> bool | int | float | str | None:

@@ -13,13 +13,23 @@ from typing import TypeVar, get_args
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, ErrorDetails, core_schema
+from pydantic_core import CoreSchema, core_schema
 
 from gradscope.components import registry
 from gradscope.components.base import Component, class_of, name_of
 from gradscope.components.marks import Mapping, Sequence
-from gradscope.components.suggestions import suggest
-from gradscope.errors import ConfigError, MissingOptionError, UnknownNameError
+from gradscope.components.mistakes import Mistakes
+from gradscope.components.suggestions import nearest
+from gradscope.components.translation import (
+    joined,
+    located,
+    place_of,
+    shown,
+    translated,
+    unread,
+    without,
+)
+from gradscope.errors import ConfigError, ConfigErrors, UnknownNameError
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -79,24 +89,26 @@ def component(kind: str, value: object, *, place: object = None, key: str = "") 
     known = ", ".join(registry.names(kind))
     if not isinstance(value, AbstractMapping):
         raise ConfigError(
-            f"should be a {kind}'s name or a mapping with 'name', got {_shown(value)}; "
+            f"should be a {kind}'s name or a mapping with 'name', got {shown(value)}; "
             f"known: {known}",
             where=place,
             key=key,
         )
-    where, key = _here(value, place), getattr(value, "path", "") or key
+    where, key = getattr(value, "place", None) or place, getattr(value, "path", "") or key
+    if "name" in unread(value, ["name"]):
+        raise ConfigErrors("")  # what is wrong with it has been told
     if "name" not in value:
         raise ConfigError(f"a {kind} needs 'name'; known: {known}", where=where, key=key)
     name = value["name"]
     if not isinstance(name, str):
-        wrong = f"should be one name, got {_shown(name)}"
+        wrong = f"should be one name, got {shown(name)}"
         if isinstance(name, list):
             wrong += f"; to run several, sweep over them: 'sweep: {{{key or kind}.name: [...]}}'"
-        raise ConfigError(wrong, where=_place_of(value, "name", place), key=_join(key, "name"))
+        raise ConfigError(wrong, where=place_of(value, "name", place), key=joined(key, "name"))
     try:
         cls = registry.get(kind, name)
     except UnknownNameError as error:
-        raise error.at(_place_of(value, "name", place), _join(key, "name")) from None
+        raise error.at(place_of(value, "name", place), joined(key, "name")) from None
     model = registry.options(cls)
     owner = f"the {kind} {name!r}"
     return validated(model, value, owner=owner, place=place, key=key, skip="name")
@@ -119,7 +131,7 @@ def validated(
     key: str = "",
     skip: str | None = None,
 ) -> _M:
-    """``model`` from a mapping; the first thing wrong becomes an error that names its place.
+    """``model`` from a mapping; all that is wrong becomes errors that name their places.
 
     Args:
         model: the pydantic model of the options.
@@ -130,102 +142,104 @@ def validated(
         skip: a key that is not an option.
 
     Raises:
-        ConfigError: of the class that fits, as ``component``.
+        ConfigError: of the class that fits, as ``component``; ConfigErrors for several mistakes.
     """
-    content = {option: item for option, item in value.items() if option != skip}
-    if isinstance(value, Mapping):
-        for option, item in content.items():
-            if option in model.model_fields:
-                content[option] = _placed(
-                    model.model_fields[option],
-                    item,
-                    _place_of(value, option, place),
-                    _join(value.path or key, option),
-                )
+    mistakes = Mistakes()
+    made = attempted(model, value, mistakes, owner=owner, place=place, key=key, skip=skip)
+    mistakes.raise_any()
+    if made is None:
+        raise ConfigErrors("")  # what is wrong with it has been told
+    return made
+
+
+def attempted(
+    model: type[_M],
+    value: AbstractMapping[str, object],
+    mistakes: Mistakes,
+    *,
+    owner: str,
+    place: object = None,
+    key: str = "",
+    skip: str | None = None,
+) -> _M | None:
+    """As ``validated``, but mistakes are gathered, and what is wrong is left at its default.
+
+    None where nothing can be made of the mapping so.
+    """
+    content, wrong = _with_components(model, value, mistakes, place, key)
+    content.pop(skip or "", None)
     try:
         return model.model_validate(content)
+    except ConfigError as error:
+        mistakes.add(error)
+        return None
     except ValidationError as error:
-        problem = min(error.errors(include_url=False), key=lambda e: _ORDER.get(e["type"], 1))
-        location = [p for p in problem["loc"] if not str(p).startswith("function")]
-        where, at = _located(value, location, place, key)
-        raise _translated(problem, location, model, owner, where, at) from None
+        problems = [
+            (problem, [p for p in problem["loc"] if not str(p).startswith("function")])
+            for problem in error.errors(include_url=False)
+        ]
+    unknown = [str(at[-1]) for problem, at in problems if problem["type"] == "extra_forbidden"]
+    told: set[str] = set()  # of the members of a union, what the first one says is enough
+    for problem, at in problems:
+        where, path = located(value, at, place, key)
+        if problem["type"] == "missing":
+            if at[-1] in wrong | unread(value, at) or nearest(at[-1], unknown):
+                continue
+        elif path in told:
+            continue
+        told.add(path)
+        mistakes.add(translated(problem, at, model, owner, where, path))
+        content = without(content, at)
+    try:
+        return model.model_validate(content)
+    except (ConfigError, ValidationError):
+        return None
+
+
+def _with_components(
+    model: type[BaseModel],
+    value: AbstractMapping[str, object],
+    mistakes: Mistakes,
+    place: object,
+    key: str,
+) -> tuple[dict[str, object], set[str]]:
+    """The options with their components made, and those whose component is wrong, which are out."""
+    content, wrong = dict(value), set[str]()
+    for option, item in value.items():
+        field = model.model_fields.get(option)
+        if field is None or not isinstance(value, Mapping):
+            continue
+        where, path = place_of(value, option, place), joined(value.path or key, option)
+        try:
+            content[option] = _placed(field, item, where, path)
+        except ConfigError as error:
+            mistakes.add(error)
+            wrong.add(option)
+            del content[option]
+    return content, wrong
 
 
 def _placed(field: FieldInfo, item: object, place: object, key: str) -> object:
-    """Components given by a bare name, which has no place of its own, made where it is known."""
+    """The components of a field, made where their places are known; other values as they are."""
     kind = kind_of(field)
     if kind is not None:
-        return item if isinstance(item, Mapping) else component(kind, item, place=place, key=key)
-    if isinstance(item, Sequence):
-        named = next(iter(_named_items(field.annotation)), None)
-        if named is not None:
-            return [
-                part
-                if isinstance(part, Mapping)
-                else component(named.kind, part, place=at, key=f"{key}[{index}]")
-                for index, (part, at) in enumerate(zip(item, item.places, strict=True))
-            ]
-    return item
+        return component(kind, item, place=place, key=key)
+    named = next(iter(_named_items(field.annotation)), None)
+    if not isinstance(item, Sequence) or named is None:
+        return item
+    made, mistakes = Sequence(item.path, item.place), Mistakes()
+    for index, (part, at) in enumerate(zip(item, item.places, strict=True)):
+        with mistakes.noted():
+            made.append(component(named.kind, part, place=at, key=f"{key}[{index}]"))
+            made.places.append(at)
+    mistakes.raise_any()
+    return made
 
 
 def _named_items(annotation: object) -> list[Named]:
     """The ``Named`` of a list's items, looking through optional types."""
     named = [m for m in getattr(annotation, "__metadata__", ()) if isinstance(m, Named)]
     return named + [inner for part in get_args(annotation) for inner in _named_items(part)]
-
-
-def _translated(
-    problem: ErrorDetails,
-    location: list[int | str],
-    model: type[BaseModel],
-    owner: str,
-    where: object,
-    key: str,
-) -> ConfigError:
-    """pydantic's error in the words and with the place of the file."""
-    last = str(location[-1]) if location else ""
-    if problem["type"] == "extra_forbidden":
-        known = list(_fields(model, location[:-1]))
-        hint = suggest(last, known) if known else "it has no options"
-        return UnknownNameError(f"{owner} has no option {last!r}; {hint}", where=where, key=key)
-    if problem["type"] == "missing":
-        field = model.model_fields.get(last)
-        about = f" ({field.description})" if field is not None and field.description else ""
-        return MissingOptionError(
-            f"{owner} needs {last!r}{about}", where=where, key=_join(key, last)
-        )
-    if problem["type"] == "value_error":
-        return ConfigError(str(problem.get("ctx", {})["error"]), where=where, key=key)
-    message = problem["msg"].replace("Input should be", "should be")
-    return ConfigError(f"{message}, got {_shown(problem['input'])}", where=where, key=key)
-
-
-def _located(
-    value: object, location: list[int | str], place: object, key: str
-) -> tuple[object, str]:
-    """The place and the dotted key of a part of a value."""
-    node, where, key = value, _here(value, place), getattr(value, "path", "") or key
-    for part in location:
-        if isinstance(node, AbstractMapping) and part in node:
-            where, key, node = _place_of(node, str(part), where), _join(key, str(part)), node[part]
-        elif isinstance(node, list) and isinstance(part, int) and part < len(node):
-            places = node.places if isinstance(node, Sequence) else None
-            where = (places[part] if places else None) or where
-            key, node = f"{key}[{part}]", node[part]
-    return where, key
-
-
-def _fields(model: type[BaseModel], path: list[int | str]) -> dict[str, FieldInfo]:
-    """The fields of the section that a path leads to."""
-    for part in path:
-        field = model.model_fields.get(part) if isinstance(part, str) else None
-        if field is None:
-            continue
-        inner = field.annotation
-        for candidate in (inner, *get_args(inner)):
-            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-                model = candidate
-    return model.model_fields
 
 
 def dump(value: object) -> object:
@@ -246,21 +260,3 @@ def as_mapping(value: BaseModel) -> dict[str, object]:
     """``dump`` of a component or section."""
     content = {key: dump(getattr(value, key)) for key in type(value).model_fields}
     return {"name": value.name, **content} if isinstance(value, Component) else content
-
-
-def _shown(value: object) -> str:
-    text = repr(dict(value)) if isinstance(value, AbstractMapping) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
-
-
-def _here(value: object, fallback: object) -> object:
-    return getattr(value, "place", None) or fallback
-
-
-def _place_of(value: object, key: str, fallback: object) -> object:
-    place = value.places.get(key) if isinstance(value, Mapping) else None
-    return place or _here(value, fallback)

@@ -9,18 +9,35 @@ from difflib import get_close_matches
 _MANY = 40
 
 
+def nearest(name: object, known: Iterable[str], count: int = 1, cutoff: float = 0.5) -> list[str]:
+    """The known names that are nearest to a name, whatever its case and its signs between words.
+
+    >>> nearest("Global-Norm", ["none", "global_norm"])
+    ['global_norm']
+    """
+    plain: dict[str, list[str]] = {}
+    for other in known:
+        plain.setdefault(_plain(other), []).append(other)
+    near = get_close_matches(_plain(str(name)), plain, n=count, cutoff=cutoff)
+    return [other for match in near for other in plain[match]][:count]
+
+
 def suggest(name: object, known: Iterable[str]) -> str:
     """'did you mean ...?' where a name is near, then the names that exist.
 
     Of more than 40 names the ten nearest are listed.
 
-    >>> suggest("lstn", ["gru", "lstm"])
+    >>> suggest("LSTN", ["gru", "lstm"])
     "did you mean 'lstm'? known: gru, lstm"
     """
     names = list(known)
-    near = get_close_matches(str(name), names, n=1, cutoff=0.5)
+    near = nearest(name, names)
     hint = f"did you mean {near[0]!r}? " if near else ""
     if len(names) > _MANY:
-        nearest = get_close_matches(str(name), names, n=10, cutoff=0.0)
-        return f"{hint}among {len(names)} known: {', '.join(nearest)}, ..."
+        listed = ", ".join(nearest(name, names, 10, cutoff=0.0))
+        return f"{hint}among {len(names)} known: {listed}, ..."
     return f"{hint}known: {', '.join(names)}" if names else "there are none"
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("-", "_").replace(" ", "_")

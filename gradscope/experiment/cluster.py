@@ -19,7 +19,7 @@ from gradscope.components.plugins import load_plugin, plugins_of_runs
 from gradscope.errors import GradscopeError, PluginError
 from gradscope.experiment.observer import Observer
 from gradscope.experiment.schema import Settings, Trial
-from gradscope.experiment.worker import record, single_threaded
+from gradscope.experiment.worker import check_unchanged, record, single_threaded
 from gradscope.results.records import RunDirectory
 
 _TOPIC = "gradscope-progress"
@@ -147,8 +147,7 @@ def _run_trial(
         if load_plugin(plugin).sha256 != digest:
             raise PluginError(f"{plugin}: has changed since the run began")
     settings = validated(Settings, resolved, owner="the experiment")
-    trial = Trial(settings=settings, configuration="", axes={})
-    assert trial.id == trial_id, "the settings did not survive the way to the worker"
+    trial = check_unchanged(settings, trial_id)
     worker, last = get_worker(), 0.0
 
     def progress(step: int, steps: int, loss: float) -> None:

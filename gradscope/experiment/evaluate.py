@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -33,7 +34,7 @@ class Tests:
         model: the model to test.
         task: the task that the model is trained on.
         evaluation: how many sequences to draw, and the other lengths.
-        generator: draws the sequences.
+        generator: of a task, which has the length of the test: draws the sequences.
         device: where to test.
         dtype: precision of the inputs.
     """
@@ -43,7 +44,7 @@ class Tests:
         model: SequenceModel,
         task: Task,
         evaluation: EvaluationSection,
-        generator: Generator,
+        generator: Callable[[Task], Generator],
         device: torch.device,
         dtype: torch.dtype,
     ):
@@ -51,7 +52,7 @@ class Tests:
         self.tasks: dict[int | None, Task] = {None: task}
         self.tasks |= {length: task.at_length(length) for length in evaluation.lengths}
         self.batches: dict[int | None, list[Batch]] = {
-            length: at_length.test(evaluation.sequences, generator)
+            length: at_length.test(evaluation.sequences, generator(at_length))
             for length, at_length in self.tasks.items()
         }
 

@@ -1,6 +1,6 @@
 """From a YAML file to an Experiment: its header and its frozen trials.
 
-Errors name file, line and column, and say what would be right.
+Errors name file, line and column, and say what would be right; all of a file are told at once.
 """
 
 from __future__ import annotations
@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping as AbstractMapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from gradscope.components import marks
-from gradscope.components.marks import Mapping, Sequence, Where
-from gradscope.components.options import component, kind_of, validated
-from gradscope.components.suggestions import suggest
+from gradscope.components.marks import Mapping, Where
+from gradscope.components.mistakes import Mistakes
+from gradscope.components.options import attempted, component, kind_of
+from gradscope.components.suggestions import nearest, suggest
 from gradscope.errors import ConfigError, MissingOptionError, UnknownNameError
 from gradscope.experiment import sweep
-from gradscope.experiment.schema import Expectation, Header, Settings, Trial
+from gradscope.experiment.asked import Asked, with_defaults
+from gradscope.experiment.checks import checked
+from gradscope.experiment.predicted import Known, check_figures, check_predictions
+from gradscope.experiment.schema import Header, Settings, Trial
 from gradscope.experiment.shipped import located
-from gradscope.results import measures
 
 #: dotted keys to values that take the place of the file's
 Overrides = AbstractMapping[str, object]
@@ -53,7 +56,8 @@ class Experiment(BaseModel):
                 expanded: ``{"training.steps": 100}``.
 
         Raises:
-            ConfigError: if the experiment cannot be run; nothing has been written then.
+            ConfigError: if the experiment cannot be run; nothing has been written then. It is a
+                ConfigErrors where several things are wrong.
         """
         path = located(path)
         return cls.parse(_text(path), str(path), default_name=path.stem, overrides=overrides)
@@ -78,7 +82,9 @@ class Experiment(BaseModel):
         Raises:
             ConfigError: as ``load``.
         """
-        return cls._made(marks.read(text, file), file, default_name, overrides)
+        mistakes = Mistakes()
+        root = marks.read(text, file, mistakes)
+        return cls._made(root, file, default_name, overrides, mistakes)
 
     @classmethod
     def of(
@@ -98,26 +104,40 @@ class Experiment(BaseModel):
         Raises:
             ConfigError: as ``load``; the message names the key.
         """
-        return cls._made(marks.marked(content), "", default_name, overrides)
+        return cls._made(marks.marked(content), "", default_name, overrides, Mistakes())
 
     @classmethod
     def _made(
-        cls, root: Mapping, file: str, default_name: str, overrides: Overrides | None
+        cls,
+        root: Mapping,
+        file: str,
+        default_name: str,
+        overrides: Overrides | None,
+        mistakes: Mistakes,
     ) -> Experiment:
         axes, place = root.pop("sweep", None), root.places.get("sweep")
         for key, value in (overrides or {}).items():
-            root = sweep.applied(root, key, value, model=Settings, place="overrides")
-            axes = sweep.without(axes, key)
-        head, base = _split(root)
+            with mistakes.noted():
+                value = marks.marked_value(value, key)
+                root = sweep.applied(root, key, value, model=Settings, place="overrides")
+                axes = sweep.without(axes, key)
+        head, base = _split(root, mistakes)
         if "name" not in head:
             head.put("name", default_name, root.place)
-        header = validated(Header, head, owner="the experiment")
-        _check_base(base, swept=axes is not None)
-        points = sweep.expand(base, axes, model=Settings, place=place)
-        experiment = cls(header=header, trials=[_trial(point) for point in points])
-        _check_trials(experiment.trials, place or file)
-        _check_expectations(experiment, head)
-        return experiment
+        header = attempted(Header, head, mistakes, owner="the experiment")
+        _check_base(base, mistakes, swept=axes is not None)
+        known = _known(base, axes, place, mistakes)
+        check_predictions(known, head)
+        check_figures(known, head)
+        trials = [
+            Trial(settings=point.settings, configuration=point.configuration, axes=point.axes)
+            for point in known.points
+        ]
+        if not mistakes.found:
+            _check_trials(trials, place or file, mistakes)
+        mistakes.raise_any()
+        assert header is not None
+        return cls(header=header, trials=trials)
 
     @property
     def name(self) -> str:
@@ -148,25 +168,31 @@ def _text(path: Path) -> str:
         raise ConfigError(f"cannot be read as text: {error}", where=str(path)) from None
 
 
-def _split(root: Mapping) -> tuple[Mapping, Mapping]:
+def _split(root: Mapping, mistakes: Mistakes) -> tuple[Mapping, Mapping]:
     """The part of a file that is the header, and the part that is the settings."""
     head, base = Mapping("", root.place), Mapping("", root.place)
+    head.unread |= root.unread
+    base.unread |= root.unread
+    known = [*Header.model_fields, *Settings.model_fields, "sweep"]
     for key, value in root.items():
-        if key not in Header.model_fields and key not in Settings.model_fields:
-            known = [*Header.model_fields, *Settings.model_fields, "sweep"]
-            raise UnknownNameError(
+        if key in known:
+            (head if key in Header.model_fields else base).put(key, value, root.places[key])
+            continue
+        mistakes.add(
+            UnknownNameError(
                 f"an experiment has no key {key!r}; {suggest(key, known)}",
                 where=root.places[key],
                 key="" if root.places[key] else key,
             )
-        (head if key in Header.model_fields else base).put(key, value, root.places[key])
+        )
+        base.unread |= set(nearest(key, known))  # what it means is not missing as well
     return head, base
 
 
 # --- checks --------------------------------------------------------------------------------------
 
 
-def _check_base(base: Mapping, *, swept: bool) -> None:
+def _check_base(base: Mapping, mistakes: Mistakes, *, swept: bool) -> None:
     """Check each component outside the sweep by itself.
 
     A typo is found so even where the sweep replaces the component. An option that is missing may
@@ -177,139 +203,62 @@ def _check_base(base: Mapping, *, swept: bool) -> None:
         if kind is not None:
             try:
                 component(kind, value, place=base.places[key], key=key)
-            except MissingOptionError:
-                if not swept:
-                    raise
+            except ConfigError as error:
+                for one in error.errors:
+                    if not (swept and isinstance(one, MissingOptionError)):
+                        mistakes.add(one)
 
 
-def _trial(point: sweep.Point) -> Trial:
-    settings = validated(Settings, point.settings, owner="the experiment")
-    _check_files(settings, point.settings)
-    _check_probes(settings, point.settings)
-    _check_truncation(settings, point.settings)
-    _check_lengths(settings, point.settings)
-    labels = [label for axis, label in point.axes.items() if axis not in ("seed", "task.length")]
-    configuration = " · ".join(labels) or settings.cell.name
-    return Trial(settings=settings, configuration=configuration, axes=point.axes)
-
-
-def _place(section: Mapping, *keys: str) -> Where:
-    """Where the last of nested keys stands, or the nearest key above it that has a place."""
-    place: Where = section.place
-    for key in keys:
-        if not isinstance(section, Mapping) or key not in section:
-            break
-        place = section.places.get(key) or place
-        inner = section[key]
-        if not isinstance(inner, Mapping):
-            break
-        section = inner
-    return place
-
-
-def _check_files(settings: Settings, section: Mapping) -> None:
-    """Check that the files which the task reads exist."""
-    try:
-        settings.task.check()
-    except ConfigError as error:
-        raise error.at(_place(section, "task", error.key), f"task.{error.key}") from None
-
-
-def _check_probes(settings: Settings, section: Mapping) -> None:
-    names = [probe.name for probe in settings.probes]
-    if repeated := next((name for name in names if names.count(name) > 1), None):
-        raise ConfigError(
-            f"the probe {repeated!r} is there twice; keep one",
-            where=section.places.get("probes"),
-            key="probes",
-        )
-
-
-def _check_truncation(settings: Settings, section: Mapping) -> None:
-    length, stride = settings.training.tbptt_length, settings.training.tbptt_stride
-    if stride is None or (length is not None and stride <= length):
-        return
-    problem = (
-        "tbptt_stride needs tbptt_length; give both, or neither for full BPTT"
-        if length is None
-        else f"tbptt_stride {stride} is longer than tbptt_length {length}, so some losses would "
-        "reach no weight; it should be at most tbptt_length"
+def _known(base: Mapping, axes: object, place: Where, mistakes: Mistakes) -> Known:
+    """All points of the sweep, as far as they can be used."""
+    before = len(mistakes.found)
+    points = sweep.expand(base, axes, model=Settings, place=place, mistakes=mistakes)
+    labelled = len(mistakes.found) == before
+    asked = [_asked(point, mistakes) for point in points]
+    labels = [
+        one.configuration if one is not None else _label(point)
+        for point, one in zip(points, asked, strict=True)
+    ]
+    return Known(
+        points=[one for one in asked if one is not None],
+        labels=list(dict.fromkeys(labels)) if labelled and all(labels) else None,
+        whole=None not in asked,
+        mistakes=mistakes,
     )
-    where = _place(section, "training", "tbptt_stride")
-    raise ConfigError(problem, where=where, key="training.tbptt_stride")
 
 
-def _check_lengths(settings: Settings, section: Mapping) -> None:
-    for index, length in enumerate(settings.evaluation.lengths):
-        key = f"evaluation.lengths[{index}]"
-        if settings.task.nominal_length is None:
-            raise ConfigError(
-                f"the task {settings.task.name!r} has no length to test at",
-                where=_place(section, "evaluation", "lengths"),
-                key="evaluation.lengths",
-            )
-        try:
-            settings.task.at_length(length)
-        except ValidationError as error:
-            evaluation = section["evaluation"]
-            lengths = evaluation["lengths"] if isinstance(evaluation, Mapping) else None
-            raise ConfigError(
-                f"the task cannot have length {length}: {error.errors()[0]['msg']}",
-                where=lengths.places[index] if isinstance(lengths, Sequence) else None,
-                key=key,
-            ) from None
+def _label(point: sweep.Point) -> str:
+    """A point's labels on the axes that are neither seed nor task length."""
+    labels = (label for axis, label in point.axes.items() if axis not in ("seed", "task.length"))
+    return " · ".join(labels)
 
 
-def _check_trials(trials: list[Trial], where: Where) -> None:
+def _asked(point: sweep.Point, mistakes: Mistakes) -> Asked | None:
+    """What a point asks for, wrong values left at their defaults; None where that is not known."""
+    of_point = Mistakes()
+    cleared = with_defaults(point.settings, of_point)
+    settings = attempted(Settings, point.settings, of_point, owner="the experiment")
+    if settings is not None:
+        settings = checked(settings, point.settings, of_point)
+    for error in of_point.found:
+        mistakes.add(error)
+    if settings is None:
+        return None
+    return Asked(settings, cleared, _label(point) or settings.cell.name, point.axes)
+
+
+def _check_trials(trials: list[Trial], where: Where, mistakes: Mistakes) -> None:
+    """Check that no two trials are the same."""
     seen: dict[str, Trial] = {}
     for trial in trials:
-        if trial.id in seen:
-            raise ConfigError(
-                f"two points of the sweep are the same trial: {_labels(seen[trial.id])} and "
-                f"{_labels(trial)}; drop one",
-                where=where,
-                key="sweep",
+        first = seen.setdefault(trial.id, trial)
+        if first is not trial:
+            message = (
+                f"two points of the sweep are the same trial: {_labels(first)} and "
+                f"{_labels(trial)}; drop one"
             )
-        seen[trial.id] = trial
+            mistakes.add(ConfigError(message, where=where, key="sweep"))
 
 
 def _labels(trial: Trial) -> str:
     return "(" + ", ".join(f"{axis}: {label}" for axis, label in trial.axes.items()) + ")"
-
-
-def _check_expectations(experiment: Experiment, head: Mapping) -> None:
-    listed = head.get("expect")
-    for index, expectation in enumerate(experiment.header.expect):
-        try:
-            _check_expectation(experiment, expectation)
-        except ConfigError as error:
-            key = f"expect[{index}]" + (f".{error.key}" if error.key else "")
-            item = listed[index] if isinstance(listed, list) else None
-            where = _place(item, error.key) if isinstance(item, Mapping) else None
-            raise error.at(where, key) from None
-
-
-def _check_expectation(experiment: Experiment, expectation: Expectation) -> None:
-    trials = experiment.trials
-    of_tasks = {name for trial in trials for name in trial.settings.task.measure_words}
-    known = [*measures.predictable(), *sorted(of_tasks)]
-    if expectation.measure not in known:
-        raise UnknownNameError(
-            f"there is no measure {expectation.measure!r}; {suggest(expectation.measure, known)}",
-            key="measure",
-        )
-    if (expectation.above is None) == (expectation.below is None):
-        raise ConfigError("should have one of 'above' and 'below'")
-    lengths = sorted({trial.task_length for trial in trials if trial.task_length is not None})
-    if expectation.length is not None and expectation.length not in lengths:
-        known_lengths = ", ".join(map(str, lengths)) or "none"
-        raise ConfigError(
-            f"no trial has length {expectation.length}; known: {known_lengths}", key="length"
-        )
-    labels = experiment.configurations
-    for key in ("configuration", "above", "below"):
-        label = getattr(expectation, key)
-        if isinstance(label, str) and label not in labels:
-            raise UnknownNameError(
-                f"there is no configuration {label!r}; {suggest(label, labels)}", key=key
-            )

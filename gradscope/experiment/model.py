@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from gradscope.cells import Cell, Stack
 from gradscope.dynamics.trace import Trace, Update
 from gradscope.errors import GradscopeError
+from gradscope.experiment import seeding
 from gradscope.experiment.schema import Settings
 from gradscope.inits import INITS, Init
 from gradscope.tasks import Batch, Task
@@ -32,7 +33,7 @@ class SequenceModel(nn.Module):
         embedding: how a token becomes a vector: one_hot, learned, scaled or tied.
         embedding_size: length of that vector, unless it is one-hot.
         init: how the readout's weights are drawn.
-        generator: draws the embedding and the readout.
+        generator: the root of the generators that draw the embedding and the readout.
         dtype: precision of the embedding and the readout.
 
     Raises:
@@ -47,7 +48,7 @@ class SequenceModel(nn.Module):
         embedding: str = "one_hot",
         embedding_size: int = _EMBEDDING_SIZE,
         init: Init,
-        generator: Generator | None = None,
+        generator: Generator,
         dtype: torch.dtype | None = None,
     ):
         super().__init__()
@@ -59,16 +60,18 @@ class SequenceModel(nn.Module):
         if task.tokens and embedding != "one_hot":
             deviation = 1.0 if embedding == "learned" else 1 / math.sqrt(embedding_size)
             shape = task.input_size, embedding_size
-            drawn = deviation * torch.randn(shape, dtype=torch.float64, generator=generator)
+            source = seeding.branch(generator, "embedding", *shape)
+            drawn = deviation * torch.randn(shape, dtype=torch.float64, generator=source)
             self.embedding = nn.Parameter(drawn.to(dtype))
+        source = seeding.branch(generator, "readout", task.output_size, size)
         if embedding == "tied":
             _check_tied(task, embedding_size, size)
             assert self.embedding is not None
             self.weight_hy = self.embedding
         else:
-            drawn = init.dense(task.output_size, size, bound, generator)
+            drawn = init.dense(task.output_size, size, bound, source)
             self.weight_hy = nn.Parameter(drawn.to(dtype))
-        self.bias_y = nn.Parameter(init.bias(task.output_size, bound, generator).to(dtype))
+        self.bias_y = nn.Parameter(init.bias(task.output_size, bound, source).to(dtype))
 
     def embed(self, inputs: Tensor) -> Float[Tensor, "time batch input"]:
         """The vectors that the cells read: inputs as they are, or their tokens' embeddings."""
@@ -151,10 +154,15 @@ def _check_tied(task: Task, embedding_size: int, hidden_size: int) -> None:
 def build(
     settings: Settings, *, generator: Generator, device: str | torch.device = "cpu"
 ) -> SequenceModel:
-    """The model that a trial's settings describe, its weights drawn from ``generator``.
+    """The model that a trial's settings describe, its weights drawn from ``generator``'s branches.
 
     Weights are drawn on the CPU and then moved, so that a seed gives the same weights on every
     device.
+
+    Args:
+        settings: of the trial.
+        generator: the root of the generators of weights; ``seeding.weights(seed)`` for a training.
+        device: where the model is to be.
 
     Raises:
         GradscopeError: for settings that do not fit each other.
@@ -165,8 +173,10 @@ def build(
         embedding_size = cell.hidden_size if embedding == "tied" else _EMBEDDING_SIZE
     size = embedding_size if task.tokens and embedding != "one_hot" else task.input_size
     cells: list[Cell] = []
-    for _ in range(settings.model.layers):
-        cells.append(cell.build(size, generator=generator, dtype=dtype))
+    for layer in range(settings.model.layers):
+        kind, place = cell.identity[0], f"layer {layer}"
+        source = seeding.branch(generator, place, kind, size, cell.hidden_size)
+        cells.append(cell.build(size, generator=source, dtype=dtype))
         size = cells[-1].hidden_size
     model = SequenceModel(
         task,

@@ -56,6 +56,8 @@ def manifest_of(experiment: Experiment) -> Manifest:
                 configuration=trial.configuration,
                 axes=trial.axes,
                 settings=trial.resolved,
+                contents=trial.settings.task.contents,
+                draws=trial.draws,
             )
             for trial in experiment.trials
         ],

@@ -33,7 +33,8 @@ def trained(run: RunDirectory, trial: str | None = None) -> Trained:
             weights were kept.
 
     Raises:
-        GradscopeError: if there is no such trial, or its weights were not kept.
+        GradscopeError: if there is no such trial, its weights were not kept, or a text that it read
+            has changed since.
     """
     entries = run.manifest().trials
     chosen = [entry for entry in entries if trial in (None, entry.configuration, entry.id)]
@@ -49,6 +50,9 @@ def trained(run: RunDirectory, trial: str | None = None) -> Trained:
             "experiment with --set training.save_weights=true"
         )
     settings = validated(Settings, kept.settings, owner="the experiment")
+    path, contents = getattr(settings.task, settings.task.path_option, ""), kept.contents
+    if contents and settings.task.contents != contents:
+        raise GradscopeError(f"{path}: has changed since the model was trained on it; put it back")
     model = build(settings, generator=Generator())
     model.load_state_dict(load(run.weights_path(kept.id).read_bytes()))
     model.eval()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import cached_property
 from typing import Annotated, Literal, cast
 
@@ -11,8 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gradscope.cells import CellOptions
 from gradscope.clips import Clip
-from gradscope.components.base import Component, is_registered, name_of
+from gradscope.components.base import Component, name_of
+from gradscope.components.identity import identified, sha256
 from gradscope.components.options import Named, dump
+from gradscope.experiment import seeding
 from gradscope.optimizers import Optimizer
 from gradscope.probes import PROBES, Probe
 from gradscope.tasks import Task
@@ -104,8 +104,12 @@ class Expectation(Section):
     )
 
 
+#: the item of ``probes`` that clears the defaults
+NONE = "none"
+
+
 def default_probes() -> list[Probe]:
-    """The probes of an experiment that names none."""
+    """The probes that an experiment measures without naming them."""
     chosen = [probe for probe in PROBES.classes() if probe.by_default]
     return [PROBES.make(name_of(probe)) for probe in sorted(chosen, key=lambda probe: probe.order)]
 
@@ -113,7 +117,11 @@ def default_probes() -> list[Probe]:
 class Settings(Section):
     """Everything that decides the outcome of one trial."""
 
-    seed: int = Field(default=0, ge=0, description="of every random number of the trial")
+    seed: int = Field(
+        default=0,
+        ge=0,
+        description="of all random numbers; what a setting does not decide it shares at one seed",
+    )
     dtype: Literal["float32", "float64"] = "float32"
     task: Annotated[Task, Named("task")]
     cell: Annotated[CellOptions, Named("cell")]
@@ -123,7 +131,13 @@ class Settings(Section):
     optimizer: Annotated[Optimizer, Named("optimizer")] = Field(default=cast(Optimizer, "adam"))
     training: TrainingSection = TrainingSection()
     evaluation: EvaluationSection = EvaluationSection()
-    probes: list[Annotated[Probe, Named("probe")]] = Field(default_factory=default_probes)
+    probes: list[Annotated[Probe, Named("probe")]] = Field(
+        default_factory=default_probes,
+        description=(
+            "measurements, beside the default ones or in the place of one of them; the item none "
+            "clears the defaults"
+        ),
+    )
 
 
 class Trial(BaseModel):
@@ -148,38 +162,33 @@ class Trial(BaseModel):
 
     @cached_property
     def id(self) -> str:
-        """Twelve hexadecimal digits that depend on the settings alone.
+        """Twelve hexadecimal digits that depend on the settings alone, and the rule of seeding.
 
-        They do not depend on order, labels or the rest of the sweep.
+        They do not depend on order, labels or the rest of the sweep. Of a file that the task reads
+        they depend on the contents, not on the path.
         """
-        canonical = json.dumps(_identified(self.settings), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+        return sha256({"seeding": seeding.RULE, "settings": identified(self.settings)})[:12]
 
     @property
     def task_length(self) -> int | None:
         """The length of the task's sequences; None where the task has no such option."""
         return self.settings.task.nominal_length
 
-    def seed_of(self, purpose: str) -> int:
-        """The seed of the generator for one purpose, such as "weights" or "training".
+    @cached_property
+    def draws(self) -> dict[str, str]:
+        """What is drawn (weights, training, test) to twelve digits of all that decides it.
 
-        It depends on the experiment's seed, the trial's id and the purpose.
+        Trials with the same digits begin with the same weights, or see the same sequences, bit for
+        bit.
         """
-        text = f"{self.settings.seed}/{self.id}/{purpose}"
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-
-
-def _identified(value: object) -> object:
-    """As ``dump``, with every component under the name and options that recorded trials use."""
-    if isinstance(value, Component) and is_registered(type(value)):
-        name, more = value.identity
-        options = {key: _identified(getattr(value, key)) for key in type(value).model_fields}
-        return {"name": name, **options, **more}
-    if isinstance(value, BaseModel):
-        return {key: _identified(getattr(value, key)) for key in type(value).model_fields}
-    if isinstance(value, list | tuple):
-        return [_identified(item) for item in value]
-    return dump(value)
+        settings, task = self.settings, self.settings.task
+        decided: dict[str, list[object]] = {
+            "weights": [task.sizes, *map(identified, (settings.cell, settings.model))],
+            "training": [seeding.trained_on(task), settings.training.batch_size],
+            "testing": [identified(task), settings.evaluation.sequences],
+        }
+        decided["weights"].append(settings.dtype)
+        return {what: sha256([settings.seed, *of])[:12] for what, of in decided.items()}
 
 
 class Header(Section):

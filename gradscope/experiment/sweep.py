@@ -18,6 +18,7 @@ from pydantic import BaseModel
 
 from gradscope.components import registry
 from gradscope.components.marks import Mapping, Sequence, Where
+from gradscope.components.mistakes import Mistakes
 from gradscope.components.options import kind_of
 from gradscope.components.suggestions import suggest
 from gradscope.errors import ConfigError, UnknownNameError
@@ -39,7 +40,14 @@ class _Choice:
     changes: tuple[tuple[str, object, Where], ...]
 
 
-def expand(base: Mapping, sweep: object, *, model: type[BaseModel], place: Where) -> list[Point]:
+def expand(
+    base: Mapping,
+    sweep: object,
+    *,
+    model: type[BaseModel],
+    place: Where,
+    mistakes: Mistakes | None = None,
+) -> list[Point]:
     """All points of the sweep over ``base``; the last axis runs fastest.
 
     Args:
@@ -47,20 +55,31 @@ def expand(base: Mapping, sweep: object, *, model: type[BaseModel], place: Where
         sweep: the file's sweep; None gives a single point.
         model: the pydantic model of the settings.
         place: where the sweep stands.
+        mistakes: gathers what is wrong, and the points are those without it; None raises it.
 
     Raises:
         ConfigError: for a sweep that is empty, of the wrong shape, or that sets what does not
             exist.
     """
-    axes = _axes(sweep, model, place)
-    points = []
+    gathered = Mistakes() if mistakes is None else mistakes
+    axes: dict[str, list[_Choice]] = {}
+    with gathered.noted():
+        axes = _axes(sweep, model, place, gathered)
+    points, told = [], set[str]()
     for choices in itertools.product(*axes.values()):
         settings = base.duplicate()
         for choice in choices:
             for key, value, where in choice.changes:
-                settings = applied(settings, key, value, model=model, place=where)
+                try:
+                    settings = applied(settings, key, value, model=model, place=where)
+                except ConfigError as error:  # for a wrong key, as often as it has values
+                    if f"{key}: {error.message}" not in told:
+                        gathered.add(error)
+                    told.add(f"{key}: {error.message}")
         labels = {axis: choice.label for axis, choice in zip(axes, choices, strict=True)}
         points.append(Point(settings, labels))
+    if mistakes is None:
+        gathered.raise_any()
     return points
 
 
@@ -96,7 +115,9 @@ def without(sweep: object, key: str) -> object:
 # --- axes ----------------------------------------------------------------------------------------
 
 
-def _axes(sweep: object, model: type[BaseModel], place: Where) -> dict[str, list[_Choice]]:
+def _axes(
+    sweep: object, model: type[BaseModel], place: Where, mistakes: Mistakes
+) -> dict[str, list[_Choice]]:
     if sweep is None:
         return {}
     if isinstance(sweep, list):
@@ -111,7 +132,11 @@ def _axes(sweep: object, model: type[BaseModel], place: Where) -> dict[str, list
             where=place,
             key="sweep",
         )
-    return {key: _axis(key, values, sweep.places[key], model) for key, values in sweep.items()}
+    axes = {}
+    for key, values in sweep.items():
+        with mistakes.noted():
+            axes[key] = _axis(key, values, sweep.places[key], model)
+    return axes
 
 
 def _axis(key: str, values: object, where: Where, model: type[BaseModel]) -> list[_Choice]:
@@ -164,6 +189,9 @@ def _label(key: str, value: object) -> str:
         return " ".join(part for part in parts if part)
     if isinstance(value, str):
         return value
+    if isinstance(value, list):
+        names = [_label(key, v) if isinstance(v, str | Mapping) else str(v) for v in value]
+        return f"{last.replace('_', ' ')} {', '.join(names) or 'none'}"
     shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
     return f"{last.replace('_', ' ')} {shown}"
 
@@ -225,7 +253,10 @@ def _options(
             where=place,
             key=dotted,
         )
-    return registry.options(registry.get(kind, name))
+    try:
+        return registry.options(registry.get(kind, name))
+    except UnknownNameError as error:
+        raise error.at(child.places.get("name") or child.place or place, f"{path}.name") from None
 
 
 def _section(annotation: object) -> type[BaseModel] | None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import torch
 from safetensors.torch import save
-from torch import Generator, Tensor
+from torch import Tensor
 
 from gradscope.clips import gradient_norm
 from gradscope.dynamics.trace import Update
+from gradscope.experiment import seeding
 from gradscope.experiment.evaluate import Score, Tests
 from gradscope.experiment.model import SequenceModel, build
 from gradscope.experiment.schema import Trial
@@ -73,8 +74,8 @@ class _Gradients:
 def run_trial(trial: Trial, *, device: str = "cpu", progress: Progress | None = None) -> Outcome:
     """Train one trial until it is solved, has taken all its steps, or diverges.
 
-    Everything random comes from generators seeded by (experiment seed, trial id); probes draw
-    nothing, so a trial trains the same with and without them.
+    Everything random comes from the generators of ``seeding``; probes draw nothing, so a trial
+    trains the same with and without them.
 
     Args:
         trial: what to train.
@@ -88,27 +89,25 @@ class _Training:
     """One training in progress: the model, the optimiser, and what has been recorded so far."""
 
     def __init__(self, trial: Trial, device: torch.device, progress: Progress):
-        def generator(purpose: str) -> Generator:
-            return Generator().manual_seed(trial.seed_of(purpose))
-
-        settings = trial.settings
+        settings, seed = trial.settings, trial.settings.seed
         self.settings, self.task = settings, settings.task
         self.progress, self.device = progress, device
         self.dtype = getattr(torch, settings.dtype)
-        self.model: SequenceModel = build(settings, generator=generator("weights"), device=device)
+        self.model: SequenceModel = build(settings, generator=seeding.weights(seed), device=device)
         self.named = dict(self.model.named_parameters())
         self.optimizer = settings.optimizer.build(self.model.parameters())
         self.tests = Tests(
             self.model,
             self.task,
             settings.evaluation,
-            generator("evaluation"),
+            lambda task: seeding.testing(seed, task),
             device,
             self.dtype,
         )
-        self.batches = self.task.stream(settings.training.batch_size, generator("training"))
+        batch_size = settings.training.batch_size
+        self.batches = self.task.stream(batch_size, seeding.training(seed, self.task, batch_size))
         self.windows = Windows(
-            self.model, settings.training, settings.clip, generator("truncation")
+            self.model, settings.training, settings.clip, seeding.truncation(seed)
         )
         self.clip = settings.clip.begin(self.named)
         self.outcome, self.train_step = Outcome(), 0

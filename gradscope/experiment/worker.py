@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import torch
 
-from gradscope.experiment.schema import Trial
+from gradscope.errors import GradscopeError
+from gradscope.experiment.schema import Settings, Trial
 from gradscope.experiment.train import Progress, run_trial
 from gradscope.results.records import RunDirectory
 
@@ -20,6 +21,7 @@ def record(trial: Trial, run: RunDirectory, device: str, progress: Progress) -> 
         What became of it: solved, unsolved, diverged or failed.
     """
     try:
+        check_unchanged(trial.settings, trial.id)
         outcome = run_trial(trial, device=device, progress=progress)
         run.write_trial(trial.id, outcome.tables, outcome.seconds, outcome.weights)
         return outcome.fate
@@ -28,6 +30,21 @@ def record(trial: Trial, run: RunDirectory, device: str, progress: Progress) -> 
         content = {"error": reason, "traceback": traceback.format_exc()}
         run.write_json("failures", trial.id, content)
         return "failed"
+
+
+def check_unchanged(settings: Settings, trial_id: str) -> Trial:
+    """The trial of these settings, if it still is the one of that id.
+
+    Raises:
+        GradscopeError: if a file that the task reads has other contents than when the run began.
+    """
+    trial = Trial(settings=settings, configuration="", axes={})
+    if trial.id != trial_id:
+        path = getattr(settings.task, settings.task.path_option, "the settings of the trial")
+        raise GradscopeError(
+            f"{path}: has changed since the run began; put it back, or start a new run"
+        )
+    return trial
 
 
 @contextmanager

@@ -122,15 +122,32 @@ def load(name: str) -> Corpus:
     return _file(path.resolve(), path.stat().st_mtime_ns)
 
 
+def is_known(name: str) -> bool:
+    """Whether it is the name of a corpus; any other name is a path."""
+    return name == "stdlib" or name in SOURCES
+
+
+def digest(name: str) -> str:
+    """The SHA-256 of a corpus, or of a public one's checksums: nothing is downloaded for it.
+
+    Raises:
+        GradscopeError: as ``load``.
+    """
+    if name in SOURCES:
+        return hashlib.sha256(" ".join(part.digest for part in SOURCES[name]).encode()).hexdigest()
+    return load(name).digest
+
+
 def check(name: str) -> None:
     """Check that there is such a corpus; nothing is read or downloaded.
 
     Raises:
         GradscopeError: for a name that is neither a corpus nor a file.
     """
-    if name != "stdlib" and name not in SOURCES and not Path(name).is_file():
+    if not is_known(name) and not Path(name).is_file():
         raise GradscopeError(
-            f"there is no corpus or text file {name!r}; {suggest(name, ['stdlib', *SOURCES])}, "
+            f"there is no corpus or text file {name!r}; "
+            f"{suggest(Path(name).name, ['stdlib', *SOURCES])}, "
             "or the path of a text file"
         )
 

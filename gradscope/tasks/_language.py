@@ -9,6 +9,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ from torch import Generator, Tensor
 from gradscope.errors import ConfigError, GradscopeError
 from gradscope.tasks import _corpora as corpora
 from gradscope.tasks._ngram import cross_entropies
-from gradscope.tasks._task import Batch, Task
+from gradscope.tasks._task import Batch, Task, path_within
 
 #: streams into which the held-out text is cut; they are read side by side
 _TEST_STREAMS = 50
@@ -49,7 +50,10 @@ class LanguageModel(Task):
 
     corpus: str = Field(
         "stdlib",
-        description="stdlib, tinyshakespeare, text8, enwik8, ptb, wikitext2, or a text file's path",
+        description=(
+            "stdlib, tinyshakespeare, text8, enwik8, ptb, wikitext2, or a text file's path "
+            "(relative: in the experiment's folder)"
+        ),
     )
     length: int = Field(
         100, ge=1, description="tokens in a training sequence, through which the gradient runs"
@@ -87,6 +91,8 @@ class LanguageModel(Task):
         "held-out cross-entropy below that of an interpolated Witten-Bell n-gram model of order "
         "'ngram' on the same text"
     )
+    of_tests_alone = frozenset({"test_tokens", "context", "ngram"})
+    path_option = "corpus"
     #: what a token is, in a word: character or word
     token: ClassVar[str]
 
@@ -94,10 +100,27 @@ class LanguageModel(Task):
     def text(self) -> Text:
         """The corpus as tokens; equal options give the same object."""
 
+    def within(self, folder: Path) -> Task:
+        """The same task; the corpus is a known one, or a file of this folder."""
+        if corpora.is_known(self.corpus):
+            return self
+        return self.model_copy(update={"corpus": path_within(folder, self.corpus)})
+
+    @property
+    def contents(self) -> str:
+        """The SHA-256 of the corpus; of a public one, that of its published checksums."""
+        return corpora.digest(self.corpus)
+
+    @property
+    def sizes(self) -> tuple[object, ...]:
+        """What decides the alphabet or vocabulary."""
+        return self.token, self.contents, self.held_out, getattr(self, "vocabulary", None)
+
     def check(self) -> None:
-        """Check that the corpus is a known one or a file."""
+        """Check that the corpus is a known one, or a file that can be read."""
         try:
             corpora.check(self.corpus)
+            corpora.digest(self.corpus)
         except GradscopeError as error:
             raise ConfigError(str(error), key="corpus") from None
 

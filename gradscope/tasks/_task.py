@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple
 
@@ -66,6 +68,10 @@ class Task(Component):
     criterion: ClassVar[str]
     #: the columns that ``measures`` adds to the summary: name -> (heading, unit)
     measure_words: ClassVar[Mapping[str, tuple[str, str]]] = MappingProxyType({})
+    #: options that only tests depend on: the sequences to train on are drawn alike without them
+    of_tests_alone: ClassVar[frozenset[str]] = frozenset()
+    #: the option that may name a file or a folder; "" for none
+    path_option: ClassVar[str] = ""
 
     @property
     @abstractmethod
@@ -82,13 +88,38 @@ class Task(Component):
         """Whether inputs are tokens, which an embedding turns into vectors."""
         return False
 
+    @property
+    def sizes(self) -> tuple[object, ...]:
+        """What decides ``input_size``, ``output_size`` and ``tokens``; no download is needed."""
+        return self.input_size, self.output_size, self.tokens
+
+    def within(self, folder: Path) -> Task:
+        """The same task, where a relative path among its options is one of this folder."""
+        return self
+
+    @property
+    def contents(self) -> str:
+        """The SHA-256 of what ``path_option`` names; "" where it names nothing.
+
+        Raises:
+            GradscopeError: for a file that cannot be read.
+        """
+        return ""
+
+    @property
+    def identity(self) -> tuple[str, Mapping[str, object]]:
+        """As of any component; what is read from a file counts by its contents."""
+        name, more = super().identity
+        contents = self.contents
+        return name, {**more, self.path_option: contents} if contents else more
+
     def check(self) -> None:
         """Check, before anything runs, that the files which the options name exist.
 
-        Nothing is read or downloaded.
+        Nothing is downloaded.
 
         Raises:
-            ConfigError: if a file is missing; its ``key`` is the option's name.
+            ConfigError: if a file is missing or cannot be read; its ``key`` is the option's name.
         """
 
     @property
@@ -164,6 +195,11 @@ class Task(Component):
     @abstractmethod
     def solved(self, loss: float, wrong_fraction: float) -> bool:
         """Whether a test with this mean loss and fraction of wrong sequences is a success."""
+
+
+def path_within(folder: Path, path: str) -> str:
+    """The absolute path of what a path means in a folder; ~ is the user's home."""
+    return os.path.abspath(folder / Path(path).expanduser())
 
 
 def integers(low: int, high: int, count: int, generator: Generator) -> Int[Tensor, " count"]:

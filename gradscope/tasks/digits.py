@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import math
 import struct
+import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -16,8 +18,10 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from gradscope.errors import ConfigError, GradscopeError
-from gradscope.tasks._task import Batch, Task, register
+from gradscope.tasks._task import Batch, Task, path_within, register
 
+#: names of files, and when they were last changed
+_Stamps = tuple[tuple[str, int], ...]
 _FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 
 
@@ -41,7 +45,11 @@ class Digits(Task):
     """
 
     data: str | None = Field(
-        None, description="a folder with MNIST's idx files; null: scikit-learn's digits"
+        None,
+        description=(
+            "a folder with MNIST's idx files, relative to the experiment's file; null: "
+            "scikit-learn's digits"
+        ),
     )
     permuted: bool = Field(False, description="pixels in a fixed random order")
     permutation_seed: int = Field(0, ge=0, description="of that order")
@@ -52,12 +60,24 @@ class Digits(Task):
         "permuted, IRNN)"
     )
 
+    path_option = "data"
+
+    def within(self, folder: Path) -> Task:
+        """The same task; ``data`` is a folder in this one."""
+        if self.data is None:
+            return self
+        return self.model_copy(update={"data": path_within(folder, self.data)})
+
+    @property
+    def contents(self) -> str:
+        """The SHA-256 of the four files, unpacked."""
+        return "" if self.data is None else _digest(self.data, _stamps(self.data))
+
     def check(self) -> None:
-        """Check that the folder has the four files."""
+        """Check that the folder has the four files, and that they can be read."""
         if self.data is not None:
             try:
-                for name in _FILES:
-                    _path(Path(self.data), name)
+                _digest(self.data, _stamps(self.data))
             except GradscopeError as error:
                 raise ConfigError(str(error), key="data") from None
 
@@ -74,9 +94,12 @@ class Digits(Task):
     @property
     def baseline(self) -> float:
         """Entropy of the training classes."""
-        counts = torch.bincount(_images(self.data).train_labels).double()
+        counts = torch.bincount(self._images().train_labels).double()
         shares = counts / counts.sum()
         return float(-(shares * shares.log()).sum())
+
+    def _images(self) -> _Images:
+        return _images(self.data, _stamps(self.data))
 
     def _batch(self, images: Float[Tensor, "batch pixels"], labels: Int[Tensor, " batch"]) -> Batch:
         pixels = images.shape[1]
@@ -88,13 +111,13 @@ class Digits(Task):
 
     def sample(self, batch_size: int, generator: Generator) -> Batch:
         """Training images, drawn with replacement."""
-        images, labels = _images(self.data)[:2]
+        images, labels = self._images()[:2]
         chosen = torch.randint(0, len(labels), (batch_size,), generator=generator)
         return self._batch(images[chosen], labels[chosen])
 
     def stream(self, batch_size: int, generator: Generator) -> Iterator[Batch]:
         """The training images in epochs, each in a new order."""
-        images, labels = _images(self.data)[:2]
+        images, labels = self._images()[:2]
         while True:
             for chosen in torch.randperm(len(labels), generator=generator).split(batch_size):
                 if len(chosen) == batch_size or batch_size > len(labels):
@@ -102,7 +125,7 @@ class Digits(Task):
 
     def test(self, sequences: int, generator: Generator) -> list[Batch]:
         """The first ``sequences`` test images."""
-        images, labels = _images(self.data)[2:]
+        images, labels = self._images()[2:]
         parts = torch.arange(min(sequences, len(labels))).split(250)
         return [self._batch(images[part], labels[part]) for part in parts]
 
@@ -127,8 +150,8 @@ class _Images(NamedTuple):
 
 
 @lru_cache(maxsize=2)
-def _images(data: str | None) -> _Images:
-    """The images of a folder, or scikit-learn's."""
+def _images(data: str | None, stamps: _Stamps) -> _Images:
+    """The images of a folder whose files were last changed then, or scikit-learn's."""
     if data is not None:
         train, train_labels, test, test_labels = (_idx(Path(data), name) for name in _FILES)
         return _Images(
@@ -150,7 +173,7 @@ def _images(data: str | None) -> _Images:
 def _idx(folder: Path, name: str) -> Tensor:
     """An idx file of unsigned bytes: the bytes 0, 0, 8, d; then d big-endian sizes; the data."""
     path = _path(folder, name)
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    content = _content(path)
     dimensions = content[3] if content[:3] == b"\x00\x00\x08" and len(content) > 4 else 0
     start = 4 + 4 * dimensions
     sizes = struct.unpack(f">{dimensions}I", content[4:start]) if len(content) >= start else ()
@@ -158,6 +181,27 @@ def _idx(folder: Path, name: str) -> Tensor:
     if not sizes or math.prod(sizes) != len(values):
         raise GradscopeError(f"{path}: is no idx file of unsigned bytes, or is cut short")
     return torch.frombuffer(bytearray(values), dtype=torch.uint8).view(*sizes)
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file, unpacked."""
+    try:
+        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise GradscopeError(f"{path}: cannot be read: {error}") from None
+
+
+@lru_cache(maxsize=4)
+def _digest(data: str, stamps: _Stamps) -> str:
+    contents = [_content(_path(Path(data), name)) for name in _FILES]
+    digests = [hashlib.sha256(content).hexdigest() for content in contents]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+
+def _stamps(data: str | None) -> _Stamps:
+    """The files of a folder that are there, and when they were last changed."""
+    paths = sorted(Path(data).glob("*-ubyte*")) if data is not None else []
+    return tuple((path.name, path.stat().st_mtime_ns) for path in paths)
 
 
 def _path(folder: Path, name: str) -> Path:

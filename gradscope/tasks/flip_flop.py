@@ -20,8 +20,8 @@ class FlipFlop(Task):
         target   0  1  1  1 -1 -1 -1  1      every step scored, 0 before the first pulse
 
     At each step a channel sends a pulse, +1 or -1, with probability ``rate``, and is 0 otherwise. A
-    network that solves the task has 2^channels stable states. Without a memory the best answer is
-    0; its mean squared error is the share of steps after a first pulse, summed over channels.
+    network that solves the task has 2^channels stable states. Ignoring its inputs the best answer
+    is 0; its mean squared error is the share of steps from a first pulse on, summed over channels.
 
     Reference: Sussillo and Barak (2013), Opening the black box: low-dimensional dynamics in
     high-dimensional recurrent neural networks.

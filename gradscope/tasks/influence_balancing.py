@@ -16,13 +16,18 @@ class InfluenceBalancing(Task):
 
     One example (length 6, lag 3, positive 0.4, negative 1; targets before they are divided by 6)::
 
-        input    1   0   0   0   0   0
-        target   .4  .4  .4 -.6 -.6 -.6      every step scored
+        input    1  -1   1   1  -1  -1      +1 or -1, each with chance 1/2
+        target   .4  0  .4 -.2  .4  -1      every step scored
 
-    y_t = (positive * (sum of the inputs of the last ``lag`` steps) - (negative - positive) * (sum
-    of all earlier inputs)) / length. A gradient truncated to fewer than ``lag`` steps sees only the
-    near, positive influence, and so has the wrong sign. Without a memory, and without the input,
-    the best is to answer the mean.
+    y_t = sum over k <= t of w_{t-k} x_k, with w_d = positive / length at distances d below ``lag``
+    and (positive - negative) / length beyond. Ignoring its inputs the best is to answer 0.
+
+    Take the simplest model that adds up its inputs, h_t = h_{t-1} + theta x_t with output h_t. At
+    theta = 0 its expected gradient, truncated to K steps, is -2 / length times the sum over t of
+    w_0 + ... + w_{min(K - 1, t)}. Up to K = ``lag`` it is negative, whereas the whole gradient is
+    positive if the far influence outweighs the near one: truncation gets the sign wrong, by the
+    defaults up to K = 18. Inputs of mean 0 are what makes this so: inputs of another mean carry
+    the far influence along in their common part.
 
     Reference: Tallec and Ollivier (2017), Unbiasing truncated backpropagation through time; there
     a fixed network with one parameter has these influences, here the target has them.
@@ -59,12 +64,12 @@ class InfluenceBalancing(Task):
 
     @property
     def baseline(self) -> float:
-        """Mean over t of Var[y_t]; inputs are 0 or 1 with variance 1/4."""
-        return float(self._weights().double().square().sum(1).mean() / 4)
+        """Mean over t of Var[y_t], the sum of squared influences: inputs have variance 1."""
+        return float(self._weights().double().square().sum(1).mean())
 
     def sample(self, batch_size: int, generator: Generator) -> Batch:
         """Fresh sequences."""
-        inputs = torch.randint(0, 2, (self.length, batch_size), generator=generator).float()
+        inputs = torch.randint(0, 2, (self.length, batch_size), generator=generator) * 2.0 - 1
         targets = (self._weights() @ inputs).unsqueeze(-1)
         return Batch(inputs.unsqueeze(-1), torch.arange(self.length), targets)
 

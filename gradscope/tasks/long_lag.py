@@ -22,7 +22,8 @@ class LongLag(Task):
         input    x   a1  a2  a3  a4  a5
         target                       x      scored at the last step alone
 
-    The option ``distractors`` says what stands between question and answer, with p = ``length``:
+    The answer is due p - 1 steps after the first symbol, with p = ``length``. The option
+    ``distractors`` says what stands between them:
 
     - ``known``: the same p - 1 symbols in the same order every time (experiment 2a of the paper,
       the long lag without noise).
@@ -35,7 +36,7 @@ class LongLag(Task):
     there every next symbol is scored, here only the one that needs the memory.
     """
 
-    length: int = Field(100, ge=2, description="p, the lag between the first symbol and the answer")
+    length: int = Field(100, ge=2, description="p, number of time steps")
     distractors: Literal["known", "random"] = Field("known", description="what stands between")
     alphabet_size: int | None = Field(
         None, ge=1, description="different distractors; null: length - 1"

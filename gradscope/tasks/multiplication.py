@@ -20,8 +20,9 @@ class Multiplication(Task):
         mark     0   1   0   0   0   1   0   0      one in each half
         target                               .27
 
-    Adding up inputs does not help here: the two numbers must be kept apart. Always answering 1/4
-    has a mean squared error of Var[U U'] = 1/9 - 1/16 = 7/144.
+    To add up is not enough: whatever is made of the two numbers' sum, the mean squared error is at
+    least 1/540, and a share of at least (1 - 0.4 sqrt(2))^2 = 18.9% of the answers misses by more
+    than 0.04. Always answering 1/4 has a mean squared error of Var[U U'] = 1/9 - 1/16 = 7/144.
 
     Reference: Hochreiter and Schmidhuber (1997), Long short-term memory, experiment 5; the marks
     stand as in ``adding`` with placement halves.

@@ -21,7 +21,7 @@ class Parity(Task):
         input    1  0  1  1  0  0  1  0
         target   1  1  0  1  1  1  0  0
 
-    Every bit matters: a gradient that sees only a part of the sequence has nothing to learn from.
+    Every bit matters: the answer is independent of any part of the sequence that lacks a bit.
     Without a memory the best is ln 2, except at the first step, where the bit itself is the answer;
     the baseline ignores it there as well.
 

@@ -20,7 +20,7 @@ RANGES = {2: ((1, 2), (5, 6)), 3: ((1, 2), (3, 4), (6, 7))}  # in tenths of the 
 class TemporalOrder(Task):
     """Say at the end in which order the few symbols that matter came.
 
-    One example (length 10, two symbols A and B among distractors c d e f; class A then B)::
+    One example (length 10, two symbols A and B among distractors c d e f; B then A)::
 
         input    c  B  f  e  d  A  d  f  c  e
         target                              v0 + 2 v1 = 1 + 2 * 0

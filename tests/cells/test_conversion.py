@@ -19,6 +19,20 @@ class OddCell(nn.RNNCellBase):
     """A cell of torch's kind whose step nobody knows."""
 
 
+class Doubled(nn.LSTM):
+    """An LSTM that computes something else."""
+
+    def forward(self, input, hx=None):
+        return super().forward(2 * input, hx)
+
+
+def population(cell: RNN) -> RNN:
+    """A cell whose weights carry a leading trial axis."""
+    for name, weight in list(cell.named_parameters()):
+        setattr(cell, name, nn.Parameter(torch.stack([weight.detach()] * 2)))
+    return cell
+
+
 LAYERED = {
     "rnn tanh": lambda: nn.RNN(3, 5, 2),
     "rnn relu": lambda: nn.RNN(3, 5, nonlinearity="relu", bias=False),
@@ -80,6 +94,17 @@ def test_weights_are_copies():
         (lambda: RNN(3, hidden_size=5, activation="gelu"), "tanh or relu in all layers, not gelu"),
         (lambda: OddCell(3, 5, bias=True, num_chunks=1), "OddCell cannot be converted"),
         (lambda: Stack([LSTM(3, hidden_size=5), GRU(5, hidden_size=5)]), "all of one kind"),
+        (lambda: Stack([LSTM(3, hidden_size=5), LSTM(5, hidden_size=4)]), "all of one kind"),
+        (
+            lambda: Stack([LSTM(3, hidden_size=5), LSTM(5, hidden_size=5, bias=False)]),
+            "all with biases or all without",
+        ),
+        (
+            lambda: Stack([LSTM(3, hidden_size=5), LSTM(5, hidden_size=5).double()]),
+            "dtype and device",
+        ),
+        (lambda: Doubled(3, 5), "Doubled cannot be converted: it has a forward pass of its own"),
+        (lambda: population(RNN(3, hidden_size=5)), "convert one trial's at once"),
     ],
 )
 def test_what_cannot_be_expressed_is_said(made, message):
@@ -114,7 +139,60 @@ def test_weights_of_a_parametrised_module_are_what_it_computes_with():
     torch.testing.assert_close(cell.hidden(unroll(cell, x).states[1:]), expected)
 
 
-def test_a_converted_module_is_in_the_same_mode():
-    cell = convert(nn.LSTM(3, 5).eval())
-    assert convert(cell.eval()).training is False
-    assert convert(cell.train()).training is True
+@pytest.mark.parametrize("training", [False, True])
+def test_a_converted_module_is_in_the_same_mode(training):
+    for module in (nn.LSTM(3, 5, 2), nn.LSTMCell(3, 5)):
+        cell = convert(module.train(training))
+        assert cell.training is training
+        assert all(part.training is training for part in cell.modules())
+        assert convert(cell).training is training
+    assert convert(convert(nn.LSTM(3, 5)).train(training)).training is training
+
+
+#: what a module may be beside its weights -> what tells it
+KEPT = {
+    "batch_first": ({"batch_first": True}, lambda module: module.batch_first),
+    "time first": ({}, lambda module: module.batch_first),
+    "bias": ({"bias": False}, lambda module: module.bias),
+    "layers": ({"num_layers": 3}, lambda module: module.num_layers),
+    "dtype": ({"dtype": torch.float64}, lambda module: module.weight_ih_l0.dtype),
+    "device": ({"device": "meta"}, lambda module: module.weight_ih_l0.device),
+    "sizes": ({}, lambda module: (module.input_size, module.hidden_size, module.proj_size)),
+}
+
+
+@pytest.mark.parametrize("what", KEPT)
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_there_and_back_keeps(kind, what):
+    options, tell = KEPT[what]
+    module = kind(3, 5, **options)
+    again = convert(convert(module))
+    assert type(again) is kind
+    assert tell(again) == tell(module)
+
+
+def test_batches_come_first_again_after_a_way_through_a_stack():
+    module = nn.GRU(3, 5, 2, batch_first=True).double()
+    cell, x = convert(module), torch.randn(4, 7, 3, dtype=torch.float64)
+    ours = cell.hidden(unroll(cell, x.transpose(0, 1)).states[1:]).transpose(0, 1)
+    torch.testing.assert_close(ours, module(x)[0], rtol=1e-12, atol=1e-12)
+    assert torch.equal(convert(cell)(x)[0], module(x)[0])
+
+
+def test_frozen_weights_stay_frozen():
+    module = nn.LSTM(3, 5, 2)
+    module.weight_hh_l1.requires_grad_(False)
+    cell = convert(module)
+    assert {n for n, p in cell.named_parameters() if not p.requires_grad} == {"cells.1.weight_hh"}
+    frozen = {name for name, p in convert(cell).named_parameters() if not p.requires_grad}
+    assert frozen == {"weight_hh_l1"}
+    single = nn.GRUCell(3, 5)
+    single.bias_ih.requires_grad_(False)
+    assert {n for n, p in convert(single).named_parameters() if not p.requires_grad} == {"bias_ih"}
+
+
+def test_a_parametrised_step_is_what_it_computes():
+    module = nn.GRUCell(3, 5).double()
+    torch.nn.utils.parametrizations.orthogonal(module, "weight_hh")
+    cell, x, h = convert(module), torch.randn(4, 3).double(), torch.randn(4, 5).double()
+    torch.testing.assert_close(cell(x, h), module(x, h), rtol=1e-12, atol=1e-12)

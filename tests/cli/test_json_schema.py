@@ -59,7 +59,8 @@ def test_a_component_is_a_name_or_a_mapping_with_the_options_of_its_class(kind, 
 def test_fields_that_hold_a_component_refer_to_its_kind(schema):
     for kind in ("task", "cell", "clip", "optimizer"):
         assert schema["properties"][kind]["$ref"] == f"#/$defs/{kind}"
-    assert schema["properties"]["probes"]["items"] == {"$ref": "#/$defs/probe"}
+    probe = schema["properties"]["probes"]["items"]
+    assert probe == {"anyOf": [{"const": "none"}, {"$ref": "#/$defs/probe"}]}
     rnn = next(v for v in schema["$defs"]["cell"]["anyOf"][1:] if v["title"] == "rnn")
     assert rnn["properties"]["recurrent_init"]["$ref"] == "#/$defs/init"
 

@@ -60,8 +60,15 @@ def test_nothing_of_a_folder_is_run_where_one_of_its_files_is_wrong(tmp_path):
     folder = tmp_path / "questions"
     folder.mkdir()
     (folder / "a.yaml").write_text(GOOD)
-    (folder / "b.yaml").write_text("task: {name: adding, lenght: 3}")
+    (folder / "b.yaml").write_text("task: {name: adding, lenght: 3}\ncell: rnn")
     assert "did you mean 'length'" in refused("run", folder, "--out", tmp_path / "out")
+    (folder / "c.yaml").write_text("task: adding\ncell: LSTM\nseed: x")
+    told = invoke("run", folder, "--out", tmp_path / "out").stderr.splitlines()
+    assert [line.split("questions/")[1].split(": ")[0] for line in told] == [
+        "b.yaml:1:30",
+        "c.yaml:2:7",
+        "c.yaml:3:7",
+    ]
     assert not (tmp_path / "out").exists()
     (tmp_path / "empty").mkdir()
     assert "holds no YAML file" in refused("run", tmp_path / "empty")
@@ -218,7 +225,12 @@ def test_the_device_of_a_remote_scheduler_is_not_looked_for_here(experiment, tmp
 def test_a_component_of_ones_own(experiment, plugin, tmp_path):
     experiment.write_text(GOOD + "clip: nothing_at_all\nfigures: [last_losses]\n")
     out = tmp_path / "run"
-    assert "no plot called 'last_losses'" in refused("run", experiment, "--out", out)
+    without = invoke("run", experiment, "--out", out)
+    assert without.exit_code == 2
+    told = without.stderr.splitlines()
+    assert len(told) == 2
+    assert f"{experiment}:6:7: clip.name: there is no clip called 'nothing_at_all'" in told[0]
+    assert f"{experiment}:7:11: figures[0].name: there is no plot called 'last_losses'" in told[1]
     result = invoke("run", experiment, "--out", out, "--with", plugin)
     assert result.exit_code == 0, result.output
     assert "Losses of my own" in (out / "index.html").read_text()

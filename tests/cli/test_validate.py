@@ -16,6 +16,27 @@ def test_every_file_is_looked_at(experiment, tmp_path):
     assert len(complaints) == 2
 
 
+def test_all_mistakes_of_all_files_are_told(experiment, tmp_path):
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("task: addin\ncell: {name: LSTM, size: 3}\nseed: -1\nquestoin: why")
+    second.write_text(GOOD + "clip: Value\n")
+    result = invoke("validate", first, second)
+    assert result.exit_code == 2
+    places = [
+        line.split(": ")[1].removeprefix(f"{tmp_path}/") for line in result.stderr.splitlines()
+    ]
+    assert places == [
+        "first.yaml:1:7",
+        "first.yaml:2:14",
+        "first.yaml:3:7",
+        "first.yaml:4:11",
+        "second.yaml:6:7",
+    ]
+    run = invoke("run", first)
+    assert run.exit_code == 2
+    assert run.stderr.splitlines() == result.stderr.splitlines()[:4]
+
+
 def test_a_folder(experiment, tmp_path):
     several = tmp_path / "several"
     several.mkdir()

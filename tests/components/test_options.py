@@ -9,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gradscope.clips import CLIPS, Clip
 from gradscope.components import marks
+from gradscope.components.mistakes import Mistakes
 from gradscope.components.options import (
     Named,
     OneOf,
+    attempted,
     component,
     dump,
     kind_of,
@@ -160,14 +162,6 @@ WRONG = {
         MissingOptionError,
         ["the section needs 'steps' (how many)"],
     ),
-    "a wrong value before a missing one": ("rate: fast", "1:7", "rate", ConfigError, ["'fast'"]),
-    "an unknown option before a wrong value": (
-        "rate: fast\nratte: 1",
-        "2:8",
-        "ratte",
-        UnknownNameError,
-        ["did you mean 'rate'?"],
-    ),
     "wrong type": ("steps: many", "1:8", "steps", ConfigError, ["a valid integer, got 'many'"]),
     "out of range": ("steps: 1\nrate: 0.0", "2:7", "rate", ConfigError, ["greater than 0, got 0"]),
     "unknown choice": ("steps: 1\nmode: fats", "2:7", "mode", ConfigError, ["'slow' or 'fast'"]),
@@ -277,6 +271,51 @@ def test_the_error_has_a_place_a_key_and_a_class(case):
     assert str(error) == f"f.yaml:{place}: {key}: {error.message}"
     for part in parts:
         assert part in error.message
+
+
+#: text -> where each mistake stands, and a part of what is said of it
+SEVERAL = {
+    "a wrong value and a missing one": ("rate: fast", {"1:1": "needs 'steps'", "1:7": "'fast'"}),
+    "an unknown option and a wrong value": (
+        "steps: 1\nrate: fast\nratte: 1",
+        {"2:7": "'fast'", "3:8": "did you mean 'rate'?"},
+    ),
+    "an unknown option that means the missing one": ("stesp: 1", {"1:8": "did you mean 'steps'?"}),
+    "a component and a section": (
+        "steps: 1\nclip: nome\ninner: {lov: 1}",
+        {"2:7": "did you mean 'none'?", "3:14": "no option 'lov'"},
+    ),
+    "two in a list": (
+        "steps: 1\nprobes: [gatez, spectra, spektra]",
+        {"2:10": "'gates'", "2:26": "'spectra'"},
+    ),
+    "two options of a component": (
+        "steps: 1\nclip: {name: global_norm, max_nrom: 1, max_norm: x}",
+        {"2:37": "did you mean 'max_norm'?", "2:50": "a valid number"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_all_that_is_wrong_is_told_at_once(case):
+    text, told = SEVERAL[case]
+    with pytest.raises(ConfigError) as caught:
+        section(text)
+    errors = caught.value.errors
+    assert [error.where.removeprefix("f.yaml:") for error in errors] == list(told)
+    for error, part in zip(errors, told.values(), strict=True):
+        assert part in error.message
+    assert str(caught.value).splitlines() == [str(error) for error in errors]
+
+
+def test_what_can_be_made_of_it_leaves_the_wrong_at_its_default():
+    mistakes = Mistakes()
+    value = marks.read("steps: 3\nrate: fast\ninner: {lov: 1, low: 1}", "f.yaml")
+    made = attempted(Section, value, mistakes, owner="the section")
+    assert len(mistakes.found) == 2
+    assert made is not None
+    assert (made.steps, made.rate) == (3, Section(steps=1).rate)
+    assert attempted(Section, marks.read("rate: 1", "f"), Mistakes(), owner="the section") is None
 
 
 def test_the_same_errors_without_marks_have_no_place():

@@ -1,9 +1,10 @@
 """What is said of a name that does not exist."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradscope.components.suggestions import suggest
+from gradscope.components.suggestions import nearest, suggest
 
 
 def test_the_nearest_name_comes_first_and_then_all():
@@ -12,6 +13,26 @@ def test_the_nearest_name_comes_first_and_then_all():
 
 def test_nothing_is_suggested_where_nothing_is_near():
     assert suggest("zzz", ["gru", "lstm"]) == "known: gru, lstm"
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("LSTM", "lstm"),
+        ("Global-Norm", "global_norm"),
+        ("GLOBAL NORM", "global_norm"),
+        ("lstm · No Clip", "LSTM · no clip"),
+        ("Success-Rate", "success_rate"),
+        ("RELU", "relu"),
+    ],
+)
+def test_neither_case_nor_the_signs_between_words_matter(name, known):
+    others = ["gru", "none", "tanh"]
+    assert suggest(name, [*others, known]).startswith(f"did you mean {known!r}? ")
+
+
+def test_names_that_differ_in_case_alone_are_kept_apart():
+    assert nearest("lstm", ["LSTM", "lstm"], count=2) == ["LSTM", "lstm"]
 
 
 def test_there_may_be_none():

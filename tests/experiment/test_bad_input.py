@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradscope.errors import ConfigError
+from gradscope.errors import ConfigError, ConfigErrors
 from gradscope.experiment import Experiment
 
 GOOD = """
@@ -281,6 +281,109 @@ def test_message_names_the_place_and_the_remedy(case):
     for part in parts:
         assert part in message, message
     assert "\n" not in message.strip()
+
+
+#: text -> the places of its mistakes, each of which has nothing to do with the others
+SEVERAL = {
+    "five": (
+        "qestion: why\ntask: {name: adding, length: ten}\ncell: LSTM\noptimizer: {name: sgd, lr: x}"
+        "\nprobes: [spektra]",
+        ["1:10", "2:30", "3:7", "4:28", "5:10"],
+    ),
+    "in one section": (
+        GOOD + "training: {steps: 0, batch_size: x, stepz: 1}",
+        ["4:19", "4:34", "4:44"],
+    ),
+    "in one component": (
+        "task: adding\ncell: {name: rnn, activation: TANH, hidden_size: 0, gain: 1}",
+        ["2:31", "2:50", "2:59"],
+    ),
+    "a key twice and a wrong value": (GOOD + "seed: x\nseed: 1", ["4:7", "5:1"]),
+    "a tag and a wrong name": ("task: !t x\ncell: lstn", ["1:7", "2:7"]),
+    "keys twice": (GOOD + "seed: 1\nseed: 2\nclip: none\nclip: none", ["5:1", "7:1"]),
+    "in axes of a sweep": (
+        GOOD + "sweep:\n  seed: [0, x, y]\n  cell.sise: [1, 2]\n  oops: 3\n  clip: [nome]",
+        ["5:13", "5:16", "6:15", "7:9", "8:10"],
+    ),
+    "in base and sweep": (
+        "task: adding\ncell: {name: gru, sise: 3}\nsweep: {cell.name: [rnn, lsmt]}",
+        ["2:25", "3:26"],
+    ),
+    "in predictions": (
+        GOOD + "expect:\n  - {claim: c, measure: luck, configuration: gru}\n"
+        "  - {claim: c, measure: final_loss, configuration: lstm, above: GRU}\n"
+        "  - {claim: c, meassure: final_loss, configuration: lstm, above: 1, length: 3}",
+        ["5:5", "5:25", "5:46", "6:65", "7:26"],
+    ),
+    "in predictions and settings": (
+        GOOD + "training: {steps: x}\nexpect:\n"
+        "  - {claim: c, measure: luck, configuration: gru, below: 1}",
+        ["4:19", "6:25", "6:46"],
+    ),
+    "in the header and settings": (
+        GOOD + "name: a/b\nmodel: {layers: 0}\nfigures: [gatez, Clipping]",
+        ["4:7", "5:17", "6:11", "6:18"],
+    ),
+    "lengths to test at": (
+        "task: {name: adding, length: 9}\ncell: lstm\nevaluation: {lengths: [1, 20, 0]}\n"
+        "training: {tbptt_stride: 3}",
+        ["3:31", "4:26"],
+    ),
+    "all lengths": (
+        "task: {name: adding, length: 9}\ncell: lstm\nevaluation: {lengths: [1, 20, 1]}",
+        ["3:24", "3:31"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(case):
+    text, places = SEVERAL[case]
+    with pytest.raises(ConfigErrors) as caught:
+        Experiment.parse(text, "file.yaml")
+    assert [error.where.removeprefix("file.yaml:") for error in caught.value.errors] == places
+    lines = str(caught.value).splitlines()
+    assert lines == [str(error) for error in caught.value.errors]
+
+
+@pytest.mark.parametrize("case", SEVERAL)
+def test_each_mistake_is_one_by_itself_as_well(case):
+    """The first one mended, the others are still told: none hid behind it or came from it."""
+    text, places = SEVERAL[case]
+    if case != "five":
+        return
+    mended = text.replace("qestion", "question").replace("ten", "10").replace("LSTM", "lstm")
+    with pytest.raises(ConfigErrors) as caught:
+        Experiment.parse(mended, "file.yaml")
+    assert [error.where.removeprefix("file.yaml:") for error in caught.value.errors] == places[3:]
+
+
+def test_of_very_many_mistakes_the_first_are_told():
+    wrong = "".join(
+        f"  - {{claim: c, measure: luck{i}, configuration: lstm, above: 1}}\n" for i in range(30)
+    )
+    with pytest.raises(ConfigErrors) as caught:
+        Experiment.parse(GOOD + "expect:\n" + wrong, "file.yaml")
+    lines = str(caught.value).splitlines()
+    assert len(caught.value.errors) == 30
+    assert len(lines) == 21
+    assert lines[-1] == "and 10 more"
+
+
+def test_what_follows_from_a_mistake_is_not_told_as_another():
+    for text in (
+        "task: {name: adding, length: x}\ncell: lstm\nexpect:\n"
+        "  - {claim: c, measure: final_loss, configuration: lstm, above: 1, length: 9}",
+        GOOD + "training: {tbptt_length: x, tbptt_stride: 3}",
+        "taks: adding\ncell: lstm",
+        "task: adding\ncell: lstn\nexpect:\n"
+        "  - {claim: c, measure: final_loss, configuration: lstm, above: 1}",
+        GOOD + "sweep: {seed: [0, x]}\nexpect:\n"
+        "  - {claim: c, measure: final_loss, configuration: lstm, above: 1}",
+    ):
+        with pytest.raises(ConfigError) as caught:
+            Experiment.parse(text, "file.yaml")
+        assert len(caught.value.errors) == 1, str(caught.value)
 
 
 def test_good_file_is_good():

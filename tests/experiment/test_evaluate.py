@@ -22,7 +22,7 @@ def prepared(text: str = TEXT) -> tuple[Settings, SequenceModel, evaluate.Tests]
         model,
         settings.task,
         settings.evaluation,
-        torch.Generator().manual_seed(1),
+        lambda task: torch.Generator().manual_seed(1),
         torch.device("cpu"),
         torch.float64,
     )

@@ -79,6 +79,7 @@ def test_missing_files_are_errors_of_the_file_before_anything_runs():
     with pytest.raises(ConfigError) as caught:
         Experiment.parse("cell: rnn\ntask: {name: char_lm, corpus: nofile.txt}", "lm.yaml")
     assert str(caught.value).startswith("lm.yaml:2:31: task.corpus: ")
-    assert "there is no corpus or text file 'nofile.txt'" in str(caught.value)
+    assert "there is no corpus or text file '" in str(caught.value)
+    assert "nofile.txt'; known: stdlib" in str(caught.value)
     with pytest.raises(ConfigError, match=r"^lm.yaml:2:28: task.data: .*MNIST's four files"):
         Experiment.parse("cell: rnn\ntask: {name: digits, data: nowhere}", "lm.yaml")

@@ -1,5 +1,7 @@
 """Trained models from a run directory, and text drawn from language models."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from click.testing import CliRunner
@@ -105,6 +107,16 @@ def test_a_trained_model_is_the_one_that_was_tested(run):
     recorded = run.read("trials", [trial.id]).to_pydict()["final_loss"]
     assert [loss] == pytest.approx(recorded, rel=1e-12)
     assert not model.training
+
+
+def test_a_model_is_not_read_with_another_text(run, text_file):
+    """Its tokens would stand for other symbols."""
+    text = Path(text_file).read_text()
+    Path(text_file).write_text(text[::-1])
+    with pytest.raises(GradscopeError, match="has changed since the model was trained on it"):
+        trained(run)
+    Path(text_file).write_text(text)
+    assert trained(run).trial.configuration == "kept"
 
 
 def test_trials_are_found_by_configuration_and_id(run):

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from gradscope.components.options import validated
-from gradscope.experiment import Experiment, Trial
+from gradscope.experiment import Experiment, Trial, seeding
 from gradscope.experiment.schema import Settings, default_probes
 from gradscope.probes import PROBES
 
@@ -33,13 +33,17 @@ def test_id_depends_on_settings_alone():
     assert written_out.id == one[0].id
 
 
-def test_seeds_differ_by_purpose_trial_and_seed():
+def test_id_depends_on_the_rule_of_seeding(monkeypatch):
+    """As what a trial records follows from it."""
+    before = trials()[0].id
+    monkeypatch.setattr(seeding, "RULE", seeding.RULE + 1)
+    assert trials()[0].id != before
+
+
+def test_what_is_drawn_is_told_apart():
     a, b = trials("sweep: {seed: [0, 1]}")
-    seeds = {
-        t.seed_of(purpose) for t in (a, b) for purpose in ("weights", "training", "evaluation")
-    }
-    assert len(seeds) == 6
-    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert list(a.draws) == ["weights", "training", "testing"]
+    assert len({*a.draws.values(), *b.draws.values()}) == 6
 
 
 def test_resolved_settings_survive_json():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
-from gradscope.experiment import Experiment, Trial
+from gradscope.experiment import Experiment, Trial, seeding
 from gradscope.experiment.model import build
 from gradscope.experiment.train import _Training, run_trial
 
@@ -84,10 +84,7 @@ def test_probes_leave_the_training_bit_identical():
             " saturation]"
         )
     )
-    # the trial's id depends on its probes, so take the seeds of the one with probes
-    bare = trial("probes: []")
-    object.__setattr__(bare, "id", trial().id)
-    without = run_trial(bare)
+    without = run_trial(trial("probes: [none]"))
     assert with_probes.tables["training"] == without.tables["training"]
     assert with_probes.tables["evaluation"] == without.tables["evaluation"]
     assert set(with_probes.tables) - set(without.tables) == {
@@ -152,7 +149,7 @@ def test_float32_and_float64_start_from_the_same_weights():
     a = training()
     b = build(
         a.settings.model_copy(update={"dtype": "float32"}),
-        generator=torch.Generator().manual_seed(trial().seed_of("weights")),
+        generator=seeding.weights(a.settings.seed),
     )
     for p, q in zip(a.model.parameters(), b.parameters(), strict=True):
         assert torch.equal(p.float(), q)

@@ -1,7 +1,9 @@
 """One trial from settings to shards, or to the reason for which it failed."""
 
+import pytest
 import torch
 
+from gradscope.errors import RunDirectoryError
 from gradscope.experiment import Experiment
 from gradscope.experiment.run import prepare
 from gradscope.experiment.worker import record, single_threaded
@@ -33,6 +35,34 @@ def test_a_failure_is_written_down_and_not_raised(tmp_path, monkeypatch):
     assert failure["error"] == "ZeroDivisionError: division by zero"
     assert "Traceback" in failure["traceback"]
     assert run.done() == set()
+
+
+def test_a_text_that_changes_while_a_run_goes_on_is_not_mixed_in(tmp_path):
+    text = tmp_path / "my.txt"
+    text.write_text("a text that a model can learn " * 20)
+    run = RunDirectory(tmp_path / "run")
+    content = {"task": {"name": "char_lm", "corpus": str(text), "length": 5}, "cell": "rnn"}
+    experiment = Experiment.of({**content, "training": {"steps": 1}})
+    (trial,) = prepare(experiment, run, "cpu")
+    text.write_text("another text that a model can learn " * 20)
+    assert record(trial, run, "cpu", lambda *_: None) == "failed"
+    (failure,) = run.failures().values()
+    assert f"{text}: has changed since the run began" in failure["error"]
+
+
+def test_a_run_is_not_continued_with_another_text(tmp_path):
+    text = tmp_path / "my.txt"
+    text.write_text("a text that a model can learn " * 20)
+    run = RunDirectory(tmp_path / "run")
+    content = {"task": {"name": "char_lm", "corpus": str(text), "length": 5}, "cell": "rnn"}
+    content["training"] = {"steps": 1}
+    (trial,) = prepare(Experiment.of(content), run, "cpu")
+    assert record(trial, run, "cpu", lambda *_: None) == "unsolved"
+    (entry,) = run.manifest().trials
+    assert entry.contents == trial.settings.task.contents
+    text.write_text("another text that a model can learn " * 20)
+    with pytest.raises(RunDirectoryError, match="1 recorded trial that the experiment, as it is"):
+        prepare(Experiment.of(content), run, "cpu")
 
 
 def test_torch_uses_one_thread_within_and_as_many_as_before_after():

@@ -1,5 +1,7 @@
 """What every task promises: shapes, determinism, a baseline by simulation, a criterion."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -80,6 +82,14 @@ def test_the_task_describes_itself(task):
     assert "One example" in type(task).__doc__
     assert set(task.measures(1.0)) == set(task.measure_words)
     assert task.alphabet is None or len(task.alphabet) == task.input_size
+
+
+def test_its_facts_are_about_its_own_options(task):
+    options = type(task).model_fields
+    assert task.of_tests_alone <= options.keys()
+    assert not task.path_option or task.path_option in options
+    assert task.within(Path("/nowhere")) == task  # as none of these names a file
+    assert hash(task.sizes) == hash(TASKS.make(task).sizes)
 
 
 def test_a_perfect_answer_scores_zero_and_is_solved(task):

@@ -59,6 +59,23 @@ def test_without_a_network_the_error_says_where_to_put_the_file(tmp_path, monkey
         corpora.load("gone")
 
 
+def test_a_digest_needs_no_download(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADSCOPE_CACHE", str(tmp_path))
+    monkeypatch.setattr(corpora, "_download", lambda *_: 1 / 0)
+    digests = {corpora.digest(name) for name in corpora.SOURCES}
+    assert len(digests) == len(corpora.SOURCES)
+    (tmp_path / "a.txt").write_text("some text")
+    (tmp_path / "b.txt").write_text("some text")
+    first = corpora.digest(str(tmp_path / "a.txt"))
+    assert (
+        first
+        == corpora.digest(str(tmp_path / "b.txt"))
+        == corpora.load(str(tmp_path / "a.txt")).digest
+    )
+    assert corpora.is_known("text8")
+    assert not corpora.is_known(str(tmp_path / "a.txt"))
+
+
 def test_texts_that_cannot_be_used(tmp_path):
     with pytest.raises(GradscopeError, match="known: stdlib"):
         corpora.load("no/such/file.txt")

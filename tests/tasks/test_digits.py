@@ -69,6 +69,30 @@ def test_mnist_from_idx_files(tmp_path):
     assert task.sample(4, source).inputs.shape == (12, 4, 1)
 
 
+def test_a_folder_of_images_counts_by_what_is_in_it(tmp_path):
+    """Packed or not, here or elsewhere; other images in the same place are other ones."""
+    digests, tests = [], []
+    for name, shade, compress in (("a", 3, True), ("b", 3, False), ("c", 4, False), ("a", 4, True)):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        for part in ("train", "t10k"):
+            end = "-ubyte.gz" if compress else "-ubyte"
+            pixels = torch.full((2, 2, 2), shade)
+            write_idx(folder / f"{part}-images-idx3{end}", pixels, compress)
+            write_idx(folder / f"{part}-labels-idx1{end}", torch.tensor([0, 1]), compress)
+        task = TASKS.make({"name": "digits", "data": str(folder)})
+        digests.append(task.contents)
+        tests.append(float(task.test(2, generator())[0].inputs.max()) * 255)
+    assert digests[0] == digests[1] != digests[2] == digests[3]
+    assert tests == pytest.approx([3, 3, 4, 4])
+
+
+def test_an_archive_that_is_cut_short_is_named(tmp_path):
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(b"x" * 100)[:20])
+    with pytest.raises(GradscopeError, match=r"idx3-ubyte.gz: cannot be read"):
+        TASKS.make({"name": "digits", "data": str(tmp_path)}).sample(1, torch.Generator())
+
+
 def test_missing_idx_files_are_named(tmp_path):
     task = TASKS.make({"name": "digits", "data": str(tmp_path)})
     with pytest.raises(GradscopeError, match="has no train-images-idx3-ubyte"):

@@ -16,6 +16,6 @@ def test_influence_is_positive_near_and_negative_far():
 
 
 def test_baseline_by_hand():
-    """T = 2, lag 1: y_1 = .4 x_1 / 2, y_2 = (.4 x_2 - .6 x_1) / 2, the inputs' variance 1/4."""
+    """T = 2, lag 1: y_1 = .4 x_1 / 2, y_2 = (.4 x_2 - .6 x_1) / 2, the inputs' variance 1."""
     task, _ = sample({"name": "influence_balancing", "length": 2, "lag": 1})
-    assert task.baseline == pytest.approx((0.16 + 0.16 + 0.36) / 4 / 4 / 2)
+    assert task.baseline == pytest.approx((0.16 + 0.16 + 0.36) / 4 / 2)
