@@ -18,7 +18,7 @@ import torch
 
 from benchmarks.planted import HEALTHY, PLANTED
 from gradscope.findings import FINDINGS
-from gradscope.results.statistics import wilson
+from gradscope.results.statistics import share
 
 
 def main() -> None:
@@ -58,9 +58,8 @@ def main() -> None:
 
 def _row(kind: str, planted: int, hit: int, healthy: int, false: int, beside: int) -> str:
     ranges = [
-        f"{k / n:.0%} ({low:.0%}–{high:.0%})"
-        for k, n in ((hit, planted), (healthy - false, healthy))
-        for low, high in [wilson(k, n)]
+        f"{found.centre:.0%} ({found.low:.0%}–{found.high:.0%})"
+        for found in (share(hit, planted), share(healthy - false, healthy))
     ]
     return (
         f"| {kind.replace('_', ' ')} | {planted} | {hit} | {ranges[0]} | {healthy} | {false} |"

@@ -15,13 +15,14 @@ from gradscope.results.files import write_atomically
 from gradscope.results.records import RunDirectory
 from gradscope.results.tables import load
 
-COLUMNS = ["entrant", "task", "length", "trials", "solved", "ratio", "low", "high"]
+COLUMNS = ["entrant", "task", "length", "trials", "solved", "diverged", "ratio", "low", "high"]
 
 
 def write(run: RunDirectory) -> None:
     """The league table of a run.
 
-    Test loss over the memoryless baseline with its 95% bootstrap interval is (ratio, low, high).
+    Test loss over the memoryless baseline and its interval, as the summary has them, are ratio and
+    (low, high).
     """
     tables, manifest = load(run), run.manifest()
     frame = League().data(tables)[COLUMNS]

@@ -111,7 +111,7 @@ class Run:
         }
 
     def summary(self) -> pd.DataFrame:
-        """One row for each configuration and task length, medians over seeds.
+        """One row for each configuration and task length, measures over seeds with intervals.
 
         Raises:
             RunDirectoryError: if no trial is recorded yet.
@@ -119,7 +119,9 @@ class Run:
         return summary(self.tables, self.manifest.tasks)
 
     def verdict(self) -> list[str]:
-        """Who solved the task, and whose gradient vanishes or explodes, in sentences.
+        """Who solved the task, which setting did best, whose gradient vanishes, in sentences.
+
+        Each with its number, its interval and what it rests on.
 
         Raises:
             RunDirectoryError: if no trial is recorded yet.
@@ -129,8 +131,9 @@ class Run:
     def predictions(self) -> pd.DataFrame:
         """What the experiment expects beside what was measured.
 
-        Columns: claim, measured, predicted, held (True, False, None where it is not known), every
-        (whether it holds for every seed).
+        Columns: claim, measured, predicted and difference in words; held (True, False, None where
+        it is not known), every (whether it holds for every seed), evident (whether what was found
+        is beyond chance) and result (in words).
 
         Raises:
             RunDirectoryError: if no trial is recorded yet.

@@ -7,8 +7,9 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from gradscope.plots._axes import limits
-from gradscope.plots._looks import Look, looks
+from gradscope.plots._looks import Look, centres, looks
 from gradscope.plots._rows import at_end
+from gradscope.results.scales import Scale
 from gradscope.results.statistics import median
 from gradscope.results.tables import Tables
 
@@ -72,9 +73,9 @@ def _curves(tables: Tables) -> pd.DataFrame:
 
 
 def _line(curves: pd.DataFrame, step: int, label: str, look: Look) -> go.Scatter:
-    """A configuration's line at the slider's position ``step``, the median over its trials."""
+    """A configuration's line at the slider's position ``step``, the mean over its trials."""
     latest = at_end(curves[curves["train_step"] <= step])
-    norms = latest.groupby("lag")["log_spectral_norm"].apply(median)
+    norms = centres(latest, x="lag", y="log_spectral_norm", scale=Scale.MEAN)
     # an exact zero has no place on a finite axis: the line ends there
     logs = [float(value) if np.isfinite(value) else None for value in norms]
     colour = "rgb({},{},{})".format(*(round(255 * part) for part in look.colour))

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from gradscope.plots._axes import plain, span
 from gradscope.plots._rows import moments
 from gradscope.plots._style import FAINT, new_figure
+from gradscope.results.scales import Scale
 from gradscope.results.statistics import median
 from gradscope.results.tables import Tables
 
@@ -88,19 +89,27 @@ def legend(figure: Figure, tables: Tables, present: pd.Series, **others: Line2D)
 
 
 def lines(
-    axes: Axes, frame: pd.DataFrame, tables: Tables, *, x: str, y: str, floor: float | None = None
+    axes: Axes,
+    frame: pd.DataFrame,
+    tables: Tables,
+    *,
+    x: str,
+    y: str,
+    floor: float | None = None,
+    scale: Scale = Scale.MEAN,
 ) -> None:
-    """Median over trials for each configuration, with the band from the least to the greatest.
+    """A line over trials for each configuration, with the band from the least to the greatest.
 
+    Over sequences of a trial it is the median, over trials what the summary has on this scale.
     Logarithms of exact zeros take part as -inf: the band then reaches down to ``floor``, and where
-    the median itself is -inf the line ends in a triangle there.
+    the line itself is -inf it ends in a triangle there.
     """
     for label, look in looks(tables).items():
         rows = frame[frame["configuration"] == label]
         if rows.empty:
             continue
         by_x = rows.groupby(x)[y]
-        middle, low, high = by_x.apply(median), by_x.min(), by_x.max()
+        middle, low, high = centres(rows, x=x, y=y, scale=scale), by_x.min(), by_x.max()
         if floor is not None and (gone := middle.index[middle == -np.inf]).size:
             axes.plot(
                 [gone[0]], [floor], marker="v", color=look.colour, clip_on=False, linestyle=""
@@ -123,6 +132,13 @@ def lines(
         axes.fill_between(middle.index, low, high, color=look.colour, alpha=0.13, linewidth=0)
     if pd.api.types.is_integer_dtype(frame[x]) and axes.get_xscale() == "linear":
         axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
+
+
+def centres(frame: pd.DataFrame, *, x: str, y: str, scale: Scale) -> pd.Series:
+    """A configuration's centre at each x: over a trial's sequences, then over its trials."""
+    if "trial" in frame and frame.duplicated([x, "trial"]).any():
+        frame = frame.groupby([x, "trial"])[y].apply(median).reset_index()
+    return frame.groupby(x)[y].apply(lambda values: scale.centre(values.to_numpy()))
 
 
 def lines_by_moment(

@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from gradscope.plots._looks import legend, lines
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._style import FAINT, new_figure
+from gradscope.results.scales import Scale
 from gradscope.results.tables import Tables
+from gradscope.results.words import SPREAD_OF_LOSSES
 
 
 @register("language")
@@ -37,7 +39,7 @@ class LanguagePlot(Plot):
         frame = self.data(tables)
         figure, axes = new_figure(1, 1, height=3.8)
         ax = axes[0, 0]
-        lines(ax, frame, tables, x="train_step", y="bits")
+        lines(ax, frame, tables, x="train_step", y="bits", scale=Scale.GEOMETRIC)
         for name, loss in tables["references"].groupby("reference")["loss"].median().items():
             _draw_reference(ax, str(name), loss / math.log(2))
         token = "character" if "bits_per_character" in tables["trials"] else "word"
@@ -48,7 +50,7 @@ class LanguagePlot(Plot):
     def caption(self, tables: Tables) -> str:
         """What is measured, and what the dashed n-gram models see."""
         return (
-            f"Cross-entropy on held-out text in bits, {tables.words.spread}. Dashed: interpolated "
+            f"Cross-entropy on held-out text in bits, {SPREAD_OF_LOSSES}. Dashed: interpolated "
             "Witten-Bell n-gram models fitted on the same training text, which see so many symbols "
             "less one; a network below the line uses more than that, or uses it better."
         )

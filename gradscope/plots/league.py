@@ -10,12 +10,11 @@ from matplotlib.figure import Figure
 from gradscope.plots._axes import plain
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._style import FAINT, new_figure
+from gradscope.results.measures import MEASURES
+from gradscope.results.scales import Sample
 from gradscope.results.tables import Tables
+from gradscope.results.yardstick import worst_counted
 
-#: samples of the bootstrap
-_DRAWS = 2000
-#: times the baseline, at least, that a trial which diverged counts as
-_DIVERGED = 10.0
 #: configurations from which on one task makes a league
 _MANY = 8
 
@@ -41,18 +40,22 @@ class League(Plot):
         return [] if several else ["trials of eight configurations or of two tasks"]
 
     def data(self, tables: Tables) -> pd.DataFrame:
-        """Loss over baseline with a 95% bootstrap interval, and solved trials, by entrant and task.
+        """Loss over baseline with its interval as in the summary, by entrant and task.
 
-        The loss is a geometric mean over trials. The entrant is the configuration without the
-        task's part, where the sweep has an axis for it. A trial that diverged counts with a loss of
-        ten times the baseline, or the largest that did not, if that is more.
+        The entrant is the configuration without the task's part, where the sweep has an axis for
+        it. In the order (``counted``, a geometric mean over trials) a trial that diverged counts
+        with a loss of ten times the baseline, or the largest that did not, if that is more.
         """
         trials = tables["trials"]
-        ratio = (trials["final_loss"] / trials["baseline"]).clip(lower=1e-6)
-        worst = max(_DIVERGED, float(ratio.max())) if ratio.notna().any() else _DIVERGED
-        entries = trials.assign(ratio=ratio.fillna(worst), entrant=_entrants(tables, trials))
+        ratio = trials["final_loss"] / trials["baseline"]
+        entries = trials.assign(
+            ratio=ratio,
+            counted=ratio.fillna(worst_counted(ratio)),
+            entrant=_entrants(tables, trials),
+        )
         table = _with_intervals(entries)
-        overall = table["ratio"].transform(np.log).groupby(table["entrant"]).mean()
+        with np.errstate(divide="ignore"):
+            overall = table["counted"].transform(np.log).groupby(table["entrant"]).mean()
         ranks = table["entrant"].map(overall.rank(method="min")).astype(int)
         order = ["rank", "entrant", "task", "length"]
         return table.assign(rank=ranks).sort_values(order, ignore_index=True)
@@ -78,30 +81,32 @@ class League(Plot):
         """What the loss is held against, how intervals and order come about, and who is filled."""
         return (
             "Final test loss over that of the best answer without a memory (dashed: 1, nothing "
-            "learned), geometric mean over seeds with its 95% bootstrap interval; filled where "
+            "learned): geometric mean over the seeds that did not diverge, with Student's 95% "
+            "interval of its logarithm, as in the summary; none of a single seed. Filled where "
             "every seed solved the task. From the best on average over the tasks to the worst; "
             "where a training stops at success, the order of those that solved everything means "
-            "little. A trial that diverged counts as ten times the baseline."
+            "little. In the order a trial that diverged counts as ten times the baseline; a cross "
+            "is where all did."
         )
 
 
 def _with_intervals(entries: pd.DataFrame) -> pd.DataFrame:
-    """One row for each entrant and task: the geometric mean of ``ratio`` and its interval."""
-    generator, rows = np.random.default_rng(0), []
+    """One row for each entrant and task: the summary's estimate of ``ratio``, and its order."""
+    scale, rows = MEASURES["loss_over_baseline"].scale, []
     for _, trials in entries.groupby(["entrant", "task", "length"], sort=False):
-        logs = np.log(trials["ratio"].to_numpy())
-        means = generator.choice(logs, (_DRAWS, len(logs))).mean(axis=1)
-        low, high = np.exp(np.percentile(means, [2.5, 97.5]))
-        first = trials.iloc[0]
+        first, known = trials.iloc[0], Sample(dict(enumerate(trials["ratio"])))
+        estimate = scale.estimate(known)
         rows.append(
             {
                 **{key: first[key] for key in ("entrant", "task", "length")},
                 "trials": len(trials),
                 "solved": int((trials["outcome"] == "solved").sum()),
+                "diverged": int(trials["ratio"].isna().sum()),
                 "configuration": first["configuration"],
-                "ratio": float(np.exp(logs.mean())),
-                "low": float(low),
-                "high": float(high),
+                "ratio": estimate.centre,
+                "low": estimate.low,
+                "high": estimate.high,
+                "counted": scale.centre(trials["counted"].to_numpy()),
             }
         )
     return pd.DataFrame(rows)
@@ -125,6 +130,8 @@ def _draw_task(ax: Axes, results: pd.DataFrame) -> None:
             label=label,
             markerfacecolor=face,
         )
+    gone = results["counted"].notna() & ~took_part
+    ax.plot(results.loc[gone, "counted"], rows[gone.to_numpy()], "x", color="black", markersize=5)
     ax.axvline(1, color=FAINT, linestyle="--", linewidth=1)
 
 

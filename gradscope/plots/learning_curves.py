@@ -9,7 +9,9 @@ from matplotlib.lines import Line2D
 from gradscope.plots._looks import legend, lines
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._style import FAINT, new_figure
+from gradscope.results.scales import Scale
 from gradscope.results.tables import Tables
+from gradscope.results.words import SPREAD_OF_LOSSES
 
 
 @register("learning_curves")
@@ -47,7 +49,7 @@ class LearningCurves(Plot):
         figure, axes = new_figure(1, len(panels), height=3.6, sharey=tasks == 1)
         for ax, (_, group) in zip(axes[0], panels, strict=True):
             curves = frame[frame["trial"].isin(group["trial"])]
-            lines(ax, curves, tables, x="train_step", y="loss")
+            lines(ax, curves, tables, x="train_step", y="loss", scale=Scale.GEOMETRIC)
             for baseline in group["baseline"].unique():
                 ax.axhline(baseline, color=FAINT, linestyle="--", linewidth=1)
             title = _title(group.iloc[0], tasks > 1, lengths > 1)
@@ -62,7 +64,7 @@ class LearningCurves(Plot):
     def caption(self, tables: Tables) -> str:
         """What is measured, what a trial that stopped shows, and what is dashed."""
         return (
-            f"Loss on test sequences against optimiser steps: {tables.words.spread}. A trial that "
+            f"Loss on test sequences against optimiser steps: {SPREAD_OF_LOSSES}. A trial that "
             "stopped, solved or diverged, keeps its last loss. Dashed: the best loss without "
             "looking at the inputs."
         )

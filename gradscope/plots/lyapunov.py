@@ -12,6 +12,7 @@ from gradscope.plots._looks import Look, legend, lines, looks
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import MEASURED, moments
 from gradscope.plots._style import FAINT, new_figure
+from gradscope.results.scales import Scale
 from gradscope.results.tables import Tables
 from gradscope.results.words import sentence
 
@@ -62,6 +63,7 @@ class LyapunovPlot(Plot):
 
 def _draw_error(ax: Axes, largest: pd.DataFrame, look: Look) -> None:
     """The standard error of the largest exponent, as a bar, where both are known."""
-    value, error = largest["exponent"].median(), largest["standard_error"].median()
+    value = Scale.MEAN.centre(largest["exponent"].to_numpy())
+    error = Scale.MEAN.centre(largest["standard_error"].to_numpy())
     if np.isfinite(value) and np.isfinite(error):
         ax.errorbar([1], [value], yerr=[error], color=look.colour, capsize=2)

@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gradscope.plots._axes import foot
-from gradscope.plots._looks import legend, lines, looks
+from gradscope.plots._looks import centres, legend, lines, looks
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._style import FAINT, new_figure
-from gradscope.results.statistics import median
+from gradscope.results.scales import Scale
 from gradscope.results.tables import Tables
 from gradscope.results.words import sentence
 
@@ -62,8 +62,8 @@ class MeanFieldPlot(Plot):
 
 
 def _draw_predictions(ax: Axes, predicted: pd.DataFrame, tables: Tables) -> None:
-    """The median over trials at each step, as open circles."""
+    """The mean over trials at each step, as open circles."""
     for label, look in looks(tables).items():
         rows = predicted[predicted["configuration"] == label]
-        middle = rows.groupby("train_step")["rate_predicted"].apply(median)
+        middle = centres(rows, x="train_step", y="rate_predicted", scale=Scale.MEAN)
         ax.plot(middle.index, middle, color=look.colour, **_CIRCLE)

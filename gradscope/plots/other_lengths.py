@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from gradscope.plots._looks import legend, lines
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._style import FAINT, new_figure
+from gradscope.results.scales import Scale
 from gradscope.results.tables import Tables
-from gradscope.results.words import sentence
+from gradscope.results.words import SPREAD_OF_LOSSES, sentence
 
 
 @register("other_lengths")
@@ -38,8 +39,11 @@ class OtherLengths(Plot):
         frame = self.data(tables)
         figure, axes = new_figure(1, 2, height=3.7)
         left, right = axes[0]
-        for ax, column in ((left, "accuracy"), (right, "loss_over_baseline")):
-            lines(ax, frame, tables, x="test_length", y=column)
+        for ax, column, scale in (
+            (left, "accuracy", Scale.MEAN),
+            (right, "loss_over_baseline", Scale.GEOMETRIC),
+        ):
+            lines(ax, frame, tables, x="test_length", y=column, scale=scale)
             _mark_lengths(ax, frame)
         left.set(ylabel="right answers (share)", ylim=(-0.03, 1.03))
         right.set(ylabel="test loss / memoryless baseline")
@@ -52,7 +56,7 @@ class OtherLengths(Plot):
         return (
             "The trained network on fresh test sequences of other lengths: the share that it "
             "answers rightly, and its loss over that of the best answer without a memory (1 is "
-            f"chance). {sentence(tables.words.spread)}"
+            f"chance). {sentence(tables.words.spread)} Losses: {SPREAD_OF_LOSSES}."
         )
 
 

@@ -17,7 +17,7 @@ from gradscope.results.tables import Tables
 
 @register("success_vs_length")
 class SuccessVsLength(Plot):
-    """The share of seeds that solve the task, with Wilson's interval, against length."""
+    """The share of seeds that solve the task, with its exact interval, against length."""
 
     requires = ("trials",)
     title = "Success rate"
@@ -28,7 +28,7 @@ class SuccessVsLength(Plot):
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """Success rate and interval by configuration and length."""
-        rates = ["success_rate", "success_low", "success_high"]
+        rates = ["success_rate", "success_rate_low", "success_rate_high"]
         return summary(tables)[["configuration", "length", "trials", "solved", *rates]]
 
     def draw(self, tables: Tables) -> Figure:
@@ -42,8 +42,8 @@ class SuccessVsLength(Plot):
         seeds = sorted(set(self.data(tables)["trials"]))
         apart = " Points of one length are drawn a little apart." if len(tables.lengths) > 1 else ""
         return (
-            "Share of seeds whose trained model meets the task's criterion; bars are 95% Wilson "
-            f"intervals of that share over {' or '.join(map(str, seeds))} "
+            "Share of seeds whose trained model meets the task's criterion; bars are exact 95% "
+            f"intervals of that share (Clopper and Pearson) over {' or '.join(map(str, seeds))} "
             f"seed{'s' * (seeds[-1] > 1)}.{apart}"
         )
 
@@ -102,6 +102,6 @@ def _by_configuration(frame: pd.DataFrame, tables: Tables) -> Figure:
 
 def _errors(rates: pd.DataFrame) -> np.ndarray:
     """How far the interval reaches below and above each rate."""
-    below = rates["success_rate"] - rates["success_low"]
-    above = rates["success_high"] - rates["success_rate"]
+    below = rates["success_rate"] - rates["success_rate_low"]
+    above = rates["success_rate_high"] - rates["success_rate"]
     return np.clip(np.array([below, above]), 0, None)

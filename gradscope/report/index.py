@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gradscope.plots import PLOTS
 from gradscope.report.templates import PAGE, write_page
-from gradscope.results.predictions import predictions
+from gradscope.results.predictions import HELD, predictions
 from gradscope.results.records import RunDirectory
 from gradscope.results.tables import load
 from gradscope.results.verdict import verdict
@@ -28,7 +28,7 @@ class Entry:
         verdict: the first sentences of its verdict.
         predictions: how many predictions it makes.
         held: how many of them held.
-        on_average: how many of those that held did so by medians or rates alone.
+        evident: how many of those that held did so beyond chance.
         link: to the report.
         figure: address of the figure that stands for it; "" where there is none.
         figure_name: the figure's name, in words.
@@ -40,7 +40,7 @@ class Entry:
     verdict: list[str]
     predictions: int
     held: int
-    on_average: int
+    evident: int
     link: str
     figure: str
     figure_name: str
@@ -72,7 +72,7 @@ def _entry(run: RunDirectory, folder: Path) -> Entry:
         verdict=verdict(tables, manifest.tasks)[:3],
         predictions=len(frame),
         held=sum(held),
-        on_average=sum(held) - int(frame["every"].sum()),
+        evident=int((frame["result"] == HELD).sum()),
         link=(link / PAGE).as_posix(),
         figure=(link / "figures" / f"{face}.png").as_posix() if face else "",
         figure_name=face.replace("_", " "),

@@ -11,14 +11,18 @@ from gradscope.errors import ConfigError
 from gradscope.plots import PLOTS, Plot
 from gradscope.report.figures import Shown, draw_figure, interactive, undrawn
 from gradscope.report.templates import write_page
+from gradscope.results.effects import effects
 from gradscope.results.files import write_atomically
+from gradscope.results.formats import share
 from gradscope.results.manifest import Manifest, TaskAbout
+from gradscope.results.phrases import p_value
 from gradscope.results.predictions import predictions
 from gradscope.results.records import RunDirectory
 from gradscope.results.statistics import STRONG
 from gradscope.results.summary import formatted, summary
 from gradscope.results.tables import Tables, load
 from gradscope.results.verdict import verdict
+from gradscope.results.yardstick import Yardstick, yardstick
 
 _TEMPLATE = Path(__file__).with_name("run.html")
 
@@ -36,6 +40,7 @@ def write_report(run: RunDirectory) -> Path:
     write_atomically(run.path / "summary.csv", table.to_csv(index=False).encode())
     trials = tables["trials"]
     diverged = trials[trials["outcome"] == "diverged"]
+    judged = yardstick(tables, manifest.tasks)
     content = {
         "title": manifest.name,
         "run": manifest,
@@ -45,6 +50,9 @@ def write_report(run: RunDirectory) -> Path:
         "strong": f"{math.exp(STRONG):.0f}",
         "expectations": predictions(tables, manifest.expect, manifest.tasks).to_dict("records"),
         "summary": formatted(table, manifest.tasks),
+        "judged": judged.measure.title,
+        "where": tables.where,
+        "effects": _effects(tables, judged),
         "causes": diverged[["configuration", "length", "seed", "steps", "cause"]].to_dict(
             "records"
         ),
@@ -54,6 +62,18 @@ def write_report(run: RunDirectory) -> Path:
         "cost": Cost.of(tables),
     }
     return write_page(_TEMPLATE, run.path, content)
+
+
+def _effects(tables: Tables, judged: Yardstick) -> list[dict[str, str]]:
+    """What the swept axes explain, in print."""
+    return [
+        {
+            "term": str(row["term"]),
+            "share": share(row["share"]),
+            "p": "–" if math.isnan(row["p"]) else p_value(row["p"]),
+        }
+        for row in effects(tables, judged).to_dict("records")
+    ]
 
 
 def _figures(manifest: Manifest, tables: Tables, folder: Path) -> list[Shown]:

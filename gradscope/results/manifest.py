@@ -26,12 +26,17 @@ class TrialEntry(Part):
         configuration: its label but for seed and task length.
         axes: axis of the sweep to the trial's label on it.
         settings: everything that decides its outcome, as plain values.
+        contents: the SHA-256 of the text or images that its task reads from files; "" if none.
+        draws: what is drawn at random (weights, training, testing) to twelve digits of all that
+            decides it: trials with the same digits share it, bit for bit.
     """
 
     id: str
     configuration: str
     axes: dict[str, str] = {}
     settings: dict[str, object] = {}
+    contents: str = ""
+    draws: dict[str, str] = {}
 
     def _task(self, key: str) -> object:
         task = self.settings.get("task")
@@ -167,6 +172,43 @@ class Manifest(Part):
     packages: dict[str, str] = {}
     trials: list[TrialEntry]
     provenance: list[Provenance]
+
+    def shares(self, what: str, axis: str) -> bool:
+        """Whether trials share a draw that are alike but for their label on one axis.
+
+        Args:
+            what: weights, training or testing.
+            axis: of the sweep.
+        """
+        drawn: dict[tuple[object, ...], set[str]] = {}
+        for trial in self.trials:
+            rest = tuple(label for other, label in trial.axes.items() if other != axis)
+            drawn.setdefault((trial.seed, *rest), set()).add(trial.draws.get(what, trial.id))
+        return all(len(different) == 1 for different in drawn.values())
+
+    @property
+    def sharing(self) -> str:
+        """What trials of one seed share, in a sentence; "" where there is nothing to compare."""
+        axes = [axis for axis in self.trials[0].axes if axis != "seed"] if self.trials else []
+        if not axes:
+            return ""
+        sequences = [a for a in axes if self.shares("training", a) and self.shares("testing", a)]
+        weights = [axis for axis in axes if self.shares("weights", axis)]
+        see, begin = "see the same training and test sequences", "begin with the same weights"
+        if not sequences and not weights:
+            return "Trials share no random numbers, so comparisons between them are not paired."
+        if sequences == weights:
+            return f"Of one seed, {_alike(axes, weights)} {see} and {begin}."
+        parts = [(sequences, see), (weights, begin)]
+        said = [f"{_alike(axes, over)} {what}" for over, what in parts if over]
+        return f"Of one seed, {'; '.join(said)}."
+
+
+def _alike(axes: list[str], over: list[str]) -> str:
+    """Trials that differ on these of the axes alone, in words."""
+    if len(over) == len(axes):
+        return "all trials"
+    return f"trials that differ only in {' and '.join(over)}"
 
 
 def first_problem(error: ValidationError) -> str:

@@ -1,16 +1,40 @@
-"""An experiment's predictions, held against what was measured."""
+"""An experiment's predictions, held against what was measured and what its seeds bear."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
-from gradscope.results.formats import number
+from gradscope.results import phrases
+from gradscope.results.comparisons import Comparison, compare
+from gradscope.results.formats import interval, number
 from gradscope.results.manifest import Prediction, TaskAbout
-from gradscope.results.summary import summary
+from gradscope.results.measures import Group, Measure
+from gradscope.results.scales import Sample, Scale
+from gradscope.results.statistics import Estimate
+from gradscope.results.summary import Place, groups, measures_of
 from gradscope.results.tables import Tables
+
+#: what may become of a prediction
+HELD, HELD_BY_CHANCE, NOT_HELD, NOT_KNOWN = (
+    "held on evidence",
+    "held, not beyond chance",
+    "not held",
+    "not known",
+)
+_COLUMNS = ["claim", "measured", "predicted", "difference", "held", "every", "evident", "result"]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A configuration's measure: its value for each seed, and over them."""
+
+    sample: Sample
+    estimate: Estimate
+    trials: int
 
 
 def predictions(
@@ -20,82 +44,195 @@ def predictions(
 ) -> pd.DataFrame:
     """Each prediction beside what was measured.
 
+    Two configurations are compared seed by seed, see ``compare``; a number is held against the
+    interval of the measure, of durations that of their mean up to their bounds. Each claim is
+    judged by itself, at 95%; none is evident where a trial diverged and so has no value.
+
     Args:
         tables: of the run.
         expected: the manifest's predictions.
         tasks: as ``summary``.
 
     Returns:
-        Columns claim, measured and predicted, in words; held: True, False, or None where it is not
-        known; every: whether it holds for each seed against each seed, and not only for medians or
-        rates over seeds.
+        Columns claim, measured, predicted and difference, in words; held: True, False, or None
+        where it is not known; every: whether it holds for each seed against the same seed, or each
+        against each where they have not the same; evident: whether what was found, for or against
+        it, is beyond chance; result: in words, one of "held on evidence", "held, not beyond
+        chance", "not held" and "not known".
     """
-    frame = summary(tables, tasks)
-    rows = []
-    for prediction in expected:
-        bound = prediction.bound
-        measured = _value(frame, tables, prediction.configuration, prediction)
-        against = _value(frame, tables, bound, prediction) if isinstance(bound, str) else bound
-        known = not (np.isnan(measured) or np.isnan(against))
-        above = prediction.above is not None
-        held = (measured > against if above else measured < against) if known else None
-        named = f"{bound}: {number(against)}" if isinstance(bound, str) else number(against)
-        rows.append(
-            {
-                "claim": prediction.claim,
-                "measured": _measured(tables, prediction, measured),
-                "predicted": f"{'above' if above else 'below'} {named}",
-                "held": held,
-                "every": bool(held) and _apart(tables, prediction, tasks),
-            }
-        )
-    return pd.DataFrame(rows, columns=["claim", "measured", "predicted", "held", "every"])
+    measures = {measure.name: measure for measure in measures_of(tables, tasks or {})}
+    found = groups(tables)
+    rows = [_row(tables, prediction, measures, found) for prediction in expected]
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def _measured(tables: Tables, prediction: Prediction, value: float) -> str:
+def _row(
+    tables: Tables,
+    prediction: Prediction,
+    measures: Mapping[str, Measure],
+    found: Mapping[Place, Group],
+) -> dict[str, object]:
+    measure, bound = measures.get(prediction.measure), prediction.bound
+    above = prediction.above is not None
+    way = 1 if above else -1
+    side = _side(tables, prediction.configuration, prediction, measure, found)
+    named, other = number(bound) if not isinstance(bound, str) else "", None
+    if isinstance(bound, str):
+        other = _side(tables, bound, prediction, measure, found)
+        named = f"{bound}: {_printed(measure, other)}"
+    held, every, evident, difference = None, False, False, ""
+    if measure is not None and side is not None:
+        if other is not None:
+            held, every, comparison = _against_other(measure, side.sample, other.sample, above)
+        elif not isinstance(bound, str):
+            held, every, comparison = _against_number(measure, side, float(bound), above)
+        else:
+            comparison = None
+        if held is not None and comparison is not None:
+            difference = _difference(comparison, other is not None)
+            evident = _evident(comparison, [side, other], agrees=held == (comparison.sign == way))
+    return {
+        "claim": prediction.claim,
+        "measured": f"{_about(tables, prediction)}: {_printed(measure, side)}",
+        "predicted": f"{'above' if above else 'below'} {named}",
+        "difference": difference,
+        "held": held,
+        "every": bool(held) and every,
+        "evident": evident,
+        "result": _result(held, evident),
+    }
+
+
+def _evident(comparison: Comparison, sides: Sequence[_Side | None], *, agrees: bool) -> bool:
+    """Whether it is beyond chance; never where a trial diverged, or medians say otherwise."""
+    values = [value for side in sides if side for value in side.sample.values.values()]
+    return comparison.evident and agrees and not any(math.isnan(value) for value in values)
+
+
+def _result(held: bool | None, evident: bool) -> str:
+    if held is None:
+        return NOT_KNOWN
+    if not held:
+        return NOT_HELD
+    return HELD if evident else HELD_BY_CHANCE
+
+
+def _against_other(
+    measure: Measure, first: Sample, second: Sample, above: bool
+) -> tuple[bool | None, bool, Comparison]:
+    """Whether one configuration lies beyond another, and does so seed by seed.
+
+    It is not known of durations that are all only known to exceed their bounds.
+    """
+    comparison = compare(measure.scale, first, second)
+    values = [*first.values.values(), *second.values.values()]
+    way = 1 if above else -1
+    sign = comparison.sign
+    if measure.scale is Scale.DURATION:
+        sign = _order(measure.scale.estimate(first), measure.scale.estimate(second), sign)
+    unreached = measure.scale is Scale.DURATION and all(math.isinf(value) for value in values)
+    if math.isnan(comparison.effect.centre) or unreached:
+        return None, False, comparison
+    held = sign == way
+    gaps = list(comparison.differences.values())
+    if set(first.values) != set(second.values):
+        gaps = [
+            measure.scale.comparable(first, a, second.bound(b))
+            - measure.scale.comparable(second, b, first.bound(a))
+            for a in first.values
+            for b in second.values
+        ]
+    complete = not any(math.isnan(value) for value in values)
+    return held, complete and all(way * gap > 0 for gap in gaps), comparison
+
+
+def _order(first: Estimate, second: Estimate, otherwise: int) -> int:
+    """-1 where the first median is less, 1 where it is more; ``otherwise`` where none can say.
+
+    None can where both were not reached, or one was not, short of the other.
+    """
+    if first.censored and (second.censored or first.centre < second.centre):
+        return otherwise
+    if second.censored and second.centre < first.centre:
+        return otherwise
+    if first.censored or second.censored:
+        return 1 if first.censored else -1
+    return (first.centre > second.centre) - (first.centre < second.centre)
+
+
+def _against_number(
+    measure: Measure, side: _Side, bound: float, above: bool
+) -> tuple[bool | None, bool, Comparison]:
+    """Whether a configuration lies beyond a number, and each of its seeds does.
+
+    What is only known to exceed its bound is above any number up to that, below none, and
+    otherwise not known.
+    """
+    sample, estimate, way = side.sample, side.estimate, 1 if above else -1
+    least = [min(value, sample.bound(seed)) for seed, value in sample.values.items()]
+    censored = [
+        measure.scale is Scale.DURATION and math.isinf(value) for value in sample.values.values()
+    ]
+    if measure.scale is Scale.SHARE:
+        ends = (end - bound for end in (estimate.centre, estimate.low, estimate.high))
+        effect = Estimate(*ends, n=estimate.n)
+        comparison = Comparison(effect, math.nan, False, (estimate.n, estimate.n), True, {})
+    else:
+        scale = measure.scale if bound > 0 or not measure.scale.is_ratio else Scale.MEAN
+        known = Sample(dict.fromkeys(sample.seeds, bound))
+        comparison = compare(scale, sample, known)
+        if any(censored) and not above:  # they lie above what they count as
+            without = Estimate(comparison.effect.centre, n=comparison.effect.n)
+            comparison = Comparison(
+                without, math.nan, comparison.is_ratio, comparison.seeds, True, {}, (True, False)
+            )
+    if math.isnan(estimate.centre) or (estimate.censored and estimate.centre < bound):
+        return None, False, comparison
+    held = not estimate.censored and way * (estimate.centre - bound) > 0
+    held = held or (estimate.censored and above)
+    every = all(
+        (above and value >= bound) if beyond else way * (value - bound) > 0
+        for value, beyond in zip(least, censored, strict=True)
+    )
+    return held, every, comparison
+
+
+def _difference(comparison: Comparison, of_two: bool) -> str:
+    """By how much, in words; a share held against a number says it by its own interval."""
+    if of_two:
+        said = phrases.evidence(comparison, comparison.p)
+    elif not math.isnan(comparison.p):
+        said = f"{interval(comparison.effect)}; {phrases.p_value(comparison.p)}"
+    else:
+        return ""
+    return f"{phrases.effect(comparison)} ({said})"
+
+
+def _printed(measure: Measure | None, side: _Side | None) -> str:
+    return "–" if measure is None or side is None else measure.printed(side.estimate, side.trials)
+
+
+def _about(tables: Tables, prediction: Prediction) -> str:
     length = _length(tables, prediction.configuration, prediction)
     where = f" at length {length}" if len(tables.lengths) > 1 else ""
-    measure = prediction.measure.replace("_", " ")
-    return f"{measure} of {prediction.configuration}{where}: {number(value)}"
+    return f"{prediction.measure.replace('_', ' ')} of {prediction.configuration}{where}"
 
 
 def _length(tables: Tables, label: str, prediction: Prediction) -> int | None:
-    return prediction.length if prediction.length is not None else tables.longest[label]
+    return prediction.length if prediction.length is not None else tables.longest.get(label)
 
 
-def _apart(tables: Tables, prediction: Prediction, tasks: Mapping[str, TaskAbout] | None) -> bool:
-    """Whether each seed by itself is on the predicted side of the bound.
-
-    A bound that is a configuration is the value of each of its seeds.
-    """
-    bound = prediction.bound
-    values = _by_seed(tables, prediction.configuration, prediction, tasks)
-    against = (
-        _by_seed(tables, bound, prediction, tasks) if isinstance(bound, str) else [float(bound)]
-    )
-    if any(np.isnan([*values, *against])):
-        return False
-    if prediction.above is not None:
-        return min(values) > max(against)
-    return max(values) < min(against)
-
-
-def _by_seed(
-    tables: Tables, label: str, prediction: Prediction, tasks: Mapping[str, TaskAbout] | None
-) -> list[float]:
-    """The measure of each trial of a configuration by itself."""
-    trials = tables["trials"]
-    chosen = trials[trials["configuration"] == label]
-    if (length := _length(tables, label, prediction)) is not None:
-        chosen = chosen[chosen["length"] == length]
-    summaries = [summary(tables.of_trial(trial), tasks) for trial in chosen["trial"]]
-    return [_value(frame, tables, label, prediction) for frame in summaries]
-
-
-def _value(frame: pd.DataFrame, tables: Tables, label: str, prediction: Prediction) -> float:
-    """The measure of one configuration; NaN where it is not known."""
-    chosen = frame[frame["configuration"] == label]
-    if (length := _length(tables, label, prediction)) is not None:
-        chosen = chosen[chosen["length"] == length]
-    known = len(chosen) and prediction.measure in chosen
-    return float(chosen[prediction.measure].iloc[0]) if known else float("nan")
+def _side(
+    tables: Tables,
+    label: str,
+    prediction: Prediction,
+    measure: Measure | None,
+    found: Mapping[Place, Group],
+) -> _Side | None:
+    """The measure of one configuration; None where it is not known."""
+    length = _length(tables, label, prediction)
+    group = found.get((label, -1 if length is None else length))
+    if group is None or measure is None:
+        return None
+    sample = measure.of(group)
+    return _Side(sample, measure.scale.estimate(sample), len(group.trials))

@@ -2,44 +2,126 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
 
 from gradscope.results.formats import number
-from gradscope.results.manifest import TaskAbout
+from gradscope.results.manifest import TaskAbout, TrialEntry
 from gradscope.results.measures import MEASURES, Group, Measure, task_measure
+from gradscope.results.scales import Scale
+from gradscope.results.statistics import Estimate
 from gradscope.results.tables import Tables
+
+#: a configuration and its task length, -1 where the task has none
+Place = tuple[str, int]
 
 
 def summary(tables: Tables, tasks: Mapping[str, TaskAbout] | None = None) -> pd.DataFrame:
     """One row for each configuration and task length (-1 where the task has none).
 
     The columns are the measures of ``gradscope.results.measures`` and the tasks' own, such as bits
-    per character: medians over trials unless they say otherwise; ``trials`` and ``solved`` count.
+    per character, each over the seeds as its scale says. Behind a measure stand its interval
+    (``_low``, ``_high``), the seeds that it is of (``_n``), and, for durations, whether it is only
+    known to lie beyond (``_censored``).
 
     Args:
         tables: of the run.
         tasks: what its tasks say of themselves, as its manifest has it.
     """
-    horizons = _horizons(tables)
-    rows = []
+    columns, rows = measures_of(tables, tasks or {}), []
+    for (label, length), group in groups(tables).items():
+        row: dict[str, object] = {"configuration": label, "length": length}
+        for measure in columns:
+            row |= _flat(measure, measure.estimate(group))
+        rows.append(row)
+    return pd.DataFrame(rows).astype({"trials": int, "solved": int})
+
+
+def groups(tables: Tables) -> dict[Place, Group]:
+    """What was recorded of each configuration at each task length, in the order of the sweep."""
+    early, late = _horizons(tables)
+    training = tables["training"] if "training" in tables else pd.DataFrame({"trial": []})
+    budgets = _budgets(tables)
+    found: dict[Place, Group] = {}
     for (label, length), trials in tables["trials"].groupby(
         ["configuration", "length"], sort=False
     ):
-        early, late = (part[part["trial"].isin(trials["trial"])] for part in horizons)
-        training = tables["training"] if "training" in tables else pd.DataFrame({"trial": []})
-        training = training[training["trial"].isin(trials["trial"])]
-        group = Group(trials, training, early, late)
-        values = {column.name: column.of(group) for column in _columns(tables, tasks or {})}
-        rows.append({"configuration": label, "length": length, **values})
-    frame = pd.DataFrame(rows).astype({"trials": int, "solved": int})
-    place = {label: index for index, label in enumerate(tables.configurations)}
-    return frame.sort_values(
-        ["configuration", "length"],
-        key=lambda values: values.map(place) if values.name == "configuration" else values,
-        ignore_index=True,
-    )
+        here = [part[part["trial"].isin(trials["trial"])] for part in (training, early, late)]
+        of_trials = {str(trial): budgets[str(trial)] for trial in trials["trial"]}
+        found[str(label), int(str(length))] = Group(trials, here[0], here[1], here[2], of_trials)
+    rank = {label: index for index, label in enumerate(tables.configurations)}
+    return dict(sorted(found.items(), key=lambda item: (rank[item[0][0]], item[0][1])))
+
+
+def measures_of(tables: Tables, tasks: Mapping[str, TaskAbout]) -> list[Measure]:
+    """The measures that this run has, the tasks' own behind the losses."""
+    columns, trials = [], tables["trials"]
+    for column in MEASURES.values():
+        if column.needs in tables:
+            columns.append(column)
+        if column.name == "loss_over_baseline":
+            columns += [
+                task_measure(name, *words, positive=not (trials[name] <= 0).any())
+                for name, words in task_words(tasks).items()
+                if name in trials and trials[name].notna().any()
+            ]
+    return columns
+
+
+def task_words(tasks: Mapping[str, TaskAbout]) -> dict[str, tuple[str, str]]:
+    """The tasks' own measures: name to (heading, unit)."""
+    return {name: words for task in tasks.values() for name, words in task.measures.items()}
+
+
+def formatted(frame: pd.DataFrame, tasks: Mapping[str, TaskAbout] | None = None) -> pd.DataFrame:
+    """The summary in print: rounded strings under headings with units, intervals on a second line.
+
+    Lengths are left out where the tasks have none, and so is every measure without a heading.
+
+    Args:
+        frame: a summary, or rows of one.
+        tasks: as ``summary``.
+    """
+    columns: dict[str, list[str]] = {"configuration": frame["configuration"].tolist()}
+    if (frame["length"] >= 0).any():
+        columns["length (steps)"] = [number(length) for length in frame["length"]]
+    numbers = frame.drop(columns="configuration").to_dict("records")
+    rows = [{str(name): value for name, value in row.items()} for row in numbers]
+    own = {name: task_measure(name, *words) for name, words in task_words(tasks or {}).items()}
+    known = {**own, **MEASURES}
+    for name in frame.columns:
+        measure = known.get(name)
+        if measure is None or not measure.heading:
+            continue
+        if frame[name].any() or not measure.only_if_any:
+            columns[measure.title] = [
+                measure.printed(_of_row(measure, row), int(row["trials"]), "\n") for row in rows
+            ]
+    return pd.DataFrame(columns)
+
+
+def _flat(measure: Measure, estimate: Estimate) -> dict[str, float | int | bool]:
+    """An estimate as columns."""
+    name, columns = measure.name, {measure.name: estimate.centre}
+    if measure.scale.has_interval:
+        columns |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
+        columns |= {f"{name}_n": estimate.n}
+    if measure.scale is Scale.DURATION:
+        columns |= {f"{name}_censored": estimate.censored}
+    return columns
+
+
+def _of_row(measure: Measure, row: Mapping[str, float | int]) -> Estimate:
+    """The estimate that columns hold."""
+    name = measure.name
+    if not measure.scale.has_interval:
+        return Estimate(row[name])
+    n = int(row[f"{name}_n"])
+    ends = row[f"{name}_low"], row[f"{name}_high"]
+    censored = bool(row.get(f"{name}_censored", False))
+    return Estimate(row[name], *ends, n, measure.scale.level(n), censored)
 
 
 def _horizons(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -53,49 +135,16 @@ def _horizons(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
     return first, last
 
 
-def _columns(tables: Tables, tasks: Mapping[str, TaskAbout]) -> list[Measure]:
-    """The measures that this run has, the tasks' own behind the losses."""
-    columns = []
+def _budgets(tables: Tables) -> dict[str, float]:
+    """Trial to the updates that its settings give it; else the most that any trial took."""
     trials = tables["trials"]
-    for column in MEASURES.values():
-        if column.needs in tables:
-            columns.append(column)
-        if column.name == "loss_over_baseline":
-            columns += [
-                measure
-                for name, measure in _measures_of(tasks).items()
-                if name in trials and trials[name].notna().any()
-            ]
-    return columns
+    taken = [trials[name].max() for name in ("steps", "steps_to_solve") if name in trials]
+    most = max((float(steps) for steps in taken if steps == steps), default=math.nan)
+    settings = {entry.id: _budget(entry) for entry in tables.trials}
+    return {str(trial): settings.get(str(trial)) or most for trial in trials["trial"]}
 
 
-def _measures_of(tasks: Mapping[str, TaskAbout]) -> dict[str, Measure]:
-    """The tasks' own measures by name."""
-    return {
-        name: task_measure(name, *words)
-        for task in tasks.values()
-        for name, words in task.measures.items()
-    }
-
-
-def formatted(frame: pd.DataFrame, tasks: Mapping[str, TaskAbout] | None = None) -> pd.DataFrame:
-    """The summary in print: rounded strings under headings with units.
-
-    Lengths are left out where the tasks have none, and so is every measure without a heading.
-
-    Args:
-        frame: a summary, or rows of one.
-        tasks: as ``summary``.
-    """
-    columns: dict[str, list[str]] = {"configuration": frame["configuration"].tolist()}
-    if (frame["length"] >= 0).any():
-        columns["length (steps)"] = [number(length) for length in frame["length"]]
-    rows = frame.drop(columns="configuration").to_dict("records")
-    known = {**_measures_of(tasks or {}), **MEASURES}
-    for name in frame.columns:
-        measure = known.get(name)
-        if measure is None or not measure.heading:
-            continue
-        if frame[name].any() or not measure.only_if_any:
-            columns[measure.title] = [measure.show(row) for row in rows]
-    return pd.DataFrame(columns)
+def _budget(entry: TrialEntry) -> float | None:
+    training = entry.settings.get("training")
+    steps = training.get("steps") if isinstance(training, dict) else None
+    return float(steps) if isinstance(steps, int) else None

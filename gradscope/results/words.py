@@ -61,11 +61,16 @@ class Words:
 def sentence(phrase: str) -> str:
     """A phrase as a sentence of its own.
 
-    >>> sentence("median over seeds")
-    'Median over seeds.'
+    >>> sentence("mean over seeds")
+    'Mean over seeds.'
     """
     return f"{phrase[0].upper()}{phrase[1:]}."
 
+
+_OVER_SEEDS = "mean over seeds (their median where one is infinite)"
+_BAND = "band from the least to the greatest"
+#: what lines and bands of losses are, on the scale on which the summary has them
+SPREAD_OF_LOSSES = f"geometric mean over seeds, {_BAND}"
 
 SWEEP = Words(
     of_sweep=True,
@@ -74,13 +79,9 @@ SWEEP = Words(
     first="before training",
     last="end of training",
     at_last="at the end of training",
-    spread="median over seeds, band from the least to the greatest",
-    spread_of_sequences=(
-        "median over seeds and measured sequences, band from the least to the greatest"
-    ),
-    spread_of_batch=(
-        "median over seeds and measured sequences, band from the least to the greatest"
-    ),
+    spread=f"{_OVER_SEEDS}, {_BAND}",
+    spread_of_sequences=f"median over measured sequences, then {_OVER_SEEDS}, {_BAND}",
+    spread_of_batch=f"median over measured sequences, then {_OVER_SEEDS}, {_BAND}",
     middle="the median",
     mean="mean over seeds",
     mean_of_steps="mean over seeds and measured steps",

@@ -11,7 +11,7 @@ def test_the_summary(recorded):
     assert shown.exit_code == 0, shown.output
     assert "2 of 2 trials recorded" in shown.output
     assert "0/2" in shown.output
-    assert "- Solved by no seed: rnn (0/2)." in shown.output
+    assert "- Solved by no seed: rnn (0/2); 95% interval of the share 0% to 84%." in shown.output
 
 
 def test_the_summary_as_csv(recorded):

@@ -45,15 +45,15 @@ def test_entrants_are_configurations_without_the_tasks_name(frame):
     assert (frame["trials"] == 3).all()
 
 
-def test_what_diverged_comes_last_and_intervals_hold_their_means(frame):
-    wild = frame[frame["entrant"] == "wild"]
-    assert (wild["ratio"] >= 10 - 1e-9).all()
+def test_what_diverged_has_no_loss_and_comes_last(frame):
+    wild = frame["entrant"] == "wild"
+    assert frame.loc[wild, ["ratio", "low", "high"]].isna().all(axis=None)
+    assert (frame.loc[wild, "diverged"] == 3).all()
+    assert (frame.loc[wild, "counted"] >= 10 - 1e-9).all()
     assert frame.loc[frame["rank"].idxmax(), "entrant"] == "wild"
-    assert (
-        (frame["low"] <= frame["ratio"] * (1 + 1e-9))
-        & (frame["ratio"] <= frame["high"] * (1 + 1e-9))
-    ).all()
-    assert np.isfinite(frame["ratio"]).all()
+    others = frame[~wild]
+    assert ((others["low"] < others["ratio"]) & (others["ratio"] < others["high"])).all()
+    assert np.isfinite(others[["low", "high"]]).all(axis=None)
 
 
 def _trials(labels, losses, **columns):
@@ -71,24 +71,25 @@ def _trials(labels, losses, **columns):
     )
 
 
-def test_the_loss_is_a_geometric_mean_within_the_range_of_its_seeds():
+def test_the_loss_is_a_geometric_mean_with_students_interval_of_its_logarithm():
     data = League().data(_trials(["a", "a", "b"], [2.0, 8.0, 6.0])).set_index("entrant")
     assert data["ratio"].to_dict() == pytest.approx({"a": 2.0, "b": 3.0})
     assert data["rank"].to_dict() == {"a": 1, "b": 2}
-    assert 1.0 - 1e-12 <= data.loc["a", "low"] < 2.0 < data.loc["a", "high"] <= 4.0 + 1e-12
-    assert data.loc["b", "low"] == pytest.approx(3.0)  # one seed: no width
-    assert data.loc["b", "high"] == pytest.approx(3.0)
+    # logarithms 0 and ln 4 have a standard error of ln 2; t of one degree of freedom is 12.706
+    assert data.loc["a", "low"] == pytest.approx(2 * 2**-12.7062047)
+    assert data.loc["a", "high"] == pytest.approx(2 * 2**12.7062047)
+    assert data.loc["b", ["low", "high"]].isna().all(), "one seed has no interval"
 
 
 @pytest.mark.parametrize(("others", "counts"), [(2.0, 10.0), (60.0, 30.0)])
 def test_what_diverged_counts_ten_times_the_baseline_or_as_the_worst(others, counts):
     data = League().data(_trials(["a", "b"], [np.nan, others])).set_index("entrant")
-    assert data.loc["a", "ratio"] == pytest.approx(counts)
+    assert data.loc["a", "counted"] == pytest.approx(counts)
 
 
 def test_where_all_diverged_all_count_alike():
     data = League().data(_trials(["a", "b"], [np.nan, np.nan]))
-    assert data["ratio"].tolist() == pytest.approx([10.0, 10.0])
+    assert data["counted"].tolist() == pytest.approx([10.0, 10.0])
     assert data["rank"].tolist() == [1, 1]
 
 
@@ -137,7 +138,18 @@ def test_entrants_are_filled_where_every_seed_solved_the_task():
     )
     adding, latch = League().figure(made_tables).axes
     assert [text.get_text() for text in adding.get_yticklabels()] == ["a", "b", "c"]
-    solved, unsolved, _ = adding.lines
+    solved, unsolved, gone, _ = adding.lines
     assert (solved.get_xdata().tolist(), solved.get_ydata().tolist()) == ([0.5], [0])
     assert (unsolved.get_xdata().tolist(), unsolved.get_ydata().tolist()) == ([1.0], [1])
+    assert gone.get_ydata().tolist() == []
     assert latch.lines[1].get_ydata().tolist() == [2]  # who did not take part has no mark
+    assert latch.lines[2].get_ydata().tolist() == []
+
+
+def test_where_all_seeds_diverged_there_is_a_cross():
+    (panel,) = (
+        League().figure(_trials(["a"] * 2 + list("bcdefgh"), [np.nan, np.nan, *[2.0] * 7])).axes
+    )
+    crosses = panel.lines[2]
+    assert crosses.get_marker() == "x"
+    np.testing.assert_allclose(crosses.get_xydata(), [[10.0, 7]], rtol=1e-12)

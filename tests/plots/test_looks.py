@@ -72,14 +72,14 @@ def _points(line: Line2D) -> list[tuple[float, float]]:
     return list(zip(np.asarray(line.get_xdata()), np.asarray(line.get_ydata()), strict=True))
 
 
-def test_a_line_is_the_median_and_its_band_the_range():
+def test_a_line_is_the_mean_and_its_band_the_range():
     tables, axes = _tables("a"), _axes()
     frame = pd.DataFrame(
         {"configuration": "a", "x": [0, 0, 0, 1, 1, 1], "y": [1.0, 2.0, 9.0, 3.0, 4.0, 5.0]}
     )
     lines(axes, frame, tables, x="x", y="y")
     (line,) = axes.lines
-    assert _points(line) == [(0, 2.0), (1, 4.0)]
+    assert _points(line) == [(0, 4.0), (1, 4.0)]
     (band,) = axes.collections
     corners = {(float(x), float(y)) for x, y in band.get_paths()[0].vertices}
     assert corners == {(0, 1.0), (0, 9.0), (1, 3.0), (1, 5.0)}

@@ -15,7 +15,7 @@ def _caption(words, of):
 def test_a_sweep_is_asked_for_the_loss_of_the_last_answer(of):
     caption = _caption(SWEEP, of)
     assert caption.startswith("How strongly the loss of the last answer alone depends on the " + of)
-    assert "median over seeds and measured sequences" in caption
+    assert "median over measured sequences, then mean over seeds" in caption
 
 
 @pytest.mark.parametrize("of", ["input", "state"])

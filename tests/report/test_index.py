@@ -3,6 +3,8 @@
 import json
 import re
 
+from scipy.stats import gmean
+
 from gradscope.experiment import Experiment
 from gradscope.experiment.run import prepare
 from gradscope.report import write_index
@@ -34,22 +36,22 @@ def test_entries_have_questions_answers_verdicts_and_links(recorded, tmp_path):
     ]
     assert "What of &lt;other&gt;?" in text
     assert "<strong>Expected:</strong> It is other." in text
-    assert text.count("Solved by no seed: rnn (0/1).") == 2
-    assert text.count("1 of 2 expectations held.") == 2
+    assert text.count("Solved by no seed: rnn (0/1); 95% interval of the share 0% to 98%.") == 2
+    assert text.count("1 of 2 expectations held, 0 of them beyond chance.") == 2
 
 
-def test_expectations_that_hold_on_average_only_are_counted(recorded, tmp_path):
-    """Of two configurations whose seeds overlap, one has the greater median."""
+def test_expectations_that_hold_beyond_chance_are_counted(recorded, tmp_path):
+    """Of two configurations whose seeds overlap, one has the greater loss, which is no evidence."""
     run = recorded("cell: rnn\nprobes: []\nsweep: {cell.name: [rnn, gru], seed: [0, 1, 2, 3]}")
     losses = load(run)["trials"].groupby("configuration")["final_loss"]
-    lower, higher = losses.median().sort_values().index
+    lower, higher = losses.apply(gmean).sort_values().index
     assert losses.max()[lower] > losses.min()[higher], "the seeds should overlap"
     manifest = json.loads(run.manifest_path.read_text())
     claim = {"claim": "one is below the other", "measure": "final_loss"}
     manifest["expect"] = [{**claim, "configuration": lower, "below": higher}]
     run.manifest_path.write_text(json.dumps(manifest))
     text = write_index(tmp_path, [run.path], "t").read_text()
-    assert "1 of 1 expectations held, 1 of them on average only." in text
+    assert "1 of 1 expectations held, 0 of them beyond chance." in text
 
 
 def test_runs_without_a_trial_are_left_out(recorded, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,9 @@ import pandas as pd
 from gradscope.results.manifest import Manifest, Prediction, TrialEntry
 from gradscope.results.records import RunDirectory
 from gradscope.results.tables import Tables
+
+#: updates that a trial of ``swept`` is given
+BUDGET = 1500
 
 
 def entry(trial: str, configuration: str = "c", *, length: int | None = None, seed: int = 0):
@@ -75,7 +79,7 @@ def run_by_hand(path: Path) -> RunDirectory:
     for trial in trials:
         learns = trial.configuration == "lstm"
         tables = {
-            "trials": outcome(0.05 if learns else 0.5),
+            "trials": outcome(0.05 if learns else 0.5, steps=30.0),
             "training": {"train_step": [1, 2], "clip_coefficient": [1.0, 0.5 if learns else 1.0]},
             "memory_horizon": horizons(-0.5 if learns else -10.0, 0.5 if learns else -20.0),
         }
@@ -96,3 +100,34 @@ def in_memory(
             row |= {"trial": trial, "configuration": label, "length": length, "seed": seed}
             rows.append(row)
     return Tables({"trials": pd.DataFrame(rows), **tables}, trials)
+
+
+def swept(
+    axes: tuple[str, ...],
+    losses: Mapping[tuple[str | int, ...], float],
+    steps: Mapping[tuple[str | int, ...], float] | None = None,
+) -> Tables:
+    """Trials by their labels on the axes and their seed, the last of a key.
+
+    Args:
+        axes: of the sweep.
+        losses: final loss of each trial; below 0.1 it has solved the task, NaN has diverged.
+        steps: updates to the solution of those that did; else 10.
+    """
+    trials, rows = [], []
+    for place, (key, loss) in enumerate(losses.items()):
+        *labels, seed = key
+        known = dict(zip(axes, map(str, labels), strict=True))
+        made = entry(f"t{place}", " · ".join(known.values()), length=50, seed=int(seed))
+        settings = {**made.settings, "training": {"steps": BUDGET}}
+        trials.append(
+            made.model_copy(
+                update={"axes": {**known, "seed": f"seed {seed}"}, "settings": settings}
+            )
+        )
+        row = {name: values[0] for name, values in outcome(loss).items()}
+        if row["outcome"] == "solved" and steps is not None:
+            row["steps_to_solve"] = float(steps[key])
+        row |= {"trial": made.id, "configuration": made.configuration, "length": 50}
+        rows.append(row | {"seed": int(seed), "task": "adding"})
+    return Tables({"trials": pd.DataFrame(rows)}, trials)

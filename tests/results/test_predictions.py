@@ -1,4 +1,4 @@
-"""Predictions are held against what was measured, of medians and of each seed."""
+"""Predictions are held against what was measured, over the seeds, of each, and beyond chance."""
 
 import math
 
@@ -9,7 +9,7 @@ from gradscope.results.manifest import Prediction
 from gradscope.results.predictions import predictions
 from gradscope.results.records import RunDirectory
 from gradscope.results.tables import Tables
-from tests.results.conftest import in_memory, run_by_hand
+from tests.results.conftest import in_memory, run_by_hand, swept
 
 
 def claim(measure: str, configuration: str, **bound: object) -> Prediction:
@@ -22,7 +22,9 @@ def test_predictions_are_held_against_the_data(tiny_run):
     run = RunDirectory(tiny_run)
     frame = predictions(tables.load(run), run.manifest().expect)
     assert frame["held"].tolist() == [True, False]
-    assert frame["measured"][0] == "success rate of tanh · none at length 12: 0"
+    # none of two: the share that gives none of two in 2.5% of cases is 1 - sqrt(0.025)
+    assert frame["measured"][0] == "success rate of tanh · none at length 12: 0/2 (0% to 84%)"
+    assert frame["result"].tolist() == ["held, not beyond chance", "not held"]
 
 
 OF_SEEDS = [
@@ -38,7 +40,8 @@ OF_SEEDS = [
         ([0.01, 0.02, 0.03], [0.8, 0.9, 0.9], [True, True, True], [True, True, True]),
         # two seeds of three against one
         ([0.01, 0.02, 0.9], [0.05, 0.8, 0.9], [True, True, True], [False, False, False]),
-        ([0.01, 0.02, 0.3], [0.2, 0.8, 0.9], [True, True, True], [False, False, True]),
+        # every seed is less than the same seed, though not than every other
+        ([0.01, 0.02, 0.3], [0.2, 0.8, 0.9], [True, True, True], [False, True, True]),
         ([0.8, 0.8, 0.8], [0.01, 0.01, 0.01], [False, False, False], [False, False, False]),
     ],
 )
@@ -53,8 +56,35 @@ def test_a_prediction_that_seeds_do_not_decide_is_told_from_one_that_they_do(
 def test_what_is_said_of_each():
     frame = predictions(in_memory({"a": [0.25], "b": [0.5]}), OF_SEEDS)
     assert frame["claim"].tolist() == ["success_rate", "final_loss", "final_loss"]
-    assert frame["measured"][1] == "final loss of a: 0.25"
-    assert frame["predicted"].tolist() == ["above b: 0", "below b: 0.5", "below 0.5"]
+    assert frame["measured"][1] == "final loss of a: 0.25 (n = 1)"
+    assert frame["predicted"].tolist() == [
+        "above b: 0/1 (0% to 98%)",
+        "below b: 0.5 (n = 1)",
+        "below 0.5",
+    ]
+    assert frame["difference"].tolist() == ["0 (one seed)", "×0.5 (one seed)", ""]
+
+
+def test_what_is_beyond_chance_is_told_from_what_is_not():
+    apart = in_memory({"a": [0.2, 0.21, 0.19], "b": [0.5, 0.52, 0.49]})
+    near = in_memory({"a": [0.2, 0.5, 0.3], "b": [0.4, 0.45, 0.5]})
+    below, number = claim("final_loss", "a", below="b"), claim("final_loss", "a", below=0.35)
+    assert predictions(apart, [below, number])["evident"].tolist() == [True, True]
+    frame = predictions(near, [below, number, claim("final_loss", "a", above="b")])
+    assert frame["held"].tolist() == [True, True, False]
+    assert frame["evident"].tolist() == [False] * 3
+    against = predictions(apart, [claim("final_loss", "a", above="b")])
+    assert (against["held"][0], against["evident"][0]) == (False, True)
+
+
+def test_unsolved_seeds_are_no_fast_ones():
+    losses = {("a", 0): 0.05, **{("a", s): 0.5 for s in range(1, 5)}}
+    losses |= {("b", s): 0.05 for s in range(5)}
+    steps = {("a", 0): 100, **{("b", s): 400 + s for s in range(5)}}
+    faster = claim("steps_to_solve", "a", below="b")
+    frame = predictions(swept(("cell",), losses, steps), [faster])
+    assert frame["held"].tolist() == [False], "four of its five seeds need more than the budget"
+    assert frame["measured"][0].startswith("steps to solve of a: > 1500 (")
 
 
 def test_a_bound_that_is_just_met_does_not_hold():
@@ -97,13 +127,13 @@ def test_the_length_is_the_greatest_or_that_of_the_prediction(tmp_path):
     chosen = [claim("success_rate", "lstm", above=0.5, length=length) for length in (None, 10)]
     frame = predictions(loaded, chosen)
     assert frame["measured"].tolist() == [
-        "success rate of lstm at length 20: 1",
-        "success rate of lstm at length 10: 1",
+        "success rate of lstm at length 20: 2/2 (16% to 100%)",
+        "success rate of lstm at length 10: 2/2 (16% to 100%)",
     ]
     assert frame["every"].tolist() == [True, True]
 
 
 def test_without_predictions_the_columns_are_there():
     frame = predictions(in_memory({"a": [0.5]}), [])
-    assert list(frame.columns) == ["claim", "measured", "predicted", "held", "every"]
+    assert {"claim", "measured", "predicted", "held", "every", "evident"} <= set(frame.columns)
     assert frame.empty
