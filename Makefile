@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test lint build wheel bench clean
+.PHONY: demo test simulations lint build wheel bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/gradscope run quickstart --workers 2
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+# what intervals cover and how often tests err, by thousands of draws
+simulations: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

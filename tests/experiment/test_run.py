@@ -68,7 +68,6 @@ def command(folder: Path, workers: int) -> list[str]:
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_at_random_moments_and_resumed(workers, tmp_path, uninterrupted):
     """SIGKILL to the whole process group, twice; resumed, the tables are an uninterrupted run's."""
@@ -186,7 +185,6 @@ def test_what_a_worker_leaves_that_dies_meanwhile_is_removed(tmp_path):
     assert not list(run.path.rglob("*.tmp"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_ctrl_c_says_one_line_and_leaves_a_run_to_go_on_with(workers, tmp_path, uninterrupted):
     """SIGINT to the whole process group, as a terminal sends it."""
