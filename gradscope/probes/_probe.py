@@ -58,6 +58,14 @@ class Probe(Component):
         """Whether to measure before the update ``train_step`` of at most ``steps``."""
         return train_step % (self.every or max(1, steps // 3)) == 0
 
+    def work(self, trace: Trace) -> float:
+        """What it costs to measure, in QR decompositions of a (state, state) matrix, roughly.
+
+        A scope's report asks before it measures, since its time is limited. 0 (as here) is for what
+        is always measured: nothing that forms Jacobians.
+        """
+        return 0.0
+
     @abstractmethod
     def measure(self, trace: Trace) -> Columns:
         """The columns of the probe's table: name to equally long sequences; {} for no rows.

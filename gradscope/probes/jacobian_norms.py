@@ -29,6 +29,11 @@ class JacobianNorms(Probe):
     grid: int = Field(13, ge=2, description="points of the (t, k) grid on each axis")
     lags: int = Field(32, ge=3, description="lags from the last step, dense near 0")
 
+    def work(self, trace: Trace) -> float:
+        """A product a step, and the norms of every pair."""
+        pairs = self.grid * (self.grid + 1) / 2 + self.lags
+        return (trace.time + 2 * pairs) * min(self.sequences, trace.states.shape[1])
+
     def measure(self, trace: Trace) -> Columns:
         """One row for each pair, sequence and block."""
         trace = trace.first(self.sequences)

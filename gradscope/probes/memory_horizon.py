@@ -32,6 +32,10 @@ class MemoryHorizonProbe(Probe):
     sequences: int = Field(1, ge=1, description="sequences of the batch to measure")
     lags: int = Field(32, ge=3, description="lags from the last step, dense near 0")
 
+    def work(self, trace: Trace) -> float:
+        """The norms of a product for each lag, by vectors."""
+        return 1.0 * self.lags * min(self.sequences, trace.states.shape[1])
+
     def measure(self, trace: Trace) -> Columns:
         """One row for each sequence and block."""
         if trace.time < 2:

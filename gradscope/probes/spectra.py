@@ -34,6 +34,10 @@ class Spectra(Probe):
         [1, 10, 50], description="lags at which singular values of J_{T:T-lag} are taken"
     )
 
+    def work(self, trace: Trace) -> float:
+        """Eigenvalues of each matrix, singular values of each product, and the products."""
+        return 10 * self.steps + 5 * len(self.lags) + max(self.lags, default=0) / 4
+
     def measure(self, trace: Trace) -> Columns:
         """One row for each eigenvalue and singular value."""
         rows = Rows()

@@ -17,6 +17,7 @@ from gradscope.probes import Columns, Probe
 from gradscope.results.manifest import TrialEntry
 from gradscope.results.tables import Tables
 from gradscope.results.words import RECORDINGS
+from gradscope.scope._budget import Budget
 
 #: the table of the parameters' gradient norms
 GRAD_NORMS = "grad_norms"
@@ -68,22 +69,37 @@ class Measurements:
             self.history[recording.train_step] = joint
         self.measure(recording, probes)
 
-    def measure(self, recording: Recording, probes: Sequence[Probe]) -> None:
-        """What the probes measure of a recording; what they have measured of it already stays."""
-        for probe in probes:
-            measured = self._by_table.get(probe.name, ())
-            if any(earlier.train_step == recording.train_step for earlier in measured):
-                continue
-            for name, trace in recording.traces.items():
-                if name in recording.nonfinite:
+    def measure(
+        self, recording: Recording, probes: Sequence[Probe], budget: Budget | None = None
+    ) -> None:
+        """What the probes measure of a recording; what they have measured of it already stays.
+
+        Args:
+            recording: whose traces are measured.
+            probes: in this order, those that cost little first where there is a budget.
+            budget: of time; what does not fit into it is skipped.
+        """
+        finite = {
+            name: trace
+            for name, trace in recording.traces.items()
+            if name not in recording.nonfinite
+        }
+        budget = budget or Budget(None)
+        for probe in budget.in_order(probes, finite.values()):
+            done = {earlier.recurrence for earlier in self.at(probe.name, recording.train_step)}
+            for name, trace in finite.items():
+                if name in done:
                     continue
+                what = f"{probe.name} of {name}"
                 try:
+                    budget.check(probe.work(trace), trace)
                     columns = probe.measure(trace)
                 except NoLossError:  # nothing went backward through this one
                     continue
                 except GradscopeError as error:
-                    self.skipped[f"{probe.name} of {name}"] = str(error)
+                    self.skipped[what] = str(error)
                     continue
+                self.skipped.pop(what, None)
                 if columns:
                     self._keep(probe.name, Measurement(name, recording.train_step, columns))
 

@@ -15,6 +15,7 @@ from gradscope.diagnosis import Diagnosis, examine
 from gradscope.dynamics import Trace
 from gradscope.errors import GradscopeError
 from gradscope.results.tables import Tables
+from gradscope.scope._budget import Budget
 from gradscope.scope._given import RecordedPlace, Tried
 from gradscope.scope._measurements import Measurements
 from gradscope.scope._probes import ProbeChoice, default_probes, made, report_probes
@@ -229,18 +230,24 @@ class Scope:
             self._diagnosed = recording, diagnosis
         return self._diagnosed[1]
 
-    def report(self, folder: str | Path, *, tried: Tried | None = None) -> Path:
+    def report(
+        self, folder: str | Path, *, seconds: float | None = 60.0, tried: Tried | None = None
+    ) -> Path:
         """Measure the last recording in full and write ``index.html``, the figures and the tables.
 
         Args:
             folder: to write to.
+            seconds: that measuring may take, roughly; a measurement that would take longer than is
+                left is not begun, the page says which, and what it would take. None is no limit.
+                Drawing comes on top, some ten seconds.
             tried: remedies that were tried, of ``gradscope.try_remedies``.
 
         Returns:
             The page's path.
 
         Raises:
-            GradscopeError: if nothing is recorded, or the folder holds something else.
+            GradscopeError: if nothing is recorded, the folder holds something else, or for seconds
+                below 0.
         """
         # drawing takes a second to import, and a training that is watched needs none
         from gradscope.scope._report import write_recording_report
@@ -248,7 +255,7 @@ class Scope:
         recording, diagnosis = self._recorded(), self.diagnose()
         sizes = [trace.states.shape[-1] for trace in recording.traces.values()]
         chosen, note = report_probes(max(sizes), diagnosis.probes)
-        self._measurements.measure(recording, chosen)
+        self._measurements.measure(recording, chosen, Budget(seconds))
         names = _names_by_module(recording)
         return write_recording_report(
             Path(folder),

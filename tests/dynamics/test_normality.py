@@ -61,6 +61,13 @@ def test_kreiss_is_infinite_outside_the_unit_circle():
     assert non_normality(1.5 * torch.eye(3)).kreiss == math.inf
 
 
+def test_without_kreiss_the_rest_is_the_same():
+    a = draw(5, 5, seed=1)
+    whole, rest = vars(non_normality(a)), vars(non_normality(a, kreiss=False))
+    assert math.isnan(rest.pop("kreiss"))
+    assert rest == {key: whole[key] for key in rest}
+
+
 def test_errors():
     with pytest.raises(GradscopeError, match="finite square matrix"):
         non_normality(torch.ones(2, 3))
