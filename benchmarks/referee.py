@@ -1,13 +1,13 @@
-"""JAX as an independent referee: the same weights and inputs in float64, every step written by hand
-from its equations.
+"""Independent referees: JAX in the usual range, mpmath at the edges (``referee_edges``).
 
     python -m benchmarks.referee
 
+JAX has the same weights and inputs in float64, every step written by hand from its equations.
 States, Jacobians, products, adjoints, gradients, lag contributions and Lyapunov exponents by
 jax.jacfwd, jax.grad and jax.lax.scan against gradscope's. The table gives the largest absolute
 difference over the largest entry of the quantity (of log norms the difference itself); the exit
-status is 1 where one is above 1e-10. JAX is no dependency of gradscope: without it nothing is
-compared.
+status is 1 where one is above 1e-10. JAX is no dependency of gradscope: without it the usual range
+is not compared.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ import numpy as np
 import torch
 
 import gradscope
+from benchmarks import referee_edges
+from benchmarks.referee_edges import start
 from gradscope.cells.gru import GRU
 from gradscope.cells.lstm import LSTM
 from gradscope.cells.rnn import RNN
@@ -183,19 +185,14 @@ def _by_lag(step: Callable, w: dict, xs: Any, s0: Any, y: Any, scores: Callable)
 
 
 def _exponents(jacobians: Any, burn_in: int) -> Any:
-    """QR at every step, from the start that gradscope draws (an exponent over a finite time depends
-    on it).
-    """
+    """QR at every step, from the start that gradscope draws."""
     time, batch, size = jacobians.shape[:3]
-    drawn = torch.randn(
-        batch, size, size, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
-    )
 
     def one(q: Any, jacobian: Any) -> Any:
         q, r = jnp.linalg.qr(jacobian @ q)
         return q, jnp.log(jnp.abs(jnp.diagonal(r, axis1=-2, axis2=-1)))
 
-    logs = jax.lax.scan(one, jnp.linalg.qr(jnp.asarray(drawn.numpy()))[0], jacobians)[1]
+    logs = jax.lax.scan(one, jnp.broadcast_to(start(size), (batch, size, size)), jacobians)[1]
     return logs[burn_in:].sum(0) / (time - burn_in)
 
 
@@ -207,8 +204,14 @@ def _difference(ours: torch.Tensor, theirs: Any) -> float:
 
 def main() -> int:
     torch.set_num_threads(1)
+    edges = referee_edges.main()
+    return max(edges, _usual_range())
+
+
+def _usual_range() -> int:
+    """Print the table against JAX; 1 if anything differs by more than rounding."""
     if jax is None:
-        print("JAX is not installed: nothing to compare with (pip install jax)")
+        print("JAX is not installed: the usual range is not compared (pip install jax)")
         return 0
     print(
         f"jax {jax.__version__}, torch {torch.__version__}, float64; time {TIME}, batch {BATCH},"
