@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gradscope.dynamics.resolution import resolved
 from gradscope.dynamics.scaled import Adjoints, vector_norms
 from gradscope.dynamics.trace import Trace
 from gradscope.dynamics.truncation import windows
@@ -179,7 +180,10 @@ def _recursion(trace: Trace, immediate: Adjoints) -> Adjoints:
     All steps of a segment share one scale. A segment whose adjoints span too wide a range for that
     is done again in halves. Where the numbers are of order 1 nothing is rescaled.
     """
-    values = immediate.mantissa.clone(memory_format=torch.contiguous_format)
+    trace = resolved(trace)
+    values = immediate.mantissa.to(
+        trace.states.dtype, memory_format=torch.contiguous_format, copy=True
+    )
     scale = immediate.log_scale.clone()
     entering = vector_norms(values)  # norms of dl_t/ds_t, but of a_t where a segment begins
     sizes = entering.clone()  # norms of a_t

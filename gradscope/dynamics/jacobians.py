@@ -29,6 +29,7 @@ def step_jacobians(trace: Trace) -> Float[Tensor, "time batch state state"]:
     """J_t = ds_t/ds_{t-1} of the full state at every step of the trace, axes (..., out, in).
 
     In closed form for the built-in cells, by torch.func for any other; computed once for a trace.
+    In float64 where saturated slopes are smaller than float32 holds.
 
         jacobians = gradscope.step_jacobians(trace)
         torch.linalg.eigvals(jacobians[9, 0])  # of ds_10/ds_9 in the first sequence
@@ -39,9 +40,10 @@ def step_jacobians(trace: Trace) -> Float[Tensor, "time batch state state"]:
     """
 
     def make() -> Tensor:
-        as_trajectory(trace)
         _check_room(trace.states)
-        jacobians = trace.jacobians()
+        in_range = as_trajectory(trace)
+        assert isinstance(in_range, Trace)
+        jacobians = in_range.jacobians()
         check_finite(jacobians)
         return jacobians
 

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gradscope.dynamics.backpropagation import adjoints, immediate_adjoints
+from gradscope.dynamics.resolution import resolved
 from gradscope.dynamics.scaled import Adjoints
 from gradscope.dynamics.trace import Trace
 from gradscope.errors import GradscopeError
@@ -144,7 +145,8 @@ def scaled_gradient(
     """
     total = adjoints(trace, losses, tbptt=tbptt)
     a, scale = Adjoints(total.mantissa[1:], total.log_scale[1:]).on_one_scale()
-    parts = trace.linearisation().by_parameters(a.to(trace.states.dtype), names)
+    in_range = resolved(trace)
+    parts = in_range.linearisation().by_parameters(a.to(in_range.states.dtype), names)
     return ScaledGradient({name: part.double() for name, part in parts.items()}, scale)
 
 
@@ -166,8 +168,10 @@ def by_lag(
         block: the part of the state through which alone the weights act; None means all of it.
         names: the parameters wanted; None means all.
     """
-    linear = trace.linearisation()
+    in_range = resolved(trace)
+    linear = in_range.linearisation()
     current, scale = immediate.on_one_scale()
+    current = current.to(in_range.states.dtype)
     reached = current.flatten(1).ne(0).any(1).nonzero().flatten()
     low, high = (int(reached[0]), int(reached[-1])) if len(reached) else (1, 0)
     current = current[low : high + 1]

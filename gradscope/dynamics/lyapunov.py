@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gradscope.dynamics.frame import Frame
 from gradscope.dynamics.linearisation import Linearisation
+from gradscope.dynamics.resolution import resolved
 from gradscope.dynamics.scaled import vector_norms
 from gradscope.dynamics.trace import Trace
 from gradscope.dynamics.trajectory import (
@@ -185,7 +186,9 @@ def largest_lyapunov_exponent(
             "a trace is needed, as no Jacobian is formed; lyapunov_spectrum(..., k=1) takes step "
             "Jacobians"
         )
-    time, batch, size = extent(as_trajectory(trace))
+    as_trajectory(trace)
+    trace = resolved(trace)
+    time, batch, size = extent(trace)
     burn_in = time // 10 if burn_in is None else burn_in
     check_run(time, size, 1, burn_in, blocks=blocks)
     states = trace.states

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gradscope.dynamics.backpropagation import adjoints, immediate_adjoints
 from gradscope.dynamics.lags import by_lag, chosen_parameters
+from gradscope.dynamics.resolution import resolved
 from gradscope.dynamics.scaled import Adjoints
 from gradscope.dynamics.trace import Trace
 
@@ -108,5 +109,6 @@ def gate_contributions(
         GradscopeError: as ``adjoints``.
     """
     a = adjoints(trace, losses)
-    parts = trace.linearisation().vjp_by_gate(a.mantissa[1:].to(trace.states.dtype))
+    in_range = resolved(trace)
+    parts = in_range.linearisation().vjp_by_gate(a.mantissa[1:].to(in_range.states.dtype))
     return {name: Adjoints(part, a.log_scale[1:]) for name, part in parts.items()}

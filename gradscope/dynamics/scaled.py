@@ -10,6 +10,8 @@ from torch import Tensor
 
 #: Frobenius norms between which a running product is left as it is
 _LOW, _HIGH = 1e-6, 1e6
+#: norms between which squares are safe to sum, by dtype
+_SAFE = {torch.float32: (1e-15, 1e18), torch.float64: (1e-140, 1e150)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,26 +155,23 @@ def rescaled(
 
 
 def frobenius_norm(x: Float[Tensor, "*batch rows columns"]) -> Float[Tensor, "*batch"]:
-    """Frobenius norms in float64.
-
-    Summed in x's own dtype where the squares stay well inside its range, which is faster.
-    """
-    norms = torch.linalg.vector_norm(x, dim=(-2, -1))
-    if x.dtype != torch.float64 and bool((~((norms > 1e-10) & (norms < 1e15))).any()):
-        norms = torch.linalg.vector_norm(x, dim=(-2, -1), dtype=torch.float64)
-    return norms.double()
+    """Frobenius norms in float64, as ``vector_norms``."""
+    return vector_norms(x.flatten(-2))
 
 
 def vector_norms(x: Float[Tensor, "*any vector"]) -> Float[Tensor, "*any"]:
     """2-norms over the last axis in float64, right where squares would under- or overflow too.
 
     Computed in x's own dtype first, which is many times faster; norms so small or large that their
-    squares are unsafe there are computed again in float64.
+    squares are unsafe there are computed again in float64, of vectors brought to a size of 1.
     """
     norms = torch.linalg.vector_norm(x, dim=-1).double()
-    if x.dtype == torch.float64:
-        return norms
-    doubtful = ~((norms > 1e-15) & (norms < 1e18))
+    low, high = _SAFE[x.dtype]
+    doubtful = ~((norms > low) & (norms < high))
     if bool(doubtful.any()):
-        norms[doubtful] = torch.linalg.vector_norm(x[doubtful].double(), dim=-1)
+        vectors = x[doubtful].double()
+        sizes = vectors.abs().amax(-1, keepdim=True)
+        scaled = vectors / torch.where((sizes > 0) & sizes.isfinite(), sizes, 1.0)
+        whole = torch.linalg.vector_norm(scaled, dim=-1)
+        norms[doubtful] = torch.where(whole.isfinite(), whole * sizes[..., 0], whole)
     return norms

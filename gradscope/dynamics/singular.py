@@ -7,11 +7,13 @@ import math
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.sparse.linalg import LinearOperator, svds
+from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 from torch import Tensor
 
 from gradscope.dynamics.jacobians import check_pairs
 from gradscope.dynamics.orthonormal import orthonormalised
+from gradscope.dynamics.resolution import resolved
+from gradscope.dynamics.scaled import vector_norms
 from gradscope.dynamics.support import Support
 from gradscope.dynamics.trace import Trace
 from gradscope.dynamics.trajectory import (
@@ -183,7 +185,7 @@ def top_singular_values(
         tolerance: relative tolerance of the values.
 
     Raises:
-        GradscopeError: for t, k or count that do not fit.
+        GradscopeError: for t, k or count that do not fit, or if the iteration does not converge.
     """
     size = trace.states.shape[-1]
     if not 0 <= k < t <= trace.time:
@@ -194,20 +196,31 @@ def top_singular_values(
     start = np.random.default_rng(0).standard_normal(size)
     if not np.any(product.measure(start)):
         return torch.full((count,), -math.inf, dtype=torch.float64)
-    vectors = min(size - 1, max(2 * count + 1, 8))
-    if vectors <= count:  # the state is too small for a Krylov space
-        transposed = np.stack([product.forward(unit) for unit in np.eye(size)])
-        values = np.linalg.svd(transposed, compute_uv=False)[:count]
-    else:
-        operator = LinearOperator(
-            (size, size), matvec=product.forward, rmatvec=product.backward, dtype=np.float64
-        )
-        values = svds(
-            operator, k=count, ncv=vectors, tol=tolerance, v0=start, return_singular_vectors=False
-        )
+    values = _largest(product, start, count, tolerance)
     with np.errstate(divide="ignore"):  # ln 0 = -inf
         logs = np.sort(np.log(values))[::-1] + product.scales.sum()
     return torch.from_numpy(logs.copy())
+
+
+def _largest(product: _Product, start: np.ndarray, count: int, tolerance: float) -> np.ndarray:
+    """The largest singular values of a product, over its scale."""
+    size = len(start)
+    vectors = min(size - 1, max(2 * count + 1, 8))
+    if vectors <= count:  # the state is too small for a Krylov space
+        transposed = np.stack([product.forward(unit) for unit in np.eye(size)])
+        return np.linalg.svd(transposed, compute_uv=False)[:count]
+    operator = LinearOperator(
+        (size, size), matvec=product.forward, rmatvec=product.backward, dtype=np.float64
+    )
+    try:
+        return svds(
+            operator, k=count, ncv=vectors, tol=tolerance, v0=start, return_singular_vectors=False
+        )
+    except ArpackError as error:
+        raise GradscopeError(
+            f"the largest singular values were not found ({error}); singular_value_spectrum finds "
+            "all of them another way"
+        ) from None
 
 
 class _Product:
@@ -217,6 +230,7 @@ class _Product:
     """
 
     def __init__(self, trace: Trace):
+        trace = resolved(trace)
         linear = trace.linearisation()
         self.steps = [linear.at(slice(step, step + 1)) for step in range(trace.time)]
         self.scales = np.zeros(trace.time)
@@ -227,7 +241,8 @@ class _Product:
         v = self._tensor(vector)
         for index, step in enumerate(self.steps):
             v = step.jvp(v)
-            self.scales[index] = math.log(max(float(v.norm()), 1e-300))
+            size = float(vector_norms(v))
+            self.scales[index] = math.log(size) if size else 0.0
             v = v * math.exp(-self.scales[index])
         return self._array(v)
 

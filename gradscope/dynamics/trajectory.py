@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gradscope.dynamics.resolution import resolved
 from gradscope.dynamics.trace import Trace
 from gradscope.errors import GradscopeError
 
@@ -20,7 +21,7 @@ _CHUNK = 2 * 2**20
 
 
 def as_trajectory(trajectory: object) -> Trajectory:
-    """The same with a batch axis, checked.
+    """The same with a batch axis, checked, and in float64 where ``resolved`` says so.
 
     Raises:
         GradscopeError: for what is neither a trace nor finite step Jacobians, or has no step.
@@ -28,7 +29,7 @@ def as_trajectory(trajectory: object) -> Trajectory:
     if isinstance(trajectory, Trace):
         if trajectory.time == 0:
             raise GradscopeError("the trace is empty: a Jacobian needs at least one step")
-        return trajectory
+        return resolved(trajectory)
     if not isinstance(trajectory, Tensor):
         raise GradscopeError(
             "a trace or a tensor of step Jacobians is needed, got "

@@ -82,7 +82,10 @@ CLOSE = {torch.float64: 1e-8, torch.float32: 2e-3}
 
 
 def agree(batched, alone, dtype):
-    torch.testing.assert_close(batched, alone, rtol=CLOSE[dtype], atol=CLOSE[dtype], equal_nan=True)
+    # a saturated sequence brings those beside it into float64 as well
+    torch.testing.assert_close(
+        batched, alone, rtol=CLOSE[dtype], atol=CLOSE[dtype], equal_nan=True, check_dtype=False
+    )
 
 
 @pytest.mark.parametrize("dtype", CLOSE)
