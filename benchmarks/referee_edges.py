@@ -1,5 +1,5 @@
-"""mpmath as a referee at the edges: gains of 1e-30 to 1e30, saturated and dead units, and batches in
-which one sequence is degenerate and the next is not.
+"""mpmath as a referee at the edges: gains of 1e-30 to 1e30, saturated and dead units, and batches
+in which one sequence is degenerate and the next is not.
 
 Networks h_t = phi(W h_{t-1} + x_t) of a few units, in float64 and float32. mpmath takes the states
 that gradscope recorded as they are and works from there in 1500 digits: slopes, step Jacobians,

@@ -6,7 +6,9 @@
     │   ├── MissingOptionError  an option without a default was not given
     │   └── UnknownNameError    there is no component, option or key of that name
     ├── PluginError             a user's file of components that cannot be loaded
-    ├── RunDirectoryError       a run directory that is missing, unwritable, damaged or another's
+    ├── RunDirectoryError       a run directory that is missing, damaged, in use or another's
+    │   └── DamagedError        a file in it that is not what was written
+    ├── StorageError            what cannot be written: a full disk, a directory that is gone
     ├── UnknownTableError       a table that was not measured; a KeyError as well
     ├── NothingToDrawError      tables hold nothing of what a plot shows
     ├── UnusableSeriesError     log norms without a memory horizon; a ValueError as well
@@ -18,6 +20,8 @@ pass is a ValueError, as anywhere in Python.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 class GradscopeError(Exception):
@@ -100,7 +104,42 @@ class PluginError(GradscopeError):
 
 
 class RunDirectoryError(GradscopeError):
-    """A run directory that is missing, unwritable, damaged or of another experiment."""
+    """A run directory that is missing, damaged, in use or of another experiment."""
+
+
+class DamagedError(RunDirectoryError):
+    """A file of a run that is not what was written.
+
+    Attributes:
+        path: of the file.
+        what: is wrong with it.
+    """
+
+    def __init__(self, path: Path, what: str):
+        self.path, self.what = path, what
+        super().__init__(
+            f"{path}: damaged: {what}; 'gradscope verify' names all damaged files of a run, and "
+            "'gradscope run' makes their trials anew"
+        )
+
+    def __reduce__(self) -> tuple[type[DamagedError], tuple[Path, str]]:
+        return type(self), (self.path, self.what)  # on its way from a worker
+
+
+class StorageError(GradscopeError):
+    """What cannot be written: a full disk, a directory that is gone or may not be written to.
+
+    Attributes:
+        path: that could not be written.
+        reason: in words.
+    """
+
+    def __init__(self, path: Path, reason: str):
+        self.path, self.reason = path, reason
+        super().__init__(f"{path}: cannot be written: {reason}")
+
+    def __reduce__(self) -> tuple[type[StorageError], tuple[Path, str]]:
+        return type(self), (self.path, self.reason)  # on its way from a worker
 
 
 class UnknownTableError(GradscopeError, KeyError):

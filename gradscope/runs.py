@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from gradscope.errors import ConfigError, GradscopeError
+from gradscope.results.damage import told
 from gradscope.results.manifest import Manifest
 from gradscope.results.predictions import predictions
 from gradscope.results.records import RunDirectory
@@ -97,7 +98,7 @@ class Run:
                 "length": entry.length,
                 "seed": entry.seed,
                 "outcome": outcomes.get(entry.id, "failed" if entry.id in failures else "missing"),
-                "weights": self._directory.weights_path(entry.id).is_file(),
+                "weights": self._directory.keeps_weights(entry.id),
             }
             for entry in self.manifest.trials
         )
@@ -252,19 +253,21 @@ def _carry_out(
     device: str,
 ) -> None:
     """Run what the directory does not hold yet."""
-    from gradscope.experiment.run import prepare, run_sweep
+    from gradscope.experiment.run import claimed, run_sweep
 
-    missing = prepare(experiment, directory, device)
-    with _observer(progress, missing) as observer:
-        run_sweep(
-            experiment,
-            directory,
-            observer,
-            workers=workers,
-            scheduler=scheduler,
-            device=device,
-            missing=missing,
-        )
+    with claimed(experiment, directory, device) as ready:
+        if ready.damaged:
+            warnings.warn(told(directory.path, ready.damaged), stacklevel=3)
+        with _observer(progress, ready.missing) as observer:
+            run_sweep(
+                experiment,
+                directory,
+                observer,
+                workers=workers,
+                scheduler=scheduler,
+                device=device,
+                ready=ready,
+            )
 
 
 def _loaded(

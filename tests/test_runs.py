@@ -284,7 +284,7 @@ def test_a_report_is_written_into_the_directory(tmp_path):
 
 def test_an_unfinished_run(small):
     lost, kept = small.trials["trial"]
-    (small.path / "tables" / "trials" / f"{lost}.parquet").unlink()
+    (small.path / "ledger" / f"{lost}.json").unlink()
     run = gradscope.open_run(str(small.path))
     assert run.trials["outcome"].tolist() == ["missing", "unsolved"]
     assert repr(run).endswith("1 of 2 trials recorded)")

@@ -12,9 +12,10 @@ from types import ModuleType
 import click
 
 import gradscope
-from gradscope.errors import ConfigErrors, GradscopeError
+from gradscope.errors import ConfigErrors, GradscopeError, StorageError
 
-#: exit codes: a trial failed, or a finding was made; the user's input is wrong; Ctrl-C
+#: exit codes: a trial failed, a finding was made, or something cannot be written; the user's
+#: input is wrong; Ctrl-C
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -51,6 +52,9 @@ class Commands(click.Group):
         """Run the command."""
         try:
             return super().invoke(ctx)
+        except StorageError as error:
+            say(error)
+            ctx.exit(EXIT_FAILED)
         except GradscopeError as error:
             say(error)
             ctx.exit(EXIT_BAD_INPUT)

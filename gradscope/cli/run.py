@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +15,11 @@ import click
 
 from gradscope.cli._group import EXIT_FAILED, EXIT_INTERRUPTED
 from gradscope.cli._options import device_option, plural, with_option
+from gradscope.errors import StorageError
 
 if TYPE_CHECKING:
     import gradscope.experiment
+    from gradscope.results.records import RunDirectory
 
 
 @dataclass(frozen=True)
@@ -110,43 +116,67 @@ def _run_all(
     return failed
 
 
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """A context in which SIGTERM ends a run as Ctrl-C does, and its workers with it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _run_one(experiment: gradscope.experiment.Experiment, path: Path, how: _How) -> bool:
     """Run one experiment to its end, and write its report; whether a trial failed."""
     from gradscope.cli._experiments import say_failures, write_report
     from gradscope.experiment.progress import shown
-    from gradscope.experiment.run import prepare, run_sweep
+    from gradscope.experiment.run import claimed, run_sweep
+    from gradscope.results.damage import told
     from gradscope.results.records import RunDirectory
 
     directory = RunDirectory(path)
-    missing = prepare(experiment, directory, how.device)
-    recorded = len(experiment.trials) - len(missing)
-    note = f", {recorded} already recorded" if recorded else ""
-    click.echo(
-        f"{experiment.name}: {plural(len(experiment.trials), 'trial')}{note} -> {directory.path}"
-    )
-    outcomes: dict[str, str] = {}
-    try:
-        with shown(missing) as observer:
-            outcomes = run_sweep(
-                experiment,
-                directory,
-                observer,
-                workers=how.workers,
-                scheduler=how.scheduler,
-                device=how.device,
-                missing=missing,
-            )
-    except KeyboardInterrupt:
-        click.echo(
-            f"\ninterrupted: {len(directory.done())} of {len(experiment.trials)} trials are "
-            "recorded; the same command goes on from there",
-            err=True,
-        )
-        sys.exit(EXIT_INTERRUPTED)
-    if how.report and directory.done():
-        write_report(directory)
-    say_failures(directory)
+    with _ended_like_ctrl_c(), claimed(experiment, directory, how.device) as ready:
+        recorded = len(experiment.trials) - len(ready.missing)
+        note = f", {recorded} already recorded" if recorded else ""
+        trials = plural(len(experiment.trials), "trial")
+        click.echo(f"{experiment.name}: {trials}{note} -> {directory.path}")
+        if ready.damaged:
+            click.echo(told(directory.path, ready.damaged), err=True)
+        try:
+            with shown(ready.missing) as observer:
+                outcomes = run_sweep(
+                    experiment,
+                    directory,
+                    observer,
+                    workers=how.workers,
+                    scheduler=how.scheduler,
+                    device=how.device,
+                    ready=ready,
+                )
+            if how.report and directory.done():
+                write_report(directory)
+        except KeyboardInterrupt:
+            _say_how_to_go_on("\ninterrupted", experiment, directory)
+            sys.exit(EXIT_INTERRUPTED)
+        except StorageError as error:
+            _say_how_to_go_on(f"gradscope: {error}", experiment, directory)
+            sys.exit(EXIT_FAILED)
+        say_failures(directory)
     return "failed" in outcomes.values()
+
+
+def _say_how_to_go_on(
+    why: str, experiment: gradscope.experiment.Experiment, directory: RunDirectory
+) -> None:
+    """Say why a run ends before its end, and what stands."""
+    click.echo(
+        f"{why}: {len(directory.done())} of {len(experiment.trials)} trials are recorded; the same "
+        "command goes on from there",
+        err=True,
+    )
 
 
 def _write_index(folder: Path, runs: list[Path], title: str) -> None:

@@ -16,7 +16,7 @@ from distributed import Client, Future, LocalCluster, as_completed, get_worker
 
 from gradscope.components.options import validated
 from gradscope.components.plugins import load_plugin, plugins_of_runs
-from gradscope.errors import GradscopeError, PluginError
+from gradscope.errors import GradscopeError, PluginError, StorageError
 from gradscope.experiment.observer import Observer
 from gradscope.experiment.schema import Settings, Trial
 from gradscope.experiment.worker import check_unchanged, record, single_threaded
@@ -117,7 +117,6 @@ def run_on(
             device,
             key=f"{trial.id}-{run_key}",
             pure=False,
-            retries=2,
             priority=-place,
         )
         futures[future] = trial.id
@@ -128,8 +127,9 @@ def run_on(
             outcomes[trial_id] = str(future.result())
         else:
             error = future.exception()
-            content = {"error": str(error), "traceback": repr(error)}
-            run.write_json("failures", trial_id, content)
+            if isinstance(error, StorageError):  # the others would meet it too
+                raise error
+            run.write_failure(trial_id, str(error), repr(error))
             outcomes[trial_id] = "failed"
         observer.finished(trial_id, outcomes[trial_id])
     return outcomes

@@ -8,7 +8,9 @@ matrix products are far faster so, and results do not depend on the number of wo
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
 
 from gradscope.components.options import as_mapping
 from gradscope.components.plugins import plugins_of_runs
@@ -16,15 +18,17 @@ from gradscope.components.registry import load_entry_points
 from gradscope.experiment.load import Experiment
 from gradscope.experiment.observer import Observer
 from gradscope.experiment.schema import Trial
-from gradscope.experiment.worker import record, single_threaded
+from gradscope.experiment.worker import entry_of, record, single_threaded
+from gradscope.results.damage import Damage
 from gradscope.results.files import remove_temporaries
+from gradscope.results.lock import locked
 from gradscope.results.manifest import (
     Manifest,
     PluginEntry,
     Prediction,
     TaskAbout,
-    TrialEntry,
 )
+from gradscope.results.preparation import continued, prepare_directory
 from gradscope.results.records import RunDirectory
 from gradscope.tasks import Task
 
@@ -50,17 +54,7 @@ def manifest_of(experiment: Experiment) -> Manifest:
             for plugin in plugins_of_runs()
         ],
         packages=dict(load_entry_points()),
-        trials=[
-            TrialEntry(
-                id=trial.id,
-                configuration=trial.configuration,
-                axes=trial.axes,
-                settings=trial.resolved,
-                contents=trial.settings.task.contents,
-                draws=trial.draws,
-            )
-            for trial in experiment.trials
-        ],
+        trials=[entry_of(trial) for trial in experiment.trials],
         provenance=[],
     )
 
@@ -75,15 +69,45 @@ def _about(task: Task) -> TaskAbout:
     )
 
 
-def prepare(experiment: Experiment, run: RunDirectory, device: str) -> list[Trial]:
-    """Make the run directory ready, and return the trials that it does not hold yet.
+class Ready(NamedTuple):
+    """A run directory that is held, and ready for what it lacks.
+
+    Attributes:
+        missing: trials that it does not hold yet.
+        damaged: what was set aside because it was not as it was written.
+        manifest: as it stands on disk.
+    """
+
+    missing: list[Trial]
+    damaged: list[Damage]
+    manifest: Manifest
+
+
+@contextmanager
+def claimed(experiment: Experiment, run: RunDirectory, device: str) -> Iterator[Ready]:
+    """Hold the run directory against other runs, ready for the trials that it lacks.
 
     Raises:
-        RunDirectoryError: as ``RunDirectory.prepare``.
+        RunDirectoryError: if it holds something else, or another run holds it.
+        StorageError: if it cannot be written.
     """
-    run.prepare(manifest_of(experiment), device)
+    manifest = manifest_of(experiment)
+    continued(run, manifest)  # refused before a lock is put into what is not ours
+    with locked(run.path):
+        yield prepare(experiment, run, device)
+
+
+def prepare(experiment: Experiment, run: RunDirectory, device: str) -> Ready:
+    """Make the run directory ready, without holding it.
+
+    Raises:
+        RunDirectoryError: if it holds something else.
+        StorageError: if it cannot be written.
+    """
+    manifest, damaged = prepare_directory(run, manifest_of(experiment), device)
     done = run.done()
-    return [trial for trial in experiment.trials if trial.id not in done]
+    missing = [trial for trial in experiment.trials if trial.id not in done]
+    return Ready(missing, damaged, manifest)
 
 
 def run_sweep(
@@ -94,7 +118,7 @@ def run_sweep(
     workers: int = 1,
     scheduler: str | None = None,
     device: str = "cpu",
-    missing: list[Trial] | None = None,
+    ready: Ready | None = None,
 ) -> dict[str, str]:
     """Run the trials that the run directory does not hold yet.
 
@@ -106,26 +130,30 @@ def run_sweep(
         scheduler: address of a Dask scheduler to use instead; its workers must see the run
             directory, and the plugins, under the same paths.
         device: torch device of every trial.
-        missing: what ``prepare`` returned, if it has been called already.
+        ready: what ``claimed`` gave, where the caller holds the directory already.
 
     Returns:
         Trial id to what became of the trial: solved, unsolved, diverged or failed.
 
     Raises:
-        RunDirectoryError: as ``RunDirectory.prepare``.
+        RunDirectoryError: as ``claimed``.
+        StorageError: if something cannot be written; what is recorded stays.
         GradscopeError: if no scheduler answers at the address.
         KeyboardInterrupt: passed on; what is recorded stays, and a second run does the rest.
     """
-    missing = prepare(experiment, run, device) if missing is None else missing
-    if not missing:
-        return {}
-    try:
-        if scheduler is None and min(workers, len(missing)) <= 1:
-            return _in_process(missing, run, observer, device)
-        return _in_cluster(missing, run, observer, device, workers, scheduler)
-    finally:
-        # of a worker that died, or that an earlier driver left behind and that was dying still
-        remove_temporaries(run.path)
+    held = claimed(experiment, run, device) if ready is None else nullcontext(ready)
+    with held as (missing, _, manifest):
+        if not missing:
+            return {}
+        try:
+            if scheduler is None and min(workers, len(missing)) <= 1:
+                outcomes = _in_process(missing, run, observer, device)
+            else:
+                outcomes = _in_cluster(missing, run, observer, device, workers, scheduler)
+            return _recorded(outcomes, run, manifest)
+        finally:
+            # of a worker that died, or that an earlier driver left behind and that was dying still
+            remove_temporaries(run.path)
 
 
 def _in_cluster(
@@ -139,14 +167,24 @@ def _in_cluster(
     from gradscope.experiment import cluster  # here, as Dask takes long to import
 
     with cluster.connected(scheduler, min(workers, len(trials))) as client:
-        outcomes = cluster.run_on(client, trials, run, observer, device)
-    for trial in set(outcomes) - run.done():
-        if outcomes[trial] != "failed":
-            reason = (
-                "its worker recorded it elsewhere: workers must see the run directory under the "
-                "same path"
+        return cluster.run_on(client, trials, run, observer, device)
+
+
+def _recorded(outcomes: dict[str, str], run: RunDirectory, manifest: Manifest) -> dict[str, str]:
+    """What became of the trials; of those whose records are not there, that they failed.
+
+    A manifest that was lost on the way is made again.
+    """
+    if not run.manifest_path.exists():
+        run.write_manifest(manifest)
+    done = run.done()
+    for trial in outcomes:
+        if outcomes[trial] != "failed" and trial not in done:
+            run.write_failure(
+                trial,
+                "what it recorded is not here: it was removed meanwhile, or its worker saw "
+                "another directory under this path",
             )
-            run.write_json("failures", trial, {"error": reason, "traceback": ""})
             outcomes[trial] = "failed"
     return outcomes
 

@@ -43,7 +43,7 @@ def trained(run: RunDirectory, trial: str | None = None) -> Trained:
         raise GradscopeError(
             f"{run.path}: has no configuration {trial!r}; {suggest(trial, labels)}"
         )
-    kept = next((entry for entry in chosen if run.weights_path(entry.id).is_file()), None)
+    kept = next((entry for entry in chosen if run.keeps_weights(entry.id)), None)
     if kept is None:
         raise GradscopeError(
             f"{run.path}: no trained weights of {trial or 'any trial'} were kept; run the "
@@ -54,7 +54,9 @@ def trained(run: RunDirectory, trial: str | None = None) -> Trained:
     if contents and settings.task.contents != contents:
         raise GradscopeError(f"{path}: has changed since the model was trained on it; put it back")
     model = build(settings, generator=Generator())
-    model.load_state_dict(load(run.weights_path(kept.id).read_bytes()))
+    weights = run.weights(kept.id)
+    assert weights is not None
+    model.load_state_dict(load(weights))
     model.eval()
     return Trained(model, kept)
 

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 
 import torch
 
-from gradscope.errors import GradscopeError
+from gradscope.errors import GradscopeError, StorageError
 from gradscope.experiment.schema import Settings, Trial
 from gradscope.experiment.train import Progress, run_trial
+from gradscope.results.ledger import settings_digest
+from gradscope.results.manifest import TrialEntry
 from gradscope.results.records import RunDirectory
 
 
@@ -19,17 +21,38 @@ def record(trial: Trial, run: RunDirectory, device: str, progress: Progress) -> 
 
     Returns:
         What became of it: solved, unsolved, diverged or failed.
+
+    Raises:
+        StorageError: if nothing can be written; the trial is not recorded then.
     """
     try:
         check_unchanged(trial.settings, trial.id)
         outcome = run_trial(trial, device=device, progress=progress)
-        run.write_trial(trial.id, outcome.tables, outcome.seconds, outcome.weights)
+        run.write_trial(
+            trial.id,
+            outcome.tables,
+            outcome.seconds,
+            outcome.weights,
+            settings=settings_digest(entry_of(trial)),
+        )
         return outcome.fate
+    except StorageError:  # no fault of the trial's, nor one that the next trial would not meet
+        raise
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
-        content = {"error": reason, "traceback": traceback.format_exc()}
-        run.write_json("failures", trial.id, content)
+        run.write_failure(trial.id, f"{type(error).__name__}: {error}", traceback.format_exc())
         return "failed"
+
+
+def entry_of(trial: Trial) -> TrialEntry:
+    """What a manifest says of a trial."""
+    return TrialEntry(
+        id=trial.id,
+        configuration=trial.configuration,
+        axes=trial.axes,
+        settings=trial.resolved,
+        contents=trial.settings.task.contents,
+        draws=trial.draws,
+    )
 
 
 def check_unchanged(settings: Settings, trial_id: str) -> Trial:

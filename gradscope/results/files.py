@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -13,22 +14,48 @@ from pathlib import Path
 
 import psutil
 
-from gradscope.errors import RunDirectoryError
+from gradscope.errors import StorageError
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Put a file in place: a reader sees the old one or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.{_host()}-{os.getpid()}.tmp")
+    """Put a file in place: a reader sees the old one or the new one, whole.
+
+    Raises:
+        StorageError: if it cannot be written; nothing of it stays then.
+    """
+    temporary = temporary_name(path)
     try:
-        with open(temporary, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError(path, error.strerror or str(error)) from None
+
+
+def temporary_name(path: Path) -> Path:
+    """A name beside a file, which says who writes it."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.{_host()}-{os.getpid()}.tmp")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name in a folder outlast a loss of power, where the system can do that."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # a system that opens no folders
+        return
+    try:
+        with contextlib.suppress(OSError):  # or one that cannot sync them
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove_temporaries(folder: Path) -> None:
@@ -37,21 +64,6 @@ def remove_temporaries(folder: Path) -> None:
         host, _, pid = path.name.removesuffix(".tmp").rpartition(".")[2].rpartition("-")
         if host == _host() and pid.isdigit() and not _writes(int(pid), path):
             path.unlink(missing_ok=True)
-
-
-def read_json(path: Path) -> dict[str, object]:
-    """The object in a JSON file.
-
-    Raises:
-        RunDirectoryError: if the file cannot be read, or holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunDirectoryError(f"{path}: damaged ({error}); delete it") from None
-    if not isinstance(content, dict):
-        raise RunDirectoryError(f"{path}: damaged (no JSON object); delete it")
-    return content
 
 
 def strict_json(content: object) -> str:

@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-#: of the run directory as this version writes it
-FORMAT = 1
+#: of the run directory as this version writes it; the first one had no ledgers and no checksums
+FORMAT = 2
 
 _M = TypeVar("_M", bound="Part")
 
@@ -129,7 +129,7 @@ class Provenance(Part):
         device: torch's name of it.
         versions: of Python, gradscope and the packages that decide the numbers.
         hardware: the machine in a few words.
-        git: revision of the working directory, with '+' where it had changes.
+        git: the commit that the working directory stood at, twelve digits.
         since: when that part began, in UTC.
     """
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
+import re
 import sys
 from importlib import metadata
+from pathlib import Path
 
 import gradscope
 
@@ -42,17 +43,54 @@ def hardware() -> dict[str, str | int | None]:
     }
 
 
-def git_revision() -> str | None:
-    """Of the working directory, with '+' where it has changes; None outside a repository."""
+def git_revision(folder: Path | None = None) -> str | None:
+    """Twelve digits of the commit that a folder's repository stands at; None outside of one.
+
+    Read from the repository's files: git itself would run programs that the repository's own
+    settings name.
+
+    Args:
+        folder: None is the working directory.
+    """
     try:
-        head = _git("rev-parse", "--short=12", "HEAD")
-        if head.returncode:
-            return None
-        changed = _git("status", "--porcelain", "-uno").stdout.strip()
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return head.stdout.strip() + ("+" if changed else "")
+        place = (Path.cwd() if folder is None else folder).resolve()
+        for above in (place, *place.parents):
+            if (above / ".git").exists():
+                return _head(above / ".git")
+    except (OSError, ValueError):
+        pass
+    return None
 
 
-def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, timeout=5)
+def _head(git: Path) -> str | None:
+    """The commit of HEAD, directly, by a branch's own file, or by the packed ones."""
+    if git.is_file():  # of a worktree or a submodule
+        git = git.parent / _line(git).removeprefix("gitdir:").strip()
+    head = _line(git / "HEAD")
+    if not head.startswith("ref:"):
+        return _digits(head)
+    branch = head.removeprefix("ref:").strip()
+    common = git / _line(git / "commondir") if (git / "commondir").is_file() else git
+    for root in (git, common):
+        loose = (root / branch).resolve()
+        if loose.is_relative_to(root.resolve()) and loose.is_file():
+            return _digits(_line(loose))
+    packed = common / "packed-refs"
+    if packed.is_file():
+        for line in packed.read_text(encoding="utf-8").splitlines():
+            commit, _, name = line.partition(" ")
+            if name == branch:
+                return _digits(commit)
+    return None
+
+
+def _line(path: Path) -> str:
+    """The first line of a short file."""
+    with open(path, encoding="utf-8") as stream:
+        return stream.readline(4096).strip()
+
+
+def _digits(commit: str) -> str | None:
+    """The first twelve digits of a commit's name, if it is one."""
+    whole = re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", commit)
+    return commit[:12] if whole else None

@@ -4,28 +4,31 @@
     tables/<table>/<trial>.parquet   one shard for each trial and table
     weights/<trial>.safetensors      a trial's trained weights, where they are kept
     timing/<trial>.json              seconds, which depend on the machine and so stand apart
+    ledger/<trial>.json              the size and SHA-256 of each of the trial's files
     failures/<trial>.json            why a trial failed, other than by divergence
+    damaged/<n>/...                  what was not as it was written, set aside
 
-A trial counts as done when its shard of the table ``trials``, written last, is there. Any number of
-writers on any number of machines need no lock.
+A trial counts as done when its ledger, written last, is there. Nothing is computed from bytes that
+are not those of the ledger, and the manifest and the ledgers carry checksums of their own. Workers
+on any number of machines write trials without a lock; two runs exclude each other (``lock``).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from gradscope.errors import RunDirectoryError
+from gradscope.errors import DamagedError, RunDirectoryError
 from gradscope.results.columns import Columns
-from gradscope.results.files import read_json, remove_temporaries, write_atomically
-from gradscope.results.manifest import FORMAT, Manifest, Provenance, first_problem
-from gradscope.results.provenance import git_revision, hardware, versions
+from gradscope.results.files import write_atomically
+from gradscope.results.ledger import FileEntry, Ledger
+from gradscope.results.manifest import FORMAT, Manifest, first_problem
+from gradscope.results.seals import is_sealed, json_object, sealed, sha256, unsealed
+from gradscope.results.shards import rows, shard
 
 
 class RunDirectory:
@@ -48,25 +51,23 @@ class RunDirectory:
         """What the manifest says.
 
         Raises:
-            RunDirectoryError: if the directory is not a run's, or its manifest cannot be read.
+            RunDirectoryError: if the directory is not a run's.
+            DamagedError: if its manifest is not as it was written.
         """
         try:
-            content = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+            content = json_object(self.manifest_path)
+            version = content.get("format")
+            if version not in (1, FORMAT):
+                raise RunDirectoryError(
+                    f"{self.manifest_path}: format {version!r}, this version reads 1 and {FORMAT}"
+                )
+            if version == FORMAT or is_sealed(content):  # the first format had no checksums
+                content = unsealed(self.manifest_path)
+            return Manifest.model_validate(content)
         except FileNotFoundError:
             raise RunDirectoryError(f"{self.path}: {self._what_it_is_instead()}") from None
-        except (OSError, ValueError) as error:
-            raise RunDirectoryError(f"{self.manifest_path}: cannot be read: {error}") from None
-        version = content.get("format") if isinstance(content, dict) else type(content).__name__
-        if version != FORMAT:
-            raise RunDirectoryError(
-                f"{self.manifest_path}: format {version!r}, this version reads {FORMAT}"
-            )
-        try:
-            return Manifest.model_validate(content)
         except ValidationError as error:
-            raise RunDirectoryError(
-                f"{self.manifest_path}: damaged, {first_problem(error)}"
-            ) from None
+            raise DamagedError(self.manifest_path, first_problem(error)) from None
 
     def _what_it_is_instead(self) -> str:
         if (self.path / "findings.json").exists():
@@ -74,73 +75,50 @@ class RunDirectory:
         what = "holds no manifest.json" if self.path.is_dir() else "does not exist"
         return f"{what}; name a directory that 'gradscope run' has written"
 
-    def prepare(self, wanted: Manifest, device: str) -> Manifest:
-        """Make the directory ready for the trials of a manifest.
-
-        What a run of the same experiment recorded stays. A sweep may have grown since, or its words
-        changed; every recorded trial must still be one of them.
-
-        Args:
-            wanted: without ``created`` and ``provenance``, which are filled in.
-            device: that the trials are to run on.
-
-        Returns:
-            The manifest as it stands on disk now.
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Put the manifest in place.
 
         Raises:
-            RunDirectoryError: if the directory holds something else, or cannot be written; nothing
-                is changed then.
+            StorageError: if it cannot be written.
         """
-        ids = {trial.id for trial in wanted.trials}
-        before = self._continued(wanted, ids)
-        here = Provenance(
-            device=device, versions=versions(), hardware=hardware(), git=git_revision()
-        )
-        history = list(before.provenance) if before is not None else []
-        if ids - self.done() and (
-            not history or history[-1].model_copy(update={"since": ""}) != here
-        ):
-            history.append(here.model_copy(update={"since": _now()}))
-        created = before.created if before is not None else _now()
-        manifest = wanted.model_copy(update={"created": created, "provenance": history})
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            content = manifest.model_dump(mode="json")
-            write_atomically(self.manifest_path, json.dumps(content, indent=1).encode())
-        except OSError as error:
-            raise RunDirectoryError(
-                f"{self.path}: cannot be written: {error.strerror or error}; give another "
-                "directory with --out"
-            ) from None
-        remove_temporaries(self.path)
-        return manifest
-
-    def _continued(self, wanted: Manifest, ids: set[str]) -> Manifest | None:
-        """The manifest of the run that goes on here; None for a new one."""
-        if not self.manifest_path.exists():
-            if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
-                raise RunDirectoryError(
-                    f"{self.path}: exists and is not a run directory; give another one with --out"
-                )
-            return None
-        before = self.manifest()
-        if problem := _difference(before, wanted, len(self.done() - ids)):
-            raise RunDirectoryError(
-                f"{self.path}: holds {problem}; give another directory with --out, or remove it"
-            )
-        return before
+        write_atomically(self.manifest_path, sealed(manifest.model_dump(mode="json")))
 
     # --- trials ---------------------------------------------------------------------------------
 
     def done(self) -> set[str]:
         """Ids of the trials that are wholly recorded."""
-        return {path.stem for path in (self.path / "tables" / "trials").glob("*.parquet")}
+        with_ledger = {path.stem for path in (self.path / "ledger").glob("*.json")}
+        return with_ledger | self._without_ledger()
+
+    def _without_ledger(self) -> set[str]:
+        """Ids of the trials that the first format recorded."""
+        shards = {path.stem for path in (self.path / "tables" / "trials").glob("*.parquet")}
+        try:
+            first = json_object(self.manifest_path).get("format") == 1
+        except (FileNotFoundError, DamagedError):
+            first = False
+        return shards if first else set()
+
+    def ledger(self, trial: str) -> Ledger | None:
+        """What was written of a trial; None where the first format recorded it.
+
+        Raises:
+            DamagedError: if the ledger is not as it was written.
+        """
+        try:
+            return Ledger.read(self.path / "ledger" / f"{trial}.json")
+        except FileNotFoundError:
+            return None
+
+    def ledger_is_there(self, trial: str) -> bool:
+        """Whether a trial has a ledger, unread."""
+        return (self.path / "ledger" / f"{trial}.json").is_file()
 
     def failures(self) -> dict[str, dict[str, object]]:
         """Trial id to what went wrong, of trials that failed and have not been recorded since."""
         missing = {trial.id for trial in self.manifest().trials} - self.done()
         paths = sorted((self.path / "failures").glob("*.json"))
-        return {path.stem: read_json(path) for path in paths if path.stem in missing}
+        return {path.stem: _failure(path) for path in paths if path.stem in missing}
 
     def write_trial(
         self,
@@ -148,56 +126,120 @@ class RunDirectory:
         tables: Mapping[str, Columns],
         seconds: Mapping[str, float],
         weights: bytes | None = None,
+        *,
+        settings: str = "",
     ) -> None:
-        """Put a trial's shards in place, the table ``trials`` last.
+        """Put a trial's files in place, its ledger last.
 
         Args:
             trial: its id.
             tables: name to columns.
             seconds: where its time went.
             weights: the trained weights as safetensors bytes, where they are kept.
+            settings: the digest of what decided its outcome.
+
+        Raises:
+            StorageError: if one cannot be written; the trial is not recorded then.
         """
+        contents = {
+            f"tables/{table}/{trial}.parquet": shard(trial, columns)
+            for table, columns in tables.items()
+        }
+        contents[f"timing/{trial}.json"] = json.dumps(dict(seconds), indent=1).encode()
         if weights is not None:
-            write_atomically(self.weights_path(trial), weights)
-        for table in sorted(tables, key=lambda name: name == "trials"):
-            columns = tables[table]
-            count = len(next(iter(columns.values())))
-            if table == "trials":
-                self.write_json("timing", trial, seconds)
-            write_atomically(
-                self.path / "tables" / table / f"{trial}.parquet",
-                _parquet({"trial": [trial] * count, **columns}),
-            )
+            contents[_weights_name(trial)] = weights
+        for name, content in contents.items():
+            write_atomically(self.path / name, content)
+        for name in self.shards_of(trial):
+            if name.as_posix() not in contents:  # of an attempt that was cut off
+                (self.path / name).unlink(missing_ok=True)
+        files = {name: FileEntry(len(c), sha256(c)) for name, c in contents.items()}
+        self.write_ledger(Ledger(trial=trial, settings=settings, files=files))
         (self.path / "failures" / f"{trial}.json").unlink(missing_ok=True)
 
-    def weights_path(self, trial: str) -> Path:
-        """Where a trial's trained weights are, if they were kept."""
-        return self.path / "weights" / f"{trial}.safetensors"
+    def write_ledger(self, ledger: Ledger) -> None:
+        """Put a trial's ledger in place, which makes it a recorded one.
 
-    def write_json(self, folder: str, trial: str, content: Mapping[str, object]) -> None:
-        """Put ``<folder>/<trial>.json`` in place."""
-        path = self.path / folder / f"{trial}.json"
-        write_atomically(path, json.dumps(dict(content), indent=1).encode())
+        Raises:
+            StorageError: if it cannot be written.
+        """
+        write_atomically(self.path / "ledger" / f"{ledger.trial}.json", ledger.content())
+
+    def checked(self, trial: str, name: str) -> bytes | None:
+        """A file of a recorded trial, as it was written; None if the trial has none such.
+
+        Args:
+            trial: its id.
+            name: the file's path within the run directory.
+
+        Raises:
+            DamagedError: if it is not as it was written.
+        """
+        path = self.path / name
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            content = None
+        except OSError as error:
+            raise DamagedError(path, error.strerror or str(error)) from None
+        ledger = self.ledger(trial)
+        if ledger is not None and (problem := ledger.problem(name, content)):
+            raise DamagedError(path, problem)
+        return content
+
+    def weights(self, trial: str) -> bytes | None:
+        """A trial's trained weights as safetensors bytes; None if they were not kept.
+
+        Raises:
+            DamagedError: if they are not as they were written.
+        """
+        return self.checked(trial, _weights_name(trial)) if trial in self.done() else None
+
+    def keeps_weights(self, trial: str) -> bool:
+        """Whether a trial's trained weights are there, unread."""
+        return (self.path / _weights_name(trial)).is_file()
+
+    def write_failure(self, trial: str, error: str, traceback: str = "") -> None:
+        """Record why a trial failed.
+
+        Raises:
+            StorageError: if that cannot be written.
+        """
+        content = json.dumps({"error": error, "traceback": traceback}, indent=1).encode()
+        write_atomically(self.path / "failures" / f"{trial}.json", content)
 
     # --- tables ---------------------------------------------------------------------------------
 
     def tables(self) -> list[str]:
-        """Names of the tables that have a shard."""
-        folders = (self.path / "tables").glob("*")
-        return sorted(path.name for path in folders if any(path.glob("*.parquet")))
+        """Names of the tables of which a recorded trial has a part.
+
+        Raises:
+            DamagedError: for a ledger that is not as it was written.
+        """
+        found = set()
+        for trial in self.done():
+            ledger = self.ledger(trial)
+            names = map(Path, ledger.files) if ledger else self.shards_of(trial)
+            found |= {name.parts[1] for name in names if name.parts[0] == "tables"}
+        return sorted(found)
+
+    def shards_of(self, trial: str) -> list[Path]:
+        """Where a trial has shards, whatever a ledger says; paths within the run directory."""
+        return [path.relative_to(self.path) for path in self.path.glob(f"tables/*/{trial}.parquet")]
 
     def read(self, table: str, trials: Iterable[str]) -> pa.Table | None:
         """The shards of these trials as one table, None if there are none.
 
         Raises:
-            RunDirectoryError: for a shard that cannot be read, or is another trial's; the message
-                names the file.
+            DamagedError: for a shard that is not as it was written; the message names the file.
+            RunDirectoryError: for shards that do not go together.
         """
-        parts = []
+        parts, done = [], self.done()
         for trial in trials:
-            path = self.path / "tables" / table / f"{trial}.parquet"
-            if path.exists():
-                parts.append(_read_shard(path))
+            name = f"tables/{table}/{trial}.parquet"
+            content = self.checked(trial, name) if trial in done else None
+            if content is not None:
+                parts.append(rows(content, self.path / name))
         if not parts:
             return None
         try:
@@ -208,75 +250,36 @@ class RunDirectory:
             ) from None
 
     def timing(self) -> dict[str, dict[str, float]]:
-        """Trial id to seconds, by part of its work.
+        """Recorded trial to seconds, by part of its work.
 
         Raises:
-            RunDirectoryError: for a file that cannot be read.
+            DamagedError: for a file that is not as it was written.
         """
-        paths = sorted((self.path / "timing").glob("*.json"))
-        return {path.stem: _seconds(path) for path in paths}
+        seconds = {}
+        for trial in sorted(self.done()):
+            name = f"timing/{trial}.json"
+            if (content := self.checked(trial, name)) is not None:
+                seconds[trial] = _seconds(content, self.path / name)
+        return seconds
 
 
-def _difference(before: Manifest, wanted: Manifest, foreign: int) -> str:
-    """Why a run cannot go on as the one wanted; empty if it can."""
-    if before.name != wanted.name:
-        return f"a run of the experiment {before.name!r}, not of {wanted.name!r}"
-    digests: dict[str, list[str]] = {}  # two plugins may share a component that both import
-    for plugin in before.plugins:
-        for part in plugin.components:
-            digests.setdefault(part, []).append(plugin.sha256)
-    for plugin in wanted.plugins:
-        for part in plugin.components:
-            if plugin.sha256 not in digests.get(part, [plugin.sha256]):
-                return (
-                    f"a run that began with another version of the {part} of {plugin.path}: the "
-                    f"plugin's SHA-256 was {' or '.join(digests[part])} and now is {plugin.sha256}"
-                )
-    if foreign:
-        several = "s" * (foreign > 1)
-        return f"{foreign} recorded trial{several} that the experiment, as it is now, does not have"
-    return ""
+def _weights_name(trial: str) -> str:
+    return f"weights/{trial}.safetensors"
 
 
-def _seconds(path: Path) -> dict[str, float]:
-    seconds = read_json(path)
-    numbers = {k: float(value) for k, value in seconds.items() if isinstance(value, int | float)}
-    if len(numbers) < len(seconds):
-        raise RunDirectoryError(f"{path}: damaged (not all of it is seconds); delete it")
-    return numbers
-
-
-def _read_shard(path: Path) -> pa.Table:
-    """The table in a trial's file, if it is whole and says that it is of that trial."""
+def _failure(path: Path) -> dict[str, object]:
+    """Why a trial failed, or that it is not known."""
     try:
-        with pq.ParquetFile(path) as file:
-            table = file.read()
-        table.validate(full=True)
-        if any(trial != path.stem for trial in table["trial"].unique().to_pylist()):
-            raise ValueError("of another trial")
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise RunDirectoryError(
-            f"{path}: damaged ({error}); delete the file and its namesake under tables/trials, "
-            "and run the experiment again"
-        ) from None
-    return table
+        content = json_object(path)
+    except (DamagedError, FileNotFoundError):
+        content = {}
+    return {"error": "for a reason that can no longer be read", "traceback": "", **content}
 
 
-def _parquet(columns: Columns) -> bytes:
-    table = pa.table({name: pa.array(list(values)) for name, values in columns.items()})
-    floating = [field.name for field in table.schema if pa.types.is_floating(field.type)]
-    others = [field.name for field in table.schema if field.name not in floating]
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        table,
-        sink,
-        compression="zstd",
-        # a list of columns is allowed, its annotation is not
-        use_dictionary=others,  # pyright: ignore[reportArgumentType]
-        use_byte_stream_split=floating,  # pyright: ignore[reportArgumentType]
-    )
-    return sink.getvalue().to_pybytes()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _seconds(content: bytes, path: Path) -> dict[str, float]:
+    try:
+        seconds = dict(json.loads(content))
+        numbers = {k: float(value) for k, value in seconds.items()}
+    except (ValueError, TypeError, RecursionError):
+        raise DamagedError(path, "it holds no seconds") from None
+    return numbers

@@ -1,9 +1,15 @@
 """gradscope run."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
+from gradscope.experiment import Experiment
+from gradscope.experiment.run import run_sweep
+from gradscope.results.lock import locked
+from gradscope.results.records import RunDirectory
 from tests.cli.conftest import GOOD, invoke, refused
 
 
@@ -252,3 +258,56 @@ def test_a_file_that_cannot_be_loaded(experiment, tmp_path):
     (tmp_path / "bad.py").write_text("x = 1\ny = 1 / 0\n")
     message = refused("run", experiment, "--with", tmp_path / "bad.py")
     assert f"{tmp_path}/bad.py:2: ZeroDivisionError" in message
+
+
+@pytest.mark.parametrize("kilobytes", [2, 12, 100])
+def test_what_cannot_be_written_is_one_sentence_and_the_run_goes_on_later(
+    experiment, tmp_path, kilobytes
+):
+    """As on a disk that is full: the manifest, a shard or a figure is larger than a file may be."""
+    command = [sys.executable, "-m", "gradscope", "run", str(experiment), "--out", "run"]
+    limited = f'ulimit -f {kilobytes}; exec "$@"'
+    ended = subprocess.run(
+        ["bash", "-c", limited, "bash", *command], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "cannot be written: File too large" in ended.stderr
+    assert not list((tmp_path / "run").rglob("*.tmp"))
+    assert not (tmp_path / "run" / "lock.json").exists()
+    done = invoke("run", experiment, "--out", tmp_path / "run", "--no-report")
+    assert done.exit_code == 0, done.output
+    assert invoke("verify", tmp_path / "run").exit_code == 0
+
+
+def test_two_runs_of_one_directory_exclude_each_other(experiment, tmp_path):
+    with locked(tmp_path / "run"):
+        assert "is in use by another run" in refused("run", experiment, "--out", tmp_path / "run")
+        assert not (tmp_path / "run" / "manifest.json").exists()
+    assert invoke("run", experiment, "--out", tmp_path / "run", "--no-report").exit_code == 0
+
+
+def test_a_damaged_trial_is_said_set_aside_and_run_again(experiment, recorded):
+    (shard, *_) = sorted((recorded / "tables" / "training").iterdir())
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    again = invoke("run", experiment, "--out", recorded, "--no-report")
+    assert again.exit_code == 0
+    assert f"{shard}: it is not what its checksum says" in again.stderr
+    assert "1 trial will be run again" in again.stderr
+    assert shard.read_bytes() == whole
+    assert (recorded / "damaged" / "1" / "tables" / "training" / shard.name).is_file()
+
+
+def test_a_manifest_lost_during_a_run_is_made_again(experiment, tmp_path):
+    directory = RunDirectory(tmp_path / "run")
+
+    class Vandal:
+        def advanced(self, trial, step, steps, loss):
+            directory.manifest_path.unlink(missing_ok=True)
+
+        def finished(self, trial, outcome):
+            pass
+
+    run_sweep(Experiment.load(experiment), directory, Vandal())
+    assert len(directory.manifest().trials) == len(directory.done()) == 2

@@ -28,8 +28,8 @@ def test_the_summary_as_csv(recorded):
 def test_failed_trials_are_named(recorded):
     run = RunDirectory(recorded)
     trial = min(run.done())
-    (recorded / "tables" / "trials" / f"{trial}.parquet").unlink()
-    run.write_json("failures", trial, {"error": "OSError: disk full", "traceback": ""})
+    (recorded / "ledger" / f"{trial}.json").unlink()
+    run.write_failure(trial, "OSError: disk full")
     shown = invoke("show", recorded)
     assert "1 of 2 trials recorded" in shown.stdout
     assert f"trial {trial} failed: OSError: disk full" in shown.stderr

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
@@ -137,7 +138,7 @@ def test_a_second_run_does_only_what_is_missing(tmp_path):
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "run/tables").rglob("*.parquet")}
     assert run_sweep(experiment, run, Silent()) == {}
     grown = small("{seed: [0, 1, 2]}")
-    assert len(prepare(grown, run, "cpu")) == 1
+    assert len(prepare(grown, run, "cpu").missing) == 1
     assert len(run_sweep(grown, run, Silent())) == 1
     assert all(p.stat().st_mtime_ns == stamp for p, stamp in stamps.items())
 
@@ -186,8 +187,14 @@ def test_what_a_worker_leaves_that_dies_meanwhile_is_removed(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_says_one_line_and_leaves_a_run_to_go_on_with(workers, tmp_path, uninterrupted):
-    """SIGINT to the whole process group, as a terminal sends it."""
+@pytest.mark.parametrize("sent", ["SIGINT to all", "SIGTERM to the driver"])
+def test_an_interrupt_says_one_line_and_leaves_a_run_to_go_on_with(
+    sent, workers, tmp_path, uninterrupted
+):
+    """SIGINT to the whole process group, as a terminal sends it, or SIGTERM as a scheduler does.
+
+    No worker outlives the driver.
+    """
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         command(tmp_path, workers),
@@ -200,8 +207,15 @@ def test_ctrl_c_says_one_line_and_leaves_a_run_to_go_on_with(workers, tmp_path, 
     run, started = RunDirectory(tmp_path / "run"), time.monotonic()
     while not run.done() and time.monotonic() - started < 60:
         time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGINT)
+    started_by_it = []
+    with contextlib.suppress(psutil.NoSuchProcess):  # it may have been done already
+        started_by_it = psutil.Process(process.pid).children(recursive=True)
+    if sent == "SIGINT to all":
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.terminate()
     _, said = process.communicate(timeout=60)
+    assert not psutil.wait_procs(started_by_it, timeout=10)[1]
     if process.returncode != 0:  # it may have been done already
         assert process.returncode == 130
         assert "interrupted: " in said

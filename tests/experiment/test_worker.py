@@ -18,7 +18,7 @@ TEXT = (
 
 def test_a_trial_is_recorded_with_what_became_of_it(tmp_path):
     run = RunDirectory(tmp_path / "run")
-    (trial,) = prepare(Experiment.parse(TEXT), run, "cpu")
+    (trial,) = prepare(Experiment.parse(TEXT), run, "cpu").missing
     told = []
     assert record(trial, run, "cpu", lambda *report: told.append(report[:2])) == "unsolved"
     assert told == [(1, 3), (2, 3), (3, 3)]
@@ -29,7 +29,7 @@ def test_a_trial_is_recorded_with_what_became_of_it(tmp_path):
 def test_a_failure_is_written_down_and_not_raised(tmp_path, monkeypatch):
     monkeypatch.setattr(Saturation, "measure", lambda self, trace: 1 / 0)
     run = RunDirectory(tmp_path / "run")
-    (trial,) = prepare(Experiment.parse(TEXT), run, "cpu")
+    (trial,) = prepare(Experiment.parse(TEXT), run, "cpu").missing
     assert record(trial, run, "cpu", lambda *_: None) == "failed"
     (failure,) = run.failures().values()
     assert failure["error"] == "ZeroDivisionError: division by zero"
@@ -43,7 +43,7 @@ def test_a_text_that_changes_while_a_run_goes_on_is_not_mixed_in(tmp_path):
     run = RunDirectory(tmp_path / "run")
     content = {"task": {"name": "char_lm", "corpus": str(text), "length": 5}, "cell": "rnn"}
     experiment = Experiment.of({**content, "training": {"steps": 1}})
-    (trial,) = prepare(experiment, run, "cpu")
+    (trial,) = prepare(experiment, run, "cpu").missing
     text.write_text("another text that a model can learn " * 20)
     assert record(trial, run, "cpu", lambda *_: None) == "failed"
     (failure,) = run.failures().values()
@@ -56,7 +56,7 @@ def test_a_run_is_not_continued_with_another_text(tmp_path):
     run = RunDirectory(tmp_path / "run")
     content = {"task": {"name": "char_lm", "corpus": str(text), "length": 5}, "cell": "rnn"}
     content["training"] = {"steps": 1}
-    (trial,) = prepare(Experiment.of(content), run, "cpu")
+    (trial,) = prepare(Experiment.of(content), run, "cpu").missing
     assert record(trial, run, "cpu", lambda *_: None) == "unsolved"
     (entry,) = run.manifest().trials
     assert entry.contents == trial.settings.task.contents

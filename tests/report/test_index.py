@@ -1,6 +1,5 @@
 """The page that links the reports of a folder."""
 
-import json
 import re
 
 from scipy.stats import gmean
@@ -9,6 +8,7 @@ from gradscope.experiment import Experiment
 from gradscope.experiment.run import prepare
 from gradscope.report import write_index
 from gradscope.report.index import _face, _in_words
+from gradscope.results.manifest import Prediction
 from gradscope.results.records import RunDirectory
 from gradscope.results.tables import load
 from tests.report.conftest import SMALL
@@ -46,10 +46,10 @@ def test_expectations_that_hold_beyond_chance_are_counted(recorded, tmp_path):
     losses = load(run)["trials"].groupby("configuration")["final_loss"]
     lower, higher = losses.apply(gmean).sort_values().index
     assert losses.max()[lower] > losses.min()[higher], "the seeds should overlap"
-    manifest = json.loads(run.manifest_path.read_text())
-    claim = {"claim": "one is below the other", "measure": "final_loss"}
-    manifest["expect"] = [{**claim, "configuration": lower, "below": higher}]
-    run.manifest_path.write_text(json.dumps(manifest))
+    claim = Prediction(
+        claim="one is below the other", measure="final_loss", configuration=lower, below=higher
+    )
+    run.write_manifest(run.manifest().model_copy(update={"expect": [claim]}))
     text = write_index(tmp_path, [run.path], "t").read_text()
     assert "1 of 1 expectations held, 0 of them beyond chance." in text
 

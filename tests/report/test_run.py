@@ -15,6 +15,7 @@ from gradscope.experiment import Experiment
 from gradscope.experiment.run import prepare
 from gradscope.report import write_report
 from gradscope.report.run import Cost
+from gradscope.results.manifest import PluginEntry
 from gradscope.results.records import RunDirectory
 from gradscope.results.summary import summary
 from gradscope.results.tables import Tables, load
@@ -110,9 +111,18 @@ def test_words_from_the_file_are_escaped(recorded):
     assert "<b>x</b>" not in text
 
 
+def without_table(run, name):
+    """As if none of the run's trials had measured it."""
+    for trial in run.done():
+        ledger = run.ledger(trial)
+        files = {path: known for path, known in ledger.files.items() if f"/{name}/" not in path}
+        run.write_ledger(ledger.model_copy(update={"files": files}))
+    shutil.rmtree(run.path / "tables" / name)
+
+
 def test_a_figure_that_cannot_be_drawn_says_why_and_takes_no_other_with_it(recorded):
     run = recorded("cell: rnn\nprobes: []\nfigures: [gradient_vs_lag, learning_curves]")
-    shutil.rmtree(run.path / "tables" / "jacobian_norms")
+    without_table(run, "jacobian_norms")
     text = write_report(run).read_text()
     assert "needs the table &#39;jacobian_norms&#39;" in text
     assert "figures/learning_curves.svg" in text
@@ -127,9 +137,8 @@ def test_figures_may_be_chosen_with_options(recorded):
 
 def test_a_plot_that_is_not_known_here_says_so_in_its_place(recorded):
     run = recorded("cell: rnn\nprobes: []\nfigures: [learning_curves]")
-    manifest = json.loads(run.manifest_path.read_text())
-    manifest["figures"] = [{"name": "of_my_own"}, {"name": "learning_curves"}]
-    run.manifest_path.write_text(json.dumps(manifest))
+    figures = [{"name": "of_my_own"}, {"name": "learning_curves"}]
+    run.write_manifest(run.manifest().model_copy(update={"figures": figures}))
     text = write_report(run).read_text()
     assert '<h2 id="of_my_own">Of my own</h2>' in text
     assert "could not be drawn: there is no plot called &#39;of_my_own&#39;" in text
@@ -147,23 +156,21 @@ def test_what_is_missing_is_said(recorded):
     run = recorded("cell: rnn\nprobes: []\nfigures: []\nsweep: {seed: [0, 1, 2]}")
     failed, missing = sorted(run.done())[:2]
     for trial in (failed, missing):
-        (run.path / "tables" / "trials" / f"{trial}.parquet").unlink()
-    run.write_json("failures", failed, {"error": "OSError: <disk full>", "traceback": ""})
+        (run.path / "ledger" / f"{trial}.json").unlink()
+    run.write_failure(failed, "OSError: <disk full>")
     text = write_report(run).read_text()
     assert "1 of 3 trials are recorded so far." in text
     assert "1 trial\nfailed</strong> and is missing below" in text
     assert f"<li>{failed}: OSError: &lt;disk full&gt;</li>" in text
-    run.write_json("failures", missing, {"error": "OSError", "traceback": ""})
+    run.write_failure(missing, "OSError")
     assert "2 trials\nfailed</strong> and are missing below" in write_report(run).read_text()
 
 
 def test_components_of_a_plugin_are_named_with_their_digest(recorded):
     run = recorded("cell: rnn\nprobes: []\nfigures: []")
-    manifest = json.loads(run.manifest_path.read_text())
     digest = "0123456789abcdef" * 4
-    plugin = {"path": "/home/me/<mine>.py", "sha256": digest, "components": ["clip mine"]}
-    manifest["plugins"] = [plugin]
-    run.manifest_path.write_text(json.dumps(manifest))
+    plugin = PluginEntry(path="/home/me/<mine>.py", sha256=digest, components=["clip mine"])
+    run.write_manifest(run.manifest().model_copy(update={"plugins": [plugin]}))
     text = write_report(run).read_text()
     assert "components from" in text
     assert "<code>/home/me/&lt;mine&gt;.py</code> (clip mine), SHA-256" in text

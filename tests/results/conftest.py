@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from gradscope.results.manifest import Manifest, Prediction, TrialEntry
+from gradscope.results.preparation import prepare_directory
 from gradscope.results.records import RunDirectory
 from gradscope.results.tables import Tables
 
@@ -73,8 +74,8 @@ def run_by_hand(path: Path) -> RunDirectory:
     ]
     claim = Prediction(claim="it learns", measure="success_rate", configuration="lstm", above=0.9)
     run = RunDirectory(path)
-    run.prepare(
-        wanted(*trials, expect=[claim], tasks={"adding": {"about": "Add two numbers."}}), "cpu"
+    prepare_directory(
+        run, wanted(*trials, expect=[claim], tasks={"adding": {"about": "Add two numbers."}}), "cpu"
     )
     for trial in trials:
         learns = trial.configuration == "lstm"

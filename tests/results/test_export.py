@@ -6,6 +6,7 @@ import pytest
 
 from gradscope.errors import MissingPackageError, RunDirectoryError
 from gradscope.results import export, tables
+from gradscope.results.preparation import prepare_directory
 from gradscope.results.records import RunDirectory
 from tests.results.conftest import entry, horizons, outcome, wanted
 
@@ -34,7 +35,7 @@ def test_tensorboard_reads_what_was_recorded(tiny_run, tmp_path):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_infinite_horizons_are_left_out_and_so_are_other_blocks(tmp_path):
     run = RunDirectory(tmp_path / "run")
-    run.prepare(wanted(entry("aaa", "a/b c", length=20)), "cpu")
+    prepare_directory(run, wanted(entry("aaa", "a/b c", length=20)), "cpu")
     steps: dict[str, list[object]] = {
         "train_step": [1, 2],
         "loss": [0.5, 0.25],

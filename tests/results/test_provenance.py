@@ -53,26 +53,42 @@ def test_no_repository_no_revision(repository):
     assert git_revision() is None
 
 
-def test_a_revision_says_whether_there_are_changes(repository, tmp_path):
+def test_the_commit_of_a_branch_loose_or_packed_or_none(repository, tmp_path):
     repository("init", "-q")
     assert git_revision() is None  # nothing committed
     (tmp_path / "file").write_text("a")
     repository("add", "file")
     repository("commit", "-q", "-m", "one")
-    revision = git_revision()
-    assert revision is not None
-    assert repository("rev-parse", "HEAD").startswith(revision)
-    assert len(revision) == 12
-    (tmp_path / "stranger").write_text("b")
-    assert git_revision() == revision
-    (tmp_path / "file").write_text("c")
-    assert git_revision() == f"{revision}+"
+    commit = repository("rev-parse", "HEAD")[:12]
+    assert git_revision() == commit
+    (tmp_path / "below").mkdir()
+    assert git_revision(tmp_path / "below") == commit
+    repository("pack-refs", "--all")
+    assert git_revision() == commit
+    repository("checkout", "-q", "--detach")
+    assert git_revision() == commit
+    repository("worktree", "add", "-q", "-b", "other", str(tmp_path / "tree"))
+    assert git_revision(tmp_path / "tree") == commit
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError, subprocess.TimeoutExpired("git", 5)])
-def test_without_git_there_is_no_revision(error, monkeypatch):
-    def fail(*arguments, **options):
-        raise error
+def test_no_program_is_run_for_it(repository, tmp_path):
+    """Not even one that the repository's own settings name."""
+    repository("init", "-q")
+    (tmp_path / "file").write_text("a")
+    repository("add", "file")
+    repository("commit", "-q", "-m", "one")
+    commit = repository("rev-parse", "HEAD")[:12]
+    repository("config", "core.fsmonitor", f"touch {tmp_path / 'ran'};")
+    assert git_revision() == commit
+    assert not (tmp_path / "ran").exists()
 
-    monkeypatch.setattr(subprocess, "run", fail)
+
+@pytest.mark.parametrize(
+    "head", ["", "ref:", "ref: refs/heads/../../../etc/passwd", "zz", "a" * 39, "\xff"]
+)
+def test_a_damaged_repository_has_no_revision(repository, tmp_path, head):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "HEAD").write_text(head)
+    assert git_revision() is None
+    (tmp_path / ".git" / "HEAD").unlink()
     assert git_revision() is None

@@ -7,6 +7,7 @@ import pytest
 
 from gradscope.errors import RunDirectoryError, UnknownTableError
 from gradscope.results import tables
+from gradscope.results.preparation import prepare_directory
 from gradscope.results.records import RunDirectory
 from gradscope.results.tables import Tables
 from gradscope.results.words import RECORDINGS
@@ -37,9 +38,9 @@ def test_every_row_says_which_trial_it_is_of(by_hand):
 
 def test_trials_that_are_missing_have_no_rows(tmp_path):
     run = RunDirectory(tmp_path / "run")
-    run.prepare(wanted(entry("a", seed=0), entry("b", seed=1)), "cpu")
+    prepare_directory(run, wanted(entry("a", seed=0), entry("b", seed=1)), "cpu")
     run.write_trial("b", {"trials": outcome(0.5)}, {"total": 1.0})
-    run.write_json("timing", "stranger", {"total": 1.0})
+    (run.path / "timing" / "stranger.json").write_text('{"total": 1.0}')
     loaded = tables.load(run)
     assert loaded["trials"]["trial"].tolist() == ["b"]
     assert loaded["trials"]["length"].tolist() == [-1]
@@ -49,7 +50,7 @@ def test_trials_that_are_missing_have_no_rows(tmp_path):
 
 def test_a_column_called_as_one_of_every_rows_does_not_displace_it(tmp_path):
     run = RunDirectory(tmp_path / "run")
-    run.prepare(wanted(entry("a", length=12, seed=3)), "cpu")
+    prepare_directory(run, wanted(entry("a", length=12, seed=3)), "cpu")
     columns = {"seed": [7, 8], "length": [1, 2], "value": [0.5, 1.5]}
     run.write_trial("a", {"trials": outcome(0.5), "mine": columns, "lengths": columns}, {})
     loaded = tables.load(run)
@@ -63,7 +64,7 @@ def test_a_column_called_as_one_of_every_rows_does_not_displace_it(tmp_path):
 
 def test_a_run_without_a_finished_trial_says_so(tmp_path):
     run = RunDirectory(tmp_path / "run")
-    run.prepare(wanted(entry("a")), "cpu")
+    prepare_directory(run, wanted(entry("a")), "cpu")
     with pytest.raises(RunDirectoryError, match="no trial is recorded yet"):
         tables.load(run)
 

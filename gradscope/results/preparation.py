@@ -1,0 +1,124 @@
+"""A run directory made ready for the trials of an experiment."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from gradscope.errors import DamagedError, RunDirectoryError
+from gradscope.results import lock
+from gradscope.results.damage import Damage, damage, migrate, set_aside
+from gradscope.results.files import remove_temporaries
+from gradscope.results.manifest import FORMAT, Manifest, Provenance
+from gradscope.results.provenance import git_revision, hardware, versions
+from gradscope.results.records import RunDirectory
+
+
+class Prepared(NamedTuple):
+    """What stands in a directory that is ready for trials.
+
+    Attributes:
+        manifest: as it stands on disk now.
+        damaged: what was set aside because it was not as it was written.
+    """
+
+    manifest: Manifest
+    damaged: list[Damage]
+
+
+def prepare_directory(run: RunDirectory, wanted: Manifest, device: str) -> Prepared:
+    """Make a directory ready for the trials of a manifest.
+
+    What a run of the same experiment recorded stays, if it is as it was written; what is not is set
+    aside. A sweep may have grown since, or its words changed; every recorded trial must still be
+    one of them.
+
+    Args:
+        run: the directory.
+        wanted: its manifest, without ``created`` and ``provenance``, which are filled in.
+        device: that the trials are to run on.
+
+    Raises:
+        RunDirectoryError: if the directory holds something else; nothing is changed then.
+        StorageError: if it cannot be written.
+    """
+    ids = {trial.id for trial in wanted.trials}
+    before = continued(run, wanted)
+    damaged = set_aside(run, damage(run, wanted))
+    if before is not None:
+        migrate(run)
+    here = Provenance(device=device, versions=versions(), hardware=hardware(), git=git_revision())
+    history = list(before.provenance) if before is not None else []
+    if ids - run.done() and (not history or history[-1].model_copy(update={"since": ""}) != here):
+        history.append(here.model_copy(update={"since": _now()}))
+    manifest = wanted.model_copy(
+        update={
+            "created": before.created if before is not None else _now(),
+            "provenance": history,
+            "format": FORMAT,
+        }
+    )
+    run.write_manifest(manifest)
+    remove_temporaries(run.path)
+    return Prepared(manifest, damaged)
+
+
+def continued(run: RunDirectory, wanted: Manifest) -> Manifest | None:
+    """The manifest of the run that goes on here; None for a new one, or where it is lost.
+
+    Raises:
+        RunDirectoryError: if the directory holds something else.
+    """
+    try:
+        before = run.manifest()
+    except DamagedError:
+        if not run.done():
+            raise
+        before = None  # the ledgers know what was recorded
+    except RunDirectoryError:
+        if not run.path.exists() or (run.path.is_dir() and not _content(run)):
+            return None
+        if run.manifest_path.exists():
+            raise
+        if not (run.path / "ledger").is_dir():
+            raise RunDirectoryError(
+                f"{run.path}: exists and is not a run directory; give another one with --out"
+            ) from None
+        before = None
+    ids = {trial.id for trial in wanted.trials}
+    if problem := _difference(before, wanted, len(run.done() - ids)):
+        raise RunDirectoryError(
+            f"{run.path}: holds {problem}; give another directory with --out, or remove it"
+        )
+    return before
+
+
+def _content(run: RunDirectory) -> list[str]:
+    """What is in the directory besides a lock and half-written files."""
+    names = [path.name for path in run.path.iterdir()]
+    return [name for name in names if name != lock.NAME and not name.endswith(".tmp")]
+
+
+def _difference(before: Manifest | None, wanted: Manifest, foreign: int) -> str:
+    """Why a run cannot go on as the one wanted; empty if it can."""
+    if before is not None and before.name != wanted.name:
+        return f"a run of the experiment {before.name!r}, not of {wanted.name!r}"
+    digests: dict[str, list[str]] = {}  # two plugins may share a component that both import
+    for plugin in before.plugins if before is not None else ():
+        for part in plugin.components:
+            digests.setdefault(part, []).append(plugin.sha256)
+    for plugin in wanted.plugins:
+        for part in plugin.components:
+            if plugin.sha256 not in digests.get(part, [plugin.sha256]):
+                return (
+                    f"a run that began with another version of the {part} of {plugin.path}: the "
+                    f"plugin's SHA-256 was {' or '.join(digests[part])} and now is {plugin.sha256}"
+                )
+    if foreign:
+        several = "s" * (foreign > 1)
+        return f"{foreign} recorded trial{several} that the experiment, as it is now, does not have"
+    return ""
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

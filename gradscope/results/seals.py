@@ -1,0 +1,70 @@
+"""Seals: JSON files that carry the SHA-256 of what they say, so that a changed bit is noticed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from gradscope.errors import DamagedError
+
+#: the key of the checksum
+_SEAL = "sha256"
+
+
+def sha256(content: bytes) -> str:
+    """The SHA-256 of bytes, in hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def digest(content: object) -> str:
+    """The SHA-256 of plain values, which depends neither on the order of keys nor on spaces."""
+    return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+
+
+def sealed(content: Mapping[str, object]) -> bytes:
+    """A JSON object that ends with the checksum of all the rest.
+
+    >>> json.loads(sealed({"a": 1}))["sha256"] == digest({"a": 1})
+    True
+    """
+    return json.dumps({**content, _SEAL: digest(dict(content))}, indent=1).encode()
+
+
+def is_sealed(content: Mapping[str, object]) -> bool:
+    """Whether an object carries a checksum."""
+    return _SEAL in content
+
+
+def unsealed(path: Path) -> dict[str, object]:
+    """What a sealed file says, without its checksum.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        DamagedError: if it cannot be read, or its checksum is not that of its content.
+    """
+    content = json_object(path)
+    seal = content.pop(_SEAL, None)
+    if seal != digest(content):
+        what = "has no checksum" if seal is None else "is not what its checksum says"
+        raise DamagedError(path, f"{what}, so it was changed after it was written")
+    return content
+
+
+def json_object(path: Path) -> dict[str, object]:
+    """The object in a JSON file.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        DamagedError: if it cannot be read, or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(path) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedError(path, str(error)) from None
+    if not isinstance(content, dict):
+        raise DamagedError(path, "it holds no JSON object")
+    return content

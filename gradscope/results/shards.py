@@ -1,0 +1,55 @@
+"""Shards: one trial's part of a table, as the bytes of a Parquet file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gradscope.errors import DamagedError
+from gradscope.results.columns import Columns
+
+
+def shard(trial: str, columns: Columns) -> bytes:
+    """The file of a trial's rows.
+
+    Pages carry checksums of their own, for other readers of the file.
+    """
+    count = len(next(iter(columns.values())))
+    rows: Columns = {"trial": [trial] * count, **columns}
+    table = pa.table({name: pa.array(list(values)) for name, values in rows.items()})
+    floating = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    others = [field.name for field in table.schema if field.name not in floating]
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        # a list of columns is allowed, its annotation is not
+        use_dictionary=others,  # pyright: ignore[reportArgumentType]
+        use_byte_stream_split=floating,  # pyright: ignore[reportArgumentType]
+        write_page_checksum=True,
+    )
+    return sink.getvalue().to_pybytes()
+
+
+def rows(content: bytes, path: Path) -> pa.Table:
+    """The table in a trial's file, if it is whole and says that it is of that trial.
+
+    Args:
+        content: of the file.
+        path: that it was read from.
+
+    Raises:
+        DamagedError: if not.
+    """
+    try:
+        with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
+            table = file.read()
+        table.validate(full=True)
+        if any(trial != path.stem for trial in table["trial"].unique().to_pylist()):
+            raise ValueError("it is of another trial")
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise DamagedError(path, str(error)) from None
+    return table
