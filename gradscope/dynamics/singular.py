@@ -213,9 +213,10 @@ def _largest(product: _Product, start: np.ndarray, count: int, tolerance: float)
         (size, size), matvec=product.forward, rmatvec=product.backward, dtype=np.float64
     )
     try:
-        return svds(
+        found = svds(
             operator, k=count, ncv=vectors, tol=tolerance, v0=start, return_singular_vectors=False
         )
+        return np.asarray(found)
     except ArpackError as error:
         raise GradscopeError(
             f"the largest singular values were not found ({error}); singular_value_spectrum finds "
