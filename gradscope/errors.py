@@ -21,7 +21,7 @@ pass is a ValueError, as anywhere in Python.
 
 from __future__ import annotations
 
-from pathlib import Path
+import pathlib
 
 
 class GradscopeError(Exception):
@@ -111,35 +111,30 @@ class DamagedError(RunDirectoryError):
     """A file of a run that is not what was written.
 
     Attributes:
-        path: of the file.
-        what: is wrong with it.
+        what: is wrong with it, without the path.
     """
 
-    def __init__(self, path: Path, what: str):
-        self.path, self.what = path, what
-        super().__init__(
-            f"{path}: damaged: {what}; 'gradscope verify' names all damaged files of a run, and "
-            "'gradscope run' makes their trials anew"
-        )
+    def __init__(self, message: str, *, what: str = ""):
+        self.what = what or message
+        super().__init__(message)
 
-    def __reduce__(self) -> tuple[type[DamagedError], tuple[Path, str]]:
-        return type(self), (self.path, self.what)  # on its way from a worker
+    @classmethod
+    def of(cls, path: pathlib.Path, what: str) -> DamagedError:
+        """The error of a file, which also says what to do."""
+        return cls(
+            f"{path}: damaged: {what}; 'gradscope verify' names all damaged files of a run, and "
+            "'gradscope run' makes their trials anew",
+            what=what,
+        )
 
 
 class StorageError(GradscopeError):
-    """What cannot be written: a full disk, a directory that is gone or may not be written to.
+    """What cannot be written: a full disk, a directory that is gone or may not be written to."""
 
-    Attributes:
-        path: that could not be written.
-        reason: in words.
-    """
-
-    def __init__(self, path: Path, reason: str):
-        self.path, self.reason = path, reason
-        super().__init__(f"{path}: cannot be written: {reason}")
-
-    def __reduce__(self) -> tuple[type[StorageError], tuple[Path, str]]:
-        return type(self), (self.path, self.reason)  # on its way from a worker
+    @classmethod
+    def of(cls, path: pathlib.Path, error: OSError) -> StorageError:
+        """The error of a path, with the system's reason."""
+        return cls(f"{path}: cannot be written: {error.strerror or error}")
 
 
 class UnknownTableError(GradscopeError, KeyError):

@@ -130,7 +130,7 @@ def set_aside(run: RunDirectory, found: Iterable[Damage]) -> list[Damage]:
         except FileNotFoundError:  # what is missing
             continue
         except OSError as error:
-            raise StorageError(target, error.strerror or str(error)) from None
+            raise StorageError.of(target, error) from None
     return found
 
 

@@ -37,7 +37,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             raise
         _sync_folder(path.parent)
     except OSError as error:
-        raise StorageError(path, error.strerror or str(error)) from None
+        raise StorageError.of(path, error) from None
 
 
 def temporary_name(path: Path) -> Path:

@@ -53,9 +53,9 @@ class Ledger(Part):
         try:
             ledger = cls.model_validate(unsealed(path))
         except ValidationError as error:
-            raise DamagedError(path, first_problem(error)) from None
+            raise DamagedError.of(path, first_problem(error)) from None
         if ledger.trial != path.stem:
-            raise DamagedError(path, f"it is that of the trial {ledger.trial}")
+            raise DamagedError.of(path, f"it is that of the trial {ledger.trial}")
         return ledger
 
     def problem(self, name: str, content: bytes | None) -> str:

@@ -104,7 +104,7 @@ def _acquire(lock: Path, me: dict[str, object]) -> None:
         finally:
             mine.unlink(missing_ok=True)
     except OSError as error:
-        raise StorageError(lock.parent, error.strerror or str(error)) from None
+        raise StorageError.of(lock.parent, error) from None
 
 
 def _linked(mine: Path, lock: Path) -> bool:

@@ -67,7 +67,7 @@ class RunDirectory:
         except FileNotFoundError:
             raise RunDirectoryError(f"{self.path}: {self._what_it_is_instead()}") from None
         except ValidationError as error:
-            raise DamagedError(self.manifest_path, first_problem(error)) from None
+            raise DamagedError.of(self.manifest_path, first_problem(error)) from None
 
     def _what_it_is_instead(self) -> str:
         if (self.path / "findings.json").exists():
@@ -181,10 +181,10 @@ class RunDirectory:
         except FileNotFoundError:
             content = None
         except OSError as error:
-            raise DamagedError(path, error.strerror or str(error)) from None
+            raise DamagedError.of(path, error.strerror or str(error)) from None
         ledger = self.ledger(trial)
         if ledger is not None and (problem := ledger.problem(name, content)):
-            raise DamagedError(path, problem)
+            raise DamagedError.of(path, problem)
         return content
 
     def weights(self, trial: str) -> bytes | None:
@@ -281,5 +281,5 @@ def _seconds(content: bytes, path: Path) -> dict[str, float]:
         seconds = dict(json.loads(content))
         numbers = {k: float(value) for k, value in seconds.items()}
     except (ValueError, TypeError, RecursionError):
-        raise DamagedError(path, "it holds no seconds") from None
+        raise DamagedError.of(path, "it holds no seconds") from None
     return numbers

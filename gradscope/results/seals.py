@@ -48,7 +48,7 @@ def unsealed(path: Path) -> dict[str, object]:
     seal = content.pop(_SEAL, None)
     if seal != digest(content):
         what = "has no checksum" if seal is None else "is not what its checksum says"
-        raise DamagedError(path, f"{what}, so it was changed after it was written")
+        raise DamagedError.of(path, f"{what}, so it was changed after it was written")
     return content
 
 
@@ -64,7 +64,7 @@ def json_object(path: Path) -> dict[str, object]:
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(path) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise DamagedError(path, str(error)) from None
+        raise DamagedError.of(path, str(error)) from None
     if not isinstance(content, dict):
-        raise DamagedError(path, "it holds no JSON object")
+        raise DamagedError.of(path, "it holds no JSON object")
     return content

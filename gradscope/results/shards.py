@@ -51,5 +51,5 @@ def rows(content: bytes, path: Path) -> pa.Table:
         if any(trial != path.stem for trial in table["trial"].unique().to_pylist()):
             raise ValueError("it is of another trial")
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise DamagedError(path, str(error)) from None
+        raise DamagedError.of(path, str(error)) from None
     return table
