@@ -182,7 +182,7 @@ class LongAgreement(Task):
         if self.sentence == "near":
             return math.log(len(NEAR))
         languages = list(LANGUAGES.values())
-        shares = [languages.count(language) / len(languages) for language in set(languages)]
+        shares = [languages.count(language) / len(languages) for language in sorted(set(languages))]
         return -sum(share * math.log(share) for share in shares)
 
     def sample(self, batch_size: int, generator: Generator) -> Batch:
