@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -30,13 +31,14 @@ def command(run: Path, repair: bool) -> None:
     from gradscope.results.records import RunDirectory
 
     directory = RunDirectory(run)
-    manifest, found = manifest_or_none(directory)
-    found += damage(directory, manifest)
-    for damaged in found:
-        click.echo(f"{directory.path / damaged.file}: {damaged.what}")
-    recorded = len(directory.done())
-    if repair:
-        with locked(directory.path):
+    manifest_or_none(directory)  # refused before a lock is put into what is not ours
+    with locked(directory.path) if repair else nullcontext():
+        manifest, found = manifest_or_none(directory)
+        found += damage(directory, manifest)
+        for damaged in found:
+            click.echo(f"{directory.path / damaged.file}: {damaged.what}")
+        recorded = len(directory.done())
+        if repair:
             set_aside(directory, found)
             if manifest is not None:
                 migrate(directory)

@@ -11,7 +11,6 @@ from gradscope.errors import DamagedError, RunDirectoryError, StorageError
 from gradscope.results.ledger import FileEntry, Ledger, settings_digest
 from gradscope.results.manifest import FORMAT, Manifest
 from gradscope.results.records import RunDirectory
-from gradscope.results.seals import sha256
 from gradscope.results.shards import rows
 
 #: folders of a run whose files belong to trials
@@ -70,16 +69,10 @@ def damage(run: RunDirectory, manifest: Manifest | None) -> list[Damage]:
 
 def _of_files(run: RunDirectory, ledger: Ledger) -> Iterator[Damage]:
     for name in sorted(ledger.files):
-        path = run.path / name
         try:
-            content = path.read_bytes()
-        except FileNotFoundError:
-            content = None
-        except OSError as error:
-            yield Damage(name, ledger.trial, error.strerror or str(error))
-            continue
-        if problem := ledger.problem(name, content):
-            yield Damage(name, ledger.trial, problem)
+            run.checked(ledger.trial, name)
+        except DamagedError as error:
+            yield Damage(name, ledger.trial, error.what)
 
 
 def _unreadable(run: RunDirectory, trial: str) -> Iterator[Damage]:
@@ -169,7 +162,7 @@ def migrate(run: RunDirectory) -> None:
                 content = path.read_bytes()
                 if path.suffix == ".parquet":
                     rows(content, path)
-                files[name] = FileEntry(len(content), sha256(content))
+                files[name] = FileEntry.of(content)
         except (DamagedError, OSError):
             continue
         run.write_ledger(Ledger(trial=trial, files=files))

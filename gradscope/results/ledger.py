@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from gradscope.components.identity import sha256
 from gradscope.errors import DamagedError
 from gradscope.results.manifest import Part, TrialEntry, first_problem
-from gradscope.results.seals import digest, sealed, sha256, unsealed
+from gradscope.results.seals import sealed, unsealed
 
 
 class FileEntry(NamedTuple):
@@ -22,6 +24,11 @@ class FileEntry(NamedTuple):
 
     bytes: int
     sha256: str
+
+    @classmethod
+    def of(cls, content: bytes) -> FileEntry:
+        """The entry of a file's content."""
+        return cls(len(content), hashlib.sha256(content).hexdigest())
 
 
 class Ledger(Part):
@@ -72,11 +79,11 @@ class Ledger(Part):
             return "it is missing"
         if len(content) < known.bytes:
             return f"it ends after {len(content)} of {known.bytes} bytes"
-        if sha256(content) != known.sha256:
+        if FileEntry.of(content) != known:
             return "it is not what its checksum says, so it was changed after it was written"
         return ""
 
 
 def settings_digest(entry: TrialEntry) -> str:
     """The SHA-256 of what decides a trial's outcome."""
-    return digest([entry.id, entry.settings, entry.contents])
+    return sha256([entry.id, entry.settings, entry.contents])

@@ -27,7 +27,7 @@ from gradscope.results.columns import Columns
 from gradscope.results.files import write_atomically
 from gradscope.results.ledger import FileEntry, Ledger
 from gradscope.results.manifest import FORMAT, Manifest, first_problem
-from gradscope.results.seals import is_sealed, json_object, sealed, sha256, unsealed
+from gradscope.results.seals import is_sealed, json_object, sealed, unsealed
 from gradscope.results.shards import rows, shard
 
 
@@ -153,7 +153,7 @@ class RunDirectory:
         for name in self.shards_of(trial):
             if name.as_posix() not in contents:  # of an attempt that was cut off
                 (self.path / name).unlink(missing_ok=True)
-        files = {name: FileEntry(len(c), sha256(c)) for name, c in contents.items()}
+        files = {name: FileEntry.of(content) for name, content in contents.items()}
         self.write_ledger(Ledger(trial=trial, settings=settings, files=files))
         (self.path / "failures" / f"{trial}.json").unlink(missing_ok=True)
 

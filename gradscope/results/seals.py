@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from gradscope.components.identity import sha256
 from gradscope.errors import DamagedError
 
 #: the key of the checksum
 _SEAL = "sha256"
 
 
-def sha256(content: bytes) -> str:
-    """The SHA-256 of bytes, in hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def digest(content: object) -> str:
-    """The SHA-256 of plain values, which depends neither on the order of keys nor on spaces."""
-    return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
-
-
 def sealed(content: Mapping[str, object]) -> bytes:
     """A JSON object that ends with the checksum of all the rest.
 
-    >>> json.loads(sealed({"a": 1}))["sha256"] == digest({"a": 1})
+    >>> json.loads(sealed({"a": 1}))["sha256"] == sha256({"a": 1})
     True
     """
-    return json.dumps({**content, _SEAL: digest(dict(content))}, indent=1).encode()
+    return json.dumps({**content, _SEAL: sha256(dict(content))}, indent=1).encode()
 
 
 def is_sealed(content: Mapping[str, object]) -> bool:
@@ -46,7 +36,7 @@ def unsealed(path: Path) -> dict[str, object]:
     """
     content = json_object(path)
     seal = content.pop(_SEAL, None)
-    if seal != digest(content):
+    if seal != sha256(content):
         what = "has no checksum" if seal is None else "is not what its checksum says"
         raise DamagedError.of(path, f"{what}, so it was changed after it was written")
     return content

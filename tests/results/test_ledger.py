@@ -4,13 +4,11 @@ import pytest
 
 from gradscope.errors import DamagedError
 from gradscope.results.ledger import FileEntry, Ledger, settings_digest
-from gradscope.results.seals import sealed, sha256
+from gradscope.results.seals import sealed
 from tests.results.conftest import entry
 
 CONTENT = b"a shard"
-LEDGER = Ledger(
-    trial="aaa", settings="s", files={"tables/x/aaa.parquet": FileEntry(7, sha256(CONTENT))}
-)
+LEDGER = Ledger(trial="aaa", settings="s", files={"tables/x/aaa.parquet": FileEntry.of(CONTENT)})
 
 
 def test_round_trip(tmp_path):
