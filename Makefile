@@ -6,17 +6,32 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test simulations lint build wheel bench clean
+.PHONY: demo test simulations faults docs lint build wheel bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/gradscope run quickstart --workers 2
 
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+#: where shapes are claimed; there every call is checked against its annotation, which takes time
+MATHEMATICS := $(addprefix tests/,capture cells clips dynamics inits optimizers probes tasks)
+QUICK := -m "not slow and not faults and not pages"
+
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(PYTEST) $(QUICK) $(MATHEMATICS) --jaxtyping-packages=gradscope,beartype.beartype
+	$(PYTEST) $(QUICK) $(addprefix --ignore=,$(MATHEMATICS))
 
 # what intervals cover and how often tests err, by thousands of draws
 simulations: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+	$(PYTEST) -m slow
+
+# runs that are killed, damaged and cut short, and files that nobody would write; SHARE=1 is all
+SHARE ?= 0.02
+faults: $(VENV)/installed-dev
+	GRADSCOPE_FAULTS=$(SHARE) $(PYTEST) -m faults
+
+# what the pages of the documentation show, run as it stands there
+docs: $(VENV)/installed-dev
+	$(PYTEST) -m pages
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

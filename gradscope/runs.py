@@ -204,7 +204,7 @@ def run(
     progress: bool | gradscope.experiment.observer.Observer | None = None,
     overrides: Mapping[str, object] | None = None,
     device: str = "cpu",
-    scheduler: str | None = None,
+    scheduler: gradscope.experiment.Scheduler | str | None = None,
 ) -> Run:
     """Run the trials of an experiment that are not recorded yet.
 
@@ -217,13 +217,14 @@ def run(
     Args:
         experiment: the path of a YAML file, the name of an experiment that comes with gradscope
             (``"quickstart"``), YAML text, a mapping, or an ``Experiment``.
-        workers: 1 runs in this process; more run in as many processes. A script that asks for more
-            has to do so under ``if __name__ == "__main__":``.
+        workers: 1 runs in this process; more run in as many processes. A script that registers
+            components of its own has to ask for more under ``if __name__ == "__main__":``, as the
+            processes import it.
         out: the run directory; None is ``reports/<name>``.
         progress: whether to show it, or who is told of it; None shows it.
         overrides: dotted keys to values that take the place of the experiment's.
         device: torch device of every trial.
-        scheduler: address of a Dask scheduler to use instead of local processes.
+        scheduler: a Dask scheduler, or its address, to use instead of processes of this machine.
 
     Raises:
         ConfigError: for an experiment that cannot be run; nothing has been written then.
@@ -249,7 +250,7 @@ def _carry_out(
     progress: bool | gradscope.experiment.observer.Observer | None,
     *,
     workers: int,
-    scheduler: str | None,
+    scheduler: gradscope.experiment.Scheduler | str | None,
     device: str,
 ) -> None:
     """Run what the directory does not hold yet."""

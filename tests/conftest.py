@@ -39,9 +39,25 @@ cell: {name: rnn, hidden_size: 6}
 optimizer: {name: sgd, lr: 0.05}
 training: {steps: 6, batch_size: 4}
 evaluation: {every: 3, sequences: 20}
-probes: [grad_norms, adjoint_norms, jacobian_norms, memory_horizon, spectra, saturation,
-         lag_contributions, truncation_bias, lyapunov, path_contributions, singular_values,
-         non_normality, fixed_points, mean_field, traced_back, gates, input_gradients]
+# what costs most is measured before and after the training alone
+probes:
+  - {name: non_normality, every: 6, kreiss: false}
+  - {name: memory_horizon, every: 6}
+  - {name: truncation_bias, every: 6}
+  - {name: singular_values, every: 6}
+  - {name: jacobian_norms, every: 6}
+  - {name: lyapunov, every: 6}
+  - {name: fixed_points, every: 6}
+  - {name: path_contributions, every: 6}
+  - grad_norms
+  - adjoint_norms
+  - spectra
+  - saturation
+  - lag_contributions
+  - mean_field
+  - traced_back
+  - gates
+  - input_gradients
 sweep:
   network:
     - {label: tanh, cell: {name: rnn, activation: tanh}}

@@ -32,6 +32,7 @@ def named(page: Path, ending: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.pages
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_runs(page, tmp_path):
     script = [code for code in blocks(page, "python") if not FILE.match(code)]

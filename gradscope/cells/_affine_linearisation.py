@@ -63,6 +63,10 @@ class AffineLinearisation(Linearisation):
                 self._derivatives = self.cell.derivatives(*self.u, self.s_prev, self.s)
         return self._derivatives
 
+    def prepare(self) -> None:
+        """The derivatives at all steps."""
+        _ = self.derivatives
+
     def _deltas(self, cotangent: Tensor) -> tuple[Tensor, Tensor]:
         """(d_h, d_x), gates side by side."""
         d_h = onto_gates(cotangent, self.derivatives.by_recurrent)

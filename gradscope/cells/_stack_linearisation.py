@@ -67,6 +67,11 @@ class StackLinearisation(Linearisation):
             by_input = layer.hidden(after[-1])
         return torch.cat(after, dim=-1)
 
+    def prepare(self) -> None:
+        """Layer by layer."""
+        for layer in self.layers:
+            layer.linear.prepare()
+
     def backpropagate(
         self,
         adjoints: Float[Tensor, "times *batch state"],

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
-
+from gradscope.cli._echo import echo
 from gradscope.errors import ConfigError, GradscopeError
 from gradscope.experiment.shipped import located
 from gradscope.results.records import RunDirectory
+
+if TYPE_CHECKING:
+    from gradscope.experiment import Experiment
 
 #: failed trials that are named one by one
 _NAMED = 5
@@ -29,6 +33,25 @@ def files_of(experiment: str) -> tuple[Path | None, list[Path]]:
             f"{experiment}: holds no YAML file; name an experiment, or a folder of them"
         )
     return place, files
+
+
+def check_names(files: Sequence[Path], experiments: Sequence[Experiment]) -> None:
+    """Refuse two experiments of one name, as they would share a directory.
+
+    Raises:
+        ConfigError: if there are.
+    """
+    first: dict[str, Path] = {}
+    for path, experiment in zip(files, experiments, strict=True):
+        name = experiment.name.casefold()  # where names that differ in case are one
+        if name in first:
+            raise ConfigError(
+                f"is named {experiment.name!r}, as {first[name].name} is, so that both would be "
+                "recorded in one directory; give it another name",
+                where=str(path),
+                key="name",
+            )
+        first[name] = path
 
 
 def override(text: str) -> tuple[str, object]:
@@ -55,19 +78,17 @@ def write_report(directory: RunDirectory) -> None:
     """Draw a run's report, and print where it is."""
     from gradscope.report import write_report
 
-    click.echo(f"report: {write_report(directory)}")
+    echo(f"report: {write_report(directory)}")
 
 
 def say_failures(directory: RunDirectory) -> None:
     """Print the first trials that failed, and why, to standard error."""
     failures = list(directory.failures().items())
     for trial, failure in failures[:_NAMED]:
-        click.echo(
+        echo(
             f"trial {trial} failed: {failure['error']} (traceback in "
             f"{directory.path}/failures/{trial}.json)",
             err=True,
         )
     if len(failures) > _NAMED:
-        click.echo(
-            f"and {len(failures) - _NAMED} more failed: see {directory.path}/failures", err=True
-        )
+        echo(f"and {len(failures) - _NAMED} more failed: see {directory.path}/failures", err=True)

@@ -12,6 +12,7 @@ from types import ModuleType
 import click
 
 import gradscope
+from gradscope.cli._echo import echo
 from gradscope.errors import ConfigErrors, GradscopeError, StorageError
 
 #: exit codes: a trial failed, a finding was made, or something cannot be written; the user's
@@ -59,7 +60,7 @@ class Commands(click.Group):
             say(error)
             ctx.exit(EXIT_BAD_INPUT)
         except KeyboardInterrupt:
-            click.echo("\ninterrupted", err=True)
+            echo("\ninterrupted", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
 
@@ -67,7 +68,7 @@ def say(error: GradscopeError) -> None:
     """Print an error to standard error, one line for each of several mistakes."""
     lines = str(error).splitlines() if isinstance(error, ConfigErrors) else [str(error)]
     for line in lines:
-        click.echo(f"gradscope: {line}", err=True)
+        echo(f"gradscope: {line}", err=True)
 
 
 def _module_of(name: str) -> ModuleType:

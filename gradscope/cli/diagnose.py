@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gradscope.cli._echo import echo
 from gradscope.cli._group import EXIT_FAILED
 from gradscope.cli._options import device_option, plural, with_option
 
@@ -114,15 +115,15 @@ def command(
     scope, losses = training.guarded(lambda: training.run(training.plan(), updates, every))
     diagnosis = scope.diagnose()
     if not as_json:
-        click.echo(f"{_progress(losses)}\n{scope}\n{diagnosis}")
+        echo(f"{_progress(losses)}\n{scope}\n{diagnosis}")
     tried = _tried(training, diagnosis, scope, tries, try_updates) if tries else None
     if as_json:
-        click.echo(_json(losses, diagnosis, tried))
+        echo(_json(losses, diagnosis, tried))
     elif tried is not None:
-        click.echo(f"\nRemedies, {plural(try_updates, 'update')} each:\n{tried}")
+        echo(f"\nRemedies, {plural(try_updates, 'update')} each:\n{tried}")
     if out is not None:
-        click.echo("measuring the last update in full and drawing the report ...", err=True)
-        click.echo(f"report: {scope.report(out, tried=tried)}", err=as_json)
+        echo("measuring the last update in full and drawing the report ...", err=True)
+        echo(f"report: {scope.report(out, tried=tried)}", err=as_json)
     sys.exit(_exit_code(diagnosis, refused))
 
 
@@ -152,7 +153,7 @@ def _exit_code(diagnosis: Diagnosis, refused: list[str]) -> int:
         if {"any", name} & set(refused)
     ]
     for line in (*found, *failed):
-        click.echo(line, err=True)
+        echo(line, err=True)
     return EXIT_FAILED if found or failed else 0
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli._echo import echo
 from gradscope.cli._options import plural, run_argument
 
 
@@ -27,4 +28,4 @@ def command(run: Path, logdir: Path) -> None:
     from gradscope.results.records import RunDirectory
 
     count = to_tensorboard(RunDirectory(run), logdir)
-    click.echo(f"{plural(count, 'trial')} -> {logdir}; look with: tensorboard --logdir {logdir}")
+    echo(f"{plural(count, 'trial')} -> {logdir}; look with: tensorboard --logdir {logdir}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gradscope.cli._echo import echo
 from gradscope.cli._options import with_option
 
 
@@ -19,4 +20,4 @@ def command(kind: str | None, name: str | None) -> None:
     """
     from gradscope.cli._catalogue import text
 
-    click.echo(text(kind, name))
+    echo(text(kind, name))

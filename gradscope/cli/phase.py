@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli._echo import echo
 from gradscope.cli._options import device_option, plural, with_option
 from gradscope.errors import GradscopeError
 
@@ -113,7 +114,7 @@ def command(
     )
     theory = diagram.theory()
     path = write_phase_report(frame, theory, title=title, network=network, folder=folder)
-    click.echo(f"report: {path}")
+    echo(f"report: {path}")
 
 
 def _check_folder(folder: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli._echo import echo
 from gradscope.cli._options import run_argument, with_option
 
 
@@ -49,6 +50,6 @@ def command(
         symbols = generate(
             model, length=length, temperature=temperature, prompt=begin, generator=generator
         )
-    click.echo(f"{trial.configuration}, temperature {temperature:g}:", err=True)
+    echo(f"{trial.configuration}, temperature {temperature:g}:", err=True)
     words = " ".join([*begin, *symbols]).replace(" <eos> ", "\n")
-    click.echo(words if of_words else prompt + "".join(symbols))
+    echo(words if of_words else prompt + "".join(symbols))

@@ -6,6 +6,7 @@ import json
 
 import click
 
+from gradscope.cli._echo import echo
 from gradscope.cli._options import with_option
 
 
@@ -15,4 +16,4 @@ def command() -> None:
     """Print the JSON Schema of experiment files, for editors."""
     from gradscope.cli._json_schema import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    echo(json.dumps(json_schema(), indent=2))

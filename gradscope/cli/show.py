@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli._echo import echo
 from gradscope.cli._options import run_argument
 
 
@@ -21,6 +22,7 @@ def command(run: Path, as_csv: bool) -> None:
 
     from gradscope.cli._experiments import say_failures
     from gradscope.results.records import RunDirectory
+    from gradscope.results.spreadsheets import csv_of
     from gradscope.results.summary import formatted, summary
     from gradscope.results.tables import load
     from gradscope.results.verdict import verdict
@@ -29,7 +31,7 @@ def command(run: Path, as_csv: bool) -> None:
     tables, manifest = load(directory), directory.manifest()
     frame = summary(tables, manifest.tasks)
     if as_csv:
-        click.echo(frame.to_csv(index=False), nl=False)
+        echo(csv_of(frame), nl=False)
         return
     console = Console(width=None if sys.stdout.isatty() else 160)
     title = f"[bold]{escape(manifest.name)}[/bold]  {escape(manifest.question)}"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli._echo import echo
 from gradscope.cli._group import EXIT_BAD_INPUT, say
 from gradscope.cli._options import plural, with_option
 from gradscope.errors import GradscopeError
@@ -35,7 +36,7 @@ def command(experiments: tuple[str, ...]) -> None:
             say(error)
         for file in files:
             try:
-                click.echo(_description(file))
+                echo(_description(file))
             except GradscopeError as error:
                 wrong = True
                 say(error)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli._echo import echo
 from gradscope.cli._group import EXIT_FAILED
 from gradscope.cli._options import plural, run_argument
 
@@ -36,7 +37,7 @@ def command(run: Path, repair: bool) -> None:
         manifest, found = manifest_or_none(directory)
         found += damage(directory, manifest)
         for damaged in found:
-            click.echo(f"{directory.path / damaged.file}: {damaged.what}")
+            echo(f"{directory.path / damaged.file}: {damaged.what}")
         recorded = len(directory.done())
         if repair:
             set_aside(directory, found)
@@ -44,10 +45,10 @@ def command(run: Path, repair: bool) -> None:
                 migrate(directory)
     trials = spoilt(found)
     if not found:
-        click.echo(f"{directory.path}: {plural(recorded, 'trial')}, all as they were written")
+        echo(f"{directory.path}: {plural(recorded, 'trial')}, all as they were written")
         return
     done = f", set aside in {directory.path / 'damaged'}" if repair else ""
-    click.echo(f"{directory.path}: {plural(len(found), 'file')} not as written{done}")
+    echo(f"{directory.path}: {plural(len(found), 'file')} not as written{done}")
     for trial in trials:
-        click.echo(f"to run again: {trial}")
+        echo(f"to run again: {trial}")
     sys.exit(EXIT_FAILED)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -77,3 +77,17 @@ def is_registered(cls: type) -> bool:
 def class_of(cls: type) -> type:
     """The class that a model of options is for; any other class itself."""
     return getattr(cls, "made_class", None) or cls
+
+
+def components_in(value: object) -> Iterator[Component]:
+    """All components that a value holds, at any depth, itself among them."""
+    if isinstance(value, Component):
+        yield value
+    if isinstance(value, BaseModel):
+        parts = [getattr(value, name) for name in type(value).model_fields]
+    elif isinstance(value, Mapping):
+        parts = list(value.values())
+    else:
+        parts = list(value) if isinstance(value, list | tuple) else []
+    for part in parts:
+        yield from components_in(part)

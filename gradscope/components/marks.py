@@ -2,20 +2,28 @@
 
 Scalars follow YAML 1.2's core schema (``1e-3`` is a number, ``off`` and ``no`` are strings, ``012``
 is twelve); duplicate keys, tags other than YAML's own and recursive aliases are refused. Nothing in
-the file can run code.
+the file can run code. A document is refused before it can grow large: by its own length, by what
+its aliases make of it, or by its depth.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple, TypeVar
 
 import yaml
 
 from gradscope.components.mistakes import Mistakes
+from gradscope.components.suggestions import shown
+from gradscope.components.text import NOT_TEXT
 from gradscope.errors import ConfigError
+
+#: characters of a document, values in it once its aliases are written out, and levels of nesting
+LONGEST, _MOST_VALUES, _DEEPEST = 100_000, 30_000, 50
 
 
 @dataclass(frozen=True)
@@ -122,6 +130,10 @@ def read(text: str, file: str, mistakes: Mistakes | None = None) -> Mapping:
             column.
     """
     gathered = Mistakes() if mistakes is None else mistakes
+    if len(text) > LONGEST:
+        raise ConfigError(
+            f"is {len(text):,} characters long; an experiment has at most {LONGEST:,}", where=file
+        )
     try:
         mapping = _document(yaml.compose(text, Loader=_Loader), file, gathered)
     except _UnreadableError as error:
@@ -155,7 +167,7 @@ def _document(node: yaml.Node | None, file: str, mistakes: Mistakes) -> Mapping:
             f"the top level is {kind}; an experiment is a mapping of 'key: value' lines",
             where=where,
         )
-    mapping = _convert(node, file, "", _Around(frozenset(), mistakes))
+    mapping = _convert(node, file, "", _Around(frozenset(), mistakes, count()))
     assert isinstance(mapping, Mapping)
     return mapping
 
@@ -169,13 +181,27 @@ class _UnreadableError(Exception):
 
 
 class _Around(NamedTuple):
-    """The nodes that a node lies in, and what has been found wrong so far."""
+    """The nodes that a node lies in, what has been found wrong so far, and how many came before."""
 
     nodes: frozenset[int]
     mistakes: Mistakes
+    before: Iterator[int]
 
-    def within(self, node: yaml.Node) -> _Around:
-        return _Around(self.nodes | {id(node)}, self.mistakes)
+    def within(self, node: yaml.Node, place: Place) -> _Around:
+        """Around what lies in a node.
+
+        Raises:
+            _UnreadableError: if it lies in itself, or too deep.
+        """
+        if id(node) in self.nodes:
+            raise _UnreadableError(
+                "an alias (*) inside its own anchor (&) never ends; write the value out", place
+            )
+        if len(self.nodes) >= _DEEPEST:
+            raise _UnreadableError(
+                f"is nested more than {_DEEPEST} levels deep; an experiment needs six", place
+            )
+        return self._replace(nodes=self.nodes | {id(node)})
 
 
 class _Loader(yaml.SafeLoader):
@@ -211,13 +237,13 @@ def _place(mark: yaml.Mark, file: str) -> Place:
 
 def _convert(node: yaml.Node, file: str, path: str, around: _Around) -> object:
     place = _place(node.start_mark, file)
-    if id(node) in around.nodes:
+    if next(around.before) >= _MOST_VALUES:
         raise _UnreadableError(
-            "an alias (*) inside its own anchor (&) never ends; write the value out", place
+            f"holds more than {_MOST_VALUES:,} values once its aliases (*) are written out", place
         )
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node, place)
-    around = around.within(node)
+    around = around.within(node, place)
     if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
         sequence = Sequence(path, place)
         for index, item in enumerate(node.value):
@@ -251,6 +277,8 @@ def _check_key(node: yaml.Node, where: Place, first: dict[str, int]) -> None:
     if not isinstance(node, yaml.ScalarNode):
         raise ConfigError("a key must be a plain word, not a list or a mapping", where=where)
     key = str(node.value)
+    if wrong := NOT_TEXT.search(key):
+        raise ConfigError(f"a key holds the character {wrong[0]!a}, which is no text", where=where)
     if key == "<<":
         raise _UnreadableError(
             "merge keys (<<) are not part of YAML 1.2; write the keys out", where
@@ -268,7 +296,9 @@ def _scalar(node: yaml.ScalarNode, place: Place) -> bool | int | float | str | N
     if written_as not in _SCALARS:
         raise _tag_error(node, place)
     if not _SCALARS[written_as][0].fullmatch(text):
-        raise ConfigError(f"{text!r} is not of the type {written_as} of its tag", where=place)
+        raise ConfigError(f"{shown(text)} is not of the type {written_as} of its tag", where=place)
+    if wrong := NOT_TEXT.search(text):
+        raise ConfigError(f"holds the character {wrong[0]!a}, which is no text", where=place)
     match written_as:
         case "null":
             return None

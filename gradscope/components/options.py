@@ -19,12 +19,11 @@ from gradscope.components import registry
 from gradscope.components.base import Component, class_of, name_of
 from gradscope.components.marks import Mapping, Sequence
 from gradscope.components.mistakes import Mistakes
-from gradscope.components.suggestions import nearest
+from gradscope.components.suggestions import nearest, shown
 from gradscope.components.translation import (
     joined,
     located,
     place_of,
-    shown,
     translated,
     unread,
     without,

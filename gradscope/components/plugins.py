@@ -112,6 +112,11 @@ def plugins_of_runs() -> list[Plugin]:
     ]
 
 
+def modules_of_plugins() -> set[str]:
+    """The modules of all loaded plugins, as in ``sys.modules``."""
+    return {name for plugin in _loaded.values() for name in plugin.modules}
+
+
 def _is_in_runs(kind: str, name: str) -> bool:
     return bool(getattr(registry.get(kind, name), "in_runs", True))
 

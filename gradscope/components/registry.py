@@ -28,7 +28,7 @@ from typing import TypeVar
 from pydantic import BaseModel, create_model
 
 from gradscope.components.base import NAMES, Component
-from gradscope.components.suggestions import suggest
+from gradscope.components.suggestions import shown, suggest
 from gradscope.errors import UnknownNameError
 
 #: kind -> the folder under gradscope/ that holds its components
@@ -87,7 +87,7 @@ def _check(cls: type, kind: str, name: str) -> None:
     if not isinstance(cls, type):
         raise ValueError(f"{name!r} is registered as a {kind} but is no class: {cls!r}")
     stem = cls.__module__.rpartition(".")[2]
-    if _is_own(cls) and stem != name:
+    if is_own(cls) and stem != name:
         raise ValueError(
             f"{cls.__qualname__} is registered as {name!r} but its file is {stem}.py: use one name"
         )
@@ -107,7 +107,8 @@ def _check(cls: type, kind: str, name: str) -> None:
         )
 
 
-def _is_own(cls: type) -> bool:
+def is_own(cls: type) -> bool:
+    """Whether a class is gradscope's own."""
     return _within(cls, _PACKAGE)
 
 
@@ -125,7 +126,7 @@ def _left_open(cls: type) -> list[str]:
 
 def _holder(cls: type, kind: str, name: str) -> str:
     """Who has the name already; "" for nobody, and for an earlier version of the class itself."""
-    if name in _own_names(kind) and not _is_own(cls):
+    if name in _own_names(kind) and not is_own(cls):
         return f"{_PACKAGE} itself"
     known = _classes.get((kind, name))
     if known is None:
@@ -150,6 +151,11 @@ def registered_by(modules: Iterable[str]) -> Registered:
     return {
         key: cls for key, cls in _classes.items() if any(_within(cls, module) for module in modules)
     }
+
+
+def modules_of_others() -> set[str]:
+    """The modules that registered components and are not gradscope's own."""
+    return {cls.__module__ for cls in _classes.values() if not is_own(cls)}
 
 
 def forget(modules: Iterable[str]) -> Registered:
@@ -214,7 +220,7 @@ def get(kind: str, name: str) -> type:
             importlib.import_module(f"{_PACKAGE}.{FOLDERS[kind]}.{name}")
         elif name not in names(kind):
             raise UnknownNameError(
-                f"there is no {kind} called {name!r}; {suggest(name, names(kind))}"
+                f"there is no {kind} called {shown(name)}; {suggest(name, names(kind))}"
             )
     return _classes[kind, name]
 

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gradscope.components.marks import Mapping, Sequence
-from gradscope.components.suggestions import nearest, suggest
+from gradscope.components.suggestions import nearest, shown, suggest
 from gradscope.errors import ConfigError, MissingOptionError, UnknownNameError
 
 
@@ -71,12 +71,6 @@ def _fields(model: type[BaseModel], path: list[int | str]) -> dict[str, FieldInf
             if isinstance(candidate, type) and issubclass(candidate, BaseModel):
                 model = candidate
     return model.model_fields
-
-
-def shown(value: object) -> str:
-    """A value in a message, cut where it is long."""
-    text = repr(dict(value)) if isinstance(value, AbstractMapping) else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def joined(path: str, key: str) -> str:

@@ -46,6 +46,10 @@ class Linearisation(ABC):
     def at(self, steps: slice) -> Linearisation:
         """The same for some of the steps."""
 
+    def prepare(self) -> None:
+        """Make at once what steps taken one by one with ``at`` would each make for themselves."""
+        return
+
     def vjp_by_gate(
         self, cotangent: Float[Tensor, "time *batch state"]
     ) -> dict[str, Float[Tensor, "time *batch state"]]:
@@ -207,6 +211,10 @@ class MaskedLinearisation(Linearisation):
         """The ways through the step, and ``held`` for the steps that are not taken."""
         ways = self.inner.vjp_by_gate(self.mask * cotangent)
         return {**ways, "held": (1 - self.mask) * cotangent}
+
+    def prepare(self) -> None:
+        """That of the steps as if every sequence took them."""
+        self.inner.prepare()
 
     def at(self, steps: slice) -> MaskedLinearisation:
         """The same for some of the steps."""

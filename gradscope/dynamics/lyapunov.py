@@ -191,12 +191,12 @@ def largest_lyapunov_exponent(
     time, batch, size = extent(trace)
     burn_in = time // 10 if burn_in is None else burn_in
     check_run(time, size, 1, burn_in, blocks=blocks)
-    states = trace.states
-    v = random_frame(batch, size, 1, seed, states.device)[..., 0].to(states.dtype)
+    v = random_frame(batch, size, 1, seed, trace.states.device)[..., 0].to(trace.states.dtype)
     growth = []
     for start in range(0, time, _TANGENT):
         stop = min(start + _TANGENT, time)
         linear = trace.linearised(start, stop)
+        linear.prepare()
         for step in range(stop - start):
             v, grown = _carried(linear.at(slice(step, step + 1)), v)
             growth.append(grown)

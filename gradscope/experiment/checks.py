@@ -10,6 +10,7 @@ from gradscope.components.marks import Mapping, Place, Sequence, Where
 from gradscope.components.mistakes import Mistakes
 from gradscope.errors import ConfigError
 from gradscope.experiment.schema import Settings
+from gradscope.experiment.sizes import check_sizes
 
 
 def place_of(section: Mapping, *keys: str) -> Where:
@@ -45,6 +46,9 @@ def checked(settings: Settings, section: Mapping, mistakes: Mistakes) -> Setting
             _check_truncation(settings, section)
     if not mistakes.about("task", "evaluation"):
         _check_lengths(settings, section, mistakes)
+    if not mistakes.found:
+        with mistakes.noted():
+            _check_sizes(settings, section)
     return settings
 
 
@@ -75,6 +79,14 @@ def _check_truncation(settings: Settings, section: Mapping) -> None:
     )
     where = place_of(section, "training", "tbptt_stride")
     raise ConfigError(problem, where=where, key="training.tbptt_stride")
+
+
+def _check_sizes(settings: Settings, section: Mapping) -> None:
+    """Refuse what no machine has the memory for."""
+    try:
+        check_sizes(settings)
+    except ConfigError as error:
+        raise error.at(place_of(section, *error.key.split(".")), error.key) from None
 
 
 def _check_lengths(settings: Settings, section: Mapping, mistakes: Mistakes) -> None:

@@ -1,138 +1,153 @@
-"""Trials on a Dask cluster: processes on this machine, or a scheduler at an address."""
+"""Trials on a Dask cluster that somebody else has started, reached by its scheduler's address."""
 
 from __future__ import annotations
 
 import logging
 import os
-import signal
-import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import dask.config
-from distributed import Client, Future, LocalCluster, as_completed, get_worker
-
 from gradscope.components.options import validated
 from gradscope.components.plugins import load_plugin, plugins_of_runs
-from gradscope.errors import GradscopeError, PluginError, StorageError
+from gradscope.errors import GradscopeError, MissingPackageError, PluginError, StorageError
 from gradscope.experiment.observer import Observer
+from gradscope.experiment.scheduler import Scheduler
 from gradscope.experiment.schema import Settings, Trial
 from gradscope.experiment.worker import check_unchanged, record, single_threaded
 from gradscope.results.records import RunDirectory
 
+try:
+    from distributed import Client, Future, as_completed, get_worker
+    from distributed.security import Security
+except ImportError as error:
+    raise MissingPackageError(
+        "a scheduler's address needs Dask, which is not installed: pip install 'gradscope[cluster]'"
+    ) from error
+
 _TOPIC = "gradscope-progress"
 #: seconds between a worker's messages about a trial's progress
 _PACE = 0.5
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-#: Dask's settings for a local cluster; its messages about restarts serve only who debugs it
-_QUIET = {
-    "distributed.worker.daemon": True,
-    "distributed.logging.distributed": "critical",
-    "distributed.nanny.environ": _ONE_THREAD,
-    "distributed.nanny.pre-spawn-environ": _ONE_THREAD,
-}
-
-
-@contextmanager
-def connected(scheduler: str | None, workers: int) -> Iterator[Client]:
-    """A client of the scheduler at an address, or of a cluster of processes on this machine.
-
-    Args:
-        scheduler: the address; None starts a cluster and closes it at the end.
-        workers: processes of that cluster.
-
-    Raises:
-        GradscopeError: if no scheduler answers at the address, or processes cannot be started.
-    """
-    with dask.config.set(_QUIET), single_threaded():
-        cluster = _processes(workers) if scheduler is None else None
-        try:
-            with _client(scheduler or cluster) as client:
-                yield client
-        finally:
-            if cluster is not None:
-                cluster.close()
-
-
-def _processes(workers: int) -> LocalCluster:
-    try:
-        with _deaf_to_interrupts():
-            return LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-            )
-    except RuntimeError as error:  # of a process that has ended before it could be used
-        reason = str(error).rstrip(".")
-        raise GradscopeError(
-            f"{workers} worker processes could not be started: {reason}; a script that asks for "
-            "workers has to do so under 'if __name__ == \"__main__\":', as each of them imports it"
-        ) from None
-
-
-def _client(address: LocalCluster | str | None) -> Client:
-    try:
-        return Client(address, set_as_default=False, timeout=10)
-    except (OSError, ValueError, TypeError) as error:  # a time-out is an OSError
-        if not isinstance(address, str):
-            raise
-        raise GradscopeError(
-            f"no Dask scheduler answers at {address!r} (such as tcp://host:8786): {error}"
-        ) from None
-
-
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """A context in which processes that are started ignore Ctrl-C; the parent ends them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def run_on(
-    client: Client, trials: Sequence[Trial], run: RunDirectory, observer: Observer, device: str
+    scheduler: Scheduler | str,
+    trials: Sequence[Trial],
+    run: RunDirectory,
+    observer: Observer,
+    device: str,
 ) -> dict[str, str]:
-    """Run trials on the workers of a cluster; trial id to what became of the trial."""
-    client.subscribe_topic(_TOPIC, lambda event: observer.advanced(*event[1]))
-    run_key = uuid.uuid4().hex[:8]  # the same trial may be on its way to another directory
-    path = os.fspath(run.path.absolute())
-    plugins = [(str(plugin.path), plugin.sha256) for plugin in plugins_of_runs()]
-    futures: dict[Future, str] = {}
-    for place, trial in enumerate(trials):
-        future = client.submit(
-            _run_trial,
-            trial.resolved,
-            trial.id,
-            plugins,
-            path,
-            device,
-            key=f"{trial.id}-{run_key}",
-            pure=False,
-            priority=-place,
-        )
-        futures[future] = trial.id
-    outcomes: dict[str, str] = {}
-    for future in as_completed(futures, loop=client.loop, raise_errors=False):
-        trial_id = futures[future]
+    """Run trials on the workers of a cluster; trial id to what became of the trial.
+
+    No more trials are sent than the workers run at once, so that a worker that dies takes along
+    only those which it ran.
+
+    Raises:
+        GradscopeError: if no scheduler answers at the address.
+        StorageError: if something cannot be written; what is recorded stays.
+    """
+    with _client(scheduler) as client:
+        client.subscribe_topic(_TOPIC, lambda event: observer.advanced(*event[1]))
+        return _Sending(client, trials, run, observer, device).outcomes()
+
+
+@contextmanager
+def _client(scheduler: Scheduler | str) -> Iterator[Client]:
+    """A client of the scheduler, closed at the end."""
+    if isinstance(scheduler, str):
+        scheduler = Scheduler(scheduler)
+    quiet = logging.getLogger("distributed")
+    level = quiet.level
+    quiet.setLevel(logging.CRITICAL)
+    try:
+        try:
+            security = _security(scheduler)
+            client = Client(scheduler.address, security=security, set_as_default=False, timeout=10)
+        except (OSError, ValueError, TypeError, RuntimeError) as error:  # a time-out is an OSError
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise GradscopeError(
+                f"no Dask scheduler answers at {scheduler.address!r} (such as tls://host:8786): "
+                f"{reason}"
+            ) from None
+        with client, single_threaded():
+            yield client
+    finally:
+        quiet.setLevel(level)
+
+
+def _security(scheduler: Scheduler) -> Security | None:
+    """Dask's form of the certificates; None leaves it to Dask's configuration."""
+    if not scheduler.has_certificates:
+        return None
+    return Security(
+        tls_ca_file=scheduler.ca_file,
+        tls_client_cert=scheduler.cert,
+        tls_client_key=scheduler.key,
+        require_encryption=True,
+    )
+
+
+class _Sending:
+    """Trials on their way to workers, and those that wait."""
+
+    def __init__(
+        self,
+        client: Client,
+        trials: Sequence[Trial],
+        run: RunDirectory,
+        observer: Observer,
+        device: str,
+    ):
+        self.client, self.waiting = client, deque(trials)
+        self.run, self.observer, self.device = run, observer, device
+        self.run_key = uuid.uuid4().hex[:8]  # the same trial may be on its way to another directory
+        self.path = os.fspath(run.path.absolute())
+        self.plugins = [(str(plugin.path), plugin.sha256) for plugin in plugins_of_runs()]
+        self.became: dict[str, str] = {}
+
+    def outcomes(self) -> dict[str, str]:
+        """Run everything; trial id to what became of the trial."""
+        sent: dict[Future, str] = {}
+        arriving = as_completed(loop=self.client.loop, raise_errors=False)
+        arriving.update(self._more(sent))
+        for future in arriving:
+            self._take_in(future, sent.pop(future))
+            arriving.update(self._more(sent))
+        return self.became
+
+    def _more(self, sent: dict[Future, str]) -> list[Future]:
+        """Send trials until every thread of every worker has one."""
+        futures = []
+        threads = self.client.nthreads()
+        assert isinstance(threads, dict)  # a coroutine only where the client is asynchronous
+        while self.waiting and len(sent) < max(1, sum(threads.values())):
+            trial = self.waiting.popleft()
+            future = self.client.submit(
+                _run_trial,
+                trial.resolved,
+                trial.id,
+                self.plugins,
+                self.path,
+                self.device,
+                key=f"{trial.id}-{self.run_key}",
+                pure=False,
+            )
+            sent[future] = trial.id
+            futures.append(future)
+        return futures
+
+    def _take_in(self, future: Future, trial_id: str) -> None:
         if future.status == "finished":
-            outcomes[trial_id] = str(future.result())
+            self.became[trial_id] = str(future.result())
         else:
             error = future.exception()
             if isinstance(error, StorageError):  # the others would meet it too
                 raise error
-            run.write_failure(trial_id, str(error), repr(error))
-            outcomes[trial_id] = "failed"
-        observer.finished(trial_id, outcomes[trial_id])
-    return outcomes
+            self.run.write_failure(trial_id, str(error), repr(error))
+            self.became[trial_id] = "failed"
+        self.observer.finished(trial_id, self.became[trial_id])
 
 
 def _run_trial(

@@ -14,7 +14,7 @@ from gradscope.components import marks
 from gradscope.components.marks import Mapping, Where
 from gradscope.components.mistakes import Mistakes
 from gradscope.components.options import attempted, component, kind_of
-from gradscope.components.suggestions import nearest, suggest
+from gradscope.components.suggestions import nearest, shown, suggest
 from gradscope.errors import ConfigError, MissingOptionError, UnknownNameError
 from gradscope.experiment import sweep
 from gradscope.experiment.asked import Asked, with_defaults
@@ -161,10 +161,12 @@ class Experiment(BaseModel):
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except IsADirectoryError:
-        raise ConfigError("is a directory; name one YAML file", where=str(path)) from None
-    except (OSError, UnicodeDecodeError) as error:
+        if path.exists() and not path.is_file():
+            what = "a directory" if path.is_dir() else "a pipe or a device"
+            raise ConfigError(f"is {what}; name one YAML file", where=str(path))
+        with path.open(encoding="utf-8") as stream:
+            return stream.read(marks.LONGEST + 1)
+    except (OSError, ValueError) as error:
         raise ConfigError(f"cannot be read as text: {error}", where=str(path)) from None
 
 
@@ -180,7 +182,7 @@ def _split(root: Mapping, mistakes: Mistakes) -> tuple[Mapping, Mapping]:
             continue
         mistakes.add(
             UnknownNameError(
-                f"an experiment has no key {key!r}; {suggest(key, known)}",
+                f"an experiment has no key {shown(key)}; {suggest(key, known)}",
                 where=root.places[key],
                 key="" if root.places[key] else key,
             )

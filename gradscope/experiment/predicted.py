@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gradscope.components.marks import Mapping, Sequence
 from gradscope.components.mistakes import Mistakes
 from gradscope.components.options import attempted
-from gradscope.components.suggestions import suggest
+from gradscope.components.suggestions import shown, suggest
 from gradscope.errors import ConfigError, UnknownNameError
 from gradscope.experiment.asked import Asked, bring_for_figure, bring_for_prediction
 from gradscope.experiment.checks import place_of
@@ -82,7 +82,8 @@ def _check_measure(known: Known, expectation: Expectation) -> None:
     if expectation.measure not in of_tasks:
         names = [*measures.predictable(), *sorted(of_tasks)]
         raise UnknownNameError(
-            f"there is no measure {expectation.measure!r}; {suggest(expectation.measure, names)}",
+            f"there is no measure {shown(expectation.measure)}; "
+            f"{suggest(expectation.measure, names)}",
             key="measure",
         )
 
@@ -107,7 +108,7 @@ def _check_labels(known: Known, expectation: Expectation) -> None:
         label = getattr(expectation, key)
         if isinstance(label, str) and known.labels is not None and label not in known.labels:
             raise UnknownNameError(
-                f"there is no configuration {label!r}; {suggest(label, known.labels)}", key=key
+                f"there is no configuration {shown(label)}; {suggest(label, known.labels)}", key=key
             )
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from gradscope.components.text import printable
 from gradscope.experiment.schema import Trial
 
 _STYLES = {"solved": "green", "unsolved": "yellow", "diverged": "magenta", "failed": "red"}
@@ -22,7 +23,7 @@ def label(trial: Trial) -> str:
         f"seed {value.removeprefix('seed ')}" if axis == "seed" else value
         for axis, value in trial.axes.items()
     ]
-    return " · ".join(parts) or trial.configuration
+    return printable(" · ".join(parts) or trial.configuration)
 
 
 class _Pace:

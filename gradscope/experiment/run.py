@@ -17,6 +17,8 @@ from gradscope.components.plugins import plugins_of_runs
 from gradscope.components.registry import load_entry_points
 from gradscope.experiment.load import Experiment
 from gradscope.experiment.observer import Observer
+from gradscope.experiment.pool import run_in_pool
+from gradscope.experiment.scheduler import Scheduler
 from gradscope.experiment.schema import Trial
 from gradscope.experiment.worker import entry_of, record, single_threaded
 from gradscope.results.damage import Damage
@@ -116,7 +118,7 @@ def run_sweep(
     observer: Observer,
     *,
     workers: int = 1,
-    scheduler: str | None = None,
+    scheduler: Scheduler | str | None = None,
     device: str = "cpu",
     ready: Ready | None = None,
 ) -> dict[str, str]:
@@ -126,8 +128,8 @@ def run_sweep(
         experiment: what to run.
         run: where to record it.
         observer: is told of progress.
-        workers: 1 runs in this process; more run in as many processes of a Dask LocalCluster.
-        scheduler: address of a Dask scheduler to use instead; its workers must see the run
+        workers: 1 runs in this process; more run in as many processes of their own.
+        scheduler: a Dask scheduler, or its address, to use instead; its workers must see the run
             directory, and the plugins, under the same paths.
         device: torch device of every trial.
         ready: what ``claimed`` gave, where the caller holds the directory already.
@@ -146,28 +148,18 @@ def run_sweep(
         if not missing:
             return {}
         try:
-            if scheduler is None and min(workers, len(missing)) <= 1:
-                outcomes = _in_process(missing, run, observer, device)
+            if scheduler is not None:
+                from gradscope.experiment import cluster  # here, as Dask is an extra
+
+                outcomes = cluster.run_on(scheduler, missing, run, observer, device)
+            elif min(workers, len(missing)) > 1:
+                outcomes = run_in_pool(missing, run, observer, device, workers)
             else:
-                outcomes = _in_cluster(missing, run, observer, device, workers, scheduler)
+                outcomes = _in_process(missing, run, observer, device)
             return _recorded(outcomes, run, manifest)
         finally:
             # of a worker that died, or that an earlier driver left behind and that was dying still
             remove_temporaries(run.path)
-
-
-def _in_cluster(
-    trials: Sequence[Trial],
-    run: RunDirectory,
-    observer: Observer,
-    device: str,
-    workers: int,
-    scheduler: str | None,
-) -> dict[str, str]:
-    from gradscope.experiment import cluster  # here, as Dask takes long to import
-
-    with cluster.connected(scheduler, min(workers, len(trials))) as client:
-        return cluster.run_on(client, trials, run, observer, device)
 
 
 def _recorded(outcomes: dict[str, str], run: RunDirectory, manifest: Manifest) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from gradscope.cells import CellOptions
 from gradscope.clips import Clip
@@ -29,7 +29,7 @@ class Section(BaseModel):
 class ModelSection(Section):
     """The model around the cell."""
 
-    layers: int = Field(default=1, ge=1, description="cells stacked one on another")
+    layers: int = Field(default=1, ge=1, le=1000, description="cells stacked one on another")
     embedding: Literal["one_hot", "learned", "scaled", "tied"] = Field(
         default="one_hot",
         description=(
@@ -50,7 +50,7 @@ class ModelSection(Section):
 class TrainingSection(Section):
     """The training loop of one trial."""
 
-    steps: int = Field(default=2000, ge=1, description="optimiser steps at most")
+    steps: int = Field(default=2000, ge=1, le=10**12, description="optimiser steps at most")
     batch_size: int = Field(default=32, ge=1, description="sequences in a batch")
     tbptt_length: int | None = Field(
         default=None, ge=1, description="k2: steps a gradient runs back; null is full BPTT"
@@ -120,6 +120,7 @@ class Settings(Section):
     seed: int = Field(
         default=0,
         ge=0,
+        lt=2**63,
         description="of all random numbers; what a setting does not decide it shares at one seed",
     )
     dtype: Literal["float32", "float64"] = "float32"
@@ -195,7 +196,9 @@ class Header(Section):
     """The part of an experiment that changes no result: its name, its words, its figures."""
 
     name: str = Field(
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="of the run directory under reports/"
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=100,
+        description="of the run directory under reports/",
     )
     question: str = Field(default="", description="what the experiment asks")
     answer: str = Field(default="", description="the published or predicted answer")
@@ -204,3 +207,11 @@ class Header(Section):
     figures: list[Annotated[Component, Named("plot")]] | None = Field(
         default=None, description="plots of the report; null is all that fit"
     )
+
+    @field_validator("name")
+    @classmethod
+    def _is_no_file_of_an_index(cls, name: str) -> str:
+        """A folder of experiments has an index.html beside their directories."""
+        if name.casefold() == "index.html":
+            raise ValueError("is the name of the page that links reports; choose another name")
+        return name

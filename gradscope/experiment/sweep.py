@@ -12,6 +12,7 @@ kept, and the other options are dropped, as they belong to the old component.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -20,8 +21,11 @@ from gradscope.components import registry
 from gradscope.components.marks import Mapping, Sequence, Where
 from gradscope.components.mistakes import Mistakes
 from gradscope.components.options import kind_of
-from gradscope.components.suggestions import suggest
+from gradscope.components.suggestions import shown, suggest
 from gradscope.errors import ConfigError, UnknownNameError
+
+#: trials of one run
+MOST_TRIALS = 10_000
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def expand(
     axes: dict[str, list[_Choice]] = {}
     with gathered.noted():
         axes = _axes(sweep, model, place, gathered)
+        _check_count(axes, place)
     points, told = [], set[str]()
     for choices in itertools.product(*axes.values()):
         settings = base.duplicate()
@@ -81,6 +86,26 @@ def expand(
     if mistakes is None:
         gathered.raise_any()
     return points
+
+
+def _check_count(axes: dict[str, list[_Choice]], place: Where) -> None:
+    """Refuse a sweep of more trials than one run can hold, before any is made.
+
+    Raises:
+        ConfigError: if it is; the axes are left empty then.
+    """
+    lengths = {axis: len(choices) for axis, choices in axes.items()}
+    trials = math.prod(lengths.values())
+    if trials <= MOST_TRIALS:
+        return
+    product = " times ".join(f"{length} of {shown(axis)}" for axis, length in lengths.items())
+    axes.clear()
+    raise ConfigError(
+        f"asks for {trials:,} trials ({product}); one run has at most {MOST_TRIALS:,}: sweep over "
+        "fewer values, or share them out among several files",
+        where=place,
+        key="sweep",
+    )
 
 
 def without(sweep: object, key: str) -> object:
@@ -143,7 +168,7 @@ def _axis(key: str, values: object, where: Where, model: type[BaseModel]) -> lis
     path = f"sweep.{key}"
     if not isinstance(values, Sequence) or not values:
         empty = isinstance(values, list)
-        wrong = "is empty" if empty else f"should be a list of values, got {values!r}"
+        wrong = "is empty" if empty else f"should be a list of values, got {shown(values)}"
         raise ConfigError(f"{wrong}; give at least one value", where=where, key=path)
     if key.split(".")[0] in model.model_fields:
         placed = zip(values, values.places, strict=True)
@@ -165,7 +190,7 @@ def _zip_axis(path: str, values: list[object], place: Where) -> list[_Choice]:
     for index, value in enumerate(values):
         if not isinstance(value, Mapping):
             raise ConfigError(
-                f"every item should be a mapping of dotted keys to values, got {value!r}",
+                f"every item should be a mapping of dotted keys to values, got {shown(value)}",
                 where=place,
                 key=f"{path}[{index}]",
             )
@@ -175,7 +200,7 @@ def _zip_axis(path: str, values: list[object], place: Where) -> list[_Choice]:
     labels = [choice.label for choice in choices]
     if repeated := next((label for label in labels if labels.count(label) > 1), None):
         raise ConfigError(
-            f"two items carry the label {repeated!r}; give each its own", where=place, key=path
+            f"two items carry the label {shown(repeated)}; give each its own", where=place, key=path
         )
     return choices
 
@@ -192,8 +217,9 @@ def _label(key: str, value: object) -> str:
     if isinstance(value, list):
         names = [_label(key, v) if isinstance(v, str | Mapping) else str(v) for v in value]
         return f"{last.replace('_', ' ')} {', '.join(names) or 'none'}"
-    shown = "null" if value is None else str(value).lower() if isinstance(value, bool) else value
-    return f"{last.replace('_', ' ')} {shown}"
+    if value is None or isinstance(value, bool):
+        return f"{last.replace('_', ' ')} {'null' if value is None else str(value).lower()}"
+    return f"{last.replace('_', ' ')} {shown(value)}"
 
 
 # --- setting one key -----------------------------------------------------------------------------
@@ -216,7 +242,7 @@ def applied(
         if part not in current.model_fields:
             known = suggest(part, current.model_fields)
             raise UnknownNameError(
-                f"there is no option {part!r} here; {known}", where=place, key=dotted
+                f"there is no option {shown(part)} here; {known}", where=place, key=dotted
             )
         field = current.model_fields[part]
         kind, section = kind_of(field), _section(field.annotation)

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import save
@@ -18,7 +19,7 @@ from gradscope.experiment.evaluate import Score, Tests
 from gradscope.experiment.model import SequenceModel, build
 from gradscope.experiment.schema import Trial
 from gradscope.experiment.truncate import Windows
-from gradscope.probes import Probe
+from gradscope.probes import Probe, decomposition_seconds
 from gradscope.results.columns import Rows
 from gradscope.tasks import Batch
 
@@ -83,6 +84,47 @@ def run_trial(trial: Trial, *, device: str = "cpu", progress: Progress | None = 
         progress: called after every optimiser step.
     """
     return _Training(trial, torch.device(device), progress or (lambda *_: None)).run()
+
+
+class Beginning(NamedTuple):
+    """Seconds that parts of a trial take.
+
+    Attributes:
+        update: one update, without probes.
+        probes: all probes once.
+        test: one test.
+    """
+
+    update: float
+    probes: float
+    test: float
+
+
+def begin(trial: Trial, device: torch.device) -> Beginning:
+    """Begin a trial to see how long its parts take: two updates, and a test.
+
+    Probes that are costly say themselves what they cost; the others are measured.
+    """
+    probes = trial.settings.probes
+    cheap = [probe for probe in probes if type(probe).work is Probe.work]
+    settings = trial.settings.model_copy(update={"probes": cheap})
+    training = _Training(trial.model_copy(update={"settings": settings}), device, lambda *_: None)
+    spent = training.outcome.seconds
+    try:
+        training._evaluate()
+        updates = training._updates()
+        training._step(*next(updates))
+        measured, started = spent["probes"], time.perf_counter()
+        batch, loss = next(updates)
+        training._step(batch, loss)
+        update = time.perf_counter() - started - (spent["probes"] - measured)
+    except DivergedError:  # a trial that diverges at once is a short one
+        return Beginning(0.0, 0.0, 0.0)
+    if len(cheap) < len(probes):
+        trace = training.model.trace(batch)
+        work = sum(probe.work(trace) for probe in probes)
+        measured += work * decomposition_seconds(trace)
+    return Beginning(update, measured, spent["evaluation"])
 
 
 class _Training:

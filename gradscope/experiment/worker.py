@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
+from gradscope.components.quantities import memory
 from gradscope.errors import GradscopeError, StorageError
 from gradscope.experiment.schema import Settings, Trial
 from gradscope.experiment.train import Progress, run_trial
@@ -39,8 +41,26 @@ def record(trial: Trial, run: RunDirectory, device: str, progress: Progress) -> 
     except StorageError:  # no fault of the trial's, nor one that the next trial would not meet
         raise
     except Exception as error:
-        run.write_failure(trial.id, f"{type(error).__name__}: {error}", traceback.format_exc())
+        run.write_failure(trial.id, _why(error), traceback.format_exc())
         return "failed"
+
+
+#: how torch says that memory is wanting, on the CPU and on a device
+_ASKED = re.compile(r"[Tt]ried to allocate ([\d.]+) ?(\w+)")
+
+
+def _why(error: Exception) -> str:
+    """Why a trial failed, in a sentence."""
+    said = f"{type(error).__name__}: {error}"
+    asked = _ASKED.search(said)
+    if asked is None and not isinstance(error, MemoryError):
+        return said
+    amount = ""
+    if asked is not None:
+        number, unit = asked[1], asked[2]
+        much = memory(int(number)) if unit == "bytes" else f"{number} {unit}"
+        amount = f"it asked for {much} at once. "
+    return f"out of memory: {amount}A smaller hidden_size, batch_size or length needs less ({said})"
 
 
 def entry_of(trial: Trial) -> TrialEntry:

@@ -13,6 +13,7 @@ from gradscope.phase.plot import exponent_against_gain, phase_map, spectra
 from gradscope.plots._style import styled
 from gradscope.report import Shown, save_figure, write_page
 from gradscope.results.files import write_atomically
+from gradscope.results.spreadsheets import csv_of
 
 _TEMPLATE = Path(__file__).with_name("phase.html")
 
@@ -29,7 +30,7 @@ def write_phase_report(
         network: what was measured, in words.
         folder: where they go.
     """
-    write_atomically(folder / "phase.csv", frame.to_csv(index=False).encode())
+    write_atomically(folder / "phase.csv", csv_of(frame).encode())
     content = {
         "title": title,
         "network": network,

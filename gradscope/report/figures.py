@@ -14,6 +14,7 @@ from gradscope.plots import Plot
 from gradscope.plots._explorer import explorer
 from gradscope.plots._style import rendered
 from gradscope.results.files import write_atomically
+from gradscope.results.spreadsheets import csv_of
 from gradscope.results.tables import Tables
 
 #: CSS pixels for each inch of a figure, at which its text is as large as the page's small print
@@ -53,7 +54,7 @@ def draw_figure(plot: Plot, tables: Tables, folder: Path) -> Shown:
         return undrawn(plot.name, plot.title, str(error))
     except Exception as error:
         return undrawn(plot.name, plot.title, f"{type(error).__name__}: {error}")
-    numbers = plot.data(tables).to_csv(index=False)
+    numbers = csv_of(plot.data(tables))
     write_atomically(folder / f"{plot.name}.csv", numbers.encode())
     return shown
 

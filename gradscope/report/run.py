@@ -18,6 +18,7 @@ from gradscope.results.manifest import Manifest, TaskAbout
 from gradscope.results.phrases import p_value
 from gradscope.results.predictions import predictions
 from gradscope.results.records import RunDirectory
+from gradscope.results.spreadsheets import csv_of
 from gradscope.results.statistics import STRONG
 from gradscope.results.summary import formatted, summary
 from gradscope.results.tables import Tables, load
@@ -37,7 +38,7 @@ def write_report(run: RunDirectory) -> Path:
     """
     tables, manifest = load(run), run.manifest()
     table = summary(tables, manifest.tasks)
-    write_atomically(run.path / "summary.csv", table.to_csv(index=False).encode())
+    write_atomically(run.path / "summary.csv", csv_of(table).encode())
     trials = tables["trials"]
     diverged = trials[trials["outcome"] == "diverged"]
     judged = yardstick(tables, manifest.tasks)

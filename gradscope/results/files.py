@@ -66,6 +66,13 @@ def remove_temporaries(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def remove_own_temporaries(folder: Path) -> None:
+    """Remove the temporary files of this process, which ends in the midst of writing."""
+    for path in folder.rglob(f".*.{_host()}-{os.getpid()}.tmp"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
 def strict_json(content: object) -> str:
     """JSON in which a number that is not finite is null, as JSON has none such.
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from gradscope.components.identity import sha256
 from gradscope.errors import DamagedError
 from gradscope.results.manifest import Part, TrialEntry, first_problem
 from gradscope.results.seals import sealed, unsealed
+
+#: the path of a file that lies in the run directory, two folders deep at most
+_WITHIN = r"^[A-Za-z]\w*/(\w+/)?\w[\w.]*$"
 
 
 class FileEntry(NamedTuple):
@@ -43,7 +46,7 @@ class Ledger(Part):
 
     trial: str
     settings: str = ""
-    files: dict[str, FileEntry]
+    files: dict[Annotated[str, Field(pattern=_WITHIN)], FileEntry]
 
     def content(self) -> bytes:
         """The ledger's own file."""

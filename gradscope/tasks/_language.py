@@ -123,6 +123,11 @@ class LanguageModel(Task):
             corpora.digest(self.corpus)
         except GradscopeError as error:
             raise ConfigError(str(error), key="corpus") from None
+        try:
+            if not corpora.is_public(self.corpus):
+                self.text()
+        except GradscopeError as error:
+            raise ConfigError(str(error), key="length") from None
 
     @property
     def input_size(self) -> int:

@@ -133,6 +133,11 @@ class Task(Component):
         length = getattr(self, "length", None)
         return length if isinstance(length, int) else None
 
+    @property
+    def longest(self) -> int:
+        """Steps of the longest sequence that is drawn to train on; 1 where that is not known."""
+        return self.nominal_length or 1
+
     def at_length(self, length: int) -> Task:
         """The same task with sequences of another length.
 

@@ -36,6 +36,11 @@ class DelayedXOR(Task):
     criterion = "under 1% of the test sequences with a wrong answer (chosen)"
 
     @property
+    def longest(self) -> int:
+        """All sequences have ``length + extra`` steps."""
+        return self.length + self.extra
+
+    @property
     def input_size(self) -> int:
         """Two bits."""
         return 2

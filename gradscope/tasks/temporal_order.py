@@ -52,6 +52,11 @@ class TemporalOrder(Task):
         return type(self)(length=length, max_length=None, symbols=self.symbols)
 
     @property
+    def longest(self) -> int:
+        """The longest T that is drawn."""
+        return self.max_length or self.length
+
+    @property
     def input_size(self) -> int:
         """Four distractors, A and B."""
         return DISTRACTORS + 2

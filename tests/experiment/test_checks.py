@@ -68,7 +68,7 @@ def test_an_override_is_relative_to_where_it_was_typed(folder, monkeypatch, tmp_
 
 def test_without_a_file_paths_are_relative_to_the_present_folder(folder, monkeypatch):
     monkeypatch.chdir(folder)
-    content = {"task": {"name": "char_lm", "corpus": "my.txt"}, "cell": "rnn"}
+    content = {"task": {"name": "char_lm", "corpus": "my.txt", "length": 9}, "cell": "rnn"}
     assert corpus_of(Experiment.of(content)) == str(folder / "my.txt")
     assert corpus_of(Experiment.parse(LM % "my.txt")) == str(folder / "my.txt")
 

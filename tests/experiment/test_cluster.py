@@ -51,7 +51,8 @@ def test_trials_recorded_where_the_run_is_not_have_failed(tmp_path, scheduler, m
     outcomes = run_sweep(Experiment.parse(TEXT), run, Silent(), scheduler=scheduler)
     assert set(outcomes.values()) == {"failed"}
     assert run.done() == set()
-    assert all("recorded it elsewhere" in failure["error"] for failure in run.failures().values())
+    errors = [failure["error"] for failure in run.failures().values()]
+    assert all("its worker saw another directory" in error for error in errors)
 
 
 def test_a_failure_outside_the_trial_is_written_down(tmp_path, scheduler, monkeypatch):

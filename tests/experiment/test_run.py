@@ -1,16 +1,5 @@
-"""Sweeps: the same tables whatever kills, resumes or shares the work."""
+"""Sweeps: what is missing is run, what fails is kept apart, and what is recorded stays."""
 
-import contextlib
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
-
-import psutil
-import pyarrow.parquet as pq
 import pytest
 
 from gradscope.experiment import Experiment
@@ -19,86 +8,6 @@ from gradscope.probes.saturation import Saturation
 from gradscope.results.files import _host
 from gradscope.results.records import RunDirectory
 from tests.conftest import Silent
-
-TEXT = """
-task: {name: temporal_order, length: 12}
-cell: {name: gru, hidden_size: 8}
-training: {steps: 40, batch_size: 8}
-evaluation: {every: 10, sequences: 50}
-sweep: {cell.name: [rnn, lstm, gru], seed: [0, 1, 2]}
-"""
-EXPERIMENT = Experiment.parse(TEXT, default_name="killed")
-
-
-def tables_of(path: Path) -> dict[str, bytes]:
-    """Every shard's content, column by column, bit for bit."""
-    contents = {}
-    for shard in sorted((path / "tables").rglob("*.parquet")):
-        table = pq.read_table(shard, partitioning=None)
-        contents[str(shard.relative_to(path))] = b"".join(
-            buffer.to_pybytes()
-            for column in table.columns
-            for chunk in column.chunks
-            for buffer in chunk.buffers()
-            if buffer
-        )
-    return contents
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    path = tmp_path_factory.mktemp("sweep") / "whole"
-    run_sweep(EXPERIMENT, RunDirectory(path), Silent())
-    return tables_of(path)
-
-
-def command(folder: Path, workers: int) -> list[str]:
-    experiment = folder / "killed.yaml"
-    experiment.write_text(TEXT)
-    return [
-        sys.executable,
-        "-m",
-        "gradscope",
-        "run",
-        str(experiment),
-        "--out",
-        str(folder / "run"),
-        "--no-report",
-        "--workers",
-        str(workers),
-    ]
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_killed_at_random_moments_and_resumed(workers, tmp_path, uninterrupted):
-    """SIGKILL to the whole process group, twice; resumed, the tables are an uninterrupted run's."""
-    chance, environment = random.Random(workers), {**os.environ, "OMP_NUM_THREADS": "1"}
-    kills = 0
-    run = RunDirectory(tmp_path / "run")
-    for _ in range(2):
-        process = subprocess.Popen(
-            command(tmp_path, workers),
-            env=environment,
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        started, done = time.monotonic(), run.done()
-        # let it record something new before the kill, then a random moment more
-        while process.poll() is None and time.monotonic() - started < 60:
-            if run.done() - done:
-                time.sleep(chance.uniform(0, 0.4))
-                break
-            time.sleep(0.01)
-        kills += process.poll() is None
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    assert kills >= 1, "the run was never interrupted, so nothing was tested"
-    missing = len(EXPERIMENT.trials) - len(run.done())
-    assert len(run_sweep(EXPERIMENT, run, Silent())) == missing
-    assert tables_of(tmp_path / "run") == uninterrupted
-    assert not list((tmp_path / "run").rglob("*.tmp"))
 
 
 def small(sweep: str) -> Experiment:
@@ -184,41 +93,3 @@ def test_what_a_worker_leaves_that_dies_meanwhile_is_removed(tmp_path):
 
     run_sweep(small("{seed: [0]}"), run, Dying())
     assert not list(run.path.rglob("*.tmp"))
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("sent", ["SIGINT to all", "SIGTERM to the driver"])
-def test_an_interrupt_says_one_line_and_leaves_a_run_to_go_on_with(
-    sent, workers, tmp_path, uninterrupted
-):
-    """SIGINT to the whole process group, as a terminal sends it, or SIGTERM as a scheduler does.
-
-    No worker outlives the driver.
-    """
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        command(tmp_path, workers),
-        env=environment,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    run, started = RunDirectory(tmp_path / "run"), time.monotonic()
-    while not run.done() and time.monotonic() - started < 60:
-        time.sleep(0.01)
-    started_by_it = []
-    with contextlib.suppress(psutil.NoSuchProcess):  # it may have been done already
-        started_by_it = psutil.Process(process.pid).children(recursive=True)
-    if sent == "SIGINT to all":
-        os.killpg(process.pid, signal.SIGINT)
-    else:
-        process.terminate()
-    _, said = process.communicate(timeout=60)
-    assert not psutil.wait_procs(started_by_it, timeout=10)[1]
-    if process.returncode != 0:  # it may have been done already
-        assert process.returncode == 130
-        assert "interrupted: " in said
-        assert "Traceback" not in said
-    run_sweep(EXPERIMENT, run, Silent())
-    assert tables_of(tmp_path / "run") == uninterrupted

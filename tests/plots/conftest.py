@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from gradscope.components.identity import sha256
 from gradscope.experiment import Experiment
 from gradscope.experiment.run import run_sweep
 from gradscope.probes import PROBES
@@ -103,7 +104,7 @@ def made(words: Words = SWEEP, **frames: Mapping[str, object]) -> Tables:
     for name, columns in frames.items():
         frame = pd.DataFrame({**about, **columns})
         keys = frame[["configuration", "task", "length", "seed"]]
-        frame["trial"] = ["/".join(map(str, key)) for key in keys.itertuples(index=False)]
+        frame["trial"] = [sha256(list(key))[:12] for key in keys.itertuples(index=False)]
         tables[name] = frame
         for trial, rows in frame.groupby("trial", sort=False):
             row = rows.iloc[0]

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import random
-import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,7 +14,7 @@ from gradscope.results.files import _host
 from gradscope.results.manifest import PluginEntry
 from gradscope.results.preparation import prepare_directory
 from gradscope.results.records import RunDirectory
-from tests.results.conftest import entry, outcome, run_by_hand, wanted
+from tests.results.conftest import entry, wanted
 
 TRIALS = [entry("aaa"), entry("bbb")]
 SOLVED = {"trials": {"outcome": ["solved"]}}
@@ -313,34 +312,6 @@ def test_a_shard_that_no_ledger_knows_is_named(tmp_path):
     with pytest.raises(DamagedError, match="its trial's ledger does not know it"):
         run.read("x", ["aaa"])
     assert run.tables() == ["trials"]
-
-
-def test_every_flipped_bit_is_noticed(tmp_path):
-    """Of any file of a run: a run opened and read says which file it is."""
-    run = run_by_hand(tmp_path / "run")
-    run.write_trial("lstm201", {"trials": outcome(0.05)}, {"total": 1.0}, b"weights")
-    chance = random.Random(0)
-
-    def read():
-        run.manifest()
-        run.timing()
-        for table in run.tables():
-            run.read(table, run.done())
-        for trial in run.done():
-            run.weights(trial)
-
-    files = sorted(path for path in run.path.rglob("*") if path.is_file())
-    assert {path.parent.name for path in files} >= {"run", "ledger", "timing", "weights", "trials"}
-    for path in files:
-        whole = path.read_bytes()
-        for _ in range(20):
-            content = bytearray(whole)
-            content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
-            path.write_bytes(bytes(content))
-            with pytest.raises(RunDirectoryError, match=re.escape(str(path))):
-                read()
-        path.write_bytes(whole)
-        read()
 
 
 def test_half_a_manifest_is_named(tmp_path):

@@ -73,10 +73,3 @@ def test_what_forms_jacobians_says_what_it_costs(name, scope):
 def test_a_budget_is_a_number_of_seconds(seconds):
     with pytest.raises(GradscopeError, match="at least 0, or None"):
         Budget(seconds)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"), [(0.01, "1 s"), (89.0, "89 s"), (180.0, "3 min"), (7200.0, "2.0 h")]
-)
-def test_durations(seconds, said):
-    assert _budget._duration(seconds) == said

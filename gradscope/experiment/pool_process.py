@@ -1,0 +1,205 @@
+"""A process that runs trials, as the process that started it sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from types import MappingProxyType
+
+import psutil
+
+import gradscope.errors
+from gradscope.components import registry
+from gradscope.components.plugins import modules_of_plugins, plugins_of_runs
+from gradscope.errors import GradscopeError
+from gradscope.experiment.schema import Trial
+
+#: the search path comes first, so that the process finds what this one does
+_CODE = (
+    "import json, sys; sys.path[:] = json.loads(sys.stdin.buffer.readline()); "
+    "from gradscope.experiment.pool_worker import main; main()"
+)
+_ONE_THREAD = MappingProxyType(
+    dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+)
+#: lines of what a process prints that are kept
+_KEPT = 30
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a process says.
+
+    Attributes:
+        worker: the process.
+        message: what it says; None when it has ended.
+    """
+
+    worker: WorkerProcess
+    message: Mapping[str, object] | None
+
+
+def greeting(run: Path, device: str) -> dict[str, object]:
+    """What a process is told first: where it records, on which device, and what to import.
+
+    Raises:
+        GradscopeError: for a component that was defined where nothing can import it.
+    """
+    modules = registry.modules_of_others() - modules_of_plugins() - {"__main__", "__mp_main__"}
+    return {
+        "run": os.fspath(run.absolute()),
+        "device": device,
+        "plugins": [[os.fspath(plugin.path), plugin.sha256] for plugin in plugins_of_runs()],
+        "modules": sorted(modules),
+        "script": _script(),
+    }
+
+
+def _script() -> str | None:
+    """The script that was started, if it registers components."""
+    components = registry.registered_by(["__main__"])
+    if not components:
+        return None
+    path = getattr(sys.modules["__main__"], "__file__", None)
+    if path is None or not Path(path).is_file():
+        kind, name = next(iter(components))
+        raise GradscopeError(
+            f"the {kind} {name!r} is defined in this session, where worker processes cannot import "
+            "it from: put it into a file and load that with gradscope.load_plugin, or use one "
+            "worker"
+        )
+    return os.path.abspath(path)
+
+
+class WorkerProcess:
+    """A process, and the trial that it runs.
+
+    Args:
+        greeting: what it is told first.
+        events: where what it says is put.
+
+    Attributes:
+        trial: what it runs; None if it waits.
+        is_ready: whether it has said that it can be used.
+        peak: bytes of memory that it held at most, when looked at.
+    """
+
+    def __init__(self, greeting: Mapping[str, object], events: SimpleQueue[Event]):
+        self.trial: Trial | None = None
+        self.is_ready, self.peak = False, 0
+        self.printed: deque[str] = deque(maxlen=_KEPT)
+        with _deaf_to_interrupts():
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-c", _CODE],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, **_ONE_THREAD},
+            )
+        self.errors = threading.Thread(target=self._pass_on, daemon=True)
+        self.reader = threading.Thread(target=self._listen, args=(events,), daemon=True)
+        self.errors.start()
+        self.reader.start()
+        self._say([path for path in sys.path if isinstance(path, str)])
+        self._say(greeting)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it can be given a trial."""
+        return self.is_ready and self.trial is None
+
+    def give(self, trial: Trial) -> None:
+        """Have it run a trial."""
+        self.trial = trial
+        self._say({"settings": trial.resolved, "id": trial.id})
+
+    def look(self) -> None:
+        """Note the memory that it holds."""
+        with suppress(psutil.Error):
+            self.peak = max(self.peak, psutil.Process(self.process.pid).memory_info().rss)
+
+    def kill(self) -> None:
+        """End it, whatever it does, and wait until it is gone."""
+        self.process.kill()
+        self.process.wait()
+        self.reader.join()
+        self.errors.join()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert stream is not None
+            with suppress(OSError):  # what it did not read any more
+                stream.close()
+
+    # --- how it ended -----------------------------------------------------------------------------
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether it was ended from outside, and not by a fault of its own."""
+        return self.process.returncode == -getattr(signal, "SIGKILL", signal.SIGTERM)
+
+    def how_it_ended(self, times: int) -> str:
+        """In words, how it ended, the last of some times."""
+        code = self.process.returncode
+        if code is not None and code < 0:
+            how = f"by signal {-code}, {signal.strsignal(-code) or 'unknown'}"
+        else:
+            how = f"with exit code {code}"
+        return f"its process ended {how}" + (f", {times} times" if times > 1 else "")
+
+    def last_words(self) -> str:
+        """The last lines that it printed."""
+        return "\n".join(self.printed)
+
+    def error(self, message: Mapping[str, object]) -> GradscopeError:
+        """The error that keeps it from running anything."""
+        cls = getattr(gradscope.errors, str(message.get("error")), GradscopeError)
+        return cls(str(message["unusable"]))
+
+    # --- pipes ------------------------------------------------------------------------------------
+
+    def _say(self, content: object) -> None:
+        assert self.process.stdin is not None
+        with suppress(OSError, ValueError):  # it is gone; its reader will tell
+            self.process.stdin.write(json.dumps(content).encode() + b"\n")
+            self.process.stdin.flush()
+
+    def _listen(self, events: SimpleQueue[Event]) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            try:
+                message = json.loads(line)
+            except ValueError:  # cut off in the middle
+                break
+            events.put(Event(self, message))
+        events.put(Event(self, None))
+
+    def _pass_on(self) -> None:
+        """Print what it prints, and keep the last lines."""
+        assert self.process.stderr is not None
+        for raw in self.process.stderr:
+            line = raw.decode(errors="replace")
+            self.printed.append(line.rstrip())
+            with suppress(OSError, ValueError):  # standard error may be closed by now
+                sys.stderr.write(line)
+
+
+@contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """A context in which processes that are started ignore Ctrl-C; the parent ends them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,138 @@
+"""Whether recorded trials come out the same now, and if not, where they first differ."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from gradscope.components.options import validated
+from gradscope.experiment.load import Experiment
+from gradscope.experiment.observer import Observer
+from gradscope.experiment.run import run_sweep
+from gradscope.experiment.schema import Header, Settings, Trial
+from gradscope.experiment.worker import check_unchanged
+from gradscope.results.manifest import Manifest
+from gradscope.results.provenance import hardware, versions
+from gradscope.results.records import RunDirectory
+
+#: tables in the order in which a trial makes them; the others follow by name
+_FIRST = ("training", "evaluation")
+
+
+class Difference(NamedTuple):
+    """Where a trial first differs from what was recorded.
+
+    Attributes:
+        trial: its id.
+        where: table, column and row, or what is missing.
+        recorded: the value then, as text.
+        now: the value now.
+    """
+
+    trial: str
+    where: str
+    recorded: str
+    now: str
+
+    def __str__(self) -> str:
+        return f"{self.trial}: first differs in {self.where}: {self.recorded}, now {self.now}"
+
+
+def recorded_experiment(run: RunDirectory) -> Experiment:
+    """The experiment of the trials that a run holds, from its manifest.
+
+    Raises:
+        RunDirectoryError: if the directory is not a run's, or its manifest is damaged.
+        ConfigError: for settings that this version does not know.
+        GradscopeError: if a file that a task reads has changed since.
+    """
+    manifest, done, trials = run.manifest(), run.done(), []
+    for entry in manifest.trials:
+        if entry.id in done:
+            settings = validated(Settings, entry.settings, owner=f"the trial {entry.id}")
+            trial = check_unchanged(settings, entry.id)
+            named = {"configuration": entry.configuration, "axes": entry.axes}
+            trials.append(Trial(settings=trial.settings, **named))
+    return Experiment(header=Header(name=manifest.name), trials=trials)
+
+
+def replayed(
+    run: RunDirectory,
+    experiment: Experiment,
+    observer: Observer,
+    *,
+    workers: int = 1,
+    device: str = "cpu",
+) -> list[Difference]:
+    """Run recorded trials again, into a place that is removed, and compare every number.
+
+    Args:
+        run: what was recorded; nothing in it changes.
+        experiment: its trials, as ``recorded_experiment`` gives them.
+        observer: is told of progress.
+        workers: processes that run trials.
+        device: torch device of every trial.
+
+    Returns:
+        The first difference of each trial that has one; bits count, and NaN equals NaN.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        again = RunDirectory(Path(folder) / "again")
+        run_sweep(experiment, again, observer, workers=workers, device=device)
+        found = [_difference(run, again, trial.id) for trial in experiment.trials]
+    return [difference for difference in found if difference is not None]
+
+
+def changed_since(manifest: Manifest) -> list[str]:
+    """What is another than when a run was recorded last: versions, processor."""
+    if not manifest.provenance:
+        return []
+    then, now = manifest.provenance[-1], {**versions(), **hardware()}
+    return [
+        f"{what} {before}, now {now.get(what)}"
+        for what, before in {**then.versions, **then.hardware}.items()
+        if what != "cpus" and now.get(what) != before
+    ]
+
+
+def _difference(run: RunDirectory, again: RunDirectory, trial: str) -> Difference | None:
+    if trial not in again.done():
+        why = again.failures().get(trial, {}).get("error", "it was not run")
+        return Difference(trial, "what became of it", "it was recorded", f"it fails: {why}")
+    names = {path.parts[1] for one in (run, again) for path in one.shards_of(trial)}
+    for name in sorted(names, key=lambda name: (name not in _FIRST, _FIRST[:1] != (name,), name)):
+        first, second = run.read(name, [trial]), again.read(name, [trial])
+        if first is None or second is None:
+            there = [
+                "it is there" if table is not None else "it is not" for table in (first, second)
+            ]
+            return Difference(trial, f"the table {name}", *there)
+        if place := _first_place(first, second):
+            return Difference(trial, f"{name}, {place[0]}", *place[1:])
+    return None
+
+
+def _first_place(first: pa.Table, second: pa.Table) -> tuple[str, str, str] | None:
+    """Row and column of the first value that differs, and both values."""
+    if first.column_names != second.column_names:
+        return "its columns", ", ".join(first.column_names), ", ".join(second.column_names)
+    if len(first) != len(second):
+        return "its rows", str(len(first)), str(len(second))
+    places = []
+    for name in first.column_names:
+        pairs = zip(first[name].to_pylist(), second[name].to_pylist(), strict=True)
+        row = next((r for r, (a, b) in enumerate(pairs) if repr(a) != repr(b)), None)
+        if row is not None:
+            places.append((row, name))
+    if not places:
+        return None
+    row, name = min(places, key=lambda place: place[0])
+    step = f" (train_step {first['train_step'][row]})" if "train_step" in first.column_names else ""
+    return (
+        f"{name} of row {row}{step}",
+        repr(first[name][row].as_py()),
+        repr(second[name][row].as_py()),
+    )

@@ -1,0 +1,64 @@
+"""Bits that flip, and ends that are lost: every one is noticed, and the file is named."""
+
+import random
+import re
+
+import pytest
+
+from gradscope.errors import RunDirectoryError
+from gradscope.results.records import RunDirectory
+from tests.faults.conftest import many
+from tests.results.conftest import outcome, run_by_hand
+
+pytestmark = pytest.mark.faults
+
+
+def read(run: RunDirectory) -> None:
+    """Everything that a run holds."""
+    run.manifest()
+    run.timing()
+    for table in run.tables():
+        run.read(table, run.done())
+    for trial in run.done():
+        run.weights(trial)
+
+
+@pytest.fixture
+def whole(tmp_path):
+    """A run with a file of every kind."""
+    run = run_by_hand(tmp_path / "run")
+    run.write_trial("lstm201", {"trials": outcome(0.05)}, {"total": 1.0}, b"weights")
+    return run
+
+
+def files_of(run):
+    """Every file of it."""
+    files = sorted(path for path in run.path.rglob("*") if path.is_file())
+    assert {path.parent.name for path in files} >= {"run", "ledger", "timing", "weights", "trials"}
+    return files
+
+
+def test_every_flipped_bit_is_noticed(whole):
+    chance, files = random.Random(0), files_of(whole)
+    for _ in range(many(5000)):
+        path = chance.choice(files)
+        before = path.read_bytes()
+        content = bytearray(before)
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        path.write_bytes(bytes(content))
+        with pytest.raises(RunDirectoryError, match=re.escape(str(path))):
+            read(whole)
+        path.write_bytes(before)
+    read(whole)
+
+
+def test_every_lost_end_is_noticed(whole):
+    chance, files = random.Random(1), files_of(whole)
+    for _ in range(many(1000)):
+        path = chance.choice(files)
+        before = path.read_bytes()
+        path.write_bytes(before[: chance.randrange(len(before))])
+        with pytest.raises(RunDirectoryError, match=re.escape(str(path))):
+            read(whole)
+        path.write_bytes(before)
+    read(whole)

@@ -1,0 +1,110 @@
+"""SIGKILL to any process of a run, at any moment: nothing lost, nothing twice, the same bits."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+
+from gradscope.results.damage import damage
+from gradscope.results.records import RunDirectory
+from tests.faults.conftest import EXPERIMENT, many, tables_of
+
+pytestmark = pytest.mark.faults
+
+
+def strike(driver: subprocess.Popen, chance: random.Random) -> str:
+    """Kill a process of the run, or all of them; which one that was."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        workers = psutil.Process(driver.pid).children(recursive=True)
+        victim = chance.choices(["driver", "worker", "all"], [2, 6 if workers else 0, 1])[0]
+        if victim == "worker":
+            chance.choice(workers).kill()
+        elif victim == "driver":
+            driver.kill()
+        else:
+            os.killpg(driver.pid, signal.SIGKILL)
+        return victim
+    return "nobody"
+
+
+def gone(processes: list[psutil.Process]) -> bool:
+    """Whether all of them end within a while."""
+    return not psutil.wait_procs(processes, timeout=20)[1]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_random_kills(workers, tmp_path, begin, uninterrupted):
+    chance, struck, run = random.Random(workers), 0, RunDirectory(tmp_path / "run")
+    wanted = many(100)
+    driver, started_by_it = begin(workers), []
+    try:
+        while struck < wanted and len(run.done()) < len(EXPERIMENT.trials):
+            seen = len(run.done())
+            waited = time.monotonic()
+            # now and then at once, else when something new has been recorded, and a moment more
+            while chance.random() > 0.03 and time.monotonic() - waited < 60:
+                if driver.poll() is not None or len(run.done()) > seen:
+                    break
+                time.sleep(0.02)
+            time.sleep(chance.uniform(0, 0.4))
+            with contextlib.suppress(psutil.NoSuchProcess):
+                started_by_it = psutil.Process(driver.pid).children(recursive=True)
+            struck += strike(driver, chance) != "nobody"
+            if driver.poll() is not None or not psutil.pid_exists(driver.pid):
+                driver.communicate()
+                assert gone(started_by_it), "a worker outlives its driver"
+                if len(run.done()) == len(EXPERIMENT.trials):  # begin anew, to be struck further
+                    assert tables_of(run.path) == uninterrupted
+                driver = begin(workers)
+        assert struck >= 1, "the run was never struck, so nothing was tested"
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(driver.pid, signal.SIGKILL)
+        driver.communicate()
+    last = begin(1)
+    _, said = last.communicate(timeout=300)
+    assert last.returncode == 0, said
+    assert tables_of(run.path) == uninterrupted
+    assert damage(run, run.manifest()) == []
+    assert not list(run.path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("sent", ["SIGINT to all", "SIGINT twice", "SIGTERM to the driver"])
+def test_an_interrupt_says_one_line_and_leaves_a_run_to_go_on_with(
+    sent, workers, tmp_path, begin, uninterrupted
+):
+    """SIGINT to the whole process group, as a terminal sends it, or SIGTERM as a scheduler does.
+
+    No worker outlives the driver.
+    """
+    process, run, started = begin(workers), RunDirectory(tmp_path / "run"), time.monotonic()
+    while not run.done() and time.monotonic() - started < 60:
+        time.sleep(0.01)
+    started_by_it = []
+    with contextlib.suppress(psutil.NoSuchProcess):  # it may have been done already
+        started_by_it = psutil.Process(process.pid).children(recursive=True)
+    if sent == "SIGTERM to the driver":
+        process.terminate()
+    else:
+        os.killpg(process.pid, signal.SIGINT)
+    if sent == "SIGINT twice":
+        time.sleep(0.05)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert gone(started_by_it)
+    assert "Traceback" not in said
+    if sent == "SIGINT twice":  # the second one may end it before it has said anything
+        assert process.returncode in (0, 130, -signal.SIGINT)
+    elif process.returncode != 0:  # it may have been done already
+        assert process.returncode == 130
+        assert "interrupted: " in said
+    last = begin(1)
+    last.communicate(timeout=300)
+    assert tables_of(tmp_path / "run") == uninterrupted
