@@ -42,7 +42,7 @@ def imported(spec: str, option: str) -> Any:
         raise GradscopeError(f"{option} {spec!r}: there is no file {module}") from None
     except GradscopeError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise GradscopeError(
             f"{option} {spec!r}: importing {module} failed: {type(error).__name__}: {error}"
         ) from error
@@ -105,7 +105,7 @@ def made(factory: str) -> Any:
         return make()
     except GradscopeError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise GradscopeError(
             f"FACTORY {factory!r} raised {type(error).__name__}: {error}"
         ) from error

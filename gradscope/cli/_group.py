@@ -13,6 +13,7 @@ import click
 
 import gradscope
 from gradscope.cli._echo import echo
+from gradscope.components.suggestions import shown
 from gradscope.errors import ConfigErrors, GradscopeError, StorageError
 
 #: exit codes: a trial failed, a finding was made, or something cannot be written; the user's
@@ -58,6 +59,10 @@ class Commands(click.Group):
             ctx.exit(EXIT_FAILED)
         except GradscopeError as error:
             say(error)
+            ctx.exit(EXIT_BAD_INPUT)
+        except OSError as error:  # a path that the system takes for none, or does not let be read
+            where = f"{shown(str(error.filename))}: " if error.filename else ""
+            say(GradscopeError(f"{where}{error.strerror or error}"))
             ctx.exit(EXIT_BAD_INPUT)
         except KeyboardInterrupt:
             echo("\ninterrupted", err=True)

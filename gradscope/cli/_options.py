@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -32,6 +33,25 @@ with_option = click.option(
     callback=_load_plugins,
     help="Load components of your own from this Python file or package; may be repeated.",
 )
+
+
+#: a seed that every generator takes
+SEED = click.IntRange(min=0, max=2**63 - 1)
+
+
+class Number(click.FloatRange):
+    """A finite number within a range; NaN is in no range."""
+
+    name = "number"
+
+    def convert(
+        self, value: float, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """The number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 def plural(count: int, noun: str) -> str:

@@ -10,7 +10,7 @@ import click
 
 from gradscope.cli._echo import echo
 from gradscope.cli._group import EXIT_FAILED
-from gradscope.cli._options import device_option, plural, with_option
+from gradscope.cli._options import SEED, device_option, plural, with_option
 
 if TYPE_CHECKING:
     from gradscope.diagnosis import Diagnosis
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 @device_option
 @click.option(
     "--seed",
-    type=int,
+    type=SEED,
     default=0,
     show_default=True,
     help="torch's seed, before the factory is called.",

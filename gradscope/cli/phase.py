@@ -8,8 +8,11 @@ import click
 
 from gradscope.cli._echo import echo
 from gradscope.cli._options import device_option, plural, with_option
+from gradscope.components.suggestions import shown
 from gradscope.errors import GradscopeError
 
+#: numbers on one axis of the diagram
+_MOST = 10_000
 #: other names of the command
 ALIASES = ("probe",)
 
@@ -95,8 +98,8 @@ def command(
         cell=cell,
         activation=activation or ("tanh" if cell == "rnn" else None),
         hidden_size=hidden,
-        gains=numbers("--gains", gains, low=1e-6),
-        input_variances=numbers("--input-variances", input_variances, low=0.0),
+        gains=numbers("--gains", gains, low=1e-6, high=1e6),
+        input_variances=numbers("--input-variances", input_variances, low=0.0, high=1e12),
         time=time,
         burn_in=burn_in,
         exponents=exponents,
@@ -130,16 +133,17 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def numbers(option: str, text: str, *, low: float) -> list[float]:
+def numbers(option: str, text: str, *, low: float, high: float = 1e12) -> list[float]:
     """The numbers of LOW:HIGH:COUNT, or of a comma-separated list, ascending.
 
     Args:
         option: where the text was given, for an error.
         text: the range or the list.
         low: the least number that is allowed.
+        high: the greatest.
 
     Raises:
-        GradscopeError: for anything else, numbers below ``low``, or one named twice.
+        GradscopeError: for anything else, numbers out of range, or one named twice.
 
     >>> numbers("--gains", "0.5:2:4", low=0.0)
     [0.5, 1.0, 1.5, 2.0]
@@ -148,11 +152,11 @@ def numbers(option: str, text: str, *, low: float) -> list[float]:
         values = _read(text)
     except ValueError:
         values = []
-    in_range = all(low <= value < float("inf") for value in values)
+    in_range = all(low <= value <= high for value in values)
     if not values or not in_range or len(set(values)) < len(values):
         raise GradscopeError(
-            f"{option} {text!r}: should be LOW:HIGH:COUNT or distinct numbers such as 0.5,1,2, "
-            f"from {low:g} on"
+            f"{option} {shown(text)}: should be LOW:HIGH:COUNT or distinct numbers such as "
+            f"0.5,1,2, from {low:g} to {high:g}, at most {_MOST:,} of them"
         )
     return sorted(values)
 
@@ -167,4 +171,6 @@ def _read(text: str) -> list[float]:
         return [float(part) for part in text.split(",")]
     first, last, number = text.split(":")
     start, stop, count = float(first), float(last), int(number)
+    if count > _MOST:
+        raise ValueError
     return [start + (stop - start) * i / max(count - 1, 1) for i in range(count)]

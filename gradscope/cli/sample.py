@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gradscope.cli._echo import echo
-from gradscope.cli._options import run_argument, with_option
+from gradscope.cli._options import SEED, Number, run_argument, with_option
 
 
 @click.command()
@@ -17,17 +17,21 @@ from gradscope.cli._options import run_argument, with_option
     help="Label of the configuration, or a trial's id.  [default: the first kept]",
 )
 @click.option(
-    "--length", type=click.IntRange(min=1), default=400, show_default=True, help="Symbols to draw."
+    "--length",
+    type=click.IntRange(1, 10**7),
+    default=400,
+    show_default=True,
+    help="Symbols to draw.",
 )
 @click.option(
     "--temperature",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=0.7,
     show_default=True,
     help="Temperature of the draws; 0 takes the likeliest symbol.",
 )
 @click.option("--prompt", default="", help="Text to begin with.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the draws.")
 @with_option
 def command(
     run: Path, configuration: str | None, length: int, temperature: float, prompt: str, seed: int

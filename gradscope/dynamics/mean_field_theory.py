@@ -54,6 +54,10 @@ class Moments:
     slope_product: Callable[[float, float], float]
 
 
+#: beyond these nothing is told from a limit
+_GREATEST_GAIN, _GREATEST_VARIANCE = 1e6, 1e12
+
+
 def _gaussian(f: Callable[[float], float], q: float) -> float:
     """E[f(sqrt(q) z)] of an even function that is negligible beyond |u| = 25.
 
@@ -211,13 +215,17 @@ def mean_field(
         bias_variance: variance of the biases.
 
     Raises:
-        GradscopeError: for an activation without moments here, or a negative number.
+        GradscopeError: for an activation without moments here, or a number out of range.
     """
     moments = _moments(activation)
-    if gain < 0 or input_variance < 0 or bias_variance < 0:
+    variances = input_variance, bias_variance
+    if not (
+        0 <= gain <= _GREATEST_GAIN
+        and all(0 <= variance <= _GREATEST_VARIANCE for variance in variances)
+    ):
         raise GradscopeError(
-            f"gain and variances should be at least 0, got {gain}, {input_variance}, "
-            f"{bias_variance}"
+            f"gain should be from 0 to {_GREATEST_GAIN:g} and variances from 0 to "
+            f"{_GREATEST_VARIANCE:g}, got {gain}, {input_variance}, {bias_variance}"
         )
     added = input_variance + bias_variance
     q = _fixed_point(moments, gain, added)

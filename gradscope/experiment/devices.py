@@ -15,6 +15,6 @@ def check_device(device: str) -> None:
     """
     try:
         torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # of many kinds: a backend may be unknown, unbuilt, missing or gone
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise GradscopeError(f"the device {device!r} cannot be used here: {reason}") from None

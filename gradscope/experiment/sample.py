@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
 from safetensors.torch import load
-from torch import Generator
+from torch import Generator, Tensor
 
 from gradscope.components.options import validated
 from gradscope.components.suggestions import suggest
@@ -86,9 +87,12 @@ def generate(
         The symbols that were drawn, without the prompt.
 
     Raises:
-        GradscopeError: if the task has no text, or does not know a symbol of the prompt.
+        GradscopeError: if the task has no text or does not know a symbol of the prompt, for a
+            temperature that is no number from 0 on, or outputs that are not finite.
     """
     symbols = model.task.alphabet
+    if not 0 <= temperature < math.inf:
+        raise GradscopeError(f"temperature should be a number from 0 on, got {temperature}")
     if symbols is None:
         raise GradscopeError(
             f"the task {model.task.name!r} has no text to sample; a language model has"
@@ -103,11 +107,21 @@ def generate(
     for _ in range(length):
         hidden, state = model.stack.outputs(model.embed(pending), state)
         logits = model.readout(hidden[-1:])[0, 0].double()
-        if temperature > 0:
-            chances = (logits / temperature).softmax(-1)
-            token = int(torch.multinomial(chances, 1, generator=generator))
-        else:
-            token = int(logits.argmax())
+        token = _drawn(logits, temperature, generator)
         drawn.append(symbols[token])
         pending = torch.tensor([[token]])
     return drawn
+
+
+def _drawn(logits: Tensor, temperature: float, generator: Generator) -> int:
+    """A token drawn from softmax(logits / temperature).
+
+    Raises:
+        GradscopeError: for logits that are not finite.
+    """
+    if not bool(logits.isfinite().all()):
+        raise GradscopeError("the model's outputs are not finite numbers: nothing can be drawn")
+    if temperature == 0:
+        return int(logits.argmax())
+    chances = ((logits - logits.max()) / temperature).softmax(-1)
+    return int(torch.multinomial(chances, 1, generator=generator))

@@ -13,9 +13,11 @@ import pandas as pd
 import torch
 
 from gradscope.cells import CELLS, Cell, CellOptions
+from gradscope.components.quantities import memory
 from gradscope.dynamics import critical_gain, lyapunov_spectrum, mean_field, unroll
 from gradscope.dynamics.mean_field_theory import MOMENTS
 from gradscope.errors import GradscopeError
+from gradscope.experiment.pool_memory import available
 
 
 class Theory(NamedTuple):
@@ -28,6 +30,10 @@ class Theory(NamedTuple):
 
     curves: pd.DataFrame
     critical: pd.DataFrame
+
+
+#: points of a diagram
+_MOST_POINTS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class PhaseDiagram:
     seeds: int = 3
 
     def __post_init__(self) -> None:
+        self._check_size()
         self._drawn(1.0, torch.Generator(), "cpu")  # a wrong cell is refused before it is measured
 
     def measure(
@@ -107,6 +114,28 @@ class PhaseDiagram:
             pd.DataFrame(curves, columns=columns),
             pd.DataFrame(critical, columns=pd.Index(["input_variance", "gain"])),
         )
+
+    def _check_size(self) -> None:
+        """Refuse what does not fit into memory, before anything is drawn.
+
+        Raises:
+            GradscopeError: for such sizes, or more points than anybody waits for.
+        """
+        points = len(self.gains) * len(self.input_variances) * self.seeds
+        if points > _MOST_POINTS:
+            raise GradscopeError(
+                f"{points:,} points (gains times input variances times seeds) are more than "
+                f"{_MOST_POINTS:,}; ask for fewer"
+            )
+        steps, there = self.time + self.burn_in, available()
+        sizes = {
+            f"hidden_size {self.hidden_size:,}": 3 * self.hidden_size**2,
+            f"time and burn_in, {steps:,} steps,": 2 * steps * self.hidden_size,
+        }
+        for what, numbers in sizes.items():
+            if 8 * numbers > there:
+                needed = memory(8 * numbers)
+                raise GradscopeError(f"{what} needs at least {needed} of {memory(there)} of memory")
 
     @property
     def _mean_field_activation(self) -> str | None:

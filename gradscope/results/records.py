@@ -196,8 +196,9 @@ class RunDirectory:
         return self.checked(trial, _weights_name(trial)) if trial in self.done() else None
 
     def keeps_weights(self, trial: str) -> bool:
-        """Whether a trial's trained weights are there, unread."""
-        return (self.path / _weights_name(trial)).is_file()
+        """Whether a recorded trial's trained weights are there, unread."""
+        there = (self.path / _weights_name(trial)).is_file()
+        return there and (self.ledger_is_there(trial) or trial in self.done())
 
     def write_failure(self, trial: str, error: str, traceback: str = "") -> None:
         """Record why a trial failed.

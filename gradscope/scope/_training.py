@@ -95,7 +95,18 @@ class TrainingSetup:
     device: torch.device | str = "cpu"
 
     def to(self, device: torch.device | str) -> TrainingSetup:
-        """Move the model, and from now on every batch, to a device; returns itself."""
+        """Move the model, and from now on every batch, to a device; returns itself.
+
+        Raises:
+            GradscopeError: for a model without numbers.
+        """
+        for name, value in (*self.model.named_parameters(), *self.model.named_buffers()):
+            if value.is_meta:
+                raise GradscopeError(
+                    f"{name} is on the device meta, which holds shapes and no numbers; give the "
+                    "model its weights first, by model.to_empty(device='cpu') and a start or a "
+                    "state dict"
+                )
         self.device = device
         self.model.to(device)
         return self
@@ -110,7 +121,7 @@ class TrainingSetup:
             return work()
         except GradscopeError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             told = "" if self.loss is default_loss else "; a loss is called as loss(model, batch)"
             raise GradscopeError(
                 f"the model, its data or its loss raised {type(error).__name__}: "
@@ -195,7 +206,7 @@ def _checked(loss: object) -> Tensor:
     )
 
 
-def _line_of(error: Exception) -> str:
+def _line_of(error: BaseException) -> str:
     """Where an error came from, in the user's own code if it passed through it."""
     frames = [
         frame

@@ -203,3 +203,27 @@ def test_remedies_are_tried(file):
 )
 def test_bad_input_is_named(file, arguments, message):
     assert message in refused("diagnose", *(text.format(file=file) for text in arguments))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("import sys; sys.exit(3)", "FACTORY 'leaves.py:make' raised SystemExit: 3"),
+        (
+            "from torch import nn; return nn.LSTM(2, 3, device='meta'), [1]",
+            "weight_ih_l0 is on the device meta, which holds shapes and no numbers",
+        ),
+        (
+            "import torch; return Leaving(), [(torch.zeros(3, 1, 2), torch.zeros(3, 1, 2))]",
+            "the model, its data or its loss raised SystemExit: 5",
+        ),
+    ],
+)
+def test_what_a_model_does_to_its_process_is_one_message(body, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "leaves.py").write_text(
+        "from torch import nn\n\nclass Leaving(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.rnn = nn.RNN(2, 2)\n\n"
+        f"    def forward(self, x):\n        raise SystemExit(5)\n\ndef make():\n    {body}\n"
+    )
+    assert said in refused("diagnose", "leaves.py:make")

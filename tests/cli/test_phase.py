@@ -101,5 +101,22 @@ def test_numbers_ascend(text, expected):
 
 def test_the_least_number_is_allowed():
     assert numbers("--gains", "0,1", low=0.0) == [0.0, 1.0]
-    with pytest.raises(GradscopeError, match=r"from 0\.5 on"):
+    with pytest.raises(GradscopeError, match=r"from 0\.5 to 1e\+12"):
         numbers("--gains", "0.4,1", low=0.5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--gains", "0.1:3:999999999"), "--gains '0.1:3:999999999': should be LOW:HIGH:COUNT"),
+        (("--gains", "1e308"), "from 1e-06 to 1e+06"),
+        (("--input-variances", "1e308"), "from 0 to 1e+12"),
+        (("--hidden", "1000000000"), "hidden_size 1,000,000,000 needs at least 20.8 EiB"),
+        (("--time", "1000000000000"), "time and burn_in, 1,000,000,000,200 steps, needs at least"),
+        (("--seeds", "1000000000"), "48,000,000,000 points"),
+        (("--device", "hpu"), "the device 'hpu' cannot be used here"),
+    ],
+)
+def test_absurd_sizes_are_refused_at_once(arguments, said, tmp_path):
+    assert said in refused("phase", *arguments, "--out", tmp_path / "phase")
+    assert not (tmp_path / "phase").exists()

@@ -158,5 +158,18 @@ def test_critical_initialisation_by_name():
 def test_errors():
     with pytest.raises(GradscopeError, match="no mean field of 'sin'"):
         mean_field("sin")
-    with pytest.raises(GradscopeError, match="at least 0"):
+    with pytest.raises(GradscopeError, match="from 0 to"):
         mean_field("tanh", -1.0)
+
+
+@pytest.mark.parametrize("gain", [-1.0, math.nan, math.inf, 1e7])
+def test_gains_are_in_a_range(gain):
+    with pytest.raises(GradscopeError, match="gain should be from 0 to 1e"):
+        mean_field("tanh", gain)
+
+
+@pytest.mark.parametrize("variance", [-1.0, math.nan, math.inf, 1e308])
+def test_variances_are_in_a_range(variance):
+    for what in ("input_variance", "bias_variance"):
+        with pytest.raises(GradscopeError, match=r"variances from 0 to 1e\+12"):
+            mean_field("tanh", 1.0, **{what: variance})

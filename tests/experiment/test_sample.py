@@ -148,3 +148,24 @@ def test_sample_from_the_command_line(text_file, tmp_path):
     unsaved += ["--set", "training.save_weights=false"]
     assert runner.invoke(main, unsaved).exit_code == 0
     assert "save_weights=true" in runner.invoke(main, ["sample", bare]).output
+
+
+@pytest.mark.parametrize("temperature", [float("nan"), float("inf"), -1.0])
+def test_a_temperature_is_a_number_from_0_on(temperature, model):
+    with pytest.raises(GradscopeError, match="temperature should be a number from 0 on"):
+        generate(model, length=2, temperature=temperature, generator=generator())
+
+
+def test_the_smallest_temperature_takes_the_likeliest_symbol(model):
+    likeliest, almost = (
+        generate(model, length=9, temperature=t, prompt=("a",), generator=generator())
+        for t in (0.0, 1e-320)
+    )
+    assert likeliest == almost
+
+
+def test_a_model_whose_training_diverged_draws_nothing(model):
+    with torch.no_grad():
+        model.weight_hy.fill_(float("nan"))
+    with pytest.raises(GradscopeError, match="outputs are not finite"):
+        generate(model, length=2, generator=generator())
