@@ -22,16 +22,18 @@ test: $(VENV)/installed-dev
 
 # what intervals cover and how often tests err, by thousands of draws
 simulations: $(VENV)/installed-dev
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow tests
 
 # runs that are killed, damaged and cut short, and files that nobody would write; SHARE=1 is all
 SHARE ?= 0.02
 faults: $(VENV)/installed-dev
-	GRADSCOPE_FAULTS=$(SHARE) $(PYTEST) -m faults
+	rm -f .faults.jsonl
+	GRADSCOPE_FAULTS=$(SHARE) GRADSCOPE_FAULTS_LOG=.faults.jsonl $(PYTEST) -m faults tests/faults
+	$(BIN)/python -m tests.faults.figures .faults.jsonl $(SHARE)
 
 # what the pages of the documentation show, run as it stands there
 docs: $(VENV)/installed-dev
-	$(PYTEST) -m pages
+	$(PYTEST) -m pages tests/test_docs.py
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

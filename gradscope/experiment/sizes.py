@@ -98,7 +98,7 @@ def check_sizes(settings: Settings) -> None:
 
 def _length_key(task: Task) -> str:
     """The option that the length of a task's sequences is blamed on."""
-    named = [name for name, value in dict(task).items() if value == task.longest]
+    named = [name for name, value in vars(task).items() if value == task.longest]
     return f"task.{named[0]}" if named else "task.length"
 
 
@@ -121,7 +121,7 @@ def _weights(settings: Settings, inputs: int) -> int:
     """The weights of all layers, whose first one reads vectors of a length."""
     cell, more = settings.cell, settings.model.layers - 1
     dense = cell.hidden_size * (cell.hidden_size + inputs)
-    numbers = [value for _, value in dict(cell).items() if isinstance(value, int)]
+    numbers = [value for value in vars(cell).values() if isinstance(value, int)]
     if dense * (more + 1) <= _CERTAINLY_FEW and max(numbers) <= _CERTAINLY_NARROW:
         return dense * (more + 1)
     return _layer(cell, inputs) + (more * _layer(cell, cell.hidden_size) if more else 0)

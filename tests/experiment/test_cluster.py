@@ -2,9 +2,10 @@
 
 import pytest
 from distributed import LocalCluster
+from distributed.security import Security
 
 from gradscope.errors import GradscopeError
-from gradscope.experiment import Experiment
+from gradscope.experiment import Experiment, Scheduler
 from gradscope.experiment.run import run_sweep
 from gradscope.results.records import RunDirectory
 from tests.conftest import Silent
@@ -78,3 +79,50 @@ def test_an_address_without_a_scheduler_is_an_error(address, tmp_path, monkeypat
         run_sweep(
             Experiment.parse(TEXT), RunDirectory(tmp_path / "run"), Silent(), scheduler=address
         )
+
+
+# --- certificates ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory):
+    """The address of a scheduler that speaks TLS alone, and the files of its certificates."""
+    security, folder = Security.temporary(), tmp_path_factory.mktemp("certificates")
+    files = {}
+    for name, content in {
+        "ca_file": security.tls_ca_file,
+        "cert": security.tls_client_cert,
+        "key": security.tls_client_key,
+    }.items():
+        (folder / f"{name}.pem").write_text(content)
+        files[name] = str(folder / f"{name}.pem")
+    with LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        processes=False,
+        protocol="tls://",
+        security=security,
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+    ) as cluster:
+        yield cluster.scheduler_address, files
+
+
+def test_a_scheduler_with_certificates(tmp_path, secured):
+    address, files = secured
+    assert address.startswith("tls://")
+    run = RunDirectory(tmp_path / "run")
+    outcomes = run_sweep(
+        Experiment.parse(TEXT), run, Silent(), scheduler=Scheduler(address, **files)
+    )
+    assert set(outcomes.values()) == {"unsolved"}
+    assert len(run.done()) == 2
+
+
+def test_without_them_nobody_gets_in(tmp_path, secured):
+    address, _ = secured
+    for wrong in (address, address.replace("tls://", "tcp://")):
+        with pytest.raises(GradscopeError, match="no Dask scheduler answers at"):
+            run_sweep(
+                Experiment.parse(TEXT), RunDirectory(tmp_path / "run"), Silent(), scheduler=wrong
+            )

@@ -10,6 +10,7 @@ from gradscope.experiment.model import build
 from gradscope.experiment.seeding import weights
 from gradscope.experiment.sizes import parts_of
 from gradscope.inits import INITS
+from gradscope.tasks import TASKS
 
 SMALL = {"task": {"name": "adding", "length": 10}, "cell": "lstm"}
 
@@ -56,6 +57,12 @@ def test_absurd_sizes(changes, said):
     with pytest.raises(ConfigError) as caught:
         settings_of(**changes)
     assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize("task", TASKS.names())
+def test_every_task_has_parts(task):
+    parts = parts_of(settings_of(task={"name": task}))
+    assert all(part.numbers > 0 for part in parts)
 
 
 def test_a_seed_may_be_any_64_bit_number():

@@ -7,7 +7,7 @@ import pytest
 
 from gradscope.errors import RunDirectoryError
 from gradscope.results.records import RunDirectory
-from tests.faults.conftest import many
+from tests.faults.conftest import many, tried
 from tests.results.conftest import outcome, run_by_hand
 
 pytestmark = pytest.mark.faults
@@ -49,6 +49,7 @@ def test_every_flipped_bit_is_noticed(whole):
         with pytest.raises(RunDirectoryError, match=re.escape(str(path))):
             read(whole)
         path.write_bytes(before)
+        tried("a flipped bit")
     read(whole)
 
 
@@ -61,4 +62,5 @@ def test_every_lost_end_is_noticed(whole):
         with pytest.raises(RunDirectoryError, match=re.escape(str(path))):
             read(whole)
         path.write_bytes(before)
+        tried("a file cut short")
     read(whole)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import many, tables_of
+from tests.faults.conftest import many, tables_of, tried
 
 pytestmark = pytest.mark.faults
 
@@ -55,6 +55,7 @@ def test_a_disk_that_is_full(workers, begin, disk, uninterrupted):
         assert last.returncode == 0
         assert tables_of(folder) == uninterrupted
         subprocess.run(["umount", str(folder)], check=True)
+        tried("a disk that is full")
 
 
 def test_a_disk_that_turns_read_only(begin, disk):
@@ -67,6 +68,7 @@ def test_a_disk_that_turns_read_only(begin, disk):
     assert process.returncode == 1
     assert "Traceback" not in said
     assert "cannot be written: Read-only file system" in said
+    tried("a disk that turns read-only")
 
 
 def test_a_directory_that_may_not_be_written_to(begin, disk):
@@ -91,3 +93,4 @@ def test_a_directory_that_vanishes(tmp_path, begin, uninterrupted):
     assert last.communicate()[1] == ""
     assert last.returncode == 0
     assert tables_of(tmp_path / "run") == uninterrupted
+    tried("a directory that vanishes")

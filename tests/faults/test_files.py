@@ -12,7 +12,7 @@ from gradscope.errors import ConfigError
 from gradscope.experiment import Experiment
 from gradscope.experiment.estimate import estimated
 from gradscope.experiment.train import run_trial
-from tests.faults.conftest import many
+from tests.faults.conftest import many, tried
 from tests.faults.mutations import files, mutated
 
 pytestmark = pytest.mark.faults
@@ -60,6 +60,7 @@ def test_a_message_or_a_plan(part):
     for turn in range(many(5000)):
         refused += plan_of(part + 20 * turn) is None
     assert refused, "no file was refused, so nothing was tested"
+    tried("a mutated file, read", many(5000))
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -88,3 +89,4 @@ def test_what_is_accepted_can_be_run(part):
         assert outcome.fate in ("solved", "unsolved", "diverged")
         assert time.monotonic() - began < 600
         ran += 1
+    tried("a mutated file that was accepted, run", ran)

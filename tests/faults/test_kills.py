@@ -6,13 +6,14 @@ import random
 import signal
 import subprocess
 import time
+from collections import Counter
 
 import psutil
 import pytest
 
 from gradscope.results.damage import damage
 from gradscope.results.records import RunDirectory
-from tests.faults.conftest import EXPERIMENT, many, tables_of
+from tests.faults.conftest import EXPERIMENT, many, tables_of, tried
 
 pytestmark = pytest.mark.faults
 
@@ -21,10 +22,11 @@ def strike(driver: subprocess.Popen, chance: random.Random) -> str:
     """Kill a process of the run, or all of them; which one that was."""
     with contextlib.suppress(psutil.NoSuchProcess):
         workers = psutil.Process(driver.pid).children(recursive=True)
-        victim = chance.choices(["driver", "worker", "all"], [2, 6 if workers else 0, 1])[0]
-        if victim == "worker":
+        names = ["the driver", "a worker", "all processes at once"]
+        victim = chance.choices(names, [2, 6 if workers else 0, 1])[0]
+        if victim == "a worker":
             chance.choice(workers).kill()
-        elif victim == "driver":
+        elif victim == "the driver":
             driver.kill()
         else:
             os.killpg(driver.pid, signal.SIGKILL)
@@ -41,7 +43,7 @@ def gone(processes: list[psutil.Process]) -> bool:
 def test_random_kills(workers, tmp_path, begin, uninterrupted):
     chance, struck, run = random.Random(workers), 0, RunDirectory(tmp_path / "run")
     wanted = many(100)
-    driver, started_by_it = begin(workers), []
+    driver, started_by_it, victims = begin(workers), [], Counter()
     try:
         while struck < wanted and len(run.done()) < len(EXPERIMENT.trials):
             seen = len(run.done())
@@ -54,7 +56,9 @@ def test_random_kills(workers, tmp_path, begin, uninterrupted):
             time.sleep(chance.uniform(0, 0.4))
             with contextlib.suppress(psutil.NoSuchProcess):
                 started_by_it = psutil.Process(driver.pid).children(recursive=True)
-            struck += strike(driver, chance) != "nobody"
+            victim = strike(driver, chance)
+            victims[victim] += victim != "nobody"
+            struck += victim != "nobody"
             if driver.poll() is not None or not psutil.pid_exists(driver.pid):
                 driver.communicate()
                 assert gone(started_by_it), "a worker outlives its driver"
@@ -72,6 +76,8 @@ def test_random_kills(workers, tmp_path, begin, uninterrupted):
     assert tables_of(run.path) == uninterrupted
     assert damage(run, run.manifest()) == []
     assert not list(run.path.rglob("*.tmp"))
+    for who, times in sorted(victims.items()):
+        tried(f"SIGKILL to {who}", times)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -108,3 +114,4 @@ def test_an_interrupt_says_one_line_and_leaves_a_run_to_go_on_with(
     last = begin(1)
     last.communicate(timeout=300)
     assert tables_of(tmp_path / "run") == uninterrupted
+    tried(sent)

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from gradscope.results.records import RunDirectory
+from tests.faults.conftest import tried
 
 pytestmark = pytest.mark.faults
 
@@ -72,6 +73,7 @@ def test_a_trial_that_ends_its_process_costs_no_other(tmp_path):
     assert not list(run.path.rglob("*.tmp"))
     # a process has two pipes and no socket at all, so there is nothing that others could reach
     assert {path.read_text() for path in tmp_path.glob("sockets-*")} == {"0"}
+    tried("a trial that ends its process")
 
 
 REACH = """
@@ -103,6 +105,7 @@ def test_another_user_reaches_no_process_of_a_run(begin):
         assert not psutil.Process(process.pid).net_connections(kind="inet")
         said = subprocess.run([sys.executable, "-c", REACH], capture_output=True, text=True)
         assert said.stdout.strip() == "[]", said.stderr
+        tried("another user who wants in")
     finally:
         process.kill()
         process.communicate()

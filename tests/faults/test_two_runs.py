@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.faults.conftest import many, tables_of
+from tests.faults.conftest import many, tables_of, tried
 
 pytestmark = pytest.mark.faults
 
@@ -34,6 +34,7 @@ def test_one_of_many_locks(tmp_path):
         held = [process.communicate()[0] == "held\n" for process in wanting]
         assert held.count(True) >= 1
         assert all(process.returncode in (0, 1) for process in wanting)
+        tried("eight processes that want one lock")
 
 
 def test_two_runs_started_together(tmp_path, begin, uninterrupted):
@@ -45,3 +46,4 @@ def test_two_runs_started_together(tmp_path, begin, uninterrupted):
         if codes == [0, 2]:
             assert any("is in use by another run (process " in text for text in said)
         assert tables_of(tmp_path / "run") == uninterrupted
+        tried("two runs of one directory")
