@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import re
+import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,9 @@ from pathlib import Path
 import psutil
 
 from gradscope.errors import StorageError
+
+#: seconds after which a temporary file of a writer that cannot be asked after is taken for left
+_ABANDONED = 86_400.0
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -42,7 +46,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def temporary_name(path: Path) -> Path:
     """A name beside a file, which says who writes it."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.{_host()}-{os.getpid()}.tmp")
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.{_place()}-{os.getpid()}.tmp")
 
 
 def _sync_folder(folder: Path) -> None:
@@ -59,16 +63,27 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_temporaries(folder: Path) -> None:
-    """Remove the temporary files of writers on this host that are no longer alive."""
+    """Remove the temporary files of writers that are no longer alive.
+
+    Of a writer on another host, or among other process numbers, that cannot be known: its files are
+    removed when they have not been touched for a day.
+    """
     for path in folder.rglob(".*.tmp"):
-        host, _, pid = path.name.removesuffix(".tmp").rpartition(".")[2].rpartition("-")
-        if host == _host() and pid.isdigit() and not _writes(int(pid), path):
-            path.unlink(missing_ok=True)
+        place, _, pid = path.name.removesuffix(".tmp").rpartition(".")[2].rpartition("-")
+        if not pid.isdigit():
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            if place == _place():
+                abandoned = not _writes(int(pid), path)
+            else:
+                abandoned = time.time() - path.stat().st_mtime > _ABANDONED
+            if abandoned:
+                path.unlink()
 
 
 def remove_own_temporaries(folder: Path) -> None:
     """Remove the temporary files of this process, which ends in the midst of writing."""
-    for path in folder.rglob(f".*.{_host()}-{os.getpid()}.tmp"):
+    for path in folder.rglob(f".*.{_place()}-{os.getpid()}.tmp"):
         with contextlib.suppress(OSError):
             path.unlink()
 
@@ -90,9 +105,12 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _host() -> str:
-    """This machine's name, fit for a part of a file name."""
-    return re.sub(r"[^A-Za-z0-9]", "_", platform.node())
+def _place() -> str:
+    """Where a process number names one process: this machine, and the numbering within it."""
+    numbering = ""
+    with contextlib.suppress(OSError):  # not every system has several
+        numbering = os.readlink("/proc/self/ns/pid")
+    return re.sub(r"[^A-Za-z0-9]", "_", f"{platform.node()[:40]}{numbering.removeprefix('pid:')}")
 
 
 def _writes(pid: int, path: Path) -> bool:

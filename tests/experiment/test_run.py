@@ -5,7 +5,7 @@ import pytest
 from gradscope.experiment import Experiment
 from gradscope.experiment.run import manifest_of, prepare, run_sweep
 from gradscope.probes.saturation import Saturation
-from gradscope.results.files import _host
+from gradscope.results.files import _place
 from gradscope.results.records import RunDirectory
 from tests.conftest import Silent
 
@@ -89,7 +89,7 @@ def test_what_a_worker_leaves_that_dies_meanwhile_is_removed(tmp_path):
             write_temporary(run.path / "tables")
 
     def write_temporary(folder):
-        (folder / f".x.parquet.12345678.{_host()}-999999999.tmp").write_text("half")
+        (folder / f".x.parquet.12345678.{_place()}-999999999.tmp").write_text("half")
 
     run_sweep(small("{seed: [0]}"), run, Dying())
     assert not list(run.path.rglob("*.tmp"))

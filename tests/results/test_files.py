@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from gradscope.errors import StorageError
-from gradscope.results.files import _host, remove_temporaries, write_atomically
+from gradscope.results import files
+from gradscope.results.files import _place, remove_temporaries, write_atomically
 
 
 def test_writing_makes_the_folder_and_replaces_the_file(tmp_path):
@@ -87,8 +88,8 @@ def test_a_writer_that_is_killed_leaves_a_whole_file(tmp_path):
 def test_temporaries_of_killed_writers_go_and_those_of_live_ones_stay(tmp_path):
     inner = tmp_path / "tables" / "x"
     inner.mkdir(parents=True)
-    dead = inner / f".x.parquet.12345678.{_host()}-999999999.tmp"
-    live = inner / f".x.parquet.12345678.{_host()}-{os.getpid()}.tmp"
+    dead = inner / f".x.parquet.12345678.{_place()}-999999999.tmp"
+    live = inner / f".x.parquet.12345678.{_place()}-{os.getpid()}.tmp"
     elsewhere = tmp_path / ".x.parquet.12345678.otherhost-999999999.tmp"
     not_ours = tmp_path / ".of_an_editor.tmp"
     for path in (dead, live, elsewhere, not_ours):
@@ -98,6 +99,20 @@ def test_temporaries_of_killed_writers_go_and_those_of_live_ones_stay(tmp_path):
     assert live.exists()
     assert elsewhere.exists()
     assert not_ours.exists()
+    long_ago = time.time() - 2 * files._ABANDONED
+    for path in (elsewhere, not_ours):
+        os.utime(path, (long_ago, long_ago))
+    remove_temporaries(tmp_path)
+    assert not elsewhere.exists()
+    assert not_ours.exists()
+
+
+def test_a_process_number_is_one_of_a_machine_and_of_a_numbering(monkeypatch):
+    """Two containers of one host name have processes of the same numbers."""
+    here = files._place()
+    monkeypatch.setattr(os, "readlink", lambda path: "pid:[1]")
+    assert files._place() != here
+    assert files._place().isidentifier() or files._place()[0].isdigit()
 
 
 def test_temporaries_of_a_writer_that_was_not_waited_for_go(tmp_path):
@@ -106,7 +121,7 @@ def test_temporaries_of_a_writer_that_was_not_waited_for_go(tmp_path):
     try:
         while psutil.Process(writer.pid).status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.01)
-        path = tmp_path / f".x.parquet.12345678.{_host()}-{writer.pid}.tmp"
+        path = tmp_path / f".x.parquet.12345678.{_place()}-{writer.pid}.tmp"
         path.write_text("half")
         remove_temporaries(tmp_path)
         assert not path.exists()
@@ -115,7 +130,7 @@ def test_temporaries_of_a_writer_that_was_not_waited_for_go(tmp_path):
 
 
 def test_temporaries_of_an_earlier_process_with_the_same_number_go(tmp_path):
-    path = tmp_path / f".x.parquet.12345678.{_host()}-{os.getpid()}.tmp"
+    path = tmp_path / f".x.parquet.12345678.{_place()}-{os.getpid()}.tmp"
     path.write_text("half")
     before_this_process = psutil.Process().create_time() - 60
     os.utime(path, (before_this_process, before_this_process))

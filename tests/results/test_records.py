@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gradscope.errors import DamagedError, RunDirectoryError, StorageError
-from gradscope.results.files import _host
+from gradscope.results.files import _place
 from gradscope.results.manifest import PluginEntry
 from gradscope.results.preparation import prepare_directory
 from gradscope.results.records import RunDirectory
@@ -118,8 +118,8 @@ def test_a_trial_counts_only_when_its_ledger_is_there(tmp_path, monkeypatch):
 
 def test_temporaries_of_killed_writers_go_and_those_of_live_ones_stay(tmp_path):
     run = run_at(tmp_path / "run")
-    dead = tmp_path / "run" / f".x.parquet.12345678.{_host()}-999999999.tmp"
-    live = tmp_path / "run" / f".x.parquet.12345678.{_host()}-{os.getpid()}.tmp"
+    dead = tmp_path / "run" / f".x.parquet.12345678.{_place()}-999999999.tmp"
+    live = tmp_path / "run" / f".x.parquet.12345678.{_place()}-{os.getpid()}.tmp"
     elsewhere = tmp_path / "run" / ".x.parquet.12345678.otherhost-999999999.tmp"
     for path in (dead, live, elsewhere):
         path.write_text("half")
