@@ -78,14 +78,14 @@ def estimated(trials: Sequence[Trial], *, device: str = "cpu", workers: int = 1)
     if not trials:
         return None
     workers = max(1, min(workers, len(trials)))
-    total, here = available(), psutil.Process().memory_info().rss
+    total = available()
     needs = [_least_memory(trial.settings) for trial in trials]
     if max(needs) * workers > _SHARE * total:
         return Estimate(len(trials), math.nan, max(needs) * workers, total, workers)
     shapes = {_shape(trial.settings): trial for trial in trials}
     work = {shape: _work(trial.settings) for shape, trial in shapes.items()}
     known = [shape for shape, trial in shapes.items() if _is_known(trial.settings)]
-    begun: dict[tuple[object, ...], Beginning] = {}
+    begun: dict[str, Beginning] = {}
     started = time.perf_counter()
     with single_threaded():
         for shape in sorted(known, key=lambda shape: work[shape]):
@@ -95,21 +95,20 @@ def estimated(trials: Sequence[Trial], *, device: str = "cpu", workers: int = 1)
                 begun[shape] = begin(shapes[shape], torch.device(device))
     if not begun:
         return None
-    peak = max(psutil.Process().memory_info().rss, here)
+    held = psutil.Process().memory_info().rss
     seconds = sum(_seconds(trial, work, begun) for trial in trials)
-    memory = workers * peak + sum(sorted(needs, reverse=True)[:workers])
+    memory = workers * held + sum(sorted(needs, reverse=True)[:workers])
     start = _START if workers > 1 else 0.0
     return Estimate(len(trials), start + seconds / workers, memory, total, workers)
 
 
-def _shape(settings: Settings) -> tuple[object, ...]:
+def _shape(settings: Settings) -> str:
     """What tells trials apart that cost unlike: all but the seed and sizes that only scale."""
-    probes = tuple(probe.name for probe in settings.probes)
+    probes = [probe.name for probe in settings.probes]
     training = settings.training.model_copy(update={"steps": 1})
-    return (
-        settings.dtype, settings.task, settings.cell, settings.model, settings.clip.name, training,
-        settings.evaluation.sequences, probes,
-    )  # fmt: skip
+    sequences = settings.evaluation.sequences
+    parts = settings.dtype, settings.task, settings.cell, settings.model, settings.clip.name
+    return repr((*parts, training, sequences, probes))
 
 
 def _is_known(settings: Settings) -> bool:
@@ -132,8 +131,8 @@ def _work(settings: Settings) -> float:
 
 def _seconds(
     trial: Trial,
-    work: dict[tuple[object, ...], float],
-    begun: dict[tuple[object, ...], Beginning],
+    work: dict[str, float],
+    begun: dict[str, Beginning],
 ) -> float:
     """A trial's time, from the begun trial that is most like it in what an update costs."""
     settings, shape = trial.settings, _shape(trial.settings)
