@@ -24,7 +24,7 @@ try:
     from distributed.security import Security
 except ImportError as error:
     raise MissingPackageError(
-        "a scheduler's address needs Dask, which is not installed: pip install 'gradscope[cluster]'"
+        "Dask is not installed; 'pip install gradscope-dynamics[cluster]' brings it"
     ) from error
 
 _TOPIC = "gradscope-progress"

@@ -1,10 +1,13 @@
 """Trials on a Dask cluster."""
 
+import importlib
+import sys
+
 import pytest
 from distributed import LocalCluster
 from distributed.security import Security
 
-from gradscope.errors import GradscopeError
+from gradscope.errors import GradscopeError, MissingPackageError
 from gradscope.experiment import Experiment, Scheduler
 from gradscope.experiment.run import run_sweep
 from gradscope.results.records import RunDirectory
@@ -126,3 +129,10 @@ def test_without_them_nobody_gets_in(tmp_path, secured):
             run_sweep(
                 Experiment.parse(TEXT), RunDirectory(tmp_path / "run"), Silent(), scheduler=wrong
             )
+
+
+def test_without_dask_it_is_said_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "gradscope.experiment.cluster", raising=False)
+    with pytest.raises(MissingPackageError, match=r"pip install gradscope-dynamics\[cluster\]"):
+        importlib.import_module("gradscope.experiment.cluster")
