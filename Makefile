@@ -6,19 +6,21 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test simulations faults docs lint build wheel bench clean
+.PHONY: demo test shapes simulations faults docs lint build wheel bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/gradscope run quickstart --workers 2
 
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
-#: where shapes are claimed; there every call is checked against its annotation, which takes time
-MATHEMATICS := $(addprefix tests/,capture cells clips dynamics inits optimizers probes tasks)
 QUICK := -m "not slow and not faults and not pages"
 
 test: $(VENV)/installed-dev
-	$(PYTEST) $(QUICK) $(MATHEMATICS) --jaxtyping-packages=gradscope,beartype.beartype
-	$(PYTEST) $(QUICK) $(addprefix --ignore=,$(MATHEMATICS))
+	$(PYTEST) $(QUICK)
+
+# the mathematics once more, every call held against the shapes and types that it claims
+shapes: $(VENV)/installed-dev
+	$(PYTEST) $(QUICK) --jaxtyping-packages=gradscope,beartype.beartype \
+	  $(addprefix tests/,capture cells clips dynamics inits optimizers probes tasks)
 
 # what intervals cover and how often tests err, by thousands of draws
 simulations: $(VENV)/installed-dev

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
+from gradscope.components.suggestions import shown
 from gradscope.components.text import NOT_TEXT
 
 #: of the run directory as this version writes it; the first one had no ledgers and no checksums
 FORMAT = 2
 
+_ID = re.compile(r"\w{1,64}")
 _M = TypeVar("_M", bound="Part")
 
 
@@ -60,7 +63,7 @@ class TrialEntry(Part):
             decides it: trials with the same digits share it, bit for bit.
     """
 
-    id: str = Field(pattern=r"^\w{1,64}$")  # part of the names of its files
+    id: str
     configuration: str
     axes: dict[str, str] = {}
     settings: dict[str, object] = {}
@@ -201,6 +204,15 @@ class Manifest(Part):
     packages: dict[str, str] = {}
     trials: list[TrialEntry]
     provenance: list[Provenance]
+
+    @field_validator("trials")
+    @classmethod
+    def _names_no_path(cls, trials: list[TrialEntry]) -> list[TrialEntry]:
+        """A trial's id is part of the names of its files."""
+        for trial in trials:
+            if not _ID.fullmatch(trial.id):
+                raise ValueError(f"a trial's id is a word, got {shown(trial.id)}")
+        return trials
 
     def shares(self, what: str, axis: str) -> bool:
         """Whether trials share a draw that are alike but for their label on one axis.

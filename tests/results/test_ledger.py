@@ -1,6 +1,7 @@
 """Ledgers: what was written of a trial, and whether a file is it."""
 
 import pytest
+from pydantic import ValidationError
 
 from gradscope.errors import DamagedError
 from gradscope.results.ledger import FileEntry, Ledger, settings_digest
@@ -51,3 +52,9 @@ def test_the_settings_digest_tells_trials_apart():
     assert settings_digest(one) == settings_digest(entry("aaa", "another label", seed=0))
     assert settings_digest(one) != settings_digest(entry("aaa", seed=1))
     assert settings_digest(one) != settings_digest(one.model_copy(update={"contents": "0"}))
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "tables/../../x", "tables/a/b/c", "x"])
+def test_a_ledger_names_files_of_its_run_alone(name):
+    with pytest.raises(ValidationError):
+        Ledger(trial="a", files={name: FileEntry(1, "0")})

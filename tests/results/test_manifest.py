@@ -100,3 +100,21 @@ def test_what_is_missing_is_named():
     with pytest.raises(ValidationError) as caught:
         Manifest.model_validate({"name": "x", "created": "", "provenance": []})
     assert first_problem(caught.value) == "it lacks 'trials'"
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "", "a" * 65, ".", "a b"])
+def test_a_trial_whose_id_is_a_path_is_refused(name):
+    entry = TrialEntry(id=name, configuration="a")  # a scope names its recordings so
+    with pytest.raises(ValidationError, match="a trial's id is a word"):
+        Manifest(name="x", created="", trials=[entry], provenance=[])
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x00", "\u202e", "\ud800"])
+def test_words_are_text_that_can_be_shown(character):
+    for content in (
+        {"name": f"a{character}"},
+        {"name": "a", "question": character},
+        {"name": "a", "trials": [{"id": "a", "configuration": "b", "axes": {character: "c"}}]},
+    ):
+        with pytest.raises(ValidationError, match="which is no text"):
+            Manifest.model_validate({"created": "", "trials": [], "provenance": [], **content})

@@ -43,7 +43,7 @@ def test_one_recurrence_may_fit_where_another_does_not(scope, tmp_path, monkeypa
     monkeypatch.setattr(_budget.time, "monotonic", lambda: 0.0)
     recording = scope.last
     budget = Budget(10.0)
-    monkeypatch.setattr(budget, "_decomposition", lambda trace: next(times))
+    monkeypatch.setattr(_budget, "decomposition_seconds", lambda trace: next(times))
     probe = PROBES.make("lyapunov")
     scope._measurements.measure(recording, [probe], budget)  # the first one takes no time
     assert set(scope.tables()["lyapunov"]["configuration"]) == {"l0"}
