@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -45,25 +46,30 @@ def test_random_kills(workers, tmp_path, begin, uninterrupted):
     wanted = many(100)
     driver, started_by_it, victims = begin(workers), [], Counter()
     try:
-        while struck < wanted and len(run.done()) < len(EXPERIMENT.trials):
-            seen = len(run.done())
-            waited = time.monotonic()
-            # now and then at once, else when something new has been recorded, and a moment more
-            while chance.random() > 0.03 and time.monotonic() - waited < 60:
-                if driver.poll() is not None or len(run.done()) > seen:
+        while struck < wanted:
+            if len(run.done()) == len(EXPERIMENT.trials):  # begin anew, to be struck further
+                driver.communicate(timeout=300)
+                assert tables_of(run.path) == uninterrupted
+                shutil.rmtree(run.path)
+                driver = begin(workers)
+            seen, waited = len(run.done()), time.monotonic()
+            # now and then while it starts, else when something new has been recorded
+            while len(run.done()) == seen and driver.poll() is None:
+                if time.monotonic() - waited > 60:
                     break
                 time.sleep(0.02)
+                if chance.random() < 0.001:
+                    break
             time.sleep(chance.uniform(0, 0.4))
             with contextlib.suppress(psutil.NoSuchProcess):
                 started_by_it = psutil.Process(driver.pid).children(recursive=True)
             victim = strike(driver, chance)
-            victims[victim] += victim != "nobody"
-            struck += victim != "nobody"
+            if victim != "nobody":
+                victims[victim] += 1
+                struck += 1
             if driver.poll() is not None or not psutil.pid_exists(driver.pid):
                 driver.communicate()
                 assert gone(started_by_it), "a worker outlives its driver"
-                if len(run.done()) == len(EXPERIMENT.trials):  # begin anew, to be struck further
-                    assert tables_of(run.path) == uninterrupted
                 driver = begin(workers)
         assert struck >= 1, "the run was never struck, so nothing was tested"
     finally:
