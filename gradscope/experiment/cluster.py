@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from gradscope.components.options import validated
-from gradscope.components.plugins import load_plugin, plugins_of_runs
-from gradscope.errors import GradscopeError, MissingPackageError, PluginError, StorageError
+from gradscope.errors import GradscopeError, MissingPackageError, StorageError
 from gradscope.experiment.observer import Observer
 from gradscope.experiment.scheduler import Scheduler
-from gradscope.experiment.schema import Settings, Trial
-from gradscope.experiment.worker import check_unchanged, record, single_threaded
+from gradscope.experiment.schema import Trial
+from gradscope.experiment.worker import (
+    Plugins,
+    load_unchanged,
+    paced,
+    plugins_needed,
+    record,
+    single_threaded,
+    trial_of,
+)
 from gradscope.results.records import RunDirectory
 
 try:
@@ -28,8 +33,6 @@ except ImportError as error:
     ) from error
 
 _TOPIC = "gradscope-progress"
-#: seconds between a worker's messages about a trial's progress
-_PACE = 0.5
 
 
 def run_on(
@@ -104,7 +107,7 @@ class _Sending:
         self.run, self.observer, self.device = run, observer, device
         self.run_key = uuid.uuid4().hex[:8]  # the same trial may be on its way to another directory
         self.path = os.fspath(run.path.absolute())
-        self.plugins = [(str(plugin.path), plugin.sha256) for plugin in plugins_of_runs()]
+        self.plugins = plugins_needed()
         self.became: dict[str, str] = {}
 
     def outcomes(self) -> dict[str, str]:
@@ -153,23 +156,16 @@ class _Sending:
 def _run_trial(
     resolved: dict[str, object],
     trial_id: str,
-    plugins: list[tuple[str, str]],
+    plugins: Plugins,
     path: str,
     device: str,
 ) -> str:
     """Run a trial on a worker, from its plain settings."""
-    for plugin, digest in plugins:
-        if load_plugin(plugin).sha256 != digest:
-            raise PluginError(f"{plugin}: has changed since the run began")
-    settings = validated(Settings, resolved, owner="the experiment")
-    trial = check_unchanged(settings, trial_id)
-    worker, last = get_worker(), 0.0
+    load_unchanged(plugins)
+    trial, worker = trial_of(resolved, trial_id), get_worker()
 
     def progress(step: int, steps: int, loss: float) -> None:
-        nonlocal last
-        if time.monotonic() - last > _PACE:
-            last = time.monotonic()
-            worker.log_event(_TOPIC, (trial_id, step, steps, loss))
+        worker.log_event(_TOPIC, (trial_id, step, steps, loss))
 
     with single_threaded():
-        return record(trial, RunDirectory(path), device, progress)
+        return record(trial, RunDirectory(path), device, paced(progress))

@@ -103,7 +103,7 @@ def estimated(trials: Sequence[Trial], *, device: str = "cpu", workers: int = 1)
 
 
 def _shape(settings: Settings) -> str:
-    """What tells trials apart that cost unlike: all but the seed and sizes that only scale."""
+    """What tells trials apart that cost unlike: not their seed, nor how many updates they take."""
     probes = [probe.name for probe in settings.probes]
     training = settings.training.model_copy(update={"steps": 1})
     sequences = settings.evaluation.sequences
@@ -118,7 +118,7 @@ def _is_known(settings: Settings) -> bool:
 
 def _least_memory(settings: Settings) -> int:
     """Bytes that a trial holds at least: weights, gradients, an optimiser's averages, sequences."""
-    width = torch.finfo(getattr(torch, settings.dtype)).bits // 8
+    width = getattr(torch, settings.dtype).itemsize
     weights, *sequences = (part.numbers for part in parts_of(settings))
     return width * (4 * weights + sum(sequences))
 

@@ -151,6 +151,19 @@ def _check_tied(task: Task, embedding_size: int, hidden_size: int) -> None:
     )
 
 
+def embedding_size(settings: Settings) -> int:
+    """Length of a token's embedding, where the experiment has one."""
+    tied = settings.model.embedding == "tied"
+    default = settings.cell.hidden_size if tied else _EMBEDDING_SIZE
+    return settings.model.embedding_size or default
+
+
+def input_size(settings: Settings) -> int:
+    """Length of the vectors that the first layer reads."""
+    embedded = settings.task.tokens and settings.model.embedding != "one_hot"
+    return embedding_size(settings) if embedded else settings.task.input_size
+
+
 def build(
     settings: Settings, *, generator: Generator, device: str | torch.device = "cpu"
 ) -> SequenceModel:
@@ -168,10 +181,7 @@ def build(
         GradscopeError: for settings that do not fit each other.
     """
     task, cell, dtype = settings.task, settings.cell, getattr(torch, settings.dtype)
-    embedding, embedding_size = settings.model.embedding, settings.model.embedding_size
-    if embedding_size is None:
-        embedding_size = cell.hidden_size if embedding == "tied" else _EMBEDDING_SIZE
-    size = embedding_size if task.tokens and embedding != "one_hot" else task.input_size
+    size = input_size(settings)
     cells: list[Cell] = []
     for layer in range(settings.model.layers):
         kind, place = cell.identity[0], f"layer {layer}"
@@ -181,8 +191,8 @@ def build(
     model = SequenceModel(
         task,
         cells,
-        embedding=embedding,
-        embedding_size=embedding_size,
+        embedding=settings.model.embedding,
+        embedding_size=embedding_size(settings),
         init=INITS.make(cell.readout_init),
         generator=generator,
         dtype=dtype,

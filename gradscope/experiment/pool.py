@@ -7,7 +7,6 @@ ends it is the fault of that trial, or of what ends processes from outside, and 
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import time
 from collections import Counter, deque
@@ -137,8 +136,9 @@ class _Pool:
         elif "no_room" in message:
             raise StorageError(str(message["no_room"]))
         elif "progress" in message and worker.trial is not None:
-            step, steps, loss = json.loads(str(message["progress"]))
-            self.observer.advanced(worker.trial.id, step, steps, loss)
+            progress = message["progress"]
+            assert isinstance(progress, list)
+            self.observer.advanced(worker.trial.id, *progress)
         elif "outcome" in message and worker.trial is not None:
             self._became(worker.trial, str(message["outcome"]))
             worker.trial = None

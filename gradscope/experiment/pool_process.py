@@ -20,9 +20,10 @@ import psutil
 
 import gradscope.errors
 from gradscope.components import registry
-from gradscope.components.plugins import modules_of_plugins, plugins_of_runs
+from gradscope.components.plugins import modules_of_plugins
 from gradscope.errors import GradscopeError
 from gradscope.experiment.schema import Trial
+from gradscope.experiment.worker import plugins_needed
 
 #: the search path comes first, so that the process finds what this one does
 _CODE = (
@@ -59,7 +60,7 @@ def greeting(run: Path, device: str) -> dict[str, object]:
     return {
         "run": os.fspath(run.absolute()),
         "device": device,
-        "plugins": [[os.fspath(plugin.path), plugin.sha256] for plugin in plugins_of_runs()],
+        "plugins": plugins_needed(),
         "modules": sorted(modules),
         "script": _script(),
     }

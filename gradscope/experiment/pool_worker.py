@@ -16,21 +16,14 @@ import runpy
 import signal
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
-from gradscope.components.options import validated
-from gradscope.components.plugins import load_plugin
-from gradscope.errors import GradscopeError, PluginError, StorageError
-from gradscope.experiment.schema import Settings
-from gradscope.experiment.worker import check_unchanged, record
+from gradscope.errors import GradscopeError, StorageError
+from gradscope.experiment.worker import load_unchanged, paced, record, trial_of
 from gradscope.results.files import remove_own_temporaries
 from gradscope.results.records import RunDirectory
-
-#: seconds between two messages about a trial's progress
-_PACE = 0.5
 
 
 def main() -> None:
@@ -77,9 +70,7 @@ def _import(greeting: Mapping[str, object]) -> None:
     plugins, modules, script = (greeting[key] for key in ("plugins", "modules", "script"))
     assert isinstance(plugins, list)
     assert isinstance(modules, list)
-    for path, sha256 in plugins:
-        if load_plugin(path).sha256 != sha256:
-            raise PluginError(f"{path}: has changed since the run began")
+    load_unchanged(plugins)
     for name in modules:
         importlib.import_module(name)
     if isinstance(script, str):
@@ -95,19 +86,14 @@ def _done(
     task: Mapping[str, object], run: RunDirectory, device: str, answers: BinaryIO
 ) -> dict[str, object]:
     """Run a trial; what to say of it."""
-    settings, trial_id, last = task["settings"], str(task["id"]), 0.0
+    settings, trial_id = task["settings"], str(task["id"])
     assert isinstance(settings, dict)
 
     def progress(step: int, steps: int, loss: float) -> None:
-        nonlocal last
-        if time.monotonic() - last > _PACE:
-            last = time.monotonic()
-            _say(answers, {"progress": json.dumps([step, steps, loss])})
+        _say(answers, {"progress": [step, steps, loss]})
 
     try:
-        resolved = validated(Settings, settings, owner="the experiment")
-        trial = check_unchanged(resolved, trial_id)
-        return {"outcome": record(trial, run, device, progress)}
+        return {"outcome": record(trial_of(settings, trial_id), run, device, paced(progress))}
     except StorageError as error:
         return {"no_room": str(error)}
     except GradscopeError as error:

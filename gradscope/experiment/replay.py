@@ -8,12 +8,11 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from gradscope.components.options import validated
 from gradscope.experiment.load import Experiment
 from gradscope.experiment.observer import Observer
 from gradscope.experiment.run import run_sweep
-from gradscope.experiment.schema import Header, Settings, Trial
-from gradscope.experiment.worker import check_unchanged
+from gradscope.experiment.schema import Header, Trial
+from gradscope.experiment.worker import trial_of
 from gradscope.results.manifest import Manifest
 from gradscope.results.provenance import hardware, versions
 from gradscope.results.records import RunDirectory
@@ -52,8 +51,7 @@ def recorded_experiment(run: RunDirectory) -> Experiment:
     manifest, done, trials = run.manifest(), run.done(), []
     for entry in manifest.trials:
         if entry.id in done:
-            settings = validated(Settings, entry.settings, owner=f"the trial {entry.id}")
-            trial = check_unchanged(settings, entry.id)
+            trial = trial_of(entry.settings, entry.id, owner=f"the trial {entry.id}")
             named = {"configuration": entry.configuration, "axes": entry.axes}
             trials.append(Trial(settings=trial.settings, **named))
     return Experiment(header=Header(name=manifest.name), trials=trials)

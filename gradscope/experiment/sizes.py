@@ -18,6 +18,7 @@ from gradscope.components.base import Component
 from gradscope.components.quantities import memory
 from gradscope.components.suggestions import shown
 from gradscope.errors import ConfigError
+from gradscope.experiment.model import input_size
 from gradscope.experiment.schema import Settings
 from gradscope.tasks import Task
 
@@ -27,8 +28,6 @@ _ABSURD = 2**40
 _MOST = 10**12
 #: weights of layers as wide as they are long, and numbers among a cell's options, that need no look
 _CERTAINLY_FEW, _CERTAINLY_NARROW = 10**8, 4096
-#: length of a learned embedding where an experiment gives none
-_EMBEDDING_SIZE = 16
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Part:
 def parts_of(settings: Settings) -> list[Part]:
     """What takes memory in a trial: weights, the sequences of an update, those of the tests."""
     task, layers = settings.task, settings.model.layers
-    hidden, inputs = settings.cell.hidden_size, _input_size(settings)
+    hidden, inputs = settings.cell.hidden_size, input_size(settings)
     length = task.longest
     batch, tested = settings.training.batch_size, settings.evaluation.sequences
     given = 1 if task.tokens else inputs
@@ -86,7 +85,7 @@ def check_sizes(settings: Settings) -> None:
         ConfigError: if there is such a part; its ``key`` is the option to blame.
     """
     _check_numbers(settings)
-    width = torch.finfo(getattr(torch, settings.dtype)).bits // 8
+    width = getattr(torch, settings.dtype).itemsize
     for part in parts_of(settings):
         if part.numbers * width > _ABSURD:
             raise ConfigError(
@@ -106,15 +105,6 @@ def _said(part: Part) -> str:
     if part.key == "task":  # a size that follows from its options
         return f"its inputs have {part.value:,} numbers"
     return f"is {part.value:,}"
-
-
-def _input_size(settings: Settings) -> int:
-    """Length of the vectors that the first layer reads."""
-    model, task = settings.model, settings.task
-    if not task.tokens or model.embedding == "one_hot":
-        return task.input_size
-    tied = settings.cell.hidden_size if model.embedding == "tied" else _EMBEDDING_SIZE
-    return model.embedding_size or tied
 
 
 def _weights(settings: Settings, inputs: int) -> int:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 
+from gradscope.components.options import validated
+from gradscope.components.plugins import load_plugin, plugins_of_runs
 from gradscope.components.quantities import memory
-from gradscope.errors import GradscopeError, StorageError
+from gradscope.errors import GradscopeError, PluginError, StorageError
 from gradscope.experiment.schema import Settings, Trial
 from gradscope.experiment.train import Progress, run_trial
 from gradscope.results.ledger import settings_digest
 from gradscope.results.manifest import TrialEntry
 from gradscope.results.records import RunDirectory
+
+#: seconds between two messages about a trial's progress
+_PACE = 0.5
 
 
 def record(trial: Trial, run: RunDirectory, device: str, progress: Progress) -> str:
@@ -73,6 +79,49 @@ def entry_of(trial: Trial) -> TrialEntry:
         contents=trial.settings.task.contents,
         draws=trial.draws,
     )
+
+
+#: path of each plugin that a run needs, and its SHA-256
+Plugins = Sequence[tuple[str, str]]
+
+
+def plugins_needed() -> list[tuple[str, str]]:
+    """The plugins that another process has to load for trials of this one."""
+    return [(str(plugin.path), plugin.sha256) for plugin in plugins_of_runs()]
+
+
+def load_unchanged(plugins: Plugins) -> None:
+    """Load them.
+
+    Raises:
+        PluginError: for one that has changed since.
+    """
+    for path, sha256 in plugins:
+        if load_plugin(path).sha256 != sha256:
+            raise PluginError(f"{path}: has changed since the run began")
+
+
+def trial_of(resolved: dict[str, object], trial_id: str, owner: str = "the experiment") -> Trial:
+    """The trial of plain settings, as ``Trial.resolved`` gives them.
+
+    Raises:
+        ConfigError: for settings that this version does not know.
+        GradscopeError: as ``check_unchanged``.
+    """
+    return check_unchanged(validated(Settings, resolved, owner=owner), trial_id)
+
+
+def paced(told: Progress) -> Progress:
+    """A progress that is passed on at most twice a second."""
+    last = 0.0
+
+    def progress(step: int, steps: int, loss: float) -> None:
+        nonlocal last
+        if time.monotonic() - last > _PACE:
+            last = time.monotonic()
+            told(step, steps, loss)
+
+    return progress
 
 
 def check_unchanged(settings: Settings, trial_id: str) -> Trial:
