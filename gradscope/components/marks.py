@@ -24,6 +24,8 @@ from gradscope.errors import ConfigError
 
 #: characters of a document, values in it once its aliases are written out, and levels of nesting
 LONGEST, _MOST_VALUES, _DEEPEST = 100_000, 30_000, 50
+#: of an integer: what a float can still hold
+_MOST_DIGITS = 300
 
 
 @dataclass(frozen=True)
@@ -313,10 +315,9 @@ def _scalar(node: yaml.ScalarNode, place: Place) -> bool | int | float | str | N
 
 
 def _integer(text: str, place: Place) -> int:
-    try:
-        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-    except ValueError:  # beyond the digits that Python converts
-        raise ConfigError(f"a number of {len(text)} digits is too long", where=place) from None
+    if len(text) > _MOST_DIGITS:
+        raise ConfigError(f"a number of {len(text)} digits is too long", where=place)
+    return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
 
 
 def _tag_error(node: yaml.Node, place: Place) -> ConfigError:

@@ -163,6 +163,8 @@ WRONG = {
     "tag of no truth": ("a: !!bool yes", ":1:4", ["'yes' is not of the type bool"]),
     "tag of not nothing": ("a: !!null 1", ":1:4", ["'1' is not of the type null"]),
     "too long a number": ("a: " + "1" * 5000, ":1:4", ["5000 digits is too long"]),
+    "too long in base 16": ("a: 0x" + "f" * 4000, ":1:4", ["4002 digits is too long"]),
+    "too long in base 8": ("a: 0o" + "7" * 300, ":1:4", ["302 digits is too long"]),
     "broken list": ("a: [1, 2\nb: c", ":2:", ["not valid YAML"]),
     "tab": ("a:\n\tb: c", ":2:1", ["not valid YAML"]),
     "colon in a value": ("a: b: c", ":1:5", ["not valid YAML"]),
