@@ -30,7 +30,7 @@ simulations: $(VENV)/installed-dev
 SHARE ?= 0.02
 faults: $(VENV)/installed-dev
 	rm -f .faults.jsonl
-	GRADSCOPE_FAULTS=$(SHARE) GRADSCOPE_FAULTS_LOG=.faults.jsonl $(PYTEST) -m faults tests/faults
+	GRADSCOPE_FAULTS=$(SHARE) GRADSCOPE_FAULTS_LOG=.faults.jsonl $(PYTEST) -m faults --timeout=14400 tests/faults
 	$(BIN)/python -m tests.faults.figures .faults.jsonl $(SHARE)
 
 # what the pages of the documentation show, run as it stands there

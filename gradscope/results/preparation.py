@@ -11,7 +11,7 @@ from gradscope.results.damage import Damage, damage, migrate, set_aside
 from gradscope.results.files import remove_temporaries
 from gradscope.results.manifest import FORMAT, Manifest, Provenance
 from gradscope.results.provenance import git_revision, hardware, versions
-from gradscope.results.records import RunDirectory
+from gradscope.results.records import PARTS, RunDirectory
 
 
 class Prepared(NamedTuple):
@@ -80,7 +80,7 @@ def continued(run: RunDirectory, wanted: Manifest) -> Manifest | None:
             return None
         if run.manifest_path.exists():
             raise
-        if not (run.path / "ledger").is_dir():
+        if not ((run.path / "ledger").is_dir() or _is_fragment(run, wanted)):
             raise RunDirectoryError(
                 f"{run.path}: exists and is not a run directory; give another one with --out"
             ) from None
@@ -97,6 +97,20 @@ def _content(run: RunDirectory) -> list[str]:
     """What is in the directory besides a lock and half-written files."""
     names = [path.name for path in run.path.iterdir()]
     return [name for name in names if name != lock.NAME and not name.endswith(".tmp")]
+
+
+def _is_fragment(run: RunDirectory, wanted: Manifest) -> bool:
+    """Whether a directory holds nothing but files of the wanted trials.
+
+    So it is where the directory of a run was taken away, and the run ended before it had written a
+    manifest or a ledger anew.
+    """
+    ids = {trial.id for trial in wanted.trials}
+    if not run.path.is_dir() or not set(_content(run)) <= set(PARTS):
+        return False
+    files = [path for path in run.path.rglob("*") if not path.is_dir()]
+    ours = [path for path in files if path.name != lock.NAME and not path.name.endswith(".tmp")]
+    return all(path.stem in ids for path in ours)
 
 
 def _difference(before: Manifest | None, wanted: Manifest, foreign: int) -> str:

@@ -31,6 +31,10 @@ from gradscope.results.seals import is_sealed, json_object, sealed, unsealed
 from gradscope.results.shards import rows, shard
 
 
+#: folders of a run directory with files of trials, each named by its trial
+PARTS = ("tables", "weights", "timing", "ledger", "failures")
+
+
 class RunDirectory:
     """A run's directory; opening it for reading checks that it is one."""
 

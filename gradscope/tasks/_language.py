@@ -97,8 +97,22 @@ class LanguageModel(Task):
     token: ClassVar[str]
 
     @abstractmethod
+    def whole_text(self) -> Text:
+        """The corpus as tokens, however short; equal options give the same object."""
+
     def text(self) -> Text:
-        """The corpus as tokens; equal options give the same object."""
+        """The corpus as tokens; equal options give the same object.
+
+        Raises:
+            GradscopeError: if it is too short for a sequence to train on and one to test on.
+        """
+        text = self.whole_text()
+        if min(len(text.train), len(text.test)) < self.length + 2:
+            raise GradscopeError(
+                f"the corpus {self.corpus!r} has {len(text.train) + len(text.test)} {self.token}s: "
+                f"too few for sequences of {self.length} and a test"
+            )
+        return text
 
     def within(self, folder: Path) -> Task:
         """The same task; the corpus is a known one, or a file of this folder."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from types import MappingProxyType
 
+import numpy as np
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
-from gradscope.errors import GradscopeError
 from gradscope.tasks import _corpora as corpora
 from gradscope.tasks._language import LanguageModel, Text
 from gradscope.tasks._task import register
@@ -38,23 +40,25 @@ class CharLM(LanguageModel):
         {"bits_per_character": ("bits per character", ""), "perplexity": ("perplexity", "")}
     )
 
-    def text(self) -> Text:
+    def whole_text(self) -> Text:
         """The corpus as characters; the alphabet is that of the whole corpus."""
-        digest = corpora.load(self.corpus).digest
-        return _characters(self.corpus, digest, self.held_out, self.length)
+        return _cut(self.corpus, corpora.load(self.corpus).digest, self.held_out)
+
+
+@lru_cache(maxsize=64)
+def _cut(name: str, digest: str, held_out: float) -> Text:
+    symbols, tokens = _characters(name, digest)
+    corpus = corpora.load(name)
+    cut = len(corpus.train) if corpus.test is not None else int(len(tokens) * (1 - held_out))
+    return Text(symbols, tokens[:cut], tokens[cut:], digest)
 
 
 @lru_cache(maxsize=4)
-def _characters(name: str, digest: str, held_out: float, length: int) -> Text:
+def _characters(name: str, digest: str) -> tuple[tuple[str, ...], Int[Tensor, " tokens"]]:
+    """The alphabet of a corpus in the order of code points, and all of it as places in that."""
     corpus = corpora.load(name)
-    text = corpus.train + (corpus.test or "")
-    symbols = tuple(sorted(set(text)))
-    places = {symbol: place for place, symbol in enumerate(symbols)}
-    tokens = torch.tensor([places[symbol] for symbol in text])
-    cut = len(corpus.train) if corpus.test is not None else int(len(text) * (1 - held_out))
-    if min(cut, len(text) - cut) < length + 2:
-        raise GradscopeError(
-            f"the corpus {name!r} has {len(text)} characters: too few for sequences of {length} "
-            "and a test"
-        )
-    return Text(symbols, tokens[:cut], tokens[cut:], digest)
+    codes = np.frombuffer((corpus.train + (corpus.test or "")).encode("utf-32-le"), dtype="<u4")
+    known = np.flatnonzero(np.bincount(codes))
+    places = np.zeros(int(known[-1]) + 1, dtype=np.int64)
+    places[known] = np.arange(len(known))
+    return tuple(map(chr, known.tolist())), torch.from_numpy(places[codes])

@@ -10,7 +10,6 @@ from types import MappingProxyType
 import torch
 from pydantic import Field
 
-from gradscope.errors import GradscopeError
 from gradscope.tasks import _corpora as corpora
 from gradscope.tasks._language import LanguageModel, Text
 from gradscope.tasks._task import register
@@ -45,32 +44,31 @@ class WordLM(LanguageModel):
         {"bits_per_word": ("bits per word", ""), "perplexity": ("perplexity", "")}
     )
 
-    def text(self) -> Text:
+    def whole_text(self) -> Text:
         """The corpus as words."""
         digest = corpora.load(self.corpus).digest
-        return _words(self.corpus, digest, self.held_out, self.length, self.vocabulary)
+        return _known(self.corpus, digest, self.held_out, self.vocabulary)
 
 
-@lru_cache(maxsize=4)
-def _words(name: str, digest: str, held_out: float, length: int, vocabulary: int) -> Text:
-    corpus = corpora.load(name)
-    ready = name in ("ptb", "wikitext2")
-    words = split(corpus.train, ready=ready)
-    if corpus.test is not None:
-        train, test = words, split(corpus.test, ready=ready)
-    else:
-        cut = int(len(words) * (1 - held_out))
-        train, test = words[:cut], words[cut:]
-    if min(len(train), len(test)) < length + 2:
-        raise GradscopeError(
-            f"the corpus {name!r} has {len(words)} words: too few for sequences of {length} and a "
-            "test"
-        )
+@lru_cache(maxsize=16)
+def _known(name: str, digest: str, held_out: float, vocabulary: int) -> Text:
+    train, test = _words(name, digest)
+    if not test:
+        cut = int(len(train) * (1 - held_out))
+        train, test = train[:cut], train[cut:]
     frequent = [word for word, _ in Counter(train).most_common(vocabulary)]
     symbols = tuple(dict.fromkeys([UNKNOWN, *sorted(frequent)]))
     places = {symbol: place for place, symbol in enumerate(symbols)}
     as_tokens = [torch.tensor([places.get(word, 0) for word in part]) for part in (train, test)]
     return Text(symbols, as_tokens[0], as_tokens[1], digest)
+
+
+@lru_cache(maxsize=4)
+def _words(name: str, digest: str) -> tuple[list[str], list[str]]:
+    """The words to train on, and those to test on; none where the corpus has no part for that."""
+    corpus = corpora.load(name)
+    ready = name in ("ptb", "wikitext2")
+    return split(corpus.train, ready=ready), split(corpus.test or "", ready=ready)
 
 
 def split(text: str, *, ready: bool) -> list[str]:

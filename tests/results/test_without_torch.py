@@ -9,7 +9,7 @@ import pytest
 
 from tests.results.conftest import run_by_hand
 
-HEAVY = ("torch", "matplotlib", "seaborn", "plotly", "dask", "distributed")
+HEAVY = ("torch", "matplotlib", "seaborn", "dask", "distributed")
 
 READ = """
 import sys

@@ -49,3 +49,21 @@ def test_texts_that_are_too_short_or_missing(tmp_path):
     with pytest.raises(ConfigError) as caught:
         TASKS.make({"name": "char_lm", "corpus": str(tmp_path / "no.txt")}).check()
     assert caught.value.key == "corpus"
+
+
+def test_the_alphabet_is_every_character_in_the_order_of_code_points(tmp_path):
+    path = tmp_path / "text.txt"
+    text = "日本語 a\u0301é\U0001f600z\n" * 40
+    path.write_text(text, encoding="utf-8")
+    whole = TASKS.make({"name": "char_lm", "corpus": str(path), "length": 5}).text()
+    assert whole.symbols == tuple(sorted(set(text)))
+    read = [whole.symbols[place] for place in [*whole.train.tolist(), *whole.test.tolist()]]
+    assert "".join(read) == text
+
+
+@pytest.mark.parametrize("name", ["char_lm", "word_lm"])
+def test_tasks_of_several_lengths_share_one_text(name):
+    short, long = (TASKS.make({"name": name, "length": length}) for length in (5, 50))
+    assert short.text() is long.text()
+    with pytest.raises(GradscopeError, match="too few for sequences of 1000000 and a test"):
+        TASKS.make({"name": name, "length": 1_000_000}).text()
