@@ -18,7 +18,7 @@ STUB = Path(gradscope.__file__).with_suffix(".pyi")
 #: what takes long to import, or draws
 HEAVY = (
     "torch", "pandas", "numpy", "scipy", "sklearn", "pyarrow", "pydantic", "matplotlib", "seaborn",
-    "plotly", "jinja2", "dask", "distributed", "rich", "yaml",
+    "jinja2", "dask", "distributed", "rich", "yaml",
 )  # fmt: skip
 
 

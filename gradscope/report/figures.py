@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import plotly.graph_objects as go
 from matplotlib.figure import Figure
 
 from gradscope.errors import NothingToDrawError
 from gradscope.plots import Plot
-from gradscope.plots._explorer import explorer
 from gradscope.plots._style import rendered
 from gradscope.results.files import write_atomically
 from gradscope.results.spreadsheets import csv_of
@@ -31,6 +29,7 @@ class Shown:
         caption: what it shows.
         image: a data URI; "" where it could not be drawn.
         width: in CSS pixels.
+        files: endings of what is saved of it.
         problem: why it could not be drawn, as a sentence.
     """
 
@@ -39,6 +38,7 @@ class Shown:
     caption: str = ""
     image: str = ""
     width: int = 0
+    files: tuple[str, ...] = ("svg", "png")
     problem: str = ""
 
 
@@ -56,7 +56,7 @@ def draw_figure(plot: Plot, tables: Tables, folder: Path) -> Shown:
         return undrawn(plot.name, plot.title, f"{type(error).__name__}: {error}")
     numbers = csv_of(plot.data(tables))
     write_atomically(folder / f"{plot.name}.csv", numbers.encode())
-    return shown
+    return replace(shown, files=(*shown.files, "csv"))
 
 
 def undrawn(name: str, title: str, reason: str) -> Shown:
@@ -79,18 +79,3 @@ def save_figure(figure: Figure, name: str, title: str, caption: str, folder: Pat
     write_atomically(folder / f"{name}.png", rendered(figure, "png"))
     image = "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
     return Shown(name, title, caption, image, round(_PIXELS * figure.get_size_inches()[0]))
-
-
-def interactive(tables: Tables) -> str | None:
-    """The explorer as HTML with its code inlined; None where the tables hold nothing for it."""
-    figure: go.Figure | None = explorer(tables)
-    if figure is None:
-        return None
-    return figure.to_html(
-        full_html=False,
-        include_plotlyjs=True,
-        include_mathjax=False,
-        div_id="explorer",
-        auto_play=False,
-        config={"responsive": True, "displaylogo": False},
-    )

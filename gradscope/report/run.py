@@ -9,7 +9,8 @@ from pathlib import Path
 
 from gradscope.errors import ConfigError
 from gradscope.plots import PLOTS, Plot
-from gradscope.report.figures import Shown, draw_figure, interactive, undrawn
+from gradscope.report.explorer import explorer_html
+from gradscope.report.figures import Shown, draw_figure, undrawn
 from gradscope.report.templates import write_page
 from gradscope.results.effects import effects
 from gradscope.results.files import write_atomically
@@ -59,7 +60,7 @@ def write_report(run: RunDirectory) -> Path:
         ),
         "task": _in_words(manifest.tasks),
         "figures": _figures(manifest, tables, run.path / "figures"),
-        "explorer": interactive(tables),
+        "explorer": explorer_html(tables),
         "cost": Cost.of(tables),
     }
     return write_page(_TEMPLATE, run.path, content)

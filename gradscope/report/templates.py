@@ -27,6 +27,18 @@ def write_page(template: Path, folder: Path, content: Mapping[str, object]) -> P
     Raises:
         jinja2.UndefinedError: for a name in the template without a value.
     """
+    page = filled(template, content)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / PAGE, page.encode())
+    return folder / PAGE
+
+
+def filled(template: Path, content: Mapping[str, object]) -> Markup:
+    """A template with a value for every name in it; what is not markup is escaped.
+
+    Raises:
+        jinja2.UndefinedError: for a name in the template without a value.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([template.parent, _HERE]),
         autoescape=True,
@@ -35,10 +47,7 @@ def write_page(template: Path, folder: Path, content: Mapping[str, object]) -> P
         lstrip_blocks=True,
     )
     environment.filters["subscripts"] = subscripts
-    page = environment.get_template(template.name).render(content)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / PAGE, page.encode())
-    return folder / PAGE
+    return Markup(environment.get_template(template.name).render(content))
 
 
 def subscripts(text: str) -> Markup:

@@ -30,7 +30,6 @@ from gradscope.results.manifest import FORMAT, Manifest, first_problem
 from gradscope.results.seals import is_sealed, json_object, sealed, unsealed
 from gradscope.results.shards import rows, shard
 
-
 #: folders of a run directory with files of trials, each named by its trial
 PARTS = ("tables", "weights", "timing", "ledger", "failures")
 

@@ -12,7 +12,7 @@ from gradscope.diagnosis import Advice, Diagnosis
 from gradscope.errors import GradscopeError
 from gradscope.findings import Finding
 from gradscope.plots import PLOTS
-from gradscope.report import Shown, draw_figure, interactive, write_page
+from gradscope.report import Shown, draw_figure, explorer_html, write_page
 from gradscope.results.files import strict_json, write_atomically
 from gradscope.results.provenance import hardware, versions
 from gradscope.results.tables import Tables
@@ -89,7 +89,7 @@ def write_recording_report(
         "notes": notes,
         "places": places,
         "figures": figures,
-        "explorer": interactive(tables),
+        "explorer": explorer_html(tables),
         "steps": _steps(tables),
         "hardware": hardware(),
         "versions": versions(),

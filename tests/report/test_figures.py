@@ -8,9 +8,8 @@ from matplotlib.figure import Figure
 
 from gradscope.errors import NothingToDrawError
 from gradscope.plots import Plot, register
-from gradscope.report.figures import draw_figure, interactive, save_figure, undrawn
-from gradscope.results.records import RunDirectory
-from gradscope.results.tables import Tables, load
+from gradscope.report.figures import draw_figure, save_figure, undrawn
+from gradscope.results.tables import Tables
 from tests.components.conftest import _forgotten_afterwards  # noqa: F401 - of every test here
 
 NO_TABLES = Tables({}, [])
@@ -83,15 +82,3 @@ def test_a_figure_is_the_same_to_the_byte_whenever_it_is_drawn(line, tmp_path):
     for suffix in ("svg", "png"):
         first, second = ((tmp_path / f / f"line.{suffix}").read_bytes() for f in ("a", "b"))
         assert first == second
-
-
-def test_the_explorer_brings_its_code_along(tiny_run):
-    html = interactive(load(RunDirectory(tiny_run)))
-    assert html is not None
-    assert 'id="explorer"' in html
-    assert "<script src=" not in html
-    assert len(html) > 1_000_000
-
-
-def test_without_jacobian_norms_there_is_no_explorer():
-    assert interactive(NO_TABLES) is None

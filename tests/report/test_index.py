@@ -30,7 +30,7 @@ def test_entries_have_questions_answers_verdicts_and_links(recorded, tmp_path):
     assert page == tmp_path / "index.html"
     text = page.read_text()
     assert "<h1>all of them</h1>" in text
-    assert re.findall(r'<h2><a href="([^"]*)">([^<]*)</a>', text) == [
+    assert re.findall(r'<h2 id="\d+"><a href="([^"]*)">([^<]*)</a>', text) == [
         ("02_second_one/index.html", "2. second one"),
         ("other/index.html", "other"),
     ]

@@ -45,9 +45,7 @@ def test_page_holds_the_question_the_verdict_and_every_figure(page):
 
 
 def test_page_refers_to_nothing_outside(page):
-    text = re.sub(
-        r"<script.*?</script>", "", page.read_text(), flags=re.S
-    )  # plotly's own code is looked at in the browser test
+    text = page.read_text()
     for address in re.findall(r'(?:src|href)="([^"]*)"', text):
         assert address.startswith(("#", "data:", "figures/")) or address in (
             "summary.csv",
@@ -207,8 +205,7 @@ def test_in_chromium(page, width, tmp_path):
             "[...document.querySelectorAll('figure img')].map(i => i.getBoundingClientRect().width)"
         )
         assert min(small) >= min(600, width - 80)
-        shown.view.evaluate("Plotly.animate('explorer', ['6'], {mode: 'immediate'})")
-        shown.check()
+        assert shown.violations() == []
         picture = shown.view.screenshot(path=str(tmp_path / "page.png"), full_page=True)
         assert len(picture) > 50_000
 

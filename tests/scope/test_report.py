@@ -113,7 +113,7 @@ def test_a_healthy_model_has_a_report_as_well_which_may_be_written_over(tmp_path
     text = page.read_text()
     assert f"Nothing was found; {len(scope.diagnose().looked_at)} kinds of illness" in text
     assert "Each was tried once &amp; for all." in text
-    assert "<td>&lt;none&gt;</td><td>0.5</td>" in text
+    assert '<th scope="row">&lt;none&gt;</th><td>0.5</td>' in text
     assert scope.report(tmp_path / "out") == page
     assert "Remedies, tried" not in page.read_text()
 
@@ -124,3 +124,4 @@ def test_a_healthy_model_has_a_report_as_well_which_may_be_written_over(tmp_path
 def test_in_chromium(page, width):
     with opened(page, width) as shown:
         shown.check()
+        assert shown.violations() == []
