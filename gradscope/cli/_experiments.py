@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from gradscope.cli._echo import echo
 from gradscope.errors import ConfigError, GradscopeError
-from gradscope.experiment.shipped import located
 from gradscope.results.records import RunDirectory
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ def files_of(experiment: str) -> tuple[Path | None, list[Path]]:
     Raises:
         GradscopeError: if there is no such file or folder, or if the folder holds no YAML file.
     """
+    from gradscope.experiment.shipped import located
+
     place = located(experiment)
     if not place.is_dir():
         return None, [place]

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gradscope.plots._axes import edges
-from gradscope.plots._style import FAINT, INK, new_figure
+from gradscope.plots._lines import reference
+from gradscope.plots._style import INK, new_figure
 
 #: gains that the legend of the spectra names at most
 _NAMED_GAINS = 8
@@ -46,7 +47,7 @@ def exponent_against_gain(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
         )
         curve = curves[curves["input_variance"] == variance]
         ax.plot(curve["gain"], curve["mean_field_exponent"], color=shades[variance], linewidth=1.3)
-    ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
+    reference(ax, y=0)
     ax.set(xlabel="gain g", ylabel="largest Lyapunov exponent (nats/step)")
     handles = [Line2D([], [], color=shades[v], marker="o") for v in variances]
     figure.legend(
@@ -115,7 +116,7 @@ def spectra(frame: pd.DataFrame) -> Figure:
             ax.plot(
                 mean.index + 1, mean, color=shades[gain], linewidth=1.2, marker=".", markersize=3
             )
-        ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
+        reference(ax, y=0)
         ax.set(title=f"input variance {variance:g}", xlabel="index i")
     axes[0, 0].set_ylabel("exponent λ$_i$ (nats/step)")
     places = np.linspace(0, len(gains) - 1, min(len(gains), _NAMED_GAINS))

@@ -1,79 +1,151 @@
-"""How configurations are drawn, the same in every figure: colours, dashes, legends and lines."""
+"""How configurations look, the same in every figure of a report, and a cell the same in all."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
-import numpy as np
-import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
 
-from gradscope.plots._axes import plain, span
-from gradscope.plots._rows import moments
-from gradscope.plots._style import FAINT, new_figure
-from gradscope.results.scales import Scale
-from gradscope.results.statistics import median
+from gradscope.plots._axes import plain
+from gradscope.plots._style import FAINT
+from gradscope.results.manifest import TrialEntry
 from gradscope.results.tables import Tables
+from gradscope.results.telling import telling
 
 Colour = tuple[float, float, float]
 Dash = Literal["-"] | tuple[float, tuple[float, ...]]
 
-
-class Look(NamedTuple):
-    """How a configuration is drawn."""
-
-    colour: Colour
-    dash: Dash
-
-
+#: of the sweep's second axis, and of nothing else
 DASHES: tuple[Dash, ...] = (
     "-",
     (0, (4, 2)),
-    (0, (1, 1.5)),
-    (0, (5, 1.5, 1, 1.5)),
-    (0, (8, 3)),
+    (0, (6, 1.5, 1.5, 1.5)),
+    (0, (9, 3)),
+    (0, (2.5, 1.2, 1, 1.2, 1, 1.2)),
 )
+#: of what a line is held against: a baseline, a bound, the border between shrinking and growing
+REFERENCE: Dash = (0, (1, 2))
+_MARKERS = "os^DvPX"
+# seaborn's colour-blind safe set, without the pale yellow and the grey that a band hides
+_SAFE: tuple[Colour, ...] = tuple(
+    colour for place, colour in enumerate(sns.color_palette("colorblind")) if place not in (6, 7, 8)
+)
+#: slots of the cells that most reports compare; any other has one by its name
+_USUAL = {"rnn tanh": 0, "rnn relu": 1, "lstm": 2, "gru": 3}
+
+
+class Look(NamedTuple):
+    """How a configuration is drawn.
+
+    Attributes:
+        colour: of its line.
+        dash: of its line.
+        marker: of its points, so that it is known in grey print and whatever one's eyes.
+        named: whether it has a place in legends; others are drawn in grey, behind.
+    """
+
+    colour: Colour
+    dash: Dash
+    marker: str
+    named: bool = True
 
 
 def looks(tables: Tables) -> dict[str, Look]:
-    """Colour by the sweep's first axis and dashes by its second.
+    """Colour and marker by the sweep's first axis, dashes by its second.
 
-    Where that is not enough, a colour for each configuration.
+    Where that is not enough, a colour and a marker for each configuration. Of many configurations
+    those that tell most are named.
     """
-    axes = tables.axes.values()
-    first = list(dict.fromkeys(labels[0] for labels in axes))
-    second = list(dict.fromkeys(labels[1] for labels in axes if len(labels) == 2))
+    return tables.once("looks", lambda: _looks(tables))
+
+
+def _looks(tables: Tables) -> dict[str, Look]:
+    named = telling(tables)
+    axes = {label: tables.axes[label] for label in named}
+    first = list(dict.fromkeys(labels[0] for labels in axes.values()))
+    second = list(dict.fromkeys(labels[1] for labels in axes.values() if len(labels) == 2))
     few = len(first) > 1 and 1 < len(second) <= len(DASHES)
-    if few and all(len(labels) == 2 for labels in axes):
-        colours = _colours(len(first))
-        return {
-            configuration: Look(colours[first.index(labels[0])], DASHES[second.index(labels[1])])
-            for configuration, labels in tables.axes.items()
-        }
-    colours = _colours(len(tables.configurations))
-    pairs = zip(tables.configurations, colours, strict=True)
-    return {configuration: Look(colour, "-") for configuration, colour in pairs}
+    dashes: Mapping[str, Dash]
+    if few and all(len(labels) == 2 for labels in axes.values()):
+        groups = {label: labels[0] for label, labels in axes.items()}
+        dashes = {label: DASHES[second.index(labels[1])] for label, labels in axes.items()}
+    else:
+        groups = {label: label for label in named}
+        dashes = {label: DASHES[0] for label in named}
+    slots = _slots(list(dict.fromkeys(groups.values())), _cells(tables, groups))
+    chosen = {
+        label: Look(_SAFE[slot % len(_SAFE)], dashes[label], _marker(slot))
+        for label in named
+        for slot in [slots[groups[label]]]
+    }
+    others = sns.husl_palette(len(tables.configurations), l=0.55)
+    return {
+        label: chosen.get(label) or Look((red, green, blue), "-", "", named=False)
+        for label, (red, green, blue) in zip(tables.configurations, others, strict=True)
+    }
 
 
-def _colours(count: int) -> list[Colour]:
-    # seaborn's colour-blind safe set, without the pale yellow and the grey that a band hides
-    palette = sns.color_palette("colorblind")
-    safe = [colour for i, colour in enumerate(palette) if i not in (6, 7, 8)]
-    return safe[:count] if count <= len(safe) else list(sns.husl_palette(count, l=0.55))
+def _marker(slot: int) -> str:
+    """Once all colours are taken, each comes again with another marker."""
+    return _MARKERS[(slot + slot // len(_SAFE)) % len(_MARKERS)]
 
 
-def legend(figure: Figure, tables: Tables, present: pd.Series, **others: Line2D) -> None:
+def _slots(groups: list[str], cells: dict[str, str]) -> dict[str, int]:
+    """Group to its place among the colours; that of its cell if the groups are cells."""
+    if len(cells) < len(groups):
+        return {group: place for place, group in enumerate(groups)}
+    usual = {group: _USUAL[cell] for group, cell in cells.items() if cell in _USUAL}
+    free = [place for place in range(len(groups) + len(_SAFE)) if place not in usual.values()]
+    slots = dict(usual)
+    for group in sorted(set(groups) - set(usual), key=lambda group: cells[group]):
+        wanted = int(hashlib.sha256(cells[group].encode()).hexdigest(), 16) % len(_SAFE)
+        slots[group] = next((place for place in free if place >= wanted), free[0])
+        free.remove(slots[group])
+    return slots
+
+
+def _cells(tables: Tables, groups: dict[str, str]) -> dict[str, str]:
+    """Group to its cell, of groups that are told apart by their cells; empty if they are not."""
+    cells: dict[str, set[str]] = {}
+    for trial in tables.trials:
+        if trial.configuration in groups:
+            cells.setdefault(groups[trial.configuration], set()).add(_cell(trial))
+    alone = {group: found.pop() for group, found in cells.items() if len(found) == 1}
+    return alone if len(set(alone.values())) == len(groups) else {}
+
+
+def _cell(trial: TrialEntry) -> str:
+    """A trial's cell by name, an Elman network's with its activation."""
+    cell = trial.settings.get("cell")
+    if not isinstance(cell, dict):
+        return str(cell)
+    activation = cell.get("activation", "tanh")
+    return f"rnn {activation}" if cell.get("name") == "rnn" else str(cell.get("name"))
+
+
+def legend(figure: Figure, tables: Tables, present: Iterable[str], **others: Line2D) -> None:
     """One legend of configurations, and of ``others``, under the whole figure."""
     shown, look = set(present), looks(tables)
     handles = {
-        label: Line2D([], [], color=look[label].colour, linestyle=look[label].dash, linewidth=2)
+        label: Line2D(
+            [],
+            [],
+            color=look[label].colour,
+            linestyle=look[label].dash,
+            marker=look[label].marker,
+            markersize=4.5,
+            linewidth=2,
+        )
         for label in tables.configurations
-        if label in shown
-    } | others
+        if label in shown and look[label].named
+    }
+    if behind := len([label for label in shown if not look[label].named]):
+        handles[f"{behind} others"] = Line2D([], [], color=FAINT, linewidth=0.8)
+    handles |= others
     longest = max(map(len, handles), default=1)
     columns = max(1, min(len(handles), 110 // (longest + 8)))
     rows = -(-len(handles) // columns)
@@ -83,95 +155,6 @@ def legend(figure: Figure, tables: Tables, present: pd.Series, **others: Line2D)
         list(handles.values()),
         [plain(label) for label in handles],
         loc="outside lower center",
-        handlelength=2.6,
+        handlelength=3.2,
         ncols=columns,
     )
-
-
-def lines(
-    axes: Axes,
-    frame: pd.DataFrame,
-    tables: Tables,
-    *,
-    x: str,
-    y: str,
-    floor: float | None = None,
-    scale: Scale = Scale.MEAN,
-) -> None:
-    """A line over trials for each configuration, with the band from the least to the greatest.
-
-    Over sequences of a trial it is the median, over trials what the summary has on this scale.
-    Logarithms of exact zeros take part as -inf: the band then reaches down to ``floor``, and where
-    the line itself is -inf it ends in a triangle there.
-    """
-    for label, look in looks(tables).items():
-        rows = frame[frame["configuration"] == label]
-        if rows.empty:
-            continue
-        by_x = rows.groupby(x)[y]
-        middle, low, high = centres(rows, x=x, y=y, scale=scale), by_x.min(), by_x.max()
-        if floor is not None and (gone := middle.index[middle == -np.inf]).size:
-            axes.plot(
-                [gone[0]], [floor], marker="v", color=look.colour, clip_on=False, linestyle=""
-            )
-        low, high = (
-            edge.replace(-np.inf, np.nan if floor is None else floor) for edge in (low, high)
-        )
-        middle = middle.replace(-np.inf, np.nan)
-        # a line of one point would not be seen
-        marker = "o" if int(middle.notna().sum()) == 1 else None
-        axes.plot(
-            middle.index,
-            middle,
-            color=look.colour,
-            linestyle=look.dash,
-            linewidth=1.7,
-            marker=marker,
-            markersize=4,
-        )
-        axes.fill_between(middle.index, low, high, color=look.colour, alpha=0.13, linewidth=0)
-    if pd.api.types.is_integer_dtype(frame[x]) and axes.get_xscale() == "linear":
-        axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", steps=[1, 2, 5, 10], integer=True))
-
-
-def centres(frame: pd.DataFrame, *, x: str, y: str, scale: Scale) -> pd.Series:
-    """A configuration's centre at each x: over a trial's sequences, then over its trials."""
-    if "trial" in frame and frame.duplicated([x, "trial"]).any():
-        frame = frame.groupby([x, "trial"])[y].apply(median).reset_index()
-    return frame.groupby(x)[y].apply(lambda values: scale.centre(values.to_numpy()))
-
-
-def lines_by_moment(
-    frame: pd.DataFrame,
-    tables: Tables,
-    *,
-    x: str,
-    y: str,
-    xlabel: str,
-    ylabel: str,
-    height: float = 3.9,
-    zero: bool = False,
-) -> Figure:
-    """A panel of ``lines`` for the first and for the last measurement, on one scale.
-
-    Args:
-        frame: with a column ``when``.
-        tables: that it is of.
-        x: column of the horizontal axis.
-        y: column of the vertical one, logarithms.
-        xlabel: under every panel.
-        ylabel: beside the first one.
-        height: of the figure, in inches.
-        zero: whether a dashed line marks 0.
-    """
-    times = moments(frame, tables)
-    figure, axes = new_figure(1, len(times), height=height, sharex=True, sharey=True)
-    bottom, top = span(frame[y])
-    for ax, when in zip(axes[0], times, strict=True):
-        lines(ax, frame[frame["when"] == when], tables, x=x, y=y, floor=bottom)
-        if zero:
-            ax.axhline(0, color=FAINT, linewidth=1, linestyle="--")
-        ax.set(xlabel=xlabel, title=when, ylim=(bottom, top))
-    axes[0, 0].set_ylabel(ylabel)
-    legend(figure, tables, frame["configuration"])
-    return figure

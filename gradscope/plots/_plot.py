@@ -54,6 +54,18 @@ class Plot(Component):
         Saved as CSV beside the figure.
         """
 
+    def shown(self, tables: Tables) -> pd.DataFrame:
+        """``data``, made once for the same tables: drawing, caption and CSV all need it."""
+        options = self.model_dump_json()
+        return tables.once((type(self), options), lambda: self.data(tables)).copy(deep=False)
+
+    def in_words(self, tables: Tables) -> str:
+        """What stands in the place of the figure where a sentence says all of it; "" elsewhere.
+
+        Such as where every share is 0 or every one is 1.
+        """
+        return ""
+
     @abstractmethod
     def draw(self, tables: Tables) -> Figure:
         """The figure, of ``data``."""
@@ -75,7 +87,7 @@ class Plot(Component):
         missing = self.missing(tables)
         if missing:
             raise NothingToDrawError(f"it needs {missing[0]}, which was not recorded")
-        if self.data(tables).empty:
+        if self.shown(tables).empty:
             raise NothingToDrawError("nothing was recorded that it could show")
         with styled():
             return self.draw(tables)

@@ -5,15 +5,22 @@ from __future__ import annotations
 import pandas as pd
 
 from gradscope.results.tables import Tables
+from gradscope.results.telling import telling
 
 #: columns that say whose measurement a row of ``Tables.first_and_last`` is, and of when
 MEASURED = ["trial", "configuration", "seed", "when", "train_step"]
 
 
-def present(frame: pd.DataFrame, tables: Tables) -> list[str]:
-    """The configurations that a frame has rows of, in the order of the sweep."""
+def present(frame: pd.DataFrame, tables: Tables, most: int | None = None) -> list[str]:
+    """The configurations that a frame has rows of, in the order of the sweep.
+
+    Args:
+        frame: a table, or a part of one.
+        tables: that it is of.
+        most: how many at most, those that tell most; None is all.
+    """
     held = set(frame["configuration"])
-    return [label for label in tables.configurations if label in held]
+    return telling(tables, len(held) if most is None else most, held)
 
 
 def moments(frame: pd.DataFrame, tables: Tables) -> list[str]:
@@ -37,11 +44,11 @@ def of_first_trials(frame: pd.DataFrame, tables: Tables, most: int | None = None
     Args:
         frame: a table, or a part of one.
         tables: that it is of.
-        most: how many configurations at most, the first of the sweep; None is all.
+        most: how many configurations at most, those that tell most; None is all.
     """
     by_seed = frame.sort_values("seed", kind="stable")
     first = by_seed.groupby("configuration")["trial"].first()
-    chosen = first.reindex(present(frame, tables)[:most])
+    chosen = first.reindex(present(frame, tables, most))
     return frame[frame["trial"].isin(chosen)]
 
 

@@ -68,6 +68,13 @@ def new_figure(
     return figure, np.atleast_2d(axes)
 
 
+def settled(figure: Figure) -> None:
+    """Lay a figure out once and for all, so that each file of it need not do so again."""
+    with styled():
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
 def rendered(figure: Figure, format: Literal["svg", "png"]) -> bytes:
     """The figure as a file's content, the same each time."""
     content = io.BytesIO()

@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gradscope.plots._axes import span, time_axis
-from gradscope.plots._looks import legend, lines
+from gradscope.plots._lines import lines
+from gradscope.plots._looks import legend
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import MEASURED, moments
 from gradscope.plots._style import new_figure
@@ -36,7 +37,7 @@ class AdjointNorms(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """Columns: before and after; rows: full and, where there is one, truncated."""
-        frame = self.data(tables)
+        frame = self.shown(tables)
         times = moments(frame, tables)
         kinds = [kind for kind in ("full", "truncated") if (frame["gradient"] == kind).any()]
         bottom, top = span(frame["log_norm"])
@@ -65,7 +66,7 @@ class AdjointNorms(Plot):
             f"of {words.loss} with respect to the full state at step t: {words.spread}. Where the "
             "loss is at the end, read from right to left: a fall is what is lost on the way back."
         )
-        if (self.data(tables)["gradient"] == "truncated").any():
+        if (self.shown(tables)["gradient"] == "truncated").any():
             text += (
                 f" Truncated: what reaches s_t under the {words.one}'s TBPTT; steps that nothing "
                 "reaches are left out."

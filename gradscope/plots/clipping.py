@@ -13,7 +13,7 @@ from gradscope.plots._axes import finish, panels, wrapped
 from gradscope.plots._looks import Colour, looks
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import of_first_trials, present
-from gradscope.plots._style import FAINT, new_figure
+from gradscope.plots._style import FAINT, INK, new_figure
 from gradscope.results.tables import Tables
 
 
@@ -49,7 +49,7 @@ class Clipping(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """A panel for each configuration, on one scale."""
-        frame, look = self.data(tables), looks(tables)
+        frame, look = self.shown(tables), looks(tables)
         labels, clipped = present(frame, tables), _clipped_share(tables)
         rows, columns = panels(len(labels))
         figure, axes = new_figure(rows, columns, height=2.1 * rows + 0.9, sharex=True, sharey=True)
@@ -61,7 +61,7 @@ class Clipping(Plot):
         handles = {
             "before, greatest": Line2D([], [], color=FAINT),
             "before, median (configuration's colour)": Line2D([], [], color=look[labels[0]].colour),
-            "after, median": Line2D([], [], color="black", linestyle="--"),
+            "after, median, where it differs": Line2D([], [], color=INK, linewidth=1.2),
         }
         figure.legend(
             list(handles.values()), list(handles), loc="outside lower center", ncols=len(handles)
@@ -92,4 +92,6 @@ def _draw_norms(ax: Axes, norms: pd.DataFrame, colour: Colour) -> None:
     steps = norms["train_step"]
     ax.plot(steps, norms["greatest_preclip"], color=FAINT, linewidth=0.8)
     ax.plot(steps, norms["grad_norm_preclip"], color=colour, linewidth=1.6)
-    ax.plot(steps, norms["grad_norm_postclip"], color="black", linewidth=1.2, linestyle=(0, (3, 2)))
+    after = norms["grad_norm_postclip"]
+    changed = after.where(after < 0.999 * norms["grad_norm_preclip"])
+    ax.plot(steps, changed, color=INK, linewidth=1.2)

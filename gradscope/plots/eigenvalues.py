@@ -41,7 +41,7 @@ class Eigenvalues(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """Above the recurrent matrices, below the Jacobians; a panel for each configuration."""
-        frame = self.data(tables)
+        frame = self.shown(tables)
         labels = present(frame, tables)
         kinds = [kind for kind in _KINDS if (frame["kind"] == kind).any()]
         rows, columns = panels(len(labels))

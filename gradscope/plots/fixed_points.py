@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from gradscope.plots._lines import reference
 from gradscope.plots._looks import Look, legend, looks
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import MEASURED, moments
@@ -30,13 +31,14 @@ class FixedPointsPlot(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """A panel for the first and for the last measurement, on one scale."""
-        frame, look = self.data(tables), looks(tables)
+        frame, look = self.shown(tables), looks(tables)
         times = moments(frame, tables)
         figure, axes = new_figure(1, len(times), height=3.6, sharey=True, sharex=True)
         for ax, when in zip(axes[0], times, strict=True):
-            for label, points in frame[frame["when"] == when].groupby("configuration"):
+            there = frame[frame["when"] == when].groupby("configuration")
+            for label, points in sorted(there, key=lambda pair: look[str(pair[0])].named):
                 _scatter(ax, points, look[str(label)])
-            ax.axhline(1, color=FAINT, linestyle="--", linewidth=1)
+            reference(ax, y=1)
             ax.set(xlabel="share of starts that end there", title=when, xlim=(-0.03, 1.03))
         axes[0, 0].set_ylabel("spectral radius of ∂s$_t$/∂s$_{t-1}$")
         legend(figure, tables, frame["configuration"])
@@ -54,12 +56,14 @@ class FixedPointsPlot(Plot):
 
 
 def _scatter(ax: Axes, points: pd.DataFrame, look: Look) -> None:
-    """Fixed points, filled where they are stable."""
+    """Fixed points, filled where they are stable; grey where the legend does not name them."""
+    colour = look.colour if look.named else FAINT
     ax.scatter(
         points["visits"],
         points["spectral_radius"],
         s=28,
-        c=[look.colour if stable else "white" for stable in points["stable"]],
-        edgecolors=[look.colour],
+        c=[colour if stable else "white" for stable in points["stable"]],
+        marker=look.marker or ".",
+        edgecolors=[colour],
         linewidths=1.2,
     )

@@ -36,8 +36,8 @@ class GatesPlot(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """A row for each configuration, a column for each gate."""
-        frame = self.data(tables)
-        labels = present(frame, tables)[:_ROWS]
+        frame = self.shown(tables)
+        labels = present(frame, tables, _ROWS)
         rows = [frame[frame["configuration"] == label] for label in labels]
         columns = max(row["gate"].nunique() for row in rows)
         figure, axes = new_figure(len(labels), columns, height=0.9 + 1.45 * len(labels))

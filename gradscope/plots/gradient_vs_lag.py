@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.plots._looks import lines_by_moment
+from gradscope.plots._lines import lines_by_moment
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import MEASURED
 from gradscope.results.tables import Tables
@@ -38,7 +38,7 @@ class GradientVsLag(Plot):
         """A panel for the first and for the last measurement, on one scale."""
         letter = "s" if self.block == "state" else "h"
         return lines_by_moment(
-            self.data(tables),
+            self.shown(tables),
             tables,
             x="lag",
             y="log_spectral_norm",

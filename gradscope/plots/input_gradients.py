@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gradscope.plots._axes import time_axis
-from gradscope.plots._looks import lines_by_moment
+from gradscope.plots._lines import lines_by_moment
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import MEASURED
 from gradscope.results.tables import Tables
@@ -29,7 +29,7 @@ class InputGradientsPlot(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """A panel for the first and for the last measurement, on one scale."""
-        frame = self.data(tables)
+        frame = self.shown(tables)
         x, xlabel = time_axis(frame, tables)
         return lines_by_moment(
             frame,

@@ -54,7 +54,7 @@ class JacobianHeatmap(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """A panel for each configuration, with one colour scale, centred on 0."""
-        frame = self.data(tables)
+        frame = self.shown(tables)
         labels = present(frame, tables)
         rows, columns = panels(len(labels))
         figure, axes = new_figure(rows, columns, height=2.35 * rows + 0.4, sharex=True, sharey=True)

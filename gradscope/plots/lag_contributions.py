@@ -6,10 +6,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gradscope.plots._axes import span
-from gradscope.plots._looks import legend, lines
+from gradscope.plots._lines import lines, reference
+from gradscope.plots._looks import legend
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import MEASURED, moments
-from gradscope.plots._style import FAINT, new_figure
+from gradscope.plots._style import new_figure
 from gradscope.results.tables import Tables
 from gradscope.results.words import sentence
 
@@ -30,7 +31,7 @@ class LagContributionsPlot(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """Above before training, below at its end; left the norm, right the share."""
-        frame = self.data(tables)
+        frame = self.shown(tables)
         times = moments(frame, tables)
         figure, axes = new_figure(len(times), 2, height=3.0 * len(times) + 0.6, sharex=True)
         bottom, top = span(frame["log_norm"])
@@ -40,7 +41,7 @@ class LagContributionsPlot(Plot):
             lines(right, part, tables, x="lag", y="share")
             left.set(ylabel="ln ‖G$_{lag}$‖ (nats)", title=when, ylim=(bottom, top))
             right.set(ylabel="cumulative share", title=when)
-            right.axhline(1, color=FAINT, linestyle="--", linewidth=1)
+            reference(right, y=1)
         for ax in axes[-1]:
             ax.set_xlabel("lag t − k (steps)")
         legend(figure, tables, frame["configuration"])

@@ -8,9 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gradscope.plots._looks import legend, lines
+from gradscope.plots._lines import lines, reference
+from gradscope.plots._looks import legend
 from gradscope.plots._plot import Plot, register
-from gradscope.plots._style import FAINT, new_figure
+from gradscope.plots._style import new_figure
 from gradscope.results.scales import Scale
 from gradscope.results.tables import Tables
 from gradscope.results.words import SPREAD_OF_LOSSES
@@ -36,7 +37,7 @@ class LanguagePlot(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """One panel."""
-        frame = self.data(tables)
+        frame = self.shown(tables)
         figure, axes = new_figure(1, 1, height=3.8)
         ax = axes[0, 0]
         lines(ax, frame, tables, x="train_step", y="bits", scale=Scale.GEOMETRIC)
@@ -48,17 +49,17 @@ class LanguagePlot(Plot):
         return figure
 
     def caption(self, tables: Tables) -> str:
-        """What is measured, and what the dashed n-gram models see."""
+        """What is measured, and what the dotted n-gram models see."""
         return (
-            f"Cross-entropy on held-out text in bits, {SPREAD_OF_LOSSES}. Dashed: interpolated "
+            f"Cross-entropy on held-out text in bits, {SPREAD_OF_LOSSES}. Dotted: interpolated "
             "Witten-Bell n-gram models fitted on the same training text, which see so many symbols "
             "less one; a network below the line uses more than that, or uses it better."
         )
 
 
 def _draw_reference(ax: Axes, name: str, bits: float) -> None:
-    """A dashed line across the panel, its name at the right."""
-    ax.axhline(bits, color=FAINT, linestyle="--", linewidth=1)
+    """A dotted line across the panel, its name at the right."""
+    reference(ax, y=bits)
     ax.annotate(
         name,
         (1.01, bits),

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gradscope.plots._axes import plain
+from gradscope.plots._lines import reference
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._style import FAINT, new_figure
 from gradscope.results.measures import MEASURES
@@ -17,6 +18,9 @@ from gradscope.results.yardstick import worst_counted
 
 #: configurations from which on one task makes a league
 _MANY = 8
+
+#: entrants that are drawn of very many
+_BEST, _WORST = 30, 10
 
 
 @register("league")
@@ -62,8 +66,8 @@ class League(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """A panel for each task; the best on average at the top."""
-        frame = self.data(tables)
-        entrants = list(dict.fromkeys(frame["entrant"]))
+        frame = self.shown(tables)
+        entrants = _drawn(list(dict.fromkeys(frame["entrant"])))
         tasks = list(dict.fromkeys(zip(frame["task"], frame["length"], strict=True)))
         figure, axes = new_figure(1, len(tasks), height=1.1 + 0.27 * len(entrants), sharey=True)
         for ax, (task, length) in zip(axes[0], tasks, strict=True):
@@ -79,15 +83,24 @@ class League(Plot):
 
     def caption(self, tables: Tables) -> str:
         """What the loss is held against, how intervals and order come about, and who is filled."""
+        count = self.shown(tables)["entrant"].nunique()
+        many = count > _BEST + _WORST
         return (
-            "Final test loss over that of the best answer without a memory (dashed: 1, nothing "
+            "Final test loss over that of the best answer without a memory (dotted: 1, nothing "
             "learned): geometric mean over the seeds that did not diverge, with Student's 95% "
             "interval of its logarithm, as in the summary; none of a single seed. Filled where "
             "every seed solved the task. From the best on average over the tasks to the worst; "
             "where a training stops at success, the order of those that solved everything means "
             "little. In the order a trial that diverged counts as ten times the baseline; a cross "
             "is where all did."
+            + (f" Of {count} entrants the best {_BEST} and the worst {_WORST}." if many else "")
         )
+
+
+def _drawn(entrants: list[str]) -> list[str]:
+    """Of very many entrants the best and the worst."""
+    few = len(entrants) <= _BEST + _WORST
+    return entrants if few else [*entrants[:_BEST], *entrants[-_WORST:]]
 
 
 def _with_intervals(entries: pd.DataFrame) -> pd.DataFrame:
@@ -132,7 +145,7 @@ def _draw_task(ax: Axes, results: pd.DataFrame) -> None:
         )
     gone = results["counted"].notna() & ~took_part
     ax.plot(results.loc[gone, "counted"], rows[gone.to_numpy()], "x", color="black", markersize=5)
-    ax.axvline(1, color=FAINT, linestyle="--", linewidth=1)
+    reference(ax, x=1)
 
 
 def _entrants(tables: Tables, trials: pd.DataFrame) -> list[str]:

@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradscope.plots._looks import legend, lines
+from gradscope.plots._lines import lines, reference
+from gradscope.plots._looks import REFERENCE, legend
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._style import FAINT, new_figure
 from gradscope.results.scales import Scale
@@ -43,7 +44,7 @@ class LearningCurves(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """A panel for each task and length."""
-        frame, trials = self.data(tables), tables["trials"]
+        frame, trials = self.shown(tables), tables["trials"]
         panels = list(trials.groupby(["task", "length"], sort=True))
         tasks, lengths = trials["task"].nunique(), trials["length"].nunique()
         figure, axes = new_figure(1, len(panels), height=3.6, sharey=tasks == 1)
@@ -51,21 +52,21 @@ class LearningCurves(Plot):
             curves = frame[frame["trial"].isin(group["trial"])]
             lines(ax, curves, tables, x="train_step", y="loss", scale=Scale.GEOMETRIC)
             for baseline in group["baseline"].unique():
-                ax.axhline(baseline, color=FAINT, linestyle="--", linewidth=1)
+                reference(ax, y=baseline)
             title = _title(group.iloc[0], tasks > 1, lengths > 1)
             ax.set(yscale="log", xlabel="train step (updates)", title=title)
             if ax is axes[0, 0] or tasks > 1:
                 unit = group["loss_unit"].iloc[0].replace("mean squared error", "MSE")
                 ax.set_ylabel(f"test loss ({unit})")
-        dashed = Line2D([], [], color=FAINT, linestyle="--", linewidth=1)
-        legend(figure, tables, frame["configuration"], **{"memoryless baseline": dashed})
+        dotted = Line2D([], [], color=FAINT, linestyle=REFERENCE, linewidth=1.2)
+        legend(figure, tables, frame["configuration"], **{"memoryless baseline": dotted})
         return figure
 
     def caption(self, tables: Tables) -> str:
-        """What is measured, what a trial that stopped shows, and what is dashed."""
+        """What is measured, what a trial that stopped shows, and what is dotted."""
         return (
             f"Loss on test sequences against optimiser steps: {SPREAD_OF_LOSSES}. A trial that "
-            "stopped, solved or diverged, keeps its last loss. Dashed: the best loss without "
+            "stopped, solved or diverged, keeps its last loss. Dotted: the best loss without "
             "looking at the inputs."
         )
 

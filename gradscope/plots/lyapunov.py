@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gradscope.plots._axes import foot
-from gradscope.plots._looks import Look, legend, lines, looks
+from gradscope.plots._lines import lines, reference
+from gradscope.plots._looks import Look, legend, looks
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import MEASURED, moments
-from gradscope.plots._style import FAINT, new_figure
+from gradscope.plots._style import new_figure
 from gradscope.results.scales import Scale
 from gradscope.results.tables import Tables
 from gradscope.results.words import sentence
@@ -34,7 +35,7 @@ class LyapunovPlot(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """Two panels on one scale; bars at the largest exponent are its standard error."""
-        frame, look = self.data(tables), looks(tables)
+        frame, look = self.shown(tables), looks(tables)
         times = moments(frame, tables)
         figure, axes = new_figure(1, len(times), height=3.9, sharey=True)
         floor = foot(frame["exponent"])
@@ -44,7 +45,7 @@ class LyapunovPlot(Plot):
             lines(ax, part, tables, x="rank", y="exponent", floor=floor)
             for label, largest in part[part["index"] == 0].groupby("configuration"):
                 _draw_error(ax, largest, look[str(label)])
-            ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
+            reference(ax, y=0)
             ax.set(xlabel="index i", title=when, xscale="log")
         axes[0, 0].set_ylabel("exponent λ$_i$ (nats/step)")
         legend(figure, tables, frame["configuration"])

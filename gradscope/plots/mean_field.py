@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gradscope.plots._axes import foot
-from gradscope.plots._looks import centres, legend, lines, looks
+from gradscope.plots._lines import centres, lines, reference
+from gradscope.plots._looks import legend, looks
 from gradscope.plots._plot import Plot, register
-from gradscope.plots._style import FAINT, new_figure
+from gradscope.plots._style import new_figure
 from gradscope.results.scales import Scale
 from gradscope.results.tables import Tables
 from gradscope.results.words import sentence
@@ -38,13 +39,13 @@ class MeanFieldPlot(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """Measured as lines with a band, predicted as open circles."""
-        frame = self.data(tables)
+        frame = self.shown(tables)
         figure, axes = new_figure(1, 1, height=3.6)
         ax = axes[0, 0]
         lines(ax, frame, tables, x="train_step", y="rate", floor=foot(frame["rate"]))
         predicted = frame[np.isfinite(frame["rate_predicted"])]
         _draw_predictions(ax, predicted, tables)
-        ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
+        reference(ax, y=0)
         ax.set(xlabel="optimiser step", ylabel="½ ln χ (nats/step)")
         circle = {"by mean field theory": Line2D([], [], color="black", **_CIRCLE)}
         legend(figure, tables, frame["configuration"], **(circle if len(predicted) else {}))
@@ -64,6 +65,8 @@ class MeanFieldPlot(Plot):
 def _draw_predictions(ax: Axes, predicted: pd.DataFrame, tables: Tables) -> None:
     """The mean over trials at each step, as open circles."""
     for label, look in looks(tables).items():
+        if not look.named:
+            continue
         rows = predicted[predicted["configuration"] == label]
         middle = centres(rows, x="train_step", y="rate_predicted", scale=Scale.MEAN)
         ax.plot(middle.index, middle, color=look.colour, **_CIRCLE)

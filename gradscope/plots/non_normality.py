@@ -8,11 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gradscope.plots._axes import plain
+from gradscope.plots._lines import reference
 from gradscope.plots._looks import looks
 from gradscope.plots._plot import Plot, register
-from gradscope.plots._rows import late
+from gradscope.plots._rows import late, present
 from gradscope.plots._style import FAINT, new_figure
 from gradscope.results.tables import Tables
+from gradscope.results.telling import MOST
 
 #: column to its marker on the right
 _MODULI = {"spectral_radius": "o", "numerical_radius": "d", "spectral_norm": "|"}
@@ -35,7 +37,8 @@ class NonNormalityPlot(Plot):
     def draw(self, tables: Tables) -> Figure:
         """A row for each matrix; left the departure, right the moduli."""
         look = looks(tables)
-        frame = self.data(tables).sort_values(
+        frame = self.shown(tables)
+        frame = frame[frame["configuration"].isin(present(frame, tables, MOST))].sort_values(
             "configuration",
             key=lambda labels: labels.map(tables.configurations.index),
             kind="stable",
@@ -80,5 +83,5 @@ def _draw_moduli(ax: Axes, frame: pd.DataFrame) -> None:
             markersize=5,
             label=column.replace("_", " "),
         )
-    ax.axvline(1, color=FAINT, linestyle="--", linewidth=1)
+    reference(ax, x=1)
     ax.set(xlabel="modulus")

@@ -6,9 +6,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gradscope.plots._looks import legend, lines
+from gradscope.plots._lines import lines, reference
+from gradscope.plots._looks import legend
 from gradscope.plots._plot import Plot, register
-from gradscope.plots._style import FAINT, new_figure
+from gradscope.plots._style import new_figure
 from gradscope.results.scales import Scale
 from gradscope.results.tables import Tables
 from gradscope.results.words import SPREAD_OF_LOSSES, sentence
@@ -36,7 +37,7 @@ class OtherLengths(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """Accuracy on the left, loss on the right."""
-        frame = self.data(tables)
+        frame = self.shown(tables)
         figure, axes = new_figure(1, 2, height=3.7)
         left, right = axes[0]
         for ax, column, scale in (
@@ -47,7 +48,7 @@ class OtherLengths(Plot):
             _mark_lengths(ax, frame)
         left.set(ylabel="right answers (share)", ylim=(-0.03, 1.03))
         right.set(ylabel="test loss / memoryless baseline")
-        right.axhline(1, color=FAINT, linestyle="--", linewidth=1)
+        reference(right, y=1)
         legend(figure, tables, frame["configuration"])
         return figure
 
@@ -61,11 +62,11 @@ class OtherLengths(Plot):
 
 
 def _mark_lengths(ax: Axes, frame: pd.DataFrame) -> None:
-    """The lengths of training as dashed lines, those of the test as ticks."""
+    """The lengths of training as dotted lines, those of the test as ticks."""
     for length in sorted(set(frame["length"])):
         if length > 0:
-            ax.axvline(length, color=FAINT, linestyle="--", linewidth=1)
-    ax.set(xlabel="length of the test sequences (dashed: of training)", xscale="log")
+            reference(ax, x=length)
+    ax.set(xlabel="length of the test sequences (dotted: of training)", xscale="log")
     ticks = sorted(set(frame["test_length"]))
     ax.set_xticks(ticks, [str(tick) for tick in ticks])
     ax.minorticks_off()

@@ -36,7 +36,7 @@ class PathContributionsPlot(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """Above by path, below by gate; a panel for each configuration."""
-        frame = self.data(tables)
+        frame = self.shown(tables)
         labels = present(frame, tables)
         rows, columns = panels(len(labels))
         figure, axes = new_figure(2 * rows, columns, height=4.4 * rows + 0.9)

@@ -13,6 +13,7 @@ from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import moments, present
 from gradscope.plots._style import FAINT, new_figure
 from gradscope.results.tables import Tables
+from gradscope.results.telling import MOST
 
 LOW, HIGH = "#5b8db8", "#c8553d"
 #: share of saturated units below which a bar cannot be seen
@@ -36,10 +37,10 @@ class SaturationPlot(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """Stacked bars, a row for each configuration and gate."""
-        frame = self.data(tables)
+        frame = self.shown(tables)
         rows = [
             (label, str(gate))
-            for label in present(frame, tables)
+            for label in present(frame, tables, MOST)
             for gate in dict.fromkeys(frame.loc[frame["configuration"] == label, "gate"])
         ]
         times = moments(frame, tables)
@@ -60,6 +61,14 @@ class SaturationPlot(Plot):
         )
         return figure
 
+    def in_words(self, tables: Tables) -> str:
+        """That no unit is saturated, where no bar would be seen."""
+        shares = self.shown(tables)
+        most = float((shares["low"] + shares["high"]).max())
+        if not most < _UNSEEN:
+            return ""
+        return f"No gate is saturated: {_seldom(most)}, of all configurations and at all times."
+
     def caption(self, tables: Tables) -> str:
         """When a unit is saturated, and what low and high are at a gate."""
         return (
@@ -70,6 +79,10 @@ class SaturationPlot(Plot):
         )
 
 
+def _seldom(share: float) -> str:
+    return "no unit is at any step" if share == 0 else f"at most {share:.2g} of units and steps are"
+
+
 def _draw_shares(ax: Axes, shares: pd.DataFrame, rows: list[tuple[str, str]]) -> None:
     """Bars of one moment, a line between configurations; words where no bar is to be seen."""
     low, high = (shares[side].reindex(rows).to_numpy(dtype=float) for side in ("low", "high"))
@@ -78,8 +91,7 @@ def _draw_shares(ax: Axes, shares: pd.DataFrame, rows: list[tuple[str, str]]) ->
     ax.set(xlim=(0, 1), xlabel="share of units and steps")
     most = float(np.nanmax(low + high, initial=0.0))
     if most < _UNSEEN:
-        said = "no unit is saturated" if most == 0 else f"at most {most:.2g} is saturated"
-        ax.text(0.5, 0.5, said, transform=ax.transAxes, ha="center", color=FAINT)
+        ax.text(0.5, 0.5, _seldom(most), transform=ax.transAxes, ha="center", color=FAINT)
     for place in range(1, len(rows)):
         if rows[place][0] != rows[place - 1][0]:
             ax.axhline(place - 0.5, color=FAINT, linewidth=0.6)

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from pydantic import Field
 
 from gradscope.plots._axes import finish, panels, wrapped
+from gradscope.plots._lines import reference
 from gradscope.plots._looks import Colour
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import ends_of_first_trials, present
@@ -44,7 +45,7 @@ class SingularValues(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """A panel for each configuration, on one scale."""
-        frame = self.data(tables)
+        frame = self.shown(tables)
         labels = present(frame, tables)
         lags = sorted(int(lag) for lag in frame["lag"].unique())
         shades = dict(zip(lags, sns.color_palette("flare", len(lags)), strict=True))
@@ -90,4 +91,4 @@ def _draw_curves(ax: Axes, values: pd.DataFrame, shades: dict[int, Colour]) -> N
         centre = (0.5, 0.5)
         ax.annotate("all exactly zero", centre, xycoords="axes fraction", ha="center", color=FAINT)
         ax.set_xticks([])
-    ax.axhline(0, color=FAINT, linestyle="--", linewidth=1)
+    reference(ax, y=0)

@@ -13,6 +13,10 @@ from gradscope.plots._rows import present
 from gradscope.plots._style import new_figure
 from gradscope.results.summary import summary
 from gradscope.results.tables import Tables
+from gradscope.results.telling import MOST
+
+#: rows of a figure of one length at most
+_ROWS = 30
 
 
 @register("success_vs_length")
@@ -34,12 +38,27 @@ class SuccessVsLength(Plot):
     def draw(self, tables: Tables) -> Figure:
         """Lines over lengths; for a single length, points over configurations."""
         if len(tables.lengths) < 2:
-            return _by_configuration(self.data(tables), tables)
-        return _by_length(self.data(tables), tables)
+            return _by_configuration(self.shown(tables), tables)
+        return _by_length(self.shown(tables), tables)
+
+    def in_words(self, tables: Tables) -> str:
+        """That all trials solved the task, or none did, where that is all there is to see."""
+        rates = self.shown(tables)
+        solved, trials = int(rates["solved"].sum()), int(rates["trials"].sum())
+        if len(rates) > 1 and solved not in (0, trials):
+            return ""
+        lengths = f" at {len(tables.lengths)} lengths" if len(tables.lengths) > 1 else ""
+        least = int(rates["trials"].min())
+        low, high = rates["success_rate_low"].iloc[0], rates["success_rate_high"].iloc[0]
+        return (
+            f"{solved} of {trials} trials{lengths} solved the task. Of {least} seeds of one "
+            f"configuration that leaves a share of {low:.0%} to {high:.0%} (exact 95% interval, "
+            "Clopper and Pearson)."
+        )
 
     def caption(self, tables: Tables) -> str:
         """What share is shown, and over how many seeds its interval is."""
-        seeds = sorted(set(self.data(tables)["trials"]))
+        seeds = sorted(set(self.shown(tables)["trials"]))
         apart = " Points of one length are drawn a little apart." if len(tables.lengths) > 1 else ""
         return (
             "Share of seeds whose trained model meets the task's criterion; bars are exact 95% "
@@ -50,7 +69,7 @@ class SuccessVsLength(Plot):
 
 def _by_length(frame: pd.DataFrame, tables: Tables) -> Figure:
     """A line for each configuration, its points a little apart from those of the others."""
-    look, labels = looks(tables), present(frame, tables)
+    look, labels = looks(tables), present(frame, tables, MOST)
     figure, axes = new_figure(1, 1, height=3.8)
     ax = axes[0, 0]
     shifts = 0.03 * np.linspace(-1, 1, len(labels)) if len(labels) > 1 else np.zeros(1)
@@ -62,7 +81,7 @@ def _by_length(frame: pd.DataFrame, tables: Tables) -> Figure:
             yerr=_errors(rates),
             color=look[label].colour,
             linestyle=look[label].dash,
-            marker="o",
+            marker=look[label].marker,
             markersize=5,
             capsize=2,
             linewidth=1.6,
@@ -77,8 +96,9 @@ def _by_length(frame: pd.DataFrame, tables: Tables) -> Figure:
 
 
 def _by_configuration(frame: pd.DataFrame, tables: Tables) -> Figure:
-    """A row for each configuration."""
+    """A row for each configuration; of very many those that tell most."""
     look = looks(tables)
+    frame = frame[frame["configuration"].isin(present(frame, tables, _ROWS))]
     figure, axes = new_figure(1, 1, width=7.0, height=0.9 + 0.36 * len(frame))
     ax = axes[0, 0]
     for row in range(len(frame)):
@@ -88,7 +108,7 @@ def _by_configuration(frame: pd.DataFrame, tables: Tables) -> Figure:
             [row],
             xerr=_errors(rate),
             color=look[rate["configuration"].iloc[0]].colour,
-            marker="o",
+            marker=look[rate["configuration"].iloc[0]].marker or "o",
             markersize=7,
             capsize=3,
         )

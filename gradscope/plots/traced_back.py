@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.plots._looks import lines_by_moment
+from gradscope.plots._lines import lines_by_moment
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import MEASURED
 from gradscope.results.tables import Tables
@@ -38,7 +38,7 @@ class TracedBackPlot(Plot):
         """A panel for the first and for the last measurement, on one scale."""
         letter = "x" if self.of == "input" else "s"
         return lines_by_moment(
-            self.data(tables),
+            self.shown(tables),
             tables,
             x="lag",
             y=self.of,

@@ -77,7 +77,7 @@ class TracedTextPlot(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """A few lines of text for each configuration."""
-        frame = self.data(tables)
+        frame = self.shown(tables)
         labels = present(frame, tables)[:_TEXTS]
         texts = [_laid_out(frame[frame["configuration"] == label]) for label in labels]
         height = sum(len(text.lines) + 0.8 for text in texts)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gradscope.plots._looks import legend, lines
+from gradscope.plots._lines import lines, reference
+from gradscope.plots._looks import legend
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import MEASURED, late
-from gradscope.plots._style import FAINT, new_figure
+from gradscope.plots._style import new_figure
 from gradscope.results.tables import Tables
 from gradscope.results.words import sentence
 
@@ -36,7 +37,7 @@ class TruncationBiasPlot(Plot):
 
     def draw(self, tables: Tables) -> Figure:
         """A row for each kind of truncation, a column for each measure."""
-        frame = self.data(tables)
+        frame = self.shown(tables)
         kinds = [kind for kind in ("sliding", "chunk") if (frame["kind"] == kind).any()]
         height = 2.8 * len(kinds) + 0.7
         figure, axes = new_figure(len(kinds), len(_MEASURES), height=height, sharex=True)
@@ -44,7 +45,7 @@ class TruncationBiasPlot(Plot):
             part = frame[frame["kind"] == kind]
             for ax, (column, label) in zip(row, _MEASURES.items(), strict=True):
                 lines(ax, part, tables, x="tbptt_length", y=column)
-                ax.axhline(1, color=FAINT, linestyle="--", linewidth=1)
+                reference(ax, y=1)
                 ax.set(xscale="log", ylabel=label, title=kind)
         for ax in axes[-1]:
             ax.set_xlabel("TBPTT length K (steps)")

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from gradscope.errors import ConfigError
 from gradscope.plots import PLOTS, Plot
 from gradscope.report.explorer import explorer_html
@@ -23,10 +25,13 @@ from gradscope.results.spreadsheets import csv_of
 from gradscope.results.statistics import STRONG
 from gradscope.results.summary import formatted, summary
 from gradscope.results.tables import Tables, load
+from gradscope.results.telling import telling
 from gradscope.results.verdict import verdict
 from gradscope.results.yardstick import Yardstick, yardstick
 
 _TEMPLATE = Path(__file__).with_name("run.html")
+#: rows of the summary that are shown unasked
+_ROWS = 30
 
 
 def write_report(run: RunDirectory) -> Path:
@@ -51,7 +56,8 @@ def write_report(run: RunDirectory) -> Path:
         "verdict": verdict(tables, manifest.tasks),
         "strong": f"{math.exp(STRONG):.0f}",
         "expectations": predictions(tables, manifest.expect, manifest.tasks).to_dict("records"),
-        "summary": formatted(table, manifest.tasks),
+        "summary": formatted(_shown(table, tables), manifest.tasks),
+        "whole_summary": formatted(table, manifest.tasks) if len(table) > _ROWS else None,
         "judged": judged.measure.title,
         "where": tables.where,
         "effects": _effects(tables, judged),
@@ -64,6 +70,13 @@ def write_report(run: RunDirectory) -> Path:
         "cost": Cost.of(tables),
     }
     return write_page(_TEMPLATE, run.path, content)
+
+
+def _shown(table: pd.DataFrame, tables: Tables) -> pd.DataFrame:
+    """The summary's rows that are shown unasked."""
+    if len(table) <= _ROWS:
+        return table
+    return table[table["configuration"].isin(telling(tables))]
 
 
 def _effects(tables: Tables, judged: Yardstick) -> list[dict[str, str]]:

@@ -8,11 +8,12 @@ add one, write it here. A task's own, such as bits per character, come from the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from gradscope.results.formats import estimated, number, share
 from gradscope.results.scales import Sample, Scale
@@ -276,8 +277,15 @@ def _over_sequences(group: Group, frame: pd.DataFrame, column: str) -> Sample:
     """A trial's median over its measured sequences."""
     if frame.empty:
         return Sample({})
-    medians = {str(trial): median(rows[column]) for trial, rows in frame.groupby("trial")}
+    medians = {str(trial): median(values) for trial, values in _of_each(frame, column)}
     return Sample(group.by_seed(medians))
+
+
+def _of_each(frame: pd.DataFrame, column: str) -> Iterator[tuple[object, NDArray[np.float64]]]:
+    """Trial and its values of a column."""
+    values = frame[column].to_numpy(dtype=float)
+    for trial, places in frame.groupby("trial", sort=False).indices.items():
+        yield trial, values[places]
 
 
 def _horizons(group: Group, frame: pd.DataFrame) -> Sample:
@@ -296,11 +304,12 @@ def _horizons(group: Group, frame: pd.DataFrame) -> Sample:
         beyond = np.isinf(frame["horizon"]) | (frame["horizon"] > longest)
     values = frame["horizon"].where(~beyond, math.inf)
     bounds = np.where(beyond, longest, np.fmax(longest, frame["horizon"]))
-    table = pd.DataFrame({"trial": frame["trial"], "value": values, "bound": bounds})
+    table = frame[["trial"]].assign(value=values, bound=bounds)
     horizons: dict[str, float] = {}
     watched: dict[str, float] = {}
-    for trial, rows in table.groupby("trial"):
-        middle = survival_median(rows["value"], rows["bound"])
+    by_trial = zip(_of_each(table, "value"), _of_each(table, "bound"), strict=True)
+    for (trial, lags), (_, longest) in by_trial:
+        middle = survival_median(lags, longest)
         horizons[str(trial)] = math.inf if middle.censored else middle.centre
-        watched[str(trial)] = middle.centre if middle.censored else float(rows["bound"].max())
+        watched[str(trial)] = middle.centre if middle.censored else float(longest.max())
     return Sample(group.by_seed(horizons), group.by_seed(watched))

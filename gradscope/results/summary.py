@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import pandas as pd
 
 from gradscope.results.formats import number
@@ -41,18 +42,32 @@ def summary(tables: Tables, tasks: Mapping[str, TaskAbout] | None = None) -> pd.
 
 def groups(tables: Tables) -> dict[Place, Group]:
     """What was recorded of each configuration at each task length, in the order of the sweep."""
-    early, late = _horizons(tables)
+    return tables.once("groups", lambda: _groups(tables))
+
+
+def _groups(tables: Tables) -> dict[Place, Group]:
     training = tables["training"] if "training" in tables else pd.DataFrame({"trial": []})
+    parts = [_by_place(part) for part in (training, *_horizons(tables))]
     budgets = _budgets(tables)
     found: dict[Place, Group] = {}
     for (label, length), trials in tables["trials"].groupby(
         ["configuration", "length"], sort=False
     ):
-        here = [part[part["trial"].isin(trials["trial"])] for part in (training, early, late)]
+        place = str(label), int(str(length))
+        here = [part(place) for part in parts]
         of_trials = {str(trial): budgets[str(trial)] for trial in trials["trial"]}
-        found[str(label), int(str(length))] = Group(trials, here[0], here[1], here[2], of_trials)
+        found[place] = Group(trials, here[0], here[1], here[2], of_trials)
     rank = {label: index for index, label in enumerate(tables.configurations)}
     return dict(sorted(found.items(), key=lambda item: (rank[item[0][0]], item[0][1])))
+
+
+def _by_place(frame: pd.DataFrame) -> Callable[[Place], pd.DataFrame]:
+    """The rows of a table by configuration and length; none where it has none."""
+    if frame.empty:
+        return lambda place: frame
+    rows = frame.groupby(["configuration", "length"], sort=False).indices
+    nothing = np.empty(0, dtype=int)
+    return lambda place: frame.iloc[np.asarray(rows.get(place, nothing))]
 
 
 def measures_of(tables: Tables, tasks: Mapping[str, TaskAbout]) -> list[Measure]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import pandas as pd
 
@@ -12,6 +13,8 @@ from gradscope.errors import RunDirectoryError, UnknownTableError
 from gradscope.results.manifest import TrialEntry
 from gradscope.results.records import RunDirectory
 from gradscope.results.words import SWEEP, Words
+
+Made = TypeVar("Made")
 
 
 class Tables(Mapping[str, pd.DataFrame]):
@@ -41,6 +44,7 @@ class Tables(Mapping[str, pd.DataFrame]):
         seconds: Mapping[str, Mapping[str, float]] | None = None,
     ):
         self._frames = dict(frames)
+        self._made: dict[Hashable, object] = {}
         self.trials, self.words, self.seconds = list(trials), words, dict(seconds or {})
         self.configurations = list(dict.fromkeys(trial.configuration for trial in trials))
         self.longest: dict[str, int | None] = dict.fromkeys(self.configurations)
@@ -79,6 +83,16 @@ class Tables(Mapping[str, pd.DataFrame]):
             f"<tbody>{rows}</tbody></table>"
         )
 
+    def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What ``make`` gives, made when it is first asked for under this key.
+
+        For what several readers work out of these tables, which stay as they are.
+        """
+        if key not in self._made:
+            self._made[key] = make()
+        made: Made = self._made[key]  # pyright: ignore[reportAssignmentType]  # by this key alone
+        return made
+
     def of_trial(self, trial: str) -> Tables:
         """The same tables with the rows of one trial alone."""
         frames = {name: frame[frame["trial"] == trial] for name, frame in self.items()}
@@ -111,6 +125,9 @@ class Tables(Mapping[str, pd.DataFrame]):
         scope's recordings need not begin with a training: theirs are the first and the last that
         there are, and a single one is the last.
         """
+        return self.once(("first and last", name), lambda: self._first_and_last(name))
+
+    def _first_and_last(self, name: str) -> pd.DataFrame:
         frame = self[name]
         step, by_trial = frame["train_step"], frame.groupby("trial")["train_step"]
         first, last = by_trial.transform("min"), by_trial.transform("max")

@@ -1,17 +1,13 @@
-"""Colours, dashes, legends and lines."""
+"""Colours, markers, dashes and legends."""
 
-import math
-
-import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradscope.plots._looks import DASHES, legend, lines, lines_by_moment, looks
+from gradscope.plots._looks import DASHES, legend, looks
 from gradscope.plots._style import new_figure
+from gradscope.results.manifest import TrialEntry
+from gradscope.results.tables import Tables
 from tests.plots.conftest import made
 
 
@@ -40,13 +36,59 @@ def test_two_axes_are_colour_and_dashes(tiny):
         ["a · x", "b · x"],  # nor does the second
         [f"{first} · {second}" for first in "ab" for second in range(len(DASHES) + 1)],
         ["a · x · 1", "b · y · 2"],
-        [str(number) for number in range(30)],
+        [str(number) for number in range(12)],
     ],
 )
-def test_otherwise_every_configuration_has_a_colour(labels):
+def test_otherwise_every_configuration_has_a_colour_and_a_marker(labels):
     chosen = looks(_tables(*labels))
-    assert len({look.colour for look in chosen.values()}) == len(labels)
+    assert len({(look.colour, look.marker) for look in chosen.values()}) == len(labels)
+    if len(labels) <= 7:
+        assert len({look.colour for look in chosen.values()}) == len(labels)
+        assert len({look.marker for look in chosen.values()}) == len(labels)
     assert {look.dash for look in chosen.values()} == {"-"}
+    assert all(look.named for look in chosen.values())
+
+
+def test_of_many_configurations_some_are_named():
+    chosen = looks(_tables(*map(str, range(30))))
+    assert sum(look.named for look in chosen.values()) == 12
+    named = [look for look in chosen.values() if look.named]
+    assert len({(look.colour, look.marker) for look in named}) == 12
+
+
+def _of_cells(*cells):
+    """A configuration for each cell, called as somebody likes."""
+    entries = [
+        TrialEntry(
+            id=f"t{place}", configuration=label, axes={"which": label}, settings={"cell": cell}
+        )
+        for place, (label, cell) in enumerate(cells)
+    ]
+    return Tables({}, entries)
+
+
+RNN = {"name": "rnn", "activation": "tanh"}
+RELU = {"name": "rnn", "activation": "relu"}
+CELLS = [{"name": name} for name in ("lstm", "gru", "janet", "lru", "mgu")]
+
+
+def test_a_cell_keeps_its_colour_and_marker_whoever_else_is_there_and_whatever_it_is_called():
+    lstm = looks(_of_cells(("LSTM", CELLS[0]), ("GRU", CELLS[1])))["LSTM"]
+    others = _of_cells(("one", RELU), ("two", CELLS[4]), ("three", RNN), ("mine", CELLS[0]))
+    assert looks(others)["mine"] == lstm
+    back = looks(_of_cells(("GRU", CELLS[1]), ("LSTM", CELLS[0])))
+    assert back["LSTM"] == lstm
+
+
+def test_cells_differ_in_colour_and_marker():
+    chosen = looks(_of_cells(*((str(i), cell) for i, cell in enumerate([RNN, RELU, *CELLS]))))
+    assert len({look.colour for look in chosen.values()}) == 7
+    assert len({look.marker for look in chosen.values()}) == 7
+
+
+def test_one_cell_with_other_options_is_told_apart_by_place():
+    chosen = looks(_of_cells(("small", {**RNN, "hidden_size": 8}), ("large", RNN)))
+    assert chosen["small"].colour != chosen["large"].colour
 
 
 def test_a_legend_names_what_is_there_and_others():
@@ -57,81 +99,18 @@ def test_a_legend_names_what_is_there_and_others():
     assert [text.get_text() for text in box.get_texts()] == [r"a \$", "c", "baseline"]
 
 
+def test_a_legend_counts_those_that_it_does_not_name():
+    tables = _tables(*map(str, range(30)))
+    figure, _ = new_figure(1, 1, height=2.0)
+    legend(figure, tables, tables.configurations)
+    (box,) = figure.legends
+    said = [text.get_text() for text in box.get_texts()]
+    assert len(said) == 13
+    assert said[-1] == "18 others"
+
+
 def test_room_for_a_long_legend_is_not_taken_from_the_axes():
     tables = _tables(*(f"a rather long label of a configuration, number {n}" for n in range(20)))
     figure, _ = new_figure(1, 1, height=2.0)
     legend(figure, tables, pd.Series(tables.configurations))
     assert figure.get_figheight() > 3.0
-
-
-def _axes() -> Axes:
-    return Figure().subplots()
-
-
-def _points(line: Line2D) -> list[tuple[float, float]]:
-    return list(zip(np.asarray(line.get_xdata()), np.asarray(line.get_ydata()), strict=True))
-
-
-def test_a_line_is_the_mean_and_its_band_the_range():
-    tables, axes = _tables("a"), _axes()
-    frame = pd.DataFrame(
-        {"configuration": "a", "x": [0, 0, 0, 1, 1, 1], "y": [1.0, 2.0, 9.0, 3.0, 4.0, 5.0]}
-    )
-    lines(axes, frame, tables, x="x", y="y")
-    (line,) = axes.lines
-    assert _points(line) == [(0, 4.0), (1, 4.0)]
-    (band,) = axes.collections
-    corners = {(float(x), float(y)) for x, y in band.get_paths()[0].vertices}
-    assert corners == {(0, 1.0), (0, 9.0), (1, 3.0), (1, 5.0)}
-    assert to_rgb(line.get_color()) == pytest.approx(looks(tables)["a"].colour)
-
-
-def test_a_line_of_one_point_is_seen():
-    axes = _axes()
-    frame = pd.DataFrame({"configuration": "a", "x": [3], "y": [1.0]})
-    lines(axes, frame, _tables("a", "b"), x="x", y="y")
-    (line,) = axes.lines
-    assert line.get_marker() == "o"
-
-
-@pytest.mark.parametrize(("dead", "drawn"), [(2, False), (1, True)])
-def test_exact_zeros_count_in_the_median(dead, drawn):
-    """Two of three seeds dead: the line ends in a triangle; one of three: the others' median."""
-    values = [-math.inf] * dead + [-1.0] * (3 - dead)
-    frame = pd.DataFrame({"configuration": "a", "x": [1, 1, 1], "y": values})
-    axes = _axes()
-    lines(axes, frame, _tables("a"), x="x", y="y", floor=-5.0)
-    triangles = [line for line in axes.lines if line.get_marker() == "v"]
-    (line,) = [line for line in axes.lines if line not in triangles]
-    if drawn:
-        assert not triangles
-        assert _points(line) == [(1, -1.0)]
-    else:
-        assert [_points(triangle) for triangle in triangles] == [[(1, -5.0)]]
-        assert np.isnan(_points(line)[0][1])
-    lowest = min(y for _, y in axes.collections[0].get_paths()[0].vertices) if drawn else -5.0
-    assert lowest == -5.0  # the band reaches down to the dead
-
-
-def test_whole_numbers_get_whole_ticks():
-    axes = _axes()
-    frame = pd.DataFrame({"configuration": "a", "x": [0, 1, 2], "y": [1.0, 2.0, 3.0]})
-    lines(axes, frame, _tables("a"), x="x", y="y")
-    axes.set_xlim(0, 2)
-    assert all(float(tick).is_integer() for tick in axes.get_xticks())
-
-
-def test_a_panel_for_each_moment_on_one_scale():
-    tables = made(norms={"train_step": [0, 0, 5, 5], "x": [0, 1, 0, 1], "y": [0.0, -4.0, 2.0, 6.0]})
-    figure = lines_by_moment(
-        tables.first_and_last("norms"), tables, x="x", y="y", xlabel="x", ylabel="y", zero=True
-    )
-    before, after = figure.axes
-    assert (before.get_title(), after.get_title()) == ("before training", "end of training")
-    assert before.get_ylim() == after.get_ylim() == (-5.0, 6.5)
-    assert _points(before.lines[0]) == [(0, 0.0), (1, -4.0)]
-    assert _points(after.lines[0]) == [(0, 2.0), (1, 6.0)]
-    assert (before.get_ylabel(), after.get_ylabel()) == ("y", "")
-    assert before.get_xlabel() == after.get_xlabel() == "x"
-    (box,) = figure.legends
-    assert [text.get_text() for text in box.get_texts()] == ["a"]

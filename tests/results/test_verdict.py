@@ -106,7 +106,9 @@ def test_what_no_seed_solved_is_judged_by_its_loss(losses, said):
 def test_a_gradient_whose_fate_depends_on_the_seed():
     norms = pd.DataFrame(
         {"trial": ["a0", "a1", "a2"], "train_step": 0, "block": "state", "time": 20, "horizon": 1.0}
-    ).assign(log_norm=[-10.0, -8.0, -1.0], growth_rate=[-0.5, -0.4, -0.05])
+    ).assign(
+        configuration="a", length=-1, log_norm=[-10.0, -8.0, -1.0], growth_rate=[-0.5, -0.4, -0.05]
+    )
     loaded = in_memory({"a": [0.5, 0.5, 0.5]}, memory_horizon=norms)
     (said,) = [s for s in verdict(loaded) if s.startswith("Before training")]
     assert "it vanishes in 2 of 3" in said
