@@ -75,7 +75,7 @@ def _looks(tables: Tables) -> dict[str, Look]:
         dashes = {label: DASHES[second.index(labels[1])] for label, labels in axes.items()}
     else:
         groups = {label: label for label in named}
-        dashes = {label: DASHES[0] for label in named}
+        dashes = dict.fromkeys(named, DASHES[0])
     slots = _slots(list(dict.fromkeys(groups.values())), _cells(tables, groups))
     chosen = {
         label: Look(_SAFE[slot % len(_SAFE)], dashes[label], _marker(slot))

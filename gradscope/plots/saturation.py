@@ -67,7 +67,7 @@ class SaturationPlot(Plot):
         most = float((shares["low"] + shares["high"]).max())
         if not most < _UNSEEN:
             return ""
-        return f"No gate is saturated: {_seldom(most)}, of all configurations and at all times."
+        return f"No gate is saturated: {_seldom(most)} where the activation is flat."
 
     def caption(self, tables: Tables) -> str:
         """When a unit is saturated, and what low and high are at a gate."""
@@ -80,7 +80,7 @@ class SaturationPlot(Plot):
 
 
 def _seldom(share: float) -> str:
-    return "no unit is at any step" if share == 0 else f"at most {share:.2g} of units and steps are"
+    return "no unit at any step is" if share == 0 else f"at most {share:.2g} of units and steps are"
 
 
 def _draw_shares(ax: Axes, shares: pd.DataFrame, rows: list[tuple[str, str]]) -> None:

@@ -50,10 +50,10 @@ class SuccessVsLength(Plot):
         lengths = f" at {len(tables.lengths)} lengths" if len(tables.lengths) > 1 else ""
         least = int(rates["trials"].min())
         low, high = rates["success_rate_low"].iloc[0], rates["success_rate_high"].iloc[0]
+        seeds = f"{least} seed{'s' * (least > 1)} of each configuration"
         return (
-            f"{solved} of {trials} trials{lengths} solved the task. Of {least} seeds of one "
-            f"configuration that leaves a share of {low:.0%} to {high:.0%} (exact 95% interval, "
-            "Clopper and Pearson)."
+            f"{solved} of {trials} trials{lengths} solved the task. By {seeds} that leaves a share "
+            f"of {low:.0%} to {high:.0%} (exact 95% interval, Clopper and Pearson)."
         )
 
     def caption(self, tables: Tables) -> str:

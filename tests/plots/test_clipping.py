@@ -39,11 +39,24 @@ def test_the_percentage_is_the_mean_over_seeds(tables):
     (panel,) = Clipping().figure(tables).axes
     assert panel.get_title() == "a\n40% of updates clipped"
     greatest, before, after = panel.lines
-    assert np.array_equal(before.get_ydata(), after.get_ydata())
+    assert np.isnan(after.get_ydata()).all()  # drawn where the clip changed it alone
     assert np.array_equal(greatest.get_ydata(), before.get_ydata())  # one update a stretch
+
+
+def test_what_the_clip_changed_is_drawn():
+    tables = made(
+        training={
+            "train_step": [0, 1],
+            "grad_norm_preclip": [2.0, 4.0],
+            "grad_norm_postclip": [2.0, 1.0],
+            "clip_coefficient": [1.0, 0.25],
+        }
+    )
+    (panel,) = Clipping().figure(tables).axes
+    assert np.array_equal(panel.lines[2].get_ydata(), [np.nan, 1.0], equal_nan=True)
 
 
 def test_no_more_configurations_than_asked_for():
     norms = dict.fromkeys(["grad_norm_preclip", "grad_norm_postclip", "clip_coefficient"], 1.0)
     tables = made(training={"configuration": ["a", "b", "c"], **norms})
-    assert Clipping(most=2).data(tables)["configuration"].tolist() == ["a", "b"]
+    assert Clipping(most=2).data(tables)["configuration"].tolist() == ["a", "c"]

@@ -42,8 +42,13 @@ def test_bars_are_stacked_and_configurations_apart():
 
 
 @pytest.mark.parametrize(
-    ("share", "said"), [(0.0, "no unit is saturated"), (0.004, "at most 0.004 is saturated")]
+    ("share", "said"),
+    [(0.0, "no unit at any step is"), (0.004, "at most 0.004 of units and steps are")],
 )
 def test_bars_that_nobody_sees_are_told_of(share, said):
-    figure = SaturationPlot().figure(_tables([share] * 4, [0.0] * 4, RECORDINGS))
+    tables = _tables([share] * 4, [0.0] * 4, RECORDINGS)
+    assert SaturationPlot().in_words(tables) == (
+        f"No gate is saturated: {said} where the activation is flat."
+    )
+    figure = SaturationPlot().figure(tables)
     assert [text.get_text() for text in figure.axes[0].texts] == [said]

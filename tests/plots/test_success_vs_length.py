@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from gradscope.plots.success_vs_length import SuccessVsLength
+from gradscope.results.tables import Tables
 from tests.plots.conftest import made
 
 #: of one success in four: Clopper and Pearson's ends are quantiles of beta distributions
@@ -61,3 +62,14 @@ def test_the_caption_counts_seeds(lengths, apart):
     caption = SuccessVsLength().caption(_tables(lengths))
     assert "over 4 seeds." in caption
     assert ("a little apart" in caption) is apart
+
+
+def test_a_decided_figure_is_a_sentence():
+    tables = _tables([8, 16])
+    assert SuccessVsLength().in_words(tables) == ""
+    alone = Tables({"trials": tables["trials"].query("configuration == 'b'")}, tables.trials)
+    low = stats.beta.ppf(0.025, 4, 1)
+    assert SuccessVsLength().in_words(alone) == (
+        "8 of 8 trials at 2 lengths solved the task. By 4 seeds of each configuration that leaves "
+        f"a share of {low:.0%} to 100% (exact 95% interval, Clopper and Pearson)."
+    )

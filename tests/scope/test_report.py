@@ -55,8 +55,10 @@ def test_the_page_holds_findings_figures_and_what_was_recorded(page, scope):
     assert {"adjoint_norms", "gates", "traced_back", "saturation"} <= drawn
     for name in drawn:
         assert PLOTS.get(name).of_recordings
-        for suffix in ("svg", "png", "csv"):
+        drawn_or_said = ("csv",) if name == "saturation" else ("svg", "png", "csv")
+        for suffix in drawn_or_said:
             assert (page.parent / "figures" / f"{name}.{suffix}").stat().st_size > 100
+    assert "No gate is saturated: at most" in text
 
 
 def test_findings_end_in_one_full_stop(page):
