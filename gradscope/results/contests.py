@@ -136,10 +136,11 @@ def _order(cells: Mapping[str, Mapping[Block, Sample]], judged: Yardstick) -> li
     """
     shared = set.intersection(*(set(blocks) for blocks in cells.values()))
     scale, ranks = judged.measure.scale, {}
+    watched = {block: _bound(cells, block) for blocks in cells.values() for block in blocks}
     for label, blocks in cells.items():
         beyond = [math.isinf(s.values[seed]) for s in blocks.values() for seed in s.seeds]
         values = [
-            scale.comparable(sample, seed, _bound(cells, block))
+            scale.comparable(sample, seed, watched[block])
             for block, sample in blocks.items()
             if not shared or block in shared
             for seed in sample.seeds

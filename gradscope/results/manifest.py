@@ -23,6 +23,10 @@ class Part(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
+
+class Document(Part):
+    """Base of what stands in a file of its own."""
+
     @model_validator(mode="before")
     @classmethod
     def _is_text(cls, content: object) -> object:
@@ -172,7 +176,7 @@ class Provenance(Part):
     since: str = ""
 
 
-class Manifest(Part):
+class Manifest(Document):
     """All of it, as it stands in ``manifest.json``.
 
     Attributes:

@@ -16,7 +16,7 @@ on any number of machines write trials without a lock; two runs exclude each oth
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,7 +27,7 @@ from gradscope.results.columns import Columns
 from gradscope.results.files import write_atomically
 from gradscope.results.ledger import FileEntry, Ledger
 from gradscope.results.manifest import FORMAT, Manifest, first_problem
-from gradscope.results.seals import is_sealed, json_object, sealed, unsealed
+from gradscope.results.seals import is_sealed, json_object, opened, sealed
 from gradscope.results.shards import rows, shard
 
 #: folders of a run directory with files of trials, each named by its trial
@@ -39,6 +39,8 @@ class RunDirectory:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        #: what tells whether the file is the one that was read, and what it says
+        self._manifest: tuple[tuple[int, int, int], Manifest] | None = None
 
     def __repr__(self) -> str:
         return f"RunDirectory({str(self.path)!r})"
@@ -58,6 +60,18 @@ class RunDirectory:
             DamagedError: if its manifest is not as it was written.
         """
         try:
+            stat = self.manifest_path.stat()
+            key = stat.st_mtime_ns, stat.st_size, stat.st_ino
+            if self._manifest is None or self._manifest[0] != key:
+                self._manifest = key, self._read_manifest()
+            return self._manifest[1]
+        except (FileNotFoundError, NotADirectoryError):
+            raise RunDirectoryError(f"{self.path}: {self._what_it_is_instead()}") from None
+        except OSError as error:
+            raise DamagedError.of(self.manifest_path, error.strerror or str(error)) from None
+
+    def _read_manifest(self) -> Manifest:
+        try:
             content = json_object(self.manifest_path)
             version = content.get("format")
             if version not in (1, FORMAT):
@@ -65,10 +79,8 @@ class RunDirectory:
                     f"{self.manifest_path}: format {version!r}, this version reads 1 and {FORMAT}"
                 )
             if version == FORMAT or is_sealed(content):  # the first format had no checksums
-                content = unsealed(self.manifest_path)
+                content = opened(content, self.manifest_path)
             return Manifest.model_validate(content)
-        except FileNotFoundError:
-            raise RunDirectoryError(f"{self.path}: {self._what_it_is_instead()}") from None
         except ValidationError as error:
             raise DamagedError.of(self.manifest_path, first_problem(error)) from None
 
@@ -178,6 +190,14 @@ class RunDirectory:
         Raises:
             DamagedError: if it is not as it was written.
         """
+        return self.as_written(self.ledger(trial), name)
+
+    def as_written(self, ledger: Ledger | None, name: str) -> bytes | None:
+        """A file, as its trial's ledger says that it was written; None if there is none such.
+
+        Raises:
+            DamagedError: if it is not.
+        """
         path = self.path / name
         try:
             content = path.read_bytes()
@@ -185,10 +205,33 @@ class RunDirectory:
             content = None
         except OSError as error:
             raise DamagedError.of(path, error.strerror or str(error)) from None
-        ledger = self.ledger(trial)
         if ledger is not None and (problem := ledger.problem(name, content)):
             raise DamagedError.of(path, problem)
         return content
+
+    def files(self, trials: Iterable[str]) -> Iterator[tuple[str, Ledger | None, list[str]]]:
+        """Recorded trial, its ledger, and the names of its files but for weights.
+
+        Files that the ledger does not know are among them: reading them tells. Of the first format
+        there are no ledgers.
+
+        Raises:
+            DamagedError: for a ledger that is not as it was written.
+        """
+        done, shards = self.done(), self._shards()
+        for trial in trials:
+            if trial in done:
+                ledger = self.ledger(trial)
+                known = ledger.files if ledger else ()
+                names = {*shards.get(trial, ()), *known, f"timing/{trial}.json"}
+                yield trial, ledger, sorted(names - {_weights_name(trial)})
+
+    def _shards(self) -> dict[str, list[str]]:
+        """Trial to the names of its shards, whatever ledgers say."""
+        found: dict[str, list[str]] = {}
+        for path in self.path.glob("tables/*/*.parquet"):
+            found.setdefault(path.stem, []).append(f"tables/{path.parent.name}/{path.name}")
+        return found
 
     def weights(self, trial: str) -> bytes | None:
         """A trial's trained weights as safetensors bytes; None if they were not kept.
@@ -263,7 +306,7 @@ class RunDirectory:
         for trial in sorted(self.done()):
             name = f"timing/{trial}.json"
             if (content := self.checked(trial, name)) is not None:
-                seconds[trial] = _seconds(content, self.path / name)
+                seconds[trial] = seconds_of(content, self.path / name)
         return seconds
 
 
@@ -280,7 +323,12 @@ def _failure(path: Path) -> dict[str, object]:
     return {"error": "for a reason that can no longer be read", "traceback": "", **content}
 
 
-def _seconds(content: bytes, path: Path) -> dict[str, float]:
+def seconds_of(content: bytes, path: Path) -> dict[str, float]:
+    """Where a trial's time went, from its file.
+
+    Raises:
+        DamagedError: if it holds something else.
+    """
     try:
         seconds = dict(json.loads(content))
         numbers = {k: float(value) for k, value in seconds.items()}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Sample:
         """How long a seed was watched; inf where nothing bounds it."""
         return self.bounds.get(seed, math.inf)
 
-    @property
+    @cached_property
     def seeds(self) -> list[int]:
         """Those whose value is known."""
         return [seed for seed, value in self.values.items() if not math.isnan(value)]

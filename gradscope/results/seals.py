@@ -34,12 +34,25 @@ def unsealed(path: Path) -> dict[str, object]:
         FileNotFoundError: if it is not there.
         DamagedError: if it cannot be read, or its checksum is not that of its content.
     """
-    content = json_object(path)
-    seal = content.pop(_SEAL, None)
-    if seal != sha256(content):
+    return opened(json_object(path), path)
+
+
+def opened(content: Mapping[str, object], path: Path) -> dict[str, object]:
+    """What a sealed object says, without its checksum.
+
+    Args:
+        content: of the file.
+        path: that it was read from.
+
+    Raises:
+        DamagedError: if its checksum is not that of its content.
+    """
+    rest = {key: value for key, value in content.items() if key != _SEAL}
+    seal = content.get(_SEAL)
+    if seal != sha256(rest):
         what = "has no checksum" if seal is None else "is not what its checksum says"
         raise DamagedError.of(path, f"{what}, so it was changed after it was written")
-    return content
+    return rest
 
 
 def json_object(path: Path) -> dict[str, object]:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import pandas as pd
+import pyarrow as pa
 
 from gradscope.components.suggestions import suggest
 from gradscope.errors import RunDirectoryError, UnknownTableError
 from gradscope.results.manifest import TrialEntry
+from gradscope.results.reading import Reading
 from gradscope.results.records import RunDirectory
 from gradscope.results.words import SWEEP, Words
 
@@ -28,7 +30,6 @@ class Tables(Mapping[str, pd.DataFrame]):
     Attributes:
         trials: all trials of the sweep, recorded or not, or an entry for each recurrence.
         words: what captions say of them.
-        seconds: trial to where its time went.
         configurations: labels in the order of the sweep.
         longest: configuration to its greatest task length, None where its task has none.
         axes: configuration to its labels on the sweep's axes.
@@ -41,11 +42,11 @@ class Tables(Mapping[str, pd.DataFrame]):
         trials: Sequence[TrialEntry],
         *,
         words: Words = SWEEP,
-        seconds: Mapping[str, Mapping[str, float]] | None = None,
+        seconds: Callable[[], Mapping[str, Mapping[str, float]]] | None = None,
     ):
-        self._frames = dict(frames)
+        self._frames, self._seconds = frames, seconds
         self._made: dict[Hashable, object] = {}
-        self.trials, self.words, self.seconds = list(trials), words, dict(seconds or {})
+        self.trials, self.words = list(trials), words
         self.configurations = list(dict.fromkeys(trial.configuration for trial in trials))
         self.longest: dict[str, int | None] = dict.fromkeys(self.configurations)
         for trial in trials:
@@ -55,12 +56,21 @@ class Tables(Mapping[str, pd.DataFrame]):
         self.axes = {trial.configuration: trial.other_labels for trial in trials}
         self.lengths = sorted({trial.length for trial in trials if trial.length is not None})
 
+    @property
+    def seconds(self) -> Mapping[str, Mapping[str, float]]:
+        """Trial to where its time went."""
+        nothing: Mapping[str, Mapping[str, float]] = {}
+        return self.once("seconds", lambda: self._seconds() if self._seconds else nothing)
+
     def __getitem__(self, name: str) -> pd.DataFrame:
         if name not in self._frames:
             raise UnknownTableError(
                 f"there is no table {name!r}; {suggest(name, list(self._frames))}"
             )
         return self._frames[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._frames
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._frames)
@@ -153,25 +163,52 @@ def load(run: RunDirectory) -> Tables:
         RunDirectoryError: if the directory is no run's, or holds no finished trial.
     """
     trials, done = run.manifest().trials, run.done()
-    recorded = [trial for trial in trials if trial.id in done]
-    if not recorded:
+    there = [trial for trial in trials if trial.id in done]
+    if not there:
         raise RunDirectoryError(f"{run.path}: no trial is recorded yet; 'gradscope run' does that")
-    about = pd.DataFrame(
-        {
-            "trial": [trial.id for trial in recorded],
-            "configuration": [trial.configuration for trial in recorded],
-            "length": [-1 if trial.length is None else trial.length for trial in recorded],
-            "seed": [trial.seed for trial in recorded],
-            "task": [trial.task for trial in recorded],
-        }
-    )
-    frames = {}
-    for name in run.tables():
-        table = run.read(name, about["trial"])
-        if table is not None:
-            frame = table.to_pandas()
-            if name == "lengths":  # its own length is that of the test
-                frame = frame.rename(columns={"length": "test_length"})
-            frames[name] = about.merge(frame, on="trial", how="right", suffixes=("", "_measured"))
-    seconds = {trial: parts for trial, parts in run.timing().items() if trial in done}
-    return Tables(frames, trials, seconds=seconds)
+    reading = Reading(run, [trial.id for trial in there])
+    frames = _Frames(reading.names, lambda name: _with_trials(name, reading.table(name), there))
+    return Tables(frames, trials, seconds=reading.seconds)
+
+
+class _Frames(Mapping[str, pd.DataFrame]):
+    """Tables that are made when they are first asked for."""
+
+    def __init__(self, names: Sequence[str], make: Callable[[str], pd.DataFrame]):
+        self._names, self._make = list(names), make
+        self._made: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        if name not in self._made:
+            if name not in self._names:
+                raise KeyError(name)
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def _with_trials(name: str, table: pa.Table, trials: Sequence[TrialEntry]) -> pd.DataFrame:
+    """A table's rows, each with what is to be known of its trial."""
+    frame = table.to_pandas()
+    if name == "lengths":  # its own length is that of the test
+        frame = frame.rename(columns={"length": "test_length"})
+    places = {trial.id: place for place, trial in enumerate(trials)}
+    rows = frame["trial"].map(places).to_numpy(dtype=int)
+    about = {
+        "configuration": [trial.configuration for trial in trials],
+        "length": [-1 if trial.length is None else trial.length for trial in trials],
+        "seed": [trial.seed for trial in trials],
+        "task": [trial.task for trial in trials],
+    }
+    own = {column: f"{column}_measured" for column in about if column in frame}
+    known = {column: pd.Series(values).take(rows).array for column, values in about.items()}
+    rest = frame.drop(columns="trial").rename(columns=own)
+    return pd.DataFrame({"trial": frame["trial"], **known}).join(rest)
