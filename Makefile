@@ -65,6 +65,7 @@ bench: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.attaching
 	$(BIN)/python -m benchmarks.diagnosis
 	$(BIN)/python -m benchmarks.borderline
+	$(BIN)/python -m benchmarks.reports --case 50
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
