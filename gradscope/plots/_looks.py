@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import seaborn as sns
@@ -57,8 +58,8 @@ class Look(NamedTuple):
 def looks(tables: Tables) -> dict[str, Look]:
     """Colour and marker by the sweep's first axis, dashes by its second.
 
-    Where that is not enough, a colour and a marker for each configuration. Of many configurations
-    those that tell most are named.
+    Where there are not enough dashes, or more axes, configurations of one colour differ by their
+    markers. Of many configurations those that tell most are named.
     """
     return tables.once("looks", lambda: _looks(tables))
 
@@ -69,19 +70,18 @@ def _looks(tables: Tables) -> dict[str, Look]:
     first = list(dict.fromkeys(labels[0] for labels in axes.values()))
     second = list(dict.fromkeys(labels[1] for labels in axes.values() if len(labels) == 2))
     few = len(first) > 1 and 1 < len(second) <= len(DASHES)
-    dashes: Mapping[str, Dash]
-    if few and all(len(labels) == 2 for labels in axes.values()):
-        groups = {label: labels[0] for label, labels in axes.items()}
-        dashes = {label: DASHES[second.index(labels[1])] for label, labels in axes.items()}
-    else:
-        groups = {label: label for label in named}
-        dashes = dict.fromkeys(named, DASHES[0])
+    dashed = few and all(len(labels) == 2 for labels in axes.values())
+    largest = max(Counter(labels[0] for labels in axes.values()).values(), default=0)
+    several = 1 < len(first) <= len(_SAFE) and (dashed or largest <= len(_MARKERS))
+    # where not, each configuration is a group of its own
+    groups = {label: labels[0] if several else label for label, labels in axes.items()}
     slots = _slots(list(dict.fromkeys(groups.values())), _cells(tables, groups))
-    chosen = {
-        label: Look(_SAFE[slot % len(_SAFE)], dashes[label], _marker(slot))
-        for label in named
-        for slot in [slots[groups[label]]]
-    }
+    chosen, members = {}, Counter[str]()
+    for label, group in groups.items():
+        dash = DASHES[second.index(axes[label][1])] if dashed else DASHES[0]
+        marker = _marker(slots[group] + (0 if dashed else members[group] * (len(_SAFE) + 1)))
+        members[group] += 1
+        chosen[label] = Look(_SAFE[slots[group] % len(_SAFE)], dash, marker)
     others = sns.husl_palette(len(tables.configurations), l=0.55)
     return {
         label: chosen.get(label) or Look((red, green, blue), "-", "", named=False)

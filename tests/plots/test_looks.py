@@ -49,6 +49,19 @@ def test_otherwise_every_configuration_has_a_colour_and_a_marker(labels):
     assert all(look.named for look in chosen.values())
 
 
+def test_more_settings_than_dashes_are_markers_of_one_colour():
+    chosen = looks(_tables(*(f"{first} · {second}" for first in "ab" for second in range(6))))
+    for first in "ab":
+        own = [look for label, look in chosen.items() if label.startswith(first)]
+        assert len({look.colour for look in own}) == 1
+        assert len({look.marker for look in own}) == 6
+
+
+def test_no_two_look_alike_however_uneven_the_axes():
+    chosen = looks(_tables(*(f"a · {second}" for second in range(11)), "b · 0"))
+    assert len({(look.colour, look.marker) for look in chosen.values()}) == 12
+
+
 def test_of_many_configurations_some_are_named():
     chosen = looks(_tables(*map(str, range(30))))
     assert sum(look.named for look in chosen.values()) == 12
