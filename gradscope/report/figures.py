@@ -13,7 +13,6 @@ from gradscope.errors import NothingToDrawError
 from gradscope.plots import Plot
 from gradscope.plots._style import rendered, settled
 from gradscope.results.files import write_atomically
-from gradscope.results.manifest import TrialEntry
 from gradscope.results.spreadsheets import csv_of
 from gradscope.results.tables import Tables
 from gradscope.results.telling import telling
@@ -74,9 +73,9 @@ def _drawn(plot: Plot, tables: Tables, folder: Path) -> Shown:
 
 def _counted(tables: Tables) -> str:
     """How many configurations and seeds a figure of a sweep is of, and which are named."""
-    if not tables.words.of_sweep:
+    if not tables.words.of_sweep or "trials" not in tables:
         return ""
-    seeds = Counter(trial.configuration for trial in _recorded(tables))
+    seeds = Counter(tables["trials"]["configuration"])
     lengths = max(len(tables.lengths), 1)
     counts = sorted({-(-count // lengths) for count in seeds.values()})
     if not counts:
@@ -91,11 +90,6 @@ def _counted(tables: Tables) -> str:
         f"{said} each; {named} are named, the best, the worst and as many between: the explorer "
         "and the CSV have all."
     )
-
-
-def _recorded(tables: Tables) -> list[TrialEntry]:
-    there = set(tables["trials"]["trial"]) if "trials" in tables else set()
-    return [trial for trial in tables.trials if trial.id in there]
 
 
 def undrawn(name: str, title: str, reason: str) -> Shown:

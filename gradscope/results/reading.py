@@ -9,10 +9,9 @@ from pathlib import PurePosixPath
 
 import pyarrow as pa
 
-from gradscope.errors import RunDirectoryError
 from gradscope.results.ledger import Ledger
 from gradscope.results.records import RunDirectory, seconds_of
-from gradscope.results.shards import rows
+from gradscope.results.shards import joined, rows
 
 
 class Reading:
@@ -47,16 +46,9 @@ class Reading:
             RunDirectoryError: for shards that do not go together.
         """
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-            parts = [
-                part for part in threads.map(self._part, self._shards[name]) if part is not None
-            ]
-        try:
-            return pa.concat_tables(parts, promote_options="permissive")
-        except pa.ArrowException as error:
-            raise RunDirectoryError(
-                f"{self.run.path / 'tables' / name}: the trials' columns do not go together: "
-                f"{error}"
-            ) from None
+            found = list(threads.map(self._part, self._shards[name]))
+        parts = [part for part in found if part is not None]
+        return joined(parts, self.run.path / "tables" / name)
 
     def _part(self, shard: tuple[Ledger | None, str]) -> pa.Table | None:
         ledger, name = shard

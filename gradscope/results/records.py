@@ -28,7 +28,7 @@ from gradscope.results.files import write_atomically
 from gradscope.results.ledger import FileEntry, Ledger
 from gradscope.results.manifest import FORMAT, Manifest, first_problem
 from gradscope.results.seals import is_sealed, json_object, opened, sealed
-from gradscope.results.shards import rows, shard
+from gradscope.results.shards import joined, rows, shard
 
 #: folders of a run directory with files of trials, each named by its trial
 PARTS = ("tables", "weights", "timing", "ledger", "failures")
@@ -289,12 +289,7 @@ class RunDirectory:
                 parts.append(rows(content, self.path / name))
         if not parts:
             return None
-        try:
-            return pa.concat_tables(parts, promote_options="permissive")
-        except pa.ArrowException as error:
-            raise RunDirectoryError(
-                f"{self.path / 'tables' / table}: the trials' columns do not go together: {error}"
-            ) from None
+        return joined(parts, self.path / "tables" / table)
 
     def timing(self) -> dict[str, dict[str, float]]:
         """Recorded trial to seconds, by part of its work.

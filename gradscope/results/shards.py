@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gradscope.errors import DamagedError
+from gradscope.errors import DamagedError, RunDirectoryError
 from gradscope.results.columns import Columns
 
 
@@ -32,6 +33,24 @@ def shard(trial: str, columns: Columns) -> bytes:
         write_page_checksum=True,
     )
     return sink.getvalue().to_pybytes()
+
+
+def joined(parts: Sequence[pa.Table], folder: Path) -> pa.Table:
+    """The shards of several trials as one table.
+
+    Args:
+        parts: one or more of them.
+        folder: that they were read from.
+
+    Raises:
+        RunDirectoryError: if their columns do not go together.
+    """
+    try:
+        return pa.concat_tables(parts, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise RunDirectoryError(
+            f"{folder}: the trials' columns do not go together: {error}"
+        ) from None
 
 
 def rows(content: bytes, path: Path) -> pa.Table:

@@ -27,11 +27,13 @@ class Contents:
     Attributes:
         index: configurations, trials and measurements, as plain values.
         arrays: all numbers, as text.
+        sources: names of the sources that there is something of.
         left_out: what of the run is not in them, in words.
     """
 
     index: Mapping[str, object]
     arrays: str
+    sources: frozenset[str]
     left_out: list[str]
 
 
@@ -52,8 +54,6 @@ def contents(tables: Tables, most: int = MOST) -> Contents | None:
     trials = _trials(tables, frames)
     packed = Packed()
     index = {
-        "one": tables.words.one,
-        "of_sweep": tables.words.of_sweep,
         "configurations": _configurations(tables),
         "trials": list(trials.values()),
         "sources": {
@@ -62,7 +62,7 @@ def contents(tables: Tables, most: int = MOST) -> Contents | None:
         },
         "arrays": packed.layout,
     }
-    return Contents(index, packed.text(), left_out)
+    return Contents(index, packed.text(), frozenset(frames), left_out)
 
 
 def _configurations(tables: Tables) -> list[dict[str, object]]:

@@ -9,8 +9,7 @@ import seaborn as sns
 from markupsafe import Markup
 from matplotlib.colors import to_hex
 
-from gradscope.report.explorer.contents import MOST, Contents, contents
-from gradscope.report.explorer.sources import SOURCES
+from gradscope.report.explorer.contents import MOST, contents
 from gradscope.report.templates import filled
 from gradscope.results.tables import Tables
 
@@ -38,7 +37,7 @@ def explorer_html(tables: Tables, most: int = MOST) -> Markup | None:
     return filled(
         _HERE / "explorer.html",
         {
-            "panels": _panels(held),
+            "panels": held.sources,
             "words": tables.words,
             "left_out": held.left_out,
             # in JSON a "<" stands in strings alone; a name may hold "</script>"
@@ -62,10 +61,3 @@ def _ramps() -> dict[str, list[str]]:
         "signed": [to_hex(colour) for colour in sns.color_palette("vlag_r", _STOPS)],
         "rising": [to_hex(colour) for colour in sns.color_palette("viridis", _STOPS)],
     }
-
-
-def _panels(held: Contents) -> set[str]:
-    """The sources that there is something of; gates one by one stand in the place of their mean."""
-    measured = held.index["sources"]
-    assert isinstance(measured, dict)
-    return {name for name in SOURCES if name in measured}

@@ -85,6 +85,10 @@ def chosen(view, name):
     return view.locator(f"[data-choice={name}] option:checked").text_content()
 
 
+def train_step(view):
+    return view.locator("[data-track=step] output").text_content()
+
+
 def readout(view):
     return view.locator(".readout").text_content()
 
@@ -136,7 +140,7 @@ def test_it_opens_at_the_end_of_training(explorer):
     with opened(explorer) as shown:
         view = shown.view
         assert chosen(view, "configuration") == "good"
-        assert view.locator("[data-track=step] output").text_content() == "train step 100"
+        assert train_step(view) == "train step 100"
         assert readout(view).startswith("ln ‖∂h_20/∂h_0‖ spectral −20.2 nats")
         assert "Frobenius −19.2 nats" in readout(view)
         assert "ln ‖dL/ds_0‖ −27.45 nats" in readout(view)
@@ -150,7 +154,7 @@ def test_choosing_and_stepping_by_keyboard_moves_all_panels(explorer):
         slider = view.locator("[data-track=step] input")
         slider.focus()
         slider.press("ArrowLeft")  # to the step measured before, wherever it lies
-        assert view.locator("[data-track=step] output").text_content() == "train step 40"
+        assert train_step(view) == "train step 40"
         assert "spectral −8.2 nats" in readout(view)
         slider.press("Home")
         assert "spectral −0.2 nats" in readout(view)
@@ -220,7 +224,7 @@ def test_steps_have_their_true_places(explorer):
         # 40 of 100: a pointer at two fifths of the way finds it, at the middle too
         for share, step in ((0.0, 0), (0.1, 10), (0.4, 40), (0.5, 40), (0.9, 100)):
             view.mouse.click(box["x"] + 8 + share * (box["width"] - 16), box["y"] + 10)
-            text = view.locator("[data-track=step] output").text_content()
+            text = train_step(view)
             assert text == f"train step {step}"
 
 
@@ -263,7 +267,6 @@ def test_others_are_compared_under_their_names(explorer):
 def test_a_training_is_played_through(explorer):
     with opened(explorer) as shown:
         view = shown.view
-        output = view.locator("[data-track=step] output")
         play = view.locator("[data-play]")
         play.click()
         assert play.text_content() == "❚❚ Pause"
@@ -272,12 +275,12 @@ def test_a_training_is_played_through(explorer):
         )
         play.click()  # it stands where it is
         assert play.text_content() == "▶ Play"
-        assert output.text_content() == "train step 10"
+        assert train_step(view) == "train step 10"
         play.click()
         view.wait_for_function(
             "document.querySelector('[data-play]').textContent.includes('Play')", timeout=20_000
         )
-        assert output.text_content() == "train step 100"
+        assert train_step(view) == "train step 100"
         shown.check()
 
 
@@ -297,7 +300,7 @@ def test_the_address_keeps_the_selection(explorer):
         assert readout(view) == said
         assert chosen(view, "configuration") == RUDE
         assert chosen(view, "scale") == "one for all"
-        assert view.locator("[data-track=step] output").text_content() == "train step 0"
+        assert train_step(view) == "train step 0"
         again.check()
 
 

@@ -35,7 +35,6 @@ function nearest(numbers, wanted) {
 
 class Contents {
   constructor(index, arrays) {
-    this.one = index.one;
     this.configurations = index.configurations;
     this.trials = index.trials;
     this.ramps = index.ramps;
@@ -53,6 +52,7 @@ class Contents {
       });
     }
     this.reaches = new Map();
+    this.groups = new Map();
   }
 
   static async read(index, text) {
@@ -104,7 +104,14 @@ class Contents {
     return places.filter((place) => train_step[place] === latest).map((place) => this.group(source, place));
   }
 
+  /** A measurement, the same object whenever it is asked for. */
   group(name, place) {
+    const key = `${name} ${place}`;
+    if (!this.groups.has(key)) this.groups.set(key, this.made(name, place));
+    return this.groups.get(key);
+  }
+
+  made(name, place) {
     const source = this.sources[name];
     const group = { step: source.train_step[place], text: source.text ? source.text[place] : [] };
     for (const facet of source.facets) group[facet] = source[facet][place];

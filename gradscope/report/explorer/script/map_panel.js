@@ -5,6 +5,11 @@
 
 /** Values of one row t of a map: its k ascending, and where each cell ends. */
 function rowsOf(group) {
+  group.rows ??= cut(group);
+  return group.rows;
+}
+
+function cut(group) {
   const { t, k } = group.values;
   const rows = new Map();
   for (let i = 0; i < t.length; i++) {

@@ -39,7 +39,6 @@ class Plane {
     this.ink = colour("--ink");
     this.soft = colour("--soft");
     this.line = colour("--line");
-    this.paper = colour("--paper");
     this.box = { left, top, right: clientWidth - right, bottom: clientHeight - bottom };
   }
 

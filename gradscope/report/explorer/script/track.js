@@ -3,7 +3,7 @@
 class Track {
   /**
    * @param element with an input of type range, an output, and a canvas for the values' places
-   * @param chosen called with the new value and whether a person moved it
+   * @param chosen called with the value that a person moves it to
    */
   constructor(element, chosen) {
     this.input = element.querySelector("input");
