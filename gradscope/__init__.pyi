@@ -6,6 +6,8 @@
 from .runs import run as run
 from .runs import open_run as open_run
 from .runs import Run as Run
+from .comparing import compare as compare
+from .comparing import Compared as Compared
 from .experiment import Experiment as Experiment
 from .results import Tables as Tables
 from . import plots as plots

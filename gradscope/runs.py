@@ -141,15 +141,20 @@ class Run:
         """
         return predictions(self.tables, self.manifest.expect, self.manifest.tasks)
 
-    def report(self) -> Path:
-        """Draw all figures and write the run directory's ``index.html``; returns the page's path.
+    def report(self, format: str = "html") -> Path:
+        """Draw all figures and write the report into the run directory; returns the file's path.
+
+        Args:
+            format: html (``index.html``), md, ipynb or pdf (``report.<format>``).
 
         Raises:
             RunDirectoryError: if no trial is recorded yet.
+            UnknownNameError: for a format that does not exist.
+            MissingPackageError: for a format whose package is not installed.
         """
         from gradscope.report import write_report
 
-        return write_report(self._directory)
+        return write_report(self._directory, [format])[0]
 
     def model(self, trial: str | None = None) -> gradscope.experiment.model.SequenceModel:
         """The trained model of a trial, where ``training: {save_weights: true}`` kept its weights.

@@ -79,7 +79,7 @@ def write_report(directory: RunDirectory) -> None:
     """Draw a run's report, and print where it is."""
     from gradscope.report import write_report
 
-    echo(f"report: {write_report(directory)}")
+    echo(f"report: {write_report(directory)[0]}")
 
 
 def say_failures(directory: RunDirectory) -> None:

@@ -9,6 +9,10 @@ import click
 
 #: a RUN directory
 run_argument = click.argument("run", type=click.Path(path_type=Path))
+#: one RUN directory or more
+run_arguments = click.argument(
+    "runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
 
 device_option = click.option(
     "--device", default="cpu", show_default=True, help="torch device, such as cuda."

@@ -9,7 +9,7 @@ from matplotlib.colors import CenteredNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradscope.plots._axes import edges
+from gradscope.plots._axes import edges, legend_below
 from gradscope.plots._lines import reference
 from gradscope.plots._style import INK, new_figure
 
@@ -50,12 +50,8 @@ def exponent_against_gain(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     reference(ax, y=0)
     ax.set(xlabel="gain g", ylabel="largest Lyapunov exponent (nats/step)")
     handles = [Line2D([], [], color=shades[v], marker="o") for v in variances]
-    figure.legend(
-        handles,
-        [f"input variance {v:g}" for v in variances],
-        loc="outside lower center",
-        ncols=min(5, len(variances)),
-    )
+    names = [f"input variance {v:g}" for v in variances]
+    legend_below(figure, dict(zip(names, handles, strict=True)))
     return figure
 
 
@@ -121,10 +117,5 @@ def spectra(frame: pd.DataFrame) -> Figure:
     axes[0, 0].set_ylabel("exponent λ$_i$ (nats/step)")
     places = np.linspace(0, len(gains) - 1, min(len(gains), _NAMED_GAINS))
     named = [gains[round(place)] for place in places]
-    figure.legend(
-        [Line2D([], [], color=shades[gain]) for gain in named],
-        [f"g = {gain:g}" for gain in named],
-        loc="outside lower center",
-        ncols=len(named),
-    )
+    legend_below(figure, {f"g = {g:g}": Line2D([], [], color=shades[g]) for g in named})
     return figure

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
 
+from gradscope.plots._style import characters, side_by_side
 from gradscope.results.tables import Tables
 
 
@@ -46,7 +50,7 @@ def time_axis(frame: pd.DataFrame, tables: Tables) -> tuple[str, str]:
 
 def panels(count: int, columns: int = 4) -> tuple[int, int]:
     """Rows and columns for so many small panels."""
-    columns = min(count, columns)
+    columns = min(count, side_by_side(columns))
     return -(-count // columns), columns
 
 
@@ -71,6 +75,30 @@ def edges(points: np.ndarray) -> np.ndarray:
         return np.array([points[0] - 0.5, points[0] + 0.5])
     middle = (points[1:] + points[:-1]) / 2
     return np.concatenate(([2 * points[0] - middle[0]], middle, [2 * points[-1] - middle[-1]]))
+
+
+def legend_below(
+    figure: Figure, handles: Mapping[str, Artist], *, handlelength: float | None = None
+) -> None:
+    """One legend under the whole figure, in as many columns as there is room for.
+
+    Args:
+        figure: grows by what a legend of more than four rows needs.
+        handles: label, which may have formulas, to a sample of what it names.
+        handlelength: of a sample, in the size of the font; None is matplotlib's.
+    """
+    longest = max(map(len, handles), default=1)
+    columns = max(1, min(len(handles), characters() // (longest + 8)))
+    rows = -(-len(handles) // columns)
+    if rows > 4:  # room for a long legend is not taken from the axes
+        figure.set_figheight(figure.get_figheight() + 0.21 * (rows - 4))
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        handlelength=handlelength,
+        ncols=columns,
+    )
 
 
 def plain(text: str) -> str:

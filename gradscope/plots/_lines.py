@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from gradscope.plots._axes import span
 from gradscope.plots._looks import REFERENCE, Look, legend, looks
 from gradscope.plots._rows import moments
-from gradscope.plots._style import FAINT, new_figure
+from gradscope.plots._style import FAINT, new_figure, points
 from gradscope.results.scales import Scale
 from gradscope.results.statistics import median
 from gradscope.results.tables import Tables
@@ -82,9 +82,9 @@ def _draw(
         middle,
         color=look.colour,
         linestyle=look.dash,
-        linewidth=1.7,
+        linewidth=points(1.7),
         marker=look.marker,
-        markersize=4,
+        markersize=points(4),
         markevery=1 if len(middle) <= _FEW else (int(shift * every), every),
     )
     axes.fill_between(middle.index, low, high, color=look.colour, alpha=0.13, linewidth=0)

@@ -11,8 +11,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradscope.plots._axes import plain
-from gradscope.plots._style import FAINT
+from gradscope.plots._axes import legend_below, plain
+from gradscope.plots._style import FAINT, points
 from gradscope.results.manifest import TrialEntry
 from gradscope.results.tables import Tables
 from gradscope.results.telling import telling
@@ -115,7 +115,7 @@ def _cells(tables: Tables, groups: dict[str, str]) -> dict[str, str]:
         if trial.configuration in groups:
             cells.setdefault(groups[trial.configuration], set()).add(_cell(trial))
     alone = {group: found.pop() for group, found in cells.items() if len(found) == 1}
-    return alone if len(set(alone.values())) == len(groups) else {}
+    return alone if len(set(alone.values())) == len(set(groups.values())) else {}
 
 
 def _cell(trial: TrialEntry) -> str:
@@ -137,8 +137,8 @@ def legend(figure: Figure, tables: Tables, present: Iterable[str], **others: Lin
             color=look[label].colour,
             linestyle=look[label].dash,
             marker=look[label].marker,
-            markersize=4.5,
-            linewidth=2,
+            markersize=points(4.5),
+            linewidth=points(2),
         )
         for label in tables.configurations
         if label in shown and look[label].named
@@ -146,15 +146,4 @@ def legend(figure: Figure, tables: Tables, present: Iterable[str], **others: Lin
     if behind := len([label for label in shown if not look[label].named]):
         handles[f"{behind} others"] = Line2D([], [], color=FAINT, linewidth=0.8)
     handles |= others
-    longest = max(map(len, handles), default=1)
-    columns = max(1, min(len(handles), 110 // (longest + 8)))
-    rows = -(-len(handles) // columns)
-    if rows > 4:  # room for a long legend is not taken from the axes
-        figure.set_figheight(figure.get_figheight() + 0.21 * (rows - 4))
-    figure.legend(
-        list(handles.values()),
-        [plain(label) for label in handles],
-        loc="outside lower center",
-        handlelength=3.2,
-        ncols=columns,
-    )
+    legend_below(figure, {plain(label): h for label, h in handles.items()}, handlelength=3.2)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from itertools import pairwise
 from typing import Literal
 
 import matplotlib as mpl
@@ -12,8 +15,14 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+Share = bool | Literal["none", "all", "row", "col"]
+
 #: inches of a full figure
 WIDTH = 9.0
+#: inches of one column of a paper
+COLUMN = 3.4
+#: text in a column, relative to that of a full figure
+_SMALLER = 0.68
 INK, FAINT = "#22272e", "#8a939e"
 
 STYLE = {
@@ -40,9 +49,48 @@ STYLE = {
 }
 
 
+PAPER = {
+    **STYLE,
+    **sns.plotting_context("paper", font_scale=0.78),
+    "axes.titlesize": 7,
+    "grid.linewidth": 0.4,
+    "lines.linewidth": 1.0,
+    "lines.markersize": 3,
+    "pdf.fonttype": 42,
+}
+#: whether figures are drawn one column of a paper wide
+_IN_A_COLUMN: ContextVar[bool] = ContextVar("in a column", default=False)
+
+
 def styled() -> AbstractContextManager[None]:
     """The context in which figures are made and saved."""
-    return mpl.rc_context(STYLE)  # pyright: ignore[reportArgumentType]  # a dict of str is enough
+    style = PAPER if _IN_A_COLUMN.get() else STYLE
+    return mpl.rc_context(style)  # pyright: ignore[reportArgumentType]  # a dict of str is enough
+
+
+@contextmanager
+def column() -> Iterator[None]:
+    """The context in which figures are drawn one column of a paper wide."""
+    token = _IN_A_COLUMN.set(True)
+    try:
+        yield
+    finally:
+        _IN_A_COLUMN.reset(token)
+
+
+def characters() -> int:
+    """How many characters of a legend fit beside each other."""
+    return round(110 * COLUMN / WIDTH / _SMALLER) if _IN_A_COLUMN.get() else 110
+
+
+def points(size: float) -> float:
+    """A width or a size of a full figure, in points, as it is drawn here."""
+    return size * _SMALLER if _IN_A_COLUMN.get() else size
+
+
+def side_by_side(most: int) -> int:
+    """How many small panels stand beside each other, where there is room for ``most``."""
+    return min(most, 2) if _IN_A_COLUMN.get() else most
 
 
 class NotebookFigure(Figure):
@@ -58,14 +106,52 @@ def new_figure(
     *,
     width: float = WIDTH,
     height: float,
-    sharex: bool | Literal["none", "all", "row", "col"] = False,
-    sharey: bool | Literal["none", "all", "row", "col"] = False,
+    sharex: Share = False,
+    sharey: Share = False,
 ) -> tuple[Figure, np.ndarray]:
     """A figure with a grid of axes, outside pyplot's global state; draw inside ``styled()``."""
     layout = ConstrainedLayoutEngine(h_pad=0.06, hspace=0.06)
+    if _IN_A_COLUMN.get():
+        return _stacked(rows, columns, height, layout, sharex=sharex, sharey=sharey)
     figure = NotebookFigure(figsize=(width, height), layout=layout)
     axes = figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey)
     return figure, np.atleast_2d(axes)
+
+
+def _stacked(
+    rows: int,
+    columns: int,
+    height: float,
+    layout: ConstrainedLayoutEngine,
+    *,
+    sharex: Share,
+    sharey: Share,
+) -> tuple[Figure, np.ndarray]:
+    """The same grid one column wide; panels that stood beside each other in one row are stacked."""
+    high = _SMALLER * height
+    if rows > 1 or columns == 1:
+        figure = NotebookFigure(figsize=(COLUMN, high), layout=layout)
+        return figure, figure.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey)
+    figure = NotebookFigure(figsize=(COLUMN, 0.85 * high * columns), layout=layout)
+    axes = figure.subplots(columns, 1, squeeze=False, sharex=sharex, sharey=sharey)
+    return figure, axes.T
+
+
+def labelled_again(figure: Figure) -> None:
+    """Give panels that were stacked the vertical axis' label of the one at the top.
+
+    A label that the panel below repeats is left out.
+    """
+    places = {ax: spec for ax in figure.axes if (spec := ax.get_subplotspec()) is not None}
+    panels, grid = list(places), {spec.get_gridspec().get_geometry() for spec in places.values()}
+    if not _IN_A_COLUMN.get() or grid != {(len(panels), 1)}:
+        return
+    for above, ax in pairwise(panels):
+        if not ax.get_ylabel():
+            ax.set_ylabel(above.get_ylabel())
+            ax.tick_params(labelleft=True)
+        if ax.get_xlabel() == above.get_xlabel():
+            above.set_xlabel("")
 
 
 def settled(figure: Figure) -> None:
@@ -75,9 +161,13 @@ def settled(figure: Figure) -> None:
         figure.set_layout_engine("none")
 
 
-def rendered(figure: Figure, format: Literal["svg", "png"]) -> bytes:
+#: what a file would say of when it was made
+_DATES = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": None}
+
+
+def rendered(figure: Figure, format: Literal["svg", "png", "pdf"]) -> bytes:
     """The figure as a file's content, the same each time."""
     content = io.BytesIO()
     with styled():
-        figure.savefig(content, format=format, metadata={"Date": None} if format == "svg" else None)
+        figure.savefig(content, format=format, metadata=_DATES[format])
     return content.getvalue()

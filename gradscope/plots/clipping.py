@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
 
-from gradscope.plots._axes import finish, panels, wrapped
+from gradscope.plots._axes import finish, legend_below, panels, wrapped
 from gradscope.plots._looks import Colour, looks
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import of_first_trials, present
@@ -63,9 +63,7 @@ class Clipping(Plot):
             "before, median (configuration's colour)": Line2D([], [], color=look[labels[0]].colour),
             "after, median, where it differs": Line2D([], [], color=INK, linewidth=1.2),
         }
-        figure.legend(
-            list(handles.values()), list(handles), loc="outside lower center", ncols=len(handles)
-        )
+        legend_below(figure, handles)
         return figure
 
     def caption(self, tables: Tables) -> str:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 from pydantic import Field
 
-from gradscope.plots._axes import finish, panels, wrapped
+from gradscope.plots._axes import finish, legend_below, panels, wrapped
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import ends_of_first_trials, present
 from gradscope.plots._style import FAINT, INK, new_figure
@@ -54,12 +54,7 @@ class Eigenvalues(Plot):
                 handles |= _draw_plane(ax, frame[chosen], kind)
                 ax.set_title(f"{wrapped(label)}\n{_KINDS[kind]}")
             finish(grid, len(labels), "Re λ", "Im λ")
-        figure.legend(
-            list(handles.values()),
-            list(handles),
-            loc="outside lower center",
-            ncols=min(len(handles), 8),
-        )
+        legend_below(figure, handles)
         return figure
 
     def caption(self, tables: Tables) -> str:

@@ -47,7 +47,7 @@ class GatesPlot(Plot):
                 ax.set_visible(False)
             for ax, (gate, values) in zip(axes_row, gates, strict=False):
                 _draw_gate(ax, str(gate), values)
-            axes_row[0].set_ylabel(wrapped(label, 16), fontsize=8)
+            axes_row[0].set_ylabel(wrapped(label, 16), fontsize="small")
         for ax in axes[-1]:
             ax.set_xlabel("step t")
         scale = ScalarMappable(Normalize(0, 1), "viridis")
@@ -81,7 +81,7 @@ def _draw_gate(ax: Axes, gate: str, values: pd.DataFrame) -> None:
         vmax=1,
         rasterized=True,
     )
-    ax.set_title(f"gate {gate}" + (" (−1 to 1)" if signed else ""), fontsize=9)
+    ax.set_title(f"gate {gate}" + (" (−1 to 1)" if signed else ""), fontsize="small")
     ax.set_yticks([])
     ax.invert_yaxis()
     ax.grid(visible=False)

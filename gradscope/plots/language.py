@@ -64,7 +64,7 @@ def _draw_reference(ax: Axes, name: str, bits: float) -> None:
         name,
         (1.01, bits),
         xycoords=("axes fraction", "data"),
-        fontsize=8,
+        fontsize="small",
         color="0.35",
         ha="left",
         va="center",

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gradscope.plots._axes import plain
+from gradscope.plots._axes import legend_below, plain
 from gradscope.plots._lines import reference
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._style import FAINT, new_figure
@@ -76,9 +76,10 @@ class League(Plot):
             title = task.replace("_", " ") + (f", length {length}" if length > 0 else "")
             ax.set(xscale="log", xlabel="test loss / memoryless baseline", title=title)
         first = axes[0, 0]
-        first.set_yticks(range(len(entrants)), [plain(name) for name in entrants], fontsize=8)
+        first.set_yticks(range(len(entrants)), [plain(name) for name in entrants], fontsize="small")
         first.invert_yaxis()
-        figure.legend(*first.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+        handles, labels = first.get_legend_handles_labels()
+        legend_below(figure, dict(zip(labels, handles, strict=True)))
         return figure
 
     def caption(self, tables: Tables) -> str:

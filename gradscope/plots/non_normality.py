@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gradscope.plots._axes import plain
+from gradscope.plots._axes import legend_below, plain
 from gradscope.plots._lines import reference
 from gradscope.plots._looks import looks
 from gradscope.plots._plot import Plot, register
@@ -52,9 +52,10 @@ class NonNormalityPlot(Plot):
         _draw_moduli(right, frame)
         pairs = zip(frame["configuration"], frame["matrix"], strict=True)
         names = [f"{plain(label)}   {matrix}" for label, matrix in pairs]
-        left.set_yticks(rows, names, fontsize=8)
+        left.set_yticks(rows, names, fontsize="small")
         left.invert_yaxis()
-        figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        handles, labels = right.get_legend_handles_labels()
+        legend_below(figure, dict(zip(labels, handles, strict=True)))
         return figure
 
     def caption(self, tables: Tables) -> str:

@@ -71,4 +71,4 @@ def _draw_kind(grid: np.ndarray, norms: pd.DataFrame, labels: list[str], kind: s
         ax.set_title(f"{wrapped(label)}\nby {split}")
     finish(grid, len(labels), xlabel, "ln norm (nats)")
     handles = [Line2D([], [], color=shades[path]) for path in paths]
-    grid.flat[0].legend(handles, paths, fontsize=7, ncols=2, loc="best")
+    grid.flat[0].legend(handles, paths, fontsize="x-small", ncols=2, loc="best")

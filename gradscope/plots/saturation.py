@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gradscope.plots._axes import plain
+from gradscope.plots._axes import legend_below, plain
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import moments, present
-from gradscope.plots._style import FAINT, new_figure
+from gradscope.plots._style import FAINT, INK, new_figure
 from gradscope.results.tables import Tables
 from gradscope.results.telling import MOST
 
@@ -50,15 +50,10 @@ class SaturationPlot(Plot):
             _draw_shares(ax, shares, rows)
             ax.set_title(when)
         names = [f"{plain(label)}   {gate}" for label, gate in rows]
-        axes[0, 0].set_yticks(range(len(rows)), names, fontsize=8)
+        axes[0, 0].set_yticks(range(len(rows)), names, fontsize="small")
         axes[0, 0].invert_yaxis()
-        handles = {"saturated low (u ≤ 0)": LOW, "saturated high (u > 0)": HIGH}
-        figure.legend(
-            [Patch(color=colour) for colour in handles.values()],
-            list(handles),
-            loc="outside lower center",
-            ncols=2,
-        )
+        colours = {"saturated low (u ≤ 0)": LOW, "saturated high (u > 0)": HIGH}
+        legend_below(figure, {name: Patch(color=colour) for name, colour in colours.items()})
         return figure
 
     def in_words(self, tables: Tables) -> str:
@@ -91,7 +86,9 @@ def _draw_shares(ax: Axes, shares: pd.DataFrame, rows: list[tuple[str, str]]) ->
     ax.set(xlim=(0, 1), xlabel="share of units and steps")
     most = float(np.nanmax(low + high, initial=0.0))
     if most < _UNSEEN:
-        ax.text(0.5, 0.5, _seldom(most), transform=ax.transAxes, ha="center", color=FAINT)
+        said = f"{_seldom(most)} saturated"
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 2}
+        ax.text(0.5, 0.5, said, transform=ax.transAxes, ha="center", color=INK, bbox=box)
     for place in range(1, len(rows)):
         if rows[place][0] != rows[place - 1][0]:
             ax.axhline(place - 0.5, color=FAINT, linewidth=0.6)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
 
-from gradscope.plots._axes import finish, panels, wrapped
+from gradscope.plots._axes import finish, legend_below, panels, wrapped
 from gradscope.plots._lines import reference
 from gradscope.plots._looks import Colour
 from gradscope.plots._plot import Plot, register
@@ -55,12 +55,8 @@ class SingularValues(Plot):
             _draw_curves(ax, frame[frame["configuration"] == label], shades)
             ax.set_title(wrapped(label))
         finish(axes, len(labels), "rank of the singular value", "ln σ (nats)")
-        figure.legend(
-            [Line2D([], [], color=shades[lag], marker=".") for lag in lags],
-            [f"lag {lag}" for lag in lags],
-            loc="outside lower center",
-            ncols=len(lags) or 1,
-        )
+        samples = {f"lag {lag}": Line2D([], [], color=shades[lag], marker=".") for lag in lags}
+        legend_below(figure, samples)
         return figure
 
     def caption(self, tables: Tables) -> str:

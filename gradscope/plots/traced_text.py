@@ -85,7 +85,9 @@ class TracedTextPlot(Plot):
         ax, y = axes[0, 0], 0.0
         scale = ScalarMappable(Normalize(-_RANGE, 0), mpl.colormaps["YlOrRd"])
         for label, text in zip(labels, texts, strict=True):
-            ax.text(0, y + 0.15, plain(label), fontsize=8, ha="left", va="center", color="0.25")
+            ax.text(
+                0, y + 0.15, plain(label), fontsize="small", ha="left", va="center", color="0.25"
+            )
             y = _draw_text(ax, y, text, scale)
         ax.set(xlim=(0, _SIGNS + 12), ylim=(y, -0.4))
         ax.axis("off")
@@ -160,7 +162,7 @@ def _print(
         y,
         plain(text),
         family="monospace",
-        fontsize=7,
+        fontsize="x-small",
         ha=align,
         va="center",
         color=colour,

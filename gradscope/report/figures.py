@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from gradscope.errors import NothingToDrawError
-from gradscope.plots import Plot
-from gradscope.plots._style import rendered, settled
+from gradscope.errors import ConfigError, NothingToDrawError
+from gradscope.plots import PLOTS, Plot
+from gradscope.plots._style import WIDTH, column, rendered, settled
+from gradscope.report.paper import write_paper_figure
 from gradscope.results.files import write_atomically
 from gradscope.results.spreadsheets import csv_of
 from gradscope.results.tables import Tables
@@ -19,6 +21,8 @@ from gradscope.results.telling import telling
 
 #: CSS pixels for each inch of a figure, at which its text is as large as the page's small print
 _PIXELS = 116
+#: CSS pixels of a figure that takes the whole width
+FULL_WIDTH = round(_PIXELS * WIDTH)
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Shown:
         files: endings of what is saved of it.
         problem: why it could not be drawn, as a sentence.
         words: what stands in the figure's place where a sentence says all of it.
+        call: the Python that draws it of a run called ``run``.
     """
 
     name: str
@@ -44,31 +49,97 @@ class Shown:
     files: tuple[str, ...] = ("svg", "png")
     problem: str = ""
     words: str = ""
+    call: str = ""
 
 
-def draw_figure(plot: Plot, tables: Tables, folder: Path) -> Shown:
+def drawn(
+    named: Sequence[Mapping[str, object]] | None,
+    tables: Tables,
+    folder: Path,
+    *,
+    for_paper: bool = False,
+) -> list[Shown]:
+    """The figures that an experiment names; if it names none, all that can be drawn.
+
+    Args:
+        named: plots with their options, as an experiment has them.
+        tables: of the run.
+        folder: where the files go.
+        for_paper: whether each is drawn once more into ``paper``, one column wide.
+    """
+    if named is None:
+        drawable = [plot for plot in PLOTS.classes() if not plot.missing(tables)]
+        chosen: list[Plot | Shown] = [plot() for plot in sorted(drawable, key=_order)]
+    else:
+        chosen = [_named(value) for value in named]
+    made: Counter[str] = Counter()
+    figures = []
+    for plot in chosen:
+        if isinstance(plot, Shown):
+            figures.append(plot)
+            continue
+        made[plot.name] += 1
+        again = made[plot.name]  # asked for once more, with other options
+        name = plot.name if again == 1 else f"{plot.name}_{again}"
+        figures.append(shown := draw_figure(plot, tables, folder, name))
+        if for_paper and shown.image:
+            with column():
+                figure = plot.figure(tables)
+                write_paper_figure(figure, name, shown.caption, folder / "paper")
+    return figures
+
+
+def _order(plot: type[Plot]) -> int:
+    return plot.order
+
+
+def _named(value: Mapping[str, object]) -> Plot | Shown:
+    """A plot by its name and options; in the place of an unknown one, what is wrong."""
+    try:
+        return PLOTS.make(value)
+    except ConfigError as error:
+        name = str(value.get("name", "figure"))
+        reason = f"{error.message}; a plot of your own is loaded with --with FILE"
+        return undrawn(name, name.replace("_", " ").capitalize(), reason)
+
+
+def draw_figure(plot: Plot, tables: Tables, folder: Path, name: str = "") -> Shown:
     """Draw one figure and save it as SVG, PNG and CSV.
 
     Whatever goes wrong is said in its place on the page, so that the other figures are drawn.
+
+    Args:
+        plot: what is drawn.
+        tables: of what.
+        folder: where the files go.
+        name: of the files; "" is the plot's.
     """
+    name = name or plot.name
     try:
-        shown = _drawn(plot, tables, folder)
+        shown = _drawn(plot, tables, folder, name)
     except NothingToDrawError as error:
-        return undrawn(plot.name, plot.title, str(error))
+        return undrawn(name, plot.title, str(error))
     except Exception as error:
-        return undrawn(plot.name, plot.title, f"{type(error).__name__}: {error}")
+        return undrawn(name, plot.title, f"{type(error).__name__}: {error}")
     numbers = csv_of(plot.shown(tables))
-    write_atomically(folder / f"{plot.name}.csv", numbers.encode())
-    return replace(shown, files=(*shown.files, "csv"))
+    write_atomically(folder / f"{name}.csv", numbers.encode())
+    return replace(shown, files=(*shown.files, "csv"), call=_call(plot))
 
 
-def _drawn(plot: Plot, tables: Tables, folder: Path) -> Shown:
+def _drawn(plot: Plot, tables: Tables, folder: Path, name: str) -> Shown:
     """The figure, or the sentence that says all of it."""
     figure = plot.figure(tables)
     if words := plot.in_words(tables):
-        return Shown(plot.name, plot.title, words=words, files=())
+        return Shown(name, plot.title, words=words, files=())
     caption = f"{plot.caption(tables)} {_counted(tables)}".strip()
-    return save_figure(figure, plot.name, plot.title, caption, folder)
+    return save_figure(figure, name, plot.title, caption, folder)
+
+
+def _call(plot: Plot) -> str:
+    """The Python that draws it."""
+    options = plot.model_dump(mode="json", exclude_defaults=True)
+    given = "".join(f", {key}={value!r}" for key, value in options.items())
+    return f"gradscope.plots.{plot.name}(run{given})"
 
 
 def _counted(tables: Tables) -> str:

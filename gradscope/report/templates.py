@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
 from markupsafe import Markup, escape
 
+from gradscope.report.formulas import written
 from gradscope.results.files import write_atomically
 
 #: the file name of every page
@@ -53,10 +53,13 @@ def filled(template: Path, content: Mapping[str, object]) -> Markup:
 def subscripts(text: str) -> Markup:
     """Text as HTML, with the subscripts of formulas such as ``s_T`` and ``s_{T-lag}``.
 
-    A subscript is what follows a single letter and an underscore; everything else is escaped.
+    Everything else is escaped, labels such as a_b among it.
 
     >>> subscripts("the loss & s_{T-lag}")
     Markup('the loss &amp; s<sub>T-lag</sub>')
     """
-    formula = r"\b([A-Za-zℓ])_(?:\{([^}]+)\}|([A-Za-z0-9])\b)"
-    return Markup(re.sub(formula, r"\1<sub>\2\3</sub>", str(escape(text))))
+    return Markup(
+        written(
+            text, lambda part: str(escape(part)), "<sub>{}</sub>".format, "<sup>{}</sup>".format
+        )
+    )

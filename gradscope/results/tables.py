@@ -167,11 +167,11 @@ def load(run: RunDirectory) -> Tables:
     if not there:
         raise RunDirectoryError(f"{run.path}: no trial is recorded yet; 'gradscope run' does that")
     reading = Reading(run, [trial.id for trial in there])
-    frames = _Frames(reading.names, lambda name: _with_trials(name, reading.table(name), there))
+    frames = Frames(reading.names, lambda name: _with_trials(name, reading.table(name), there))
     return Tables(frames, trials, seconds=reading.seconds)
 
 
-class _Frames(Mapping[str, pd.DataFrame]):
+class Frames(Mapping[str, pd.DataFrame]):
     """Tables that are made when they are first asked for."""
 
     def __init__(self, names: Sequence[str], make: Callable[[str], pd.DataFrame]):

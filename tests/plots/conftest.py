@@ -15,6 +15,7 @@ from gradscope.probes import PROBES
 from gradscope.results import tables
 from gradscope.results.manifest import TrialEntry
 from gradscope.results.records import RunDirectory
+from gradscope.results.run_comparison import RunComparison
 from gradscope.results.tables import Tables
 from gradscope.results.words import RECORDINGS, SWEEP, Words
 from tests.conftest import Silent
@@ -73,6 +74,13 @@ def _recorded(text: str, path: Path, separator: str = ", ") -> Tables:
 @pytest.fixture(scope="session")
 def tiny(tiny_run: Path) -> Tables:
     return tables.load(RunDirectory(tiny_run))
+
+
+@pytest.fixture(scope="session")
+def compared(tiny_run: Path, tiny: Tables) -> Tables:
+    """The tiny run beside itself."""
+    manifest = RunDirectory(tiny_run).manifest()
+    return RunComparison({"one": (manifest, tiny), "other": (manifest, tiny)}).tables
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from matplotlib.transforms import Bbox
 
 from gradscope.errors import NothingToDrawError
 from gradscope.plots import PLOTS, Plot
+from gradscope.plots._style import COLUMN, column
 from gradscope.probes import PROBES
 from gradscope.results.tables import Tables
 from gradscope.results.verdict import verdict
@@ -60,9 +61,29 @@ def _check(plot: Plot, tables: Tables) -> None:
     assert ".." not in caption
 
 
+@pytest.fixture
+def everything(name, text, compared):
+    """A run with every table; of figures that hold runs against each other, two of them."""
+    return compared if "differences" in PLOTS.get(name).requires else text
+
+
 @pytest.mark.parametrize("name", PLOTS.names())
-def test_draws_the_run_that_has_everything(name, text):
-    _check(PLOTS.get(name)(), text)
+def test_draws_the_run_that_has_everything(name, everything):
+    _check(PLOTS.get(name)(), everything)
+
+
+@pytest.mark.parametrize("name", PLOTS.names())
+def test_one_column_of_a_paper_holds_it(name, everything):
+    with column():
+        figure = PLOTS.get(name)().figure(everything)
+        figure.draw_without_rendering()
+    _check_clear(figure)
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    assert figure.get_size_inches()[0] == COLUMN
+    for legend in figure.legends:
+        box = legend.get_window_extent(renderer)
+        assert box.x0 >= -1
+        assert box.x1 <= figure.bbox.x1 + 1
 
 
 @pytest.mark.parametrize("name", PLOTS.names())
@@ -97,8 +118,8 @@ def test_draws_recordings_of_one_model_in_their_words(name, recordings):
 
 
 @pytest.mark.parametrize("name", PLOTS.names())
-def test_sweeps_are_told_of_in_their_words(name, text):
-    caption = PLOTS.get(name)().caption(text).lower()
+def test_sweeps_are_told_of_in_their_words(name, everything):
+    caption = PLOTS.get(name)().caption(everything).lower()
     assert not [word for word in ("recurrence", "recording") if word in caption]
 
 

@@ -51,4 +51,4 @@ def test_bars_that_nobody_sees_are_told_of(share, said):
         f"No gate is saturated: {said} where the activation is flat."
     )
     figure = SaturationPlot().figure(tables)
-    assert [text.get_text() for text in figure.axes[0].texts] == [said]
+    assert [text.get_text() for text in figure.axes[0].texts] == [f"{said} saturated"]

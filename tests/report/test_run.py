@@ -14,7 +14,7 @@ from gradscope.errors import RunDirectoryError
 from gradscope.experiment import Experiment
 from gradscope.experiment.run import prepare
 from gradscope.report import write_report
-from gradscope.report.run import Cost
+from gradscope.report.contents import Cost
 from gradscope.results.manifest import PluginEntry
 from gradscope.results.records import RunDirectory
 from gradscope.results.summary import summary
@@ -105,7 +105,7 @@ def test_words_from_the_file_are_escaped(recorded):
         "question: <script>alert(1)</script>\ncell: rnn\nprobes: []\n"
         "sweep: {v: [{label: '<b>x</b>', seed: 1}]}"
     )
-    text = write_report(run).read_text()
+    text = write_report(run)[0].read_text()
     assert "<script>alert(1)" not in text
     assert "&lt;script&gt;alert(1)" in text
     assert "<b>x</b>" not in text
@@ -123,14 +123,14 @@ def without_table(run, name):
 def test_a_figure_that_cannot_be_drawn_says_why_and_takes_no_other_with_it(recorded):
     run = recorded("cell: rnn\nprobes: []\nfigures: [gradient_vs_lag, learning_curves]")
     without_table(run, "jacobian_norms")
-    text = write_report(run).read_text()
+    text = write_report(run)[0].read_text()
     assert "needs the table &#39;jacobian_norms&#39;" in text
     assert "figures/learning_curves.svg" in text
 
 
 def test_figures_may_be_chosen_with_options(recorded):
     run = recorded("cell: lstm\nfigures: [{name: gradient_vs_lag, block: hidden}]")
-    text = write_report(run).read_text()
+    text = write_report(run)[0].read_text()
     assert "last hidden state" in text
     assert 'id="learning_curves"' not in text
 
@@ -139,7 +139,7 @@ def test_a_plot_that_is_not_known_here_says_so_in_its_place(recorded):
     run = recorded("cell: rnn\nprobes: []\nfigures: [learning_curves]")
     figures = [{"name": "of_my_own"}, {"name": "learning_curves"}]
     run.write_manifest(run.manifest().model_copy(update={"figures": figures}))
-    text = write_report(run).read_text()
+    text = write_report(run)[0].read_text()
     assert '<h2 id="of_my_own">Of my own</h2>' in text
     assert "could not be drawn: there is no plot called &#39;of_my_own&#39;" in text
     assert "a plot of your own is loaded with --with FILE." in text
@@ -147,7 +147,7 @@ def test_a_plot_that_is_not_known_here_says_so_in_its_place(recorded):
 
 
 def test_no_figures_at_all(recorded):
-    text = write_report(recorded("cell: rnn\nprobes: []\nfigures: []")).read_text()
+    text = write_report(recorded("cell: rnn\nprobes: []\nfigures: []"))[0].read_text()
     assert "<figure>" not in text
     assert "What was found" in text
 
@@ -158,12 +158,12 @@ def test_what_is_missing_is_said(recorded):
     for trial in (failed, missing):
         (run.path / "ledger" / f"{trial}.json").unlink()
     run.write_failure(failed, "OSError: <disk full>")
-    text = write_report(run).read_text()
+    text = write_report(run)[0].read_text()
     assert "1 of 3 trials are recorded so far." in text
     assert "1 trial\nfailed</strong> and is missing below" in text
     assert f"<li>{failed}: OSError: &lt;disk full&gt;</li>" in text
     run.write_failure(missing, "OSError")
-    assert "2 trials\nfailed</strong> and are missing below" in write_report(run).read_text()
+    assert "2 trials\nfailed</strong> and are missing below" in write_report(run)[0].read_text()
 
 
 def test_components_of_a_plugin_are_named_with_their_digest(recorded):
@@ -171,7 +171,7 @@ def test_components_of_a_plugin_are_named_with_their_digest(recorded):
     digest = "0123456789abcdef" * 4
     plugin = PluginEntry(path="/home/me/<mine>.py", sha256=digest, components=["clip mine"])
     run.write_manifest(run.manifest().model_copy(update={"plugins": [plugin]}))
-    text = write_report(run).read_text()
+    text = write_report(run)[0].read_text()
     assert "components from" in text
     assert "<code>/home/me/&lt;mine&gt;.py</code> (clip mine), SHA-256" in text
     assert "<code>0123456789ab…</code>" in text

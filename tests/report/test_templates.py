@@ -65,8 +65,10 @@ def test_subscripts():
         ("weight_hh", "weight_hh"),
         ("s_max", "s_max"),
         ("a_b_c", "a_b_c"),
+        ("a_b", "a_b"),
+        ("x_1", "x_1"),
         ("x_{<}", "x<sub>&lt;</sub>"),
     ],
 )
-def test_only_a_single_letter_has_a_subscript(text, html):
+def test_only_a_formula_s_letter_has_a_subscript(text, html):
     assert subscripts(text) == html
