@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -52,6 +52,32 @@ def panels(count: int, columns: int = 4) -> tuple[int, int]:
     """Rows and columns for so many small panels."""
     columns = min(count, side_by_side(columns))
     return -(-count // columns), columns
+
+
+def panel_grid(
+    tables: Tables, labels: Sequence[str], columns: int = 4
+) -> tuple[int, int, list[str]]:
+    """Rows, columns and order of a panel for each configuration.
+
+    Of a sweep of two axes one is down and the other across, where all of its settings have room.
+    """
+    rows, across = panels(len(labels), columns)
+    pairs = [tables.axes[label] for label in labels]
+    if any(len(pair) != 2 for pair in pairs):
+        return rows, across, list(labels)
+    first, second = (list(dict.fromkeys(pair[axis] for pair in pairs)) for axis in (0, 1))
+    if min(len(first), len(second)) < 2 or len(first) * len(second) != len(labels):
+        return rows, across, list(labels)
+    room = [side for side in (first, second) if len(side) <= side_by_side(columns)]
+    if not room:
+        return rows, across, list(labels)
+    if max(room, key=len) is second:
+        return len(first), len(second), list(labels)
+    place = {
+        label: (second.index(pair[1]), first.index(pair[0]))
+        for label, pair in zip(labels, pairs, strict=True)
+    }
+    return len(second), len(first), sorted(labels, key=lambda label: place[label])
 
 
 def finish(axes: np.ndarray, shown: int, x: str, y: str) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from gradscope.plots._axes import span
@@ -17,6 +20,13 @@ from gradscope.results.scales import Scale
 from gradscope.results.statistics import median
 from gradscope.results.tables import Tables
 
+#: how what a theory predicts is marked
+OPEN_CIRCLE: dict[str, str | int] = {
+    "linestyle": "",
+    "marker": "o",
+    "markerfacecolor": "white",
+    "markersize": 6,
+}
 #: points of a line that are all marked; of a longer one some are
 _FEW, _MARKED = 12, 6
 
@@ -117,6 +127,7 @@ def lines_by_moment(
     ylabel: str,
     height: float = 3.9,
     zero: bool = False,
+    theory: Callable[[Axes, str], dict[str, Line2D]] | None = None,
 ) -> Figure:
     """A panel of ``lines`` for the first and for the last measurement, on one scale.
 
@@ -129,15 +140,20 @@ def lines_by_moment(
         ylabel: beside the first one.
         height: of the figure, in inches.
         zero: whether a dotted line marks 0.
+        theory: draws what the lines of a moment are held against into a panel, and returns what
+            the legend says of it.
     """
     times = moments(frame, tables)
     figure, axes = new_figure(1, len(times), height=height, sharex=True, sharey=True)
     bottom, top = span(frame[y])
+    more: dict[str, Line2D] = {}
     for ax, when in zip(axes[0], times, strict=True):
         lines(ax, frame[frame["when"] == when], tables, x=x, y=y, floor=bottom)
         if zero:
             reference(ax, y=0)
+        if theory is not None:
+            more |= theory(ax, when)
         ax.set(xlabel=xlabel, title=when, ylim=(bottom, top))
     axes[0, 0].set_ylabel(ylabel)
-    legend(figure, tables, frame["configuration"])
+    legend(figure, tables, frame["configuration"], **more)
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -14,6 +15,8 @@ import numpy as np
 import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from gradscope.plots._fonts import fonts, unknown_signs
 
 Share = bool | Literal["none", "all", "row", "col"]
 
@@ -45,7 +48,7 @@ STYLE = {
     "figure.dpi": 100,
     "savefig.dpi": 150,
     "svg.hashsalt": "gradscope",
-    "font.family": "DejaVu Sans",
+    "font.family": fonts(),
 }
 
 
@@ -156,7 +159,8 @@ def labelled_again(figure: Figure) -> None:
 
 def settled(figure: Figure) -> None:
     """Lay a figure out once and for all, so that each file of it need not do so again."""
-    with styled():
+    with styled(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
 
@@ -166,8 +170,15 @@ _DATES = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": None}
 
 
 def rendered(figure: Figure, format: Literal["svg", "png", "pdf"]) -> bytes:
-    """The figure as a file's content, the same each time."""
-    content = io.BytesIO()
-    with styled():
+    """The figure as a file's content, the same each time.
+
+    Signs of which no font is installed here are empty boxes, but for an SVG: its text is then left
+    to the fonts of who looks at it.
+    """
+    content, unknown = io.BytesIO(), unknown_signs(figure)
+    text = {"svg.fonttype": "none"} if unknown and format == "svg" else {}
+    with styled(), mpl.rc_context(text), warnings.catch_warnings():
+        if unknown:
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(content, format=format, metadata=_DATES[format])
     return content.getvalue()

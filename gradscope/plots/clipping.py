@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
 
-from gradscope.plots._axes import finish, legend_below, panels, wrapped
+from gradscope.plots._axes import finish, legend_below, panel_grid, wrapped
 from gradscope.plots._looks import Colour, looks
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import of_first_trials, present
@@ -51,7 +51,7 @@ class Clipping(Plot):
         """A panel for each configuration, on one scale."""
         frame, look = self.shown(tables), looks(tables)
         labels, clipped = present(frame, tables), _clipped_share(tables)
-        rows, columns = panels(len(labels))
+        rows, columns, labels = panel_grid(tables, labels)
         figure, axes = new_figure(rows, columns, height=2.1 * rows + 0.9, sharex=True, sharey=True)
         for ax, label in zip(axes.flat, labels, strict=False):
             _draw_norms(ax, frame[frame["configuration"] == label], look[label].colour)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from pydantic import Field
 
-from gradscope.plots._lines import lines_by_moment
+from gradscope.plots._lines import OPEN_CIRCLE, lines_by_moment
+from gradscope.plots._looks import REFERENCE, looks
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import MEASURED
+from gradscope.plots._style import FAINT
 from gradscope.results.tables import Tables
 
 
@@ -45,6 +51,7 @@ class GradientVsLag(Plot):
             xlabel="lag t − k (steps)",
             ylabel=f"ln ‖∂{letter}$_T$/∂{letter}$_{{T-lag}}$‖ (nats)",
             zero=True,
+            theory=lambda ax, when: _draw_theory(ax, when, tables),
         )
 
     def caption(self, tables: Tables) -> str:
@@ -56,5 +63,69 @@ class GradientVsLag(Plot):
             f"{words.spread_of_sequences}. A straight line down is exponential vanishing, its "
             "slope the rate in nats per step; a line at 0 keeps the gradient. A triangle at the "
             f"foot: {words.middle} is exactly zero from there on, as where the units of a ReLU "
-            f"layer are dead.{words.ended_early}"
+            f"layer are dead.{_theory_in_words(tables)}{words.ended_early}"
         )
+
+
+#: the theory's name in the legend
+_BOUND, _FIELD = "contraction bound", "mean field theory"
+#: points of mean field theory on a line
+_CIRCLES = 6
+
+
+def _draw_theory(ax: Axes, when: str, tables: Tables) -> dict[str, Line2D]:
+    """The lines that theory gives: no norm is above the bound, circles are a random direction."""
+    drawn: dict[str, Line2D] = {}
+    longest = max((float(line.get_xdata()[-1]) for line in ax.lines), default=0.0)
+    lags = np.unique(np.linspace(0, longest, _CIRCLES).round())
+    for label, look in looks(tables).items():
+        if look.named and (rate := _rates(tables, _bounds, when).get(label)) is not None:
+            ax.plot(lags, rate * lags, color=look.colour, linestyle=REFERENCE, linewidth=1.2)
+            drawn[_BOUND] = Line2D([], [], color=FAINT, linestyle=REFERENCE)
+        if look.named and (rate := _rates(tables, _fields, when).get(label)) is not None:
+            ax.plot(lags, rate * lags, color=look.colour, **OPEN_CIRCLE)
+            drawn[_FIELD] = Line2D([], [], color=FAINT, **OPEN_CIRCLE)
+    return drawn
+
+
+def _rates(
+    tables: Tables, of: Callable[[Tables], pd.DataFrame | None], when: str
+) -> dict[str, float]:
+    """Configuration to nats per step, the mean over its trials; none that is not finite."""
+    frame = of(tables)
+    if frame is None:
+        return {}
+    frame = frame[(frame["when"] == when) & np.isfinite(frame["rate"])]
+    return {
+        str(label): float(rate)
+        for label, rate in frame.groupby("configuration")["rate"].mean().items()
+    }
+
+
+def _bounds(tables: Tables) -> pd.DataFrame | None:
+    """ln(max |phi'| ||W||) of cells that have one."""
+    if "spectra" not in tables:
+        return None
+    frame = tables.at_longest(tables.first_and_last("spectra"))
+    return frame[frame["kind"] == "contraction_bound"].rename(columns={"log_value": "rate"})
+
+
+def _fields(tables: Tables) -> pd.DataFrame | None:
+    """Half the logarithm of chi by mean field theory, of cells that it knows."""
+    if "mean_field" not in tables:
+        return None
+    frame = tables.at_longest(tables.first_and_last("mean_field"))
+    return frame.drop(columns="rate").rename(columns={"rate_predicted": "rate"})
+
+
+def _theory_in_words(tables: Tables) -> str:
+    """What dotted lines and circles are, where there are some."""
+    said, moments = "", tables.words.moments
+    if any(_rates(tables, _bounds, when) for when in moments):
+        said += (
+            " Dotted in a configuration's colour: the bound (max |φ′| ‖W‖)^{lag}, which the norm "
+            "of a network h_t = φ(W h_{t-1} + …) cannot exceed."
+        )
+    if any(_rates(tables, _fields, when) for when in moments):
+        said += " Circles: the norm of a random direction by mean field theory."
+    return said

@@ -13,7 +13,7 @@ from matplotlib.colors import CenteredNorm, Colormap, Normalize
 from matplotlib.figure import Figure
 from pydantic import Field
 
-from gradscope.plots._axes import edges, finish, panels, wrapped
+from gradscope.plots._axes import edges, finish, panel_grid, wrapped
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import ends_of_first_trials, present
 from gradscope.plots._style import new_figure
@@ -56,7 +56,7 @@ class JacobianHeatmap(Plot):
         """A panel for each configuration, with one colour scale, centred on 0."""
         frame = self.shown(tables)
         labels = present(frame, tables)
-        rows, columns = panels(len(labels))
+        rows, columns, labels = panel_grid(tables, labels)
         figure, axes = new_figure(rows, columns, height=2.35 * rows + 0.4, sharex=True, sharey=True)
         finite = frame.loc[np.isfinite(frame["log_spectral_norm"]), "log_spectral_norm"]
         reach = max(1.0, float(finite.abs().max()) if len(finite) else 1.0)

@@ -9,16 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gradscope.plots._axes import foot
-from gradscope.plots._lines import centres, lines, reference
+from gradscope.plots._lines import OPEN_CIRCLE, centres, lines, reference
 from gradscope.plots._looks import legend, looks
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._style import new_figure
 from gradscope.results.scales import Scale
 from gradscope.results.tables import Tables
 from gradscope.results.words import sentence
-
-#: how a prediction is marked
-_CIRCLE = {"linestyle": "", "marker": "o", "markerfacecolor": "white", "markersize": 6}
 
 
 @register("mean_field")
@@ -47,7 +44,7 @@ class MeanFieldPlot(Plot):
         _draw_predictions(ax, predicted, tables)
         reference(ax, y=0)
         ax.set(xlabel="optimiser step", ylabel="½ ln χ (nats/step)")
-        circle = {"by mean field theory": Line2D([], [], color="black", **_CIRCLE)}
+        circle = {"by mean field theory": Line2D([], [], color="black", **OPEN_CIRCLE)}
         legend(figure, tables, frame["configuration"], **(circle if len(predicted) else {}))
         return figure
 
@@ -69,4 +66,4 @@ def _draw_predictions(ax: Axes, predicted: pd.DataFrame, tables: Tables) -> None
             continue
         rows = predicted[predicted["configuration"] == label]
         middle = centres(rows, x="train_step", y="rate_predicted", scale=Scale.MEAN)
-        ax.plot(middle.index, middle, color=look.colour, **_CIRCLE)
+        ax.plot(middle.index, middle, color=look.colour, **OPEN_CIRCLE)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
 
-from gradscope.plots._axes import finish, panels, wrapped
+from gradscope.plots._axes import finish, panel_grid, wrapped
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import ends_of_first_trials, present
 from gradscope.plots._style import new_figure
@@ -38,7 +38,7 @@ class PathContributionsPlot(Plot):
         """Above by path, below by gate; a panel for each configuration."""
         frame = self.shown(tables)
         labels = present(frame, tables)
-        rows, columns = panels(len(labels))
+        rows, columns, labels = panel_grid(tables, labels)
         figure, axes = new_figure(2 * rows, columns, height=4.4 * rows + 0.9)
         for block, kind in enumerate(_KINDS):
             grid = axes[block * rows : (block + 1) * rows]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
 
-from gradscope.plots._axes import finish, legend_below, panels, wrapped
+from gradscope.plots._axes import finish, legend_below, panel_grid, wrapped
 from gradscope.plots._lines import reference
 from gradscope.plots._looks import Colour
 from gradscope.plots._plot import Plot, register
@@ -49,7 +49,7 @@ class SingularValues(Plot):
         labels = present(frame, tables)
         lags = sorted(int(lag) for lag in frame["lag"].unique())
         shades = dict(zip(lags, sns.color_palette("flare", len(lags)), strict=True))
-        rows, columns = panels(len(labels))
+        rows, columns, labels = panel_grid(tables, labels)
         figure, axes = new_figure(rows, columns, height=2.2 * rows + 0.8, sharey=True)
         for ax, label in zip(axes.flat, labels, strict=False):
             _draw_curves(ax, frame[frame["configuration"] == label], shades)

@@ -19,10 +19,15 @@ from gradscope.results.columns import Columns, Rows
 class Spectra(Probe):
     """Eigenvalues of recurrent matrices and of J_t; singular values of Jacobian products.
 
-    Jacobians are those of the batch's first sequence. Columns: kind (recurrent_matrix, jacobian,
-    product), matrix (the gate, or empty), t and k (the steps, or -1), index, real and imag (of an
-    eigenvalue), log_value (ln |eigenvalue| or ln singular value, nats; NaN for singular values that
-    a product in this precision cannot resolve).
+    Jacobians are those of the batch's first sequence. Of a cell h_t = phi(W h_{t-1} + ...) also the
+    bound ln(max |phi'| ||W||) on ln ||J_t||: below 0 every gradient has to vanish. Columns: kind
+    (recurrent_matrix, contraction_bound, jacobian, product), matrix (the gate, or empty), t and k
+    (the steps, or -1), index, real and imag (of an eigenvalue), log_value (ln |eigenvalue|, ln
+    singular value or the bound, nats; NaN for singular values that a product in this precision
+    cannot resolve).
+
+    Reference: Bengio, Simard and Frasconi (1994), theorem 4; Pascanu, Mikolov and Bengio (2013),
+    section 2.1.
     """
 
     by_default = True
@@ -43,6 +48,7 @@ class Spectra(Probe):
         rows = Rows()
         for gate, matrix in trace.cell.recurrent_matrices().items():
             _add_eigenvalues(rows, "recurrent_matrix", gate, -1, matrix)
+        _add_bound(rows, trace)
         trace = trace.first(1)
         jacobians, time = step_jacobians(trace), trace.time
         for t in even_grid(time - 1, self.steps):
@@ -61,6 +67,29 @@ class Spectra(Probe):
                 log_value=values,
             )
         return rows
+
+
+def _add_bound(rows: Rows, trace: Trace) -> None:
+    """The bound on ||J_t|| of a cell whose state is phi(u), with u linear in the state before."""
+    gates, matrices = trace.gates(), trace.cell.recurrent_matrices()
+    if list(gates) != ["h"] or list(matrices) != ["h"] or trace.mask is not None:
+        return
+    gate, states = gates["h"], trace.states[1:]
+    value = gate.value.to(states)
+    if value.shape != states.shape or not torch.allclose(value, states, rtol=1e-4, atol=1e-5):
+        return  # the state is more than phi(u)
+    norm = float(torch.linalg.matrix_norm(matrices["h"].double(), 2))
+    bound = gate.activation.max_slope * norm
+    rows.add(
+        kind="contraction_bound",
+        matrix="h",
+        t=-1,
+        k=-1,
+        index=0,
+        real=math.nan,
+        imag=math.nan,
+        log_value=math.log(bound) if bound > 0 else -math.inf,
+    )
 
 
 def _add_eigenvalues(rows: Rows, kind: str, matrix: str, t: int, values: Tensor) -> None:

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from gradscope.errors import ConfigError, NothingToDrawError
 from gradscope.plots import PLOTS, Plot
+from gradscope.plots._fonts import unknown_signs
 from gradscope.plots._style import WIDTH, column, rendered, settled
 from gradscope.report.paper import write_paper_figure
 from gradscope.results.files import write_atomically
@@ -132,6 +133,8 @@ def _drawn(plot: Plot, tables: Tables, folder: Path, name: str) -> Shown:
     if words := plot.in_words(tables):
         return Shown(name, plot.title, words=words, files=())
     caption = f"{plot.caption(tables)} {_counted(tables)}".strip()
+    if unknown := unknown_signs(figure):
+        caption += f" Where this was drawn no font has {unknown}: the PNG shows boxes for it."
     return save_figure(figure, name, plot.title, caption, folder)
 
 

@@ -50,3 +50,18 @@ def test_a_row_for_each_gradient_and_triangles_for_the_full_one_only():
 def test_truncation_is_told_of_where_there_is_one(words):
     assert f"the {words.one}'s TBPTT" in AdjointNorms().caption(_tables(words))
     assert "TBPTT" not in AdjointNorms().caption(_tables(words, tbptt_length=0))
+
+
+def test_norms_are_relative_to_the_last_step_that_a_loss_reaches():
+    tables = _tables(
+        block="state", tbptt_length=0, tbptt_stride=0, t=[0, 1, 2, 3, 4], time=4,
+        log_norm=[-math.inf, -5.0, -3.0, -2.0, -math.inf],
+    )  # fmt: skip
+    assert AdjointNorms().data(tables)["shown"].tolist() == [-math.inf, -3.0, -1.0, 0.0, -math.inf]
+    itself = AdjointNorms(relative=False).data(tables)
+    assert itself["shown"].tolist() == itself["log_norm"].tolist()
+
+
+def test_a_gradient_that_reaches_nothing_stays_at_zero():
+    nothing = _tables(log_norm=[-math.inf] * 5)
+    assert set(AdjointNorms().data(nothing)["shown"]) == {-math.inf}

@@ -13,6 +13,7 @@ from gradscope.plots._axes import (
     finish,
     foot,
     limits,
+    panel_grid,
     panels,
     plain,
     span,
@@ -91,3 +92,26 @@ def test_users_words_are_no_mathematics():
     assert wrapped("one two three", 7) == "one two\nthree"
     assert wrapped("a $ b", 3) == "a \\$\nb"
     assert wrapped("") == ""
+
+
+def _swept(first, second):
+    labels = [f"{a} · {b}" for a in first for b in second]
+    return made(adjoint_norms={"configuration": labels}), labels
+
+
+def test_a_sweep_of_two_axes_is_a_grid_of_them():
+    tables, labels = _swept("wxyz", "ab")
+    rows, columns, order = panel_grid(tables, labels)
+    assert (rows, columns) == (2, 4)
+    assert order == ["w · a", "x · a", "y · a", "z · a", "w · b", "x · b", "y · b", "z · b"]
+    tables, labels = _swept("ab", "xyz")
+    assert panel_grid(tables, labels) == (2, 3, labels)
+
+
+def test_other_sweeps_fill_row_by_row():
+    tables, labels = _swept("ab", "xyz")
+    assert panel_grid(tables, labels[:-1]) == (2, 4, labels[:-1])  # one is missing
+    tables, labels = _swept("abcde", "vwxyz")
+    assert panel_grid(tables, labels) == (7, 4, labels)  # no axis has room
+    tables, labels = _swept("abc", "x")
+    assert panel_grid(tables, labels) == (1, 3, labels)

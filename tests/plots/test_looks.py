@@ -73,7 +73,10 @@ def _of_cells(*cells):
     """A configuration for each cell, called as somebody likes."""
     entries = [
         TrialEntry(
-            id=f"t{place}", configuration=label, axes={"which": label}, settings={"cell": cell}
+            id=f"t{place}",
+            configuration=label,
+            axes={f"axis {axis}": part for axis, part in enumerate(label.split(" · "))},
+            settings={"cell": cell},
         )
         for place, (label, cell) in enumerate(cells)
     ]
@@ -91,6 +94,14 @@ def test_a_cell_keeps_its_colour_and_marker_whoever_else_is_there_and_whatever_i
     assert looks(others)["mine"] == lstm
     back = looks(_of_cells(("GRU", CELLS[1]), ("LSTM", CELLS[0])))
     assert back["LSTM"] == lstm
+
+
+def test_a_cell_keeps_its_colour_in_a_sweep_of_two_axes():
+    alone = looks(_of_cells(("LSTM", CELLS[0]), ("GRU", CELLS[1])))
+    pairs = [("LSTM · a", CELLS[0]), ("LSTM · b", CELLS[0]), ("GRU · a", CELLS[1])]
+    both = looks(_of_cells(*pairs, ("GRU · b", CELLS[1])))
+    for label, look in both.items():
+        assert look.colour == alone[label.split(" · ")[0]].colour
 
 
 def test_cells_differ_in_colour_and_marker():
