@@ -10,8 +10,12 @@ from filelock import FileLock
 from gradscope.experiment import Experiment
 from gradscope.experiment.run import run_sweep
 from gradscope.report import write_report
+from gradscope.report.document import Document, Grid, Heading, Paragraph, Terms
 from gradscope.results.records import RunDirectory
 from tests.conftest import Silent
+
+#: a name that is markup in every format
+ODD = "a_b *c* `d` $e$ <i>f</i> [g](h) #i |j| ~k~ @l = + - \\m"
 
 #: an experiment that takes no time; sections may be added
 SMALL = """
@@ -46,3 +50,20 @@ def recorded(tmp_path: Path) -> Callable[..., RunDirectory]:
         return directory
 
     return run
+
+
+@pytest.fixture(scope="session")
+def reports(tiny_run, tmp_path_factory):
+    """The tiny run's report in every format but the page."""
+    folder = tmp_path_factory.mktemp("formats") / "run"
+    shutil.copytree(tiny_run, folder)
+    pytest.importorskip("typst")
+    return {
+        path.suffix: path for path in write_report(RunDirectory(folder), ["md", "ipynb", "pdf"])
+    }
+
+
+def all_of(words: str) -> Document:
+    """A document with a block of each kind, all of the same words."""
+    blocks = [Paragraph(words), Grid([words], [[words]]), Terms([(words, words)]), Heading(words)]
+    return Document(words, blocks, "pass")

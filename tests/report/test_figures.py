@@ -82,3 +82,18 @@ def test_a_figure_is_the_same_to_the_byte_whenever_it_is_drawn(line, tmp_path):
     for suffix in ("svg", "png"):
         first, second = ((tmp_path / f / f"line.{suffix}").read_bytes() for f in ("a", "b"))
         assert first == second
+
+
+def test_a_plot_that_is_asked_for_twice_has_two_figures(recorded):
+    run = recorded(
+        "cell: rnn\nprobes: [jacobian_norms]\nfigures:\n"
+        "  - jacobian_heatmap\n  - {name: jacobian_heatmap, block: state}\n"
+    )
+    [page] = write_report(run, ["ipynb"])
+    cells = json.loads(page.read_text())["cells"]
+    sources = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
+    assert sources[1:] == [
+        "gradscope.plots.jacobian_heatmap(run)",
+        "gradscope.plots.jacobian_heatmap(run, block='state')",
+    ]
+    assert (run.path / "figures" / "jacobian_heatmap_2.svg").is_file()

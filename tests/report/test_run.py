@@ -14,11 +14,10 @@ from gradscope.errors import RunDirectoryError
 from gradscope.experiment import Experiment
 from gradscope.experiment.run import prepare
 from gradscope.report import write_report
-from gradscope.report.contents import Cost
 from gradscope.results.manifest import PluginEntry
 from gradscope.results.records import RunDirectory
 from gradscope.results.summary import summary
-from gradscope.results.tables import Tables, load
+from gradscope.results.tables import load
 from tests.browser import needs_browser, opened
 from tests.report.conftest import SMALL
 
@@ -183,15 +182,6 @@ def test_a_run_without_a_trial_has_no_report(tmp_path):
     with pytest.raises(RunDirectoryError, match="no trial"):
         write_report(run)
     assert not (run.path / "index.html").exists()
-
-
-# --- what it costs --------------------------------------------------------------------------------
-
-
-def test_cost_is_of_all_trials_together():
-    seconds = {"a": {"total": 6.0, "probes": 1.0}, "b": {"total": 4.0, "evaluation": 2.0}}
-    assert Cost.of(Tables({}, [], seconds=lambda: seconds)) == Cost(10.0, 10.0, 20.0)
-    assert Cost.of(Tables({}, [])) == Cost(0.0, 0.0, 0.0)
 
 
 # --- in a browser ---------------------------------------------------------------------------------
