@@ -10,7 +10,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from gradscope.cli._catalogue import first_sentence
 from gradscope.components import registry
 from gradscope.components.options import as_mapping
-from gradscope.experiment.schema import NONE, Header, Settings
+from gradscope.experiment.schema import NONE, SWEEP, Header, Settings
 from gradscope.results.measures import predictable
 
 _REFERENCE = "#/$defs/{model}"
@@ -46,10 +46,7 @@ def json_schema() -> dict[str, Any]:
 def _sweep() -> dict[str, Any]:
     """The schema of a sweep, whose keys are an experiment's own."""
     return {
-        "description": (
-            "what varies from trial to trial: axes, of which every combination is run; or a list "
-            "of mappings from dotted keys to values, one for each configuration"
-        ),
+        "description": SWEEP,
         "anyOf": [
             {
                 "type": "object",

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli._completion import SCHEMA as FILE
 from gradscope.cli._echo import echo
 from gradscope.cli._options import with_option
-
-#: the file that lies beside the experiments that come with gradscope
-FILE = "experiment.schema.json"
 
 
 @click.command()

@@ -153,6 +153,12 @@ class Expectation(Section):
     )
 
 
+#: what the key ``sweep`` is, which the models below do not have: it makes many of them
+SWEEP = (
+    "what varies from trial to trial: axes, of which every combination is run; or a list of "
+    "mappings from dotted keys to values, one for each configuration"
+)
+
 #: the item of ``probes`` that clears the defaults
 NONE = "none"
 
