@@ -15,7 +15,7 @@ _PROGRAM, _VARIABLE = "gradscope", "_GRADSCOPE_COMPLETE"
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    """Print what makes a SHELL complete commands, options, names and runs.
+    """Print what makes a SHELL complete commands and names.
 
     Once, in a file that the shell reads when it starts:
 

@@ -20,7 +20,7 @@ from gradscope.cli._options import with_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array of entries.")
 @with_option
 def command(kind: str | None, name: str | None, as_json: bool) -> None:
-    """Say what exists: all, what is of one KIND, or what a NAME stands for, in full.
+    """List what exists, or show what a NAME stands for.
 
     A KIND is cell, init, task, clip, optimizer, probe, plot, finding or remedy (components, with
     their options); experiment (those that come with gradscope, with what each asks); key (of an

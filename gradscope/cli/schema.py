@@ -20,7 +20,7 @@ from gradscope.cli._options import with_option
 )
 @with_option
 def command(out: Path | None) -> None:
-    """Print the JSON Schema of experiment files, or write it where an editor finds it.
+    """Print the JSON Schema of experiment files, for editors.
 
     An editor with the YAML language server (VS Code's YAML extension, Neovim, Emacs and others)
     then completes keys and names, says what each is, and marks what is wrong. It needs no network:

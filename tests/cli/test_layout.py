@@ -89,7 +89,7 @@ def test_lengths_that_tell_rows_apart_are_kept():
 
 
 def test_intervals_are_broken_before_a_column_is_left_out():
-    lines, left_out = drawn(printed(8), 130)
+    lines, left_out = drawn(printed(8), 140)
     assert left_out == []
     assert any("0.231)" in line and "0.148" not in line for line in lines)
 
