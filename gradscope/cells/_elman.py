@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from gradscope.cells._affine import AffineCell
 from gradscope.cells._affine_equation import Derivatives
-from gradscope.cells._gated import InitOption, TensorKind, vector
+from gradscope.cells._gated import PHI, Bias, HiddenSize, InitOption, TensorKind, vector
 from gradscope.components.options import OneOf
 from gradscope.dynamics.activations import (
     ACTIVATIONS,
@@ -20,6 +20,9 @@ from gradscope.dynamics.activations import (
     Gate,
     modrelu,
 )
+
+#: as of any cell, and what needs a parameter of its own
+_PHI = f"{PHI}; modrelu sign(u) max(0, |u| + b) with a bias b that is learned"
 
 
 class ElmanCell(AffineCell):
@@ -32,9 +35,9 @@ class ElmanCell(AffineCell):
         self,
         input_size: int,
         *,
-        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        activation: Annotated[str, OneOf(*ACTIVATIONS, MODRELU), Field(description="phi")] = "tanh",
-        bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
+        hidden_size: HiddenSize = 64,
+        activation: Annotated[str, OneOf(*ACTIVATIONS, MODRELU), Field(description=_PHI)] = "tanh",
+        bias: Bias = True,
         recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,

@@ -23,8 +23,32 @@ class TensorKind(TypedDict):
     device: torch.device | str | None
 
 
-#: a recurrent initialisation as an option: a name, or a mapping with options
-InitOption = Annotated[Init | str | Mapping[str, object], Named("init")]
+# Options that cells share, each described once.
+HiddenSize = Annotated[
+    int, Field(ge=1, description="H, the number of units: length of the output h and of each gate")
+]
+Bias = Annotated[
+    bool,
+    Field(description="whether a bias is added to the preactivations u; false: weights alone"),
+]
+#: a recurrent initialisation: a name, or a mapping with options
+InitOption = Annotated[
+    Init | str | Mapping[str, object],
+    Named("init"),
+    Field(
+        description=(
+            "how weights are drawn: a recurrent matrix (H, H) for each gate of a cell that has "
+            "them, and input weights and biases as the init says; a name, or a mapping with options"
+        )
+    ),
+]
+#: what each of ``ACTIVATIONS`` is
+PHI = (
+    "phi, element by element: tanh; relu max(0, u); identity u; sigmoid 1 / (1 + e^-u); leaky_relu "
+    "slope 0.01 below 0; elu e^u - 1 below 0; selu a scaled elu; gelu u times the normal "
+    "distribution function; silu u sigmoid(u); softplus ln(1 + e^u); softsign u / (1 + |u|); "
+    "hard_tanh u within -1 and 1; erf; sin"
+)
 
 
 class GatedCell(Cell):
@@ -47,8 +71,8 @@ class GatedCell(Cell):
         self,
         input_size: int,
         *,
-        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
+        hidden_size: HiddenSize = 64,
+        bias: Bias = True,
         recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,

@@ -22,13 +22,22 @@ from gradscope.dynamics.activations import ACTIVATIONS, Gate
 from gradscope.errors import GradscopeError
 
 ForgetBias = Annotated[
-    float | None, Field(description="initial bias of the forget gate; null: as drawn")
+    float | None,
+    Field(
+        description=(
+            "initial bias of the forget gate, 1 starts it open at f = 0.73; null: as "
+            "recurrent_init draws it"
+        )
+    ),
 ]
 Chrono = Annotated[
     int | None,
     Field(
         ge=3,
-        description="longest dependency expected: b_f ~ ln U(1, chrono - 1), b_i = -b_f; null: no",
+        description=(
+            "longest dependency expected, in steps: b_f ~ ln U(1, chrono - 1) and b_i "
+            "= -b_f at the start; null: biases as drawn"
+        ),
     ),
 ]
 

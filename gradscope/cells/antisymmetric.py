@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from gradscope.cells._affine import AffineCell
 from gradscope.cells._affine_equation import Derivatives
 from gradscope.cells._cell import register
-from gradscope.cells._gated import InitOption
+from gradscope.cells._gated import Bias, HiddenSize, InitOption
 from gradscope.dynamics.activations import ACTIVATIONS, Gate, tanh_slope
 
 
@@ -38,10 +38,22 @@ class Antisymmetric(AffineCell):
         self,
         input_size: int,
         *,
-        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        step: Annotated[float, Field(gt=0, description="epsilon, of Euler's method")] = 0.1,
-        diffusion: Annotated[float, Field(ge=0, description="gamma")] = 0.01,
-        bias: Annotated[bool, Field(description="whether there are biases")] = True,
+        hidden_size: HiddenSize = 64,
+        step: Annotated[
+            float,
+            Field(
+                gt=0,
+                description="epsilon, the step of Euler's method: how far a step moves the state",
+            ),
+        ] = 0.1,
+        diffusion: Annotated[
+            float,
+            Field(
+                ge=0,
+                description="gamma, a damping against what Euler's method adds; 0 is none",
+            ),
+        ] = 0.01,
+        bias: Bias = True,
         recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,

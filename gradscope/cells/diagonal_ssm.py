@@ -38,9 +38,30 @@ class DiagonalSSM(ComplexDiagonal):
         self,
         input_size: int,
         *,
-        hidden_size: Annotated[int, Field(ge=1, description="number of complex units")] = 64,
-        shortest: Annotated[float, Field(gt=0, description="least initial step delta")] = 1e-3,
-        longest: Annotated[float, Field(gt=0, description="largest initial step delta")] = 1e-1,
+        hidden_size: Annotated[
+            int,
+            Field(
+                ge=1,
+                description="complex units z, as many as outputs h; each is three numbers of state",
+            ),
+        ] = 64,
+        shortest: Annotated[
+            float,
+            Field(
+                gt=0,
+                description=(
+                    "least initial step delta, drawn evenly in ln delta; a mode is kept for "
+                    "about 2 / delta steps"
+                ),
+            ),
+        ] = 1e-3,
+        longest: Annotated[
+            float,
+            Field(
+                gt=0,
+                description="largest initial step delta; the larger, the faster the mode forgets",
+            ),
+        ] = 1e-1,
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,

@@ -12,7 +12,7 @@ from torch import Generator, Tensor, nn
 from gradscope.cells._affine import AffineCell
 from gradscope.cells._affine_equation import Derivatives
 from gradscope.cells._cell import register
-from gradscope.cells._gated import InitOption, TensorKind, vector
+from gradscope.cells._gated import PHI, Bias, HiddenSize, InitOption, TensorKind, vector
 from gradscope.components.options import OneOf
 from gradscope.dynamics.activations import ACTIVATIONS, Gate
 
@@ -39,11 +39,21 @@ class IndRNN(AffineCell):
         self,
         input_size: int,
         *,
-        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        activation: Annotated[str, OneOf(*ACTIVATIONS), Field(description="phi")] = "relu",
-        low: Annotated[float, Field(description="least initial recurrent weight")] = 0.0,
-        high: Annotated[float, Field(description="largest initial recurrent weight")] = 1.0,
-        bias: Annotated[bool, Field(description="whether there are biases")] = True,
+        hidden_size: HiddenSize = 64,
+        activation: Annotated[str, OneOf(*ACTIVATIONS), Field(description=PHI)] = "relu",
+        low: Annotated[
+            float,
+            Field(description="least initial recurrent weight u, drawn evenly from low to high"),
+        ] = 0.0,
+        high: Annotated[
+            float,
+            Field(
+                description=(
+                    "largest initial recurrent weight u; |u| above 1 lets a unit's gradient grow"
+                )
+            ),
+        ] = 1.0,
+        bias: Bias = True,
         recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 from gradscope.cells._affine import AffineCell
 from gradscope.cells._affine_equation import Derivatives
 from gradscope.cells._cell import register
-from gradscope.cells._gated import InitOption, chrono_biases, set_gate_bias
+from gradscope.cells._gated import Bias, HiddenSize, InitOption, chrono_biases, set_gate_bias
 from gradscope.dynamics.activations import ACTIVATIONS, Gate, sigmoid_slope, tanh_slope
 from gradscope.errors import GradscopeError
 
@@ -38,13 +38,27 @@ class JANET(AffineCell):
         self,
         input_size: int,
         *,
-        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
-        beta: Annotated[float, Field(description="beta; 0 writes 1 - f")] = 1.0,
+        hidden_size: HiddenSize = 64,
+        beta: Annotated[
+            float,
+            Field(
+                description=(
+                    "how much of the candidate enters, as sigmoid(beta - u_f) g; 0 is the "
+                    "coupled gate 1 - f"
+                )
+            ),
+        ] = 1.0,
         chrono: Annotated[
             int | None,
-            Field(ge=3, description="longest dependency expected: b_f ~ ln U(1, chrono - 1)"),
+            Field(
+                ge=3,
+                description=(
+                    "longest dependency expected, in steps: b_f ~ ln U(1, chrono - 1) at the "
+                    "start; null: biases as drawn"
+                ),
+            ),
         ] = None,
-        bias: Annotated[bool, Field(description="whether there are biases")] = True,
+        bias: Bias = True,
         recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,

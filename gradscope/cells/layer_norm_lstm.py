@@ -11,7 +11,9 @@ from torch import Generator, Tensor, nn
 
 from gradscope.cells._cell import register
 from gradscope.cells._gated import (
+    Bias,
     GatedCell,
+    HiddenSize,
     InitOption,
     TensorKind,
     affine,
@@ -46,11 +48,17 @@ class LayerNormLSTM(GatedCell):
         self,
         input_size: int,
         *,
-        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
+        hidden_size: HiddenSize = 64,
         forget_bias: Annotated[
-            float | None, Field(description="initial bias of the forget gate; null: as drawn")
+            float | None,
+            Field(
+                description=(
+                    "initial bias of the forget gate, 1 starts it open at f = 0.73; null: as "
+                    "recurrent_init draws it"
+                )
+            ),
         ] = None,
-        bias: Annotated[bool, Field(description="whether there are biases")] = True,
+        bias: Bias = True,
         recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,

@@ -36,14 +36,42 @@ class LRU(ComplexDiagonal):
         self,
         input_size: int,
         *,
-        hidden_size: Annotated[int, Field(ge=1, description="number of complex units")] = 64,
+        hidden_size: Annotated[
+            int,
+            Field(
+                ge=1,
+                description="complex units z, as many as outputs h; each is three numbers of state",
+            ),
+        ] = 64,
         low: Annotated[
-            float, Field(ge=0, lt=1, description="least initial modulus of lambda")
+            float,
+            Field(
+                ge=0,
+                lt=1,
+                description="least initial |lambda|, 0 to 1: what is left of a mode after a step",
+            ),
         ] = 0.5,
         high: Annotated[
-            float, Field(gt=0, lt=1, description="largest initial modulus of lambda")
+            float,
+            Field(
+                gt=0,
+                lt=1,
+                description=(
+                    "largest initial |lambda|, below 1; a mode is kept for about 1 / (1 - "
+                    "|lambda|) steps"
+                ),
+            ),
         ] = 0.999,
-        max_phase: Annotated[float, Field(gt=0, description="largest initial phase")] = 6.28,
+        max_phase: Annotated[
+            float,
+            Field(
+                gt=0,
+                description=(
+                    "largest initial phase of lambda, in radians; 6.28 is the whole circle, "
+                    "small ones are slow oscillations"
+                ),
+            ),
+        ] = 6.28,
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,

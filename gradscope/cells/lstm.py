@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Annotated
 
 import torch
 from jaxtyping import Float
-from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from gradscope.cells._affine_equation import Derivatives
 from gradscope.cells._cell import TorchModule, register
-from gradscope.cells._gated import InitOption
+from gradscope.cells._gated import Bias, HiddenSize, InitOption
 from gradscope.cells._lstm import Chrono, ForgetBias, LSTMCell, check_biases
 from gradscope.cells._lstm_gates import Form
 from gradscope.dynamics.activations import sigmoid_slope, tanh_slope
@@ -43,10 +41,10 @@ class LSTM(LSTMCell):
         self,
         input_size: int,
         *,
-        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
+        hidden_size: HiddenSize = 64,
         forget_bias: ForgetBias = None,
         chrono: Chrono = None,
-        bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
+        bias: Bias = True,
         recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,

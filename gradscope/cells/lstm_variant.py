@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from gradscope.cells._affine_equation import Derivatives
 from gradscope.cells._cell import register
-from gradscope.cells._gated import InitOption, TensorKind, vector
+from gradscope.cells._gated import Bias, HiddenSize, InitOption, TensorKind, vector
 from gradscope.cells._lstm import Chrono, ForgetBias, LSTMCell, check_biases
 from gradscope.cells._lstm_gates import Form, Gates
 
@@ -48,17 +48,29 @@ class LSTMVariant(LSTMCell):
         self,
         input_size: int,
         *,
-        hidden_size: Annotated[int, Field(ge=1, description="number of units")] = 64,
+        hidden_size: HiddenSize = 64,
         variant: Annotated[
             Literal["np", "nig", "nfg", "nog", "niaf", "noaf", "cifg"],
-            Field(description="what is left out, after Greff et al."),
+            Field(
+                description=(
+                    "what is left out: np nothing; nig, nfg or nog the input, forget or "
+                    "output gate (it is 1); niaf or noaf the tanh of the candidate or of the "
+                    "output; cifg the forget gate (it is 1 - i)"
+                )
+            ),
         ] = "np",
         peepholes: Annotated[
-            bool, Field(description="whether gates see c, each its own unit's")
+            bool,
+            Field(
+                description=(
+                    "whether the gates see the cell c as well, each unit its own; false: they "
+                    "see h alone"
+                )
+            ),
         ] = False,
         forget_bias: ForgetBias = None,
         chrono: Chrono = None,
-        bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
+        bias: Bias = True,
         recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from gradscope.cells._cell import Cell, TorchModule, register
-from gradscope.cells._gated import InitOption, TensorKind, affine, rows
+from gradscope.cells._gated import Bias, InitOption, TensorKind, affine, rows
 from gradscope.dynamics.activations import ACTIVATIONS, Gate, sigmoid_slope, tanh_slope
 from gradscope.errors import GradscopeError
 from gradscope.inits import INITS
@@ -37,11 +37,16 @@ class ProjectedLSTM(Cell):
         self,
         input_size: int,
         *,
-        hidden_size: Annotated[int, Field(ge=1, description="units of the cell c")] = 64,
+        hidden_size: Annotated[
+            int, Field(ge=1, description="length of the cell c; the gates have as many units")
+        ] = 64,
         projection_size: Annotated[
-            int | None, Field(ge=1, description="length of h; null: as long as c")
+            int | None,
+            Field(
+                ge=1, description="length of the output h, which the gates read; null: as long as c"
+            ),
         ] = None,
-        bias: Annotated[bool, Field(description="whether the gates have biases")] = True,
+        bias: Bias = True,
         recurrent_init: InitOption = "uniform",
         generator: Generator | None = None,
         dtype: torch.dtype | None = None,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import click
 
-from gradscope.components.text import printable
-
 
 def echo(text: object, *, err: bool = False, nl: bool = True) -> None:
     """Print a text, its control characters made visible.
@@ -15,4 +13,6 @@ def echo(text: object, *, err: bool = False, nl: bool = True) -> None:
         err: whether to standard error.
         nl: whether a line break follows.
     """
+    from gradscope.components.text import printable  # late, for a quick answer to the tab key
+
     click.echo(printable(text), err=err, nl=nl)

@@ -13,7 +13,6 @@ import click
 
 import gradscope
 from gradscope.cli._echo import echo
-from gradscope.components.suggestions import shown
 from gradscope.errors import ConfigErrors, GradscopeError, StorageError
 
 #: exit codes: a trial failed, a finding was made, or something cannot be written; the user's
@@ -43,10 +42,10 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that is meant; a wrong name is refused with those that exist."""
-        from gradscope.components import suggest
-
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
+            from gradscope.components import suggest
+
             ctx.fail(f"there is no command {name!r}; {suggest(name, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
 
@@ -61,6 +60,8 @@ class Commands(click.Group):
             say(error)
             ctx.exit(EXIT_BAD_INPUT)
         except OSError as error:  # a path that the system takes for none, or does not let be read
+            from gradscope.components.suggestions import shown
+
             where = f"{shown(str(error.filename))}: " if error.filename else ""
             say(GradscopeError(f"{where}{error.strerror or error}"))
             ctx.exit(EXIT_BAD_INPUT)

@@ -10,9 +10,15 @@ from pydantic.json_schema import GenerateJsonSchema
 from gradscope.cli._catalogue import first_sentence
 from gradscope.components import registry
 from gradscope.components.options import as_mapping
-from gradscope.experiment.schema import NONE, Header, Settings
+from gradscope.experiment.schema import NONE, SWEEP, Header, Settings
+from gradscope.results.measures import predictable
 
 _REFERENCE = "#/$defs/{model}"
+#: what an axis of a sweep may be
+_AXIS = (
+    "an axis: a dotted key such as cell.hidden_size, with a list of values; or a name of your own, "
+    "with a list of mappings from dotted keys to values, each of which may have a label"
+)
 
 
 def json_schema() -> dict[str, Any]:
@@ -31,25 +37,33 @@ def json_schema() -> dict[str, Any]:
         schema["$defs"] |= part.get("$defs", {})
     probes = schema["properties"]["probes"]
     probes["items"] = {"anyOf": [{"const": NONE}, probes["items"]]}
-    schema["properties"]["sweep"] = {
-        "description": "axes (dotted keys, or names of your own) to lists; or a list of mappings",
+    measured = schema["$defs"]["Expectation"]["properties"]["measure"]
+    measured["examples"] = predictable()  # tasks have measures of their own as well
+    schema["properties"]["sweep"] = _sweep()
+    return _referring(schema)
+
+
+def _sweep() -> dict[str, Any]:
+    """The schema of a sweep, whose keys are an experiment's own."""
+    return {
+        "description": SWEEP,
         "anyOf": [
             {
                 "type": "object",
                 "minProperties": 1,
-                "additionalProperties": {"type": "array", "minItems": 1},
+                "additionalProperties": {"type": "array", "minItems": 1, "description": _AXIS},
             },
             {"type": "array", "minItems": 1, "items": {"type": "object"}},
         ],
     }
-    return _referring(schema)
 
 
 def _kind(kind: str) -> dict[str, Any]:
     """The schema of a component of a kind: its name, or a mapping with its name and options."""
     variants = []
-    for name in registry.names(kind):
-        cls = registry.get(kind, name)
+    classes = {name: registry.get(kind, name) for name in registry.names(kind)}
+    about = {name: first_sentence(cls) for name, cls in classes.items()}
+    for name, cls in classes.items():
         options = registry.options(cls).model_json_schema(
             schema_generator=_Schema, ref_template=_REFERENCE
         )
@@ -57,13 +71,21 @@ def _kind(kind: str) -> dict[str, Any]:
             {
                 "type": "object",
                 "title": name,
-                "description": first_sentence(cls),
+                "description": about[name],
                 "additionalProperties": False,
-                "properties": {"name": {"const": name}, **options.get("properties", {})},
+                "properties": {
+                    "name": {
+                        "const": name,
+                        "description": f"the {kind} {name}: {about[name].rstrip('.')}",
+                    },
+                    **options.get("properties", {}),
+                },
                 "required": ["name", *options.get("required", [])],
             }
         )
-    return {"anyOf": [{"enum": registry.names(kind)}, *variants]}
+    # enumDescriptions is not JSON Schema's own, but what editors show beside each name
+    names = {"enum": [*classes], "enumDescriptions": [*about.values()]}
+    return {"anyOf": [names, *variants]}
 
 
 def _referring(schema: Any) -> Any:

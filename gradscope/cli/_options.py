@@ -7,11 +7,20 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli import _completion
+
 #: a RUN directory
-run_argument = click.argument("run", type=click.Path(path_type=Path))
+run_argument = click.argument(
+    "run", type=click.Path(path_type=Path), shell_complete=_completion.runs
+)
 #: one RUN directory or more
 run_arguments = click.argument(
-    "runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path)
+    "runs",
+    metavar="RUN...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    shell_complete=_completion.runs,
 )
 
 device_option = click.option(
@@ -20,6 +29,8 @@ device_option = click.option(
 
 
 def _load_plugins(ctx: click.Context, parameter: click.Parameter, paths: tuple[str, ...]) -> None:
+    if ctx.resilient_parsing:  # the tab key runs nobody's code
+        return
     from gradscope.components import load_plugin
 
     for path in paths:
@@ -35,6 +46,7 @@ with_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_load_plugins,
+    shell_complete=_completion.files,
     help="Load components of your own from this Python file or package; may be repeated.",
 )
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli import _completion
 from gradscope.cli._echo import echo
 from gradscope.cli._options import device_option, plural, with_option
-from gradscope.components.suggestions import shown
 from gradscope.errors import GradscopeError
 
 #: numbers on one axis of the diagram
@@ -18,7 +18,13 @@ ALIASES = ("probe",)
 
 
 @click.command()
-@click.option("--cell", default="rnn", show_default=True, help="The cell: rnn, lstm, gru, ...")
+@click.option(
+    "--cell",
+    default="rnn",
+    show_default=True,
+    shell_complete=_completion.cells,
+    help="The cell: rnn, lstm, gru, ...",
+)
 @click.option("--activation", help="Activation of an rnn.  [default: tanh]")
 @click.option(
     "--hidden", type=click.IntRange(min=2), default=100, show_default=True, help="Hidden units."
@@ -154,6 +160,8 @@ def numbers(option: str, text: str, *, low: float, high: float = 1e12) -> list[f
         values = []
     in_range = all(low <= value <= high for value in values)
     if not values or not in_range or len(set(values)) < len(values):
+        from gradscope.components.suggestions import shown
+
         raise GradscopeError(
             f"{option} {shown(text)}: should be LOW:HIGH:COUNT or distinct numbers such as "
             f"0.5,1,2, from {low:g} to {high:g}, at most {_MOST:,} of them"

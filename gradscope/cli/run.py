@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gradscope.cli import _completion
 from gradscope.cli._echo import echo
 from gradscope.cli._group import EXIT_FAILED, EXIT_INTERRUPTED
 from gradscope.cli._options import device_option, plural, with_option
@@ -39,11 +40,12 @@ class _How:
 
 
 @click.command()
-@click.argument("experiment", required=False)
+@click.argument("experiment", required=False, shell_complete=_completion.experiments)
 @click.option(
     "--replay",
     metavar="RUN",
     type=click.Path(path_type=Path),
+    shell_complete=_completion.runs,
     help="Run the trials of a recorded RUN again, and say where they differ from it.",
 )
 @click.option(

@@ -2,51 +2,87 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gradscope.cli._echo import echo
 from gradscope.cli._options import run_argument
 
+if TYPE_CHECKING:
+    from gradscope.results.records import RunDirectory
+
+#: columns of what is no terminal and says nothing of its width
+_WIDE = 160
+
 
 @click.command()
 @run_argument
 @click.option("--csv", "as_csv", is_flag=True, help="Print the summary as CSV.")
-def command(run: Path, as_csv: bool) -> None:
-    """Print a summary of a RUN directory."""
+@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON document.")
+def command(run: Path, as_csv: bool, as_json: bool) -> None:
+    """Print a summary of a RUN directory.
+
+    It fits the terminal, or COLUMNS where that is set: what is too wide is turned on its side, or
+    leaves columns out and names them. --csv and --json have all of it; in JSON an unknown number is
+    null and an infinite one the text "Infinity" or "-Infinity".
+    """
+    from gradscope.results.records import RunDirectory
+
+    directory = RunDirectory(run)
+    if as_csv and as_json:
+        raise click.UsageError("--csv and --json are two formats; give one of them")
+    if as_json:
+        import json
+
+        from gradscope.results.overview import overview
+
+        echo(json.dumps(overview(directory), indent=1, ensure_ascii=False, allow_nan=False))
+        return
+    _print(directory, as_csv)
+
+
+def _print(directory: RunDirectory, as_csv: bool) -> None:
     from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     from gradscope.cli._experiments import say_failures
-    from gradscope.results.records import RunDirectory
+    from gradscope.cli._layout import laid_out
     from gradscope.results.spreadsheets import csv_of
     from gradscope.results.summary import formatted, summary
     from gradscope.results.tables import load
     from gradscope.results.verdict import verdict
+    from gradscope.results.yardstick import yardstick
 
-    directory = RunDirectory(run)
     tables, manifest = load(directory), directory.manifest()
     frame = summary(tables, manifest.tasks)
     if as_csv:
         echo(csv_of(frame), nl=False)
         return
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=_width())
     title = f"[bold]{escape(manifest.name)}[/bold]  {escape(manifest.question)}"
     console.print(title, highlight=False)
     console.print(
         f"{len(tables['trials'])} of {len(manifest.trials)} trials recorded, created "
         f"{manifest.created}"
     )
-    table, printed = Table(), formatted(frame, manifest.tasks)
-    for column in printed.columns:
-        side = "left" if column == "configuration" else "right"
-        table.add_column(str(column), justify=side, overflow="fold")
-    for row in printed.itertuples(index=False):
-        table.add_row(*(escape(str(cell)) for cell in row))
-    console.print(table)
+    judged = yardstick(tables, manifest.tasks).measure.title
+    layout = laid_out(formatted(frame, manifest.tasks), console.width, [judged])
+    console.print(layout.table)
+    if layout.left_out:
+        names = escape("; ".join(layout.left_out))
+        console.print(f"Left out for want of width: {names}. --csv has all.", highlight=False)
     for sentence in verdict(tables, manifest.tasks):
         console.print(f"- {escape(sentence)}", highlight=False)
     say_failures(directory)
+
+
+def _width() -> int | None:
+    """Columns to print; None is what the terminal has."""
+    if sys.stdout.isatty():
+        return None
+    given = os.environ.get("COLUMNS", "")
+    return int(given) if given.isdecimal() and int(given) else _WIDE

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli import _completion
 from gradscope.cli._echo import echo
 from gradscope.cli._group import EXIT_BAD_INPUT, say
 from gradscope.cli._options import plural, with_option
@@ -17,7 +18,7 @@ _NAMED = 8
 
 
 @click.command()
-@click.argument("experiments", nargs=-1, required=True)
+@click.argument("experiments", nargs=-1, required=True, shell_complete=_completion.experiments)
 @with_option
 def command(experiments: tuple[str, ...]) -> None:
     """Check EXPERIMENTS without running them.

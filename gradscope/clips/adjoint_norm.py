@@ -27,7 +27,12 @@ class AdjointNorm(Clip):
     """
 
     max_norm: float = Field(
-        0.1, gt=0, description="largest norm of one sequence's adjoint that passes unchanged"
+        0.1,
+        gt=0,
+        description=(
+            "largest 2-norm of one sequence's adjoint dL/ds_t that passes unchanged; "
+            "small, as the loss is a mean over the batch"
+        ),
     )
 
     inside = True

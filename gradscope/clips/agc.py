@@ -23,8 +23,18 @@ class AGC(Clip):
     without normalization.
     """
 
-    factor: float = Field(0.01, gt=0, description="largest ||g_i|| / ||w_i|| that passes unchanged")
-    floor: float = Field(1e-3, gt=0, description="value that stands for any smaller ||w_i||")
+    factor: float = Field(
+        0.01,
+        gt=0,
+        description=(
+            "largest ||g_i|| / ||w_i|| of a unit i, a row of a weight matrix, that passes unchanged"
+        ),
+    )
+    floor: float = Field(
+        1e-3,
+        gt=0,
+        description=("least value taken for ||w_i||, so that weights that begin at zero can learn"),
+    )
 
     def begin(self, parameters: Mapping[str, Tensor]) -> Rule:
         """The rule that knows the parameters, whose norms it needs."""

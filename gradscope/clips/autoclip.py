@@ -24,7 +24,15 @@ class AutoClip(Clip):
     for source separation networks.
     """
 
-    percentile: float = Field(10.0, gt=0, le=100, description="of the norms so far, in percent")
+    percentile: float = Field(
+        10.0,
+        gt=0,
+        le=100,
+        description=(
+            "percentile of the gradient norms so far that is the bound, 0 to 100; at "
+            "10 about nine of ten updates are clipped"
+        ),
+    )
 
     def begin(self, parameters: Mapping[str, Tensor]) -> Rule:
         """The rule that remembers the norms of this training, none of them seen yet."""

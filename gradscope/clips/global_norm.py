@@ -19,7 +19,11 @@ class GlobalNorm(Clip):
     networks, algorithm 1.
     """
 
-    max_norm: float = Field(1.0, gt=0, description="largest norm that passes unchanged")
+    max_norm: float = Field(
+        1.0,
+        gt=0,
+        description="largest 2-norm of the gradient over all parameters that passes unchanged",
+    )
 
     def __call__(self, gradients: Sequence[Tensor], norm: Float[Tensor, ""]) -> Float[Tensor, ""]:
         """min(1, max_norm / ||g||)."""

@@ -21,7 +21,9 @@ class NormRescaling(Clip):
     optimization (normalised gradient descent).
     """
 
-    norm: float = Field(1.0, gt=0, description="norm of every update's gradient")
+    norm: float = Field(
+        1.0, gt=0, description="2-norm that the gradient of every update is scaled to, up or down"
+    )
 
     def __call__(self, gradients: Sequence[Tensor], norm: Float[Tensor, ""]) -> Float[Tensor, ""]:
         """norm / ||g||."""

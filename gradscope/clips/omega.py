@@ -27,11 +27,29 @@ class Omega(Clip):
     networks, section 3.3; there the weight is 4 for temporal order, with a sum over steps.
     """
 
-    weight: float = Field(1.0, ge=0, description="factor of Omega in the loss")
-    max_norm: float | None = Field(
-        1.0, gt=0, description="largest norm that passes unchanged; null: no clip"
+    weight: float = Field(
+        1.0,
+        ge=0,
+        description=(
+            "factor of Omega in the loss; 0 leaves the clip alone, 4 is the paper's "
+            "for temporal order (there a sum over steps)"
+        ),
     )
-    squared: bool = Field(False, description="squared norms in the ratio")
+    max_norm: float | None = Field(
+        1.0,
+        gt=0,
+        description=(
+            "largest 2-norm of the whole gradient that passes unchanged, once Omega's "
+            "is added; null: no clip"
+        ),
+    )
+    squared: bool = Field(
+        False,
+        description=(
+            "whether Omega has squared norms in its ratio, as the authors' code does; "
+            "false: norms, as the paper prints"
+        ),
+    )
 
     regularises = True
 

@@ -23,7 +23,13 @@ class PerBlockNorm(Clip):
     empirical study; there blocks are layers, and are rescaled at every update.
     """
 
-    max_norm: float = Field(1.0, gt=0, description="largest norm of a block that passes unchanged")
+    max_norm: float = Field(
+        1.0,
+        gt=0,
+        description=(
+            "largest 2-norm of the gradient of one block of the model that passes unchanged"
+        ),
+    )
 
     def begin(self, parameters: Mapping[str, Tensor]) -> Rule:
         """The rule that knows the block of each parameter."""

@@ -22,7 +22,9 @@ class PerParameterNorm(Clip):
     """
 
     max_norm: float = Field(
-        1.0, gt=0, description="largest norm of one array that passes unchanged"
+        1.0,
+        gt=0,
+        description=("largest 2-norm of the gradient of one parameter array that passes unchanged"),
     )
 
     def __call__(self, gradients: Sequence[Tensor], norm: Float[Tensor, ""]) -> Float[Tensor, ""]:

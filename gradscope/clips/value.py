@@ -18,7 +18,14 @@ class Value(Clip):
     Reference: Mikolov (2012), Statistical language models based on neural networks.
     """
 
-    max_value: float = Field(1.0, gt=0, description="largest absolute value that passes unchanged")
+    max_value: float = Field(
+        1.0,
+        gt=0,
+        description=(
+            "largest absolute value of a gradient's element that passes unchanged; "
+            "larger ones are set to it"
+        ),
+    )
 
     def __call__(self, gradients: Sequence[Tensor], norm: Float[Tensor, ""]) -> Float[Tensor, ""]:
         """||clipped g|| / ||g||."""

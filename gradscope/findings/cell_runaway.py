@@ -23,7 +23,9 @@ class CellRunaway(Check):
     probe = "gates"
     remedies = ("smaller_forget_bias", "scale_inputs", "layer_norm")
 
-    level: float = Field(10.0, gt=0, description="size of c from which on it is runaway")
+    level: float = Field(
+        10.0, gt=0, description="median of |c_T| above which the cell runs away, if it still grows"
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Look at states that have a part c."""

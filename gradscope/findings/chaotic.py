@@ -32,7 +32,10 @@ class Chaotic(Check):
     growth: float = Field(
         math.log(10),
         gt=0,
-        description="nats by which neighbours must part within the trajectory",
+        description=(
+            "nats by which neighbouring trajectories must part within a sequence; ln "
+            "10 is a factor of ten"
+        ),
     )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:

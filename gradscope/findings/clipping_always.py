@@ -23,8 +23,17 @@ class ClippingAlways(Check):
 
     remedies = ("autoclip", "larger_clip", "smaller_lr")
 
-    factor: float = Field(0.5, gt=0, lt=1, description="median factor under which a clip rules")
-    share: float = Field(0.9, gt=0, le=1, description="of the recordings that it changes")
+    factor: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description=(
+            "median of the norm after the clip over that before, 0 to 1, under which the clip rules"
+        ),
+    )
+    share: float = Field(
+        0.9, gt=0, le=1, description="share of the recordings, 0 to 1, that the clip must change"
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Compare the norms of all recordings before and after the clip."""

@@ -23,7 +23,14 @@ class CollapsedStates(Check):
     probe = "jacobian_norms"
     remedies = ("critical_start", "scale_inputs", "lstm_forget_bias")
 
-    level: float = Field(1e-3, gt=0, description="relative spread under which states are one")
+    level: float = Field(
+        1e-3,
+        gt=0,
+        description=(
+            "standard deviation of s_T over the batch, relative to its size, under "
+            "which states are one"
+        ),
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Look at batches of four sequences or more."""

@@ -22,7 +22,12 @@ class DeadUnits(Check):
     probe = "saturation"
     remedies = ("leaky_relu", "smaller_lr", "np_rnn", "irnn")
 
-    share: float = Field(0.3, gt=0, le=1, description="of units that are never active")
+    share: float = Field(
+        0.3,
+        gt=0,
+        le=1,
+        description="share of units that are never active, 0 to 1, above which it is told",
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Look at units whose activation is zero on one side."""

@@ -37,7 +37,11 @@ class Exploding(Check):
     )
     explains = ("transient_growth",)
 
-    growth: float = Field(STRONG, gt=0, description="nats by which it must grow")
+    growth: float = Field(
+        STRONG,
+        gt=0,
+        description="nats by which ||J^T g|| must grow; ln 1000 is a factor of a thousand",
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Take the median over sequences where it is largest."""

@@ -25,8 +25,18 @@ class ForgetGatesShut(Check):
     probe = "gates"
     remedies = ("forget_bias", "lstm_chrono", "update_bias")
 
-    lstm: float = Field(0.15, gt=0, lt=1, description="mean forget gate under which it is shut")
-    gru: float = Field(0.1, gt=0, lt=1, description="mean update gate under which nothing is kept")
+    lstm: float = Field(
+        0.15,
+        gt=0,
+        lt=1,
+        description="mean of an LSTM's forget gate f, 0 to 1, under which it is shut",
+    )
+    gru: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description=("mean of a GRU's update gate z, 0 to 1, under which next to nothing is kept"),
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Take the mean over steps, sequences and units."""

@@ -25,7 +25,11 @@ class FrozenState(Check):
     explains = ("input_gates_shut", "collapsed_states")
 
     level: float = Field(
-        1e-4, gt=0, description="relative change a step under which it stands still"
+        1e-4,
+        gt=0,
+        description=(
+            "||s_t - s_{t-1}|| / ||s_t||, its median over steps, under which the state stands still"
+        ),
     )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:

@@ -21,7 +21,11 @@ class GradientSpikes(Check):
 
     remedies = ("clip", "autoclip", "smaller_lr")
 
-    ratio: float = Field(20.0, gt=1, description="of the largest to the median")
+    ratio: float = Field(
+        20.0,
+        gt=1,
+        description="largest gradient norm over the median one above which it is a spike",
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Compare all recordings, by the norms after the clip where an optimiser stepped."""

@@ -22,7 +22,9 @@ class InputGatesShut(Check):
     probe = "gates"
     remedies = ("reset_biases", "smaller_lr")
 
-    level: float = Field(0.05, gt=0, lt=1, description="mean input gate under which it is shut")
+    level: float = Field(
+        0.05, gt=0, lt=1, description="mean of the input gate i, 0 to 1, under which it is shut"
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Take the mean over steps, sequences and units."""

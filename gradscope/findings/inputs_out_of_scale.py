@@ -20,9 +20,15 @@ class InputsOutOfScale(Check):
     remedies = ("scale_inputs", "layer_norm")
 
     largest: float = Field(
-        10.0, gt=0, description="root mean square from which on inputs are too large"
+        10.0, gt=0, description="root mean square of the inputs above which they are too large"
     )
-    smallest: float = Field(1e-3, gt=0, description="under which they are too small")
+    smallest: float = Field(
+        1e-3,
+        gt=0,
+        description=(
+            "root mean square of the inputs under which they are too small; 0 is not told"
+        ),
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Look at what reads the model's own inputs."""

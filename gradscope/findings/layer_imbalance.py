@@ -21,7 +21,14 @@ class LayerImbalance(Check):
     probe = "adjoint_norms"
     remedies = ("layer_norm", "residual", "lstm_forget_bias")
 
-    ratio: float = Field(1e3, gt=1, description="between neighbouring layers")
+    ratio: float = Field(
+        1e3,
+        gt=1,
+        description=(
+            "factor between the gradient norms of neighbouring layers from which on "
+            "they are out of balance"
+        ),
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Compare each layer with the one below it."""

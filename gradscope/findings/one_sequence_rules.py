@@ -32,7 +32,12 @@ class OneSequenceRules(Check):
     probe = "adjoint_norms"
     remedies = ("clip", "agc", "larger_batch")
 
-    share: float = Field(0.9, gt=0, lt=1, description="of the squared norm")
+    share: float = Field(
+        0.9,
+        gt=0,
+        lt=1,
+        description=("share of one sequence in sum_t ||dL/ds_t||^2, 0 to 1, above which it rules"),
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Look at the whole loss's adjoints.

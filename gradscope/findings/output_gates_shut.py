@@ -22,7 +22,9 @@ class OutputGatesShut(Check):
     probe = "gates"
     remedies = ("reset_biases", "smaller_lr")
 
-    level: float = Field(0.05, gt=0, lt=1, description="mean output gate under which it is shut")
+    level: float = Field(
+        0.05, gt=0, lt=1, description="mean of the output gate o, 0 to 1, under which it is shut"
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Take the mean over steps, sequences and units."""

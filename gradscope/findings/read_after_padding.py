@@ -25,8 +25,15 @@ class ReadAfterPadding(Check):
     remedies = ("pack_sequences",)
     explains = ("unheard_inputs",)
 
-    steps: int = Field(3, ge=1, description="of padding that a sequence must have")
-    share: float = Field(0.3, gt=0, le=1, description="of sequences that have so many")
+    steps: int = Field(
+        3, ge=1, description="steps of one repeated input at its end that make a sequence padded"
+    )
+    share: float = Field(
+        0.3,
+        gt=0,
+        le=1,
+        description="share of padded sequences in the batch, 0 to 1, from which on it is told",
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Look at sequences that are all of one length, as far as the model was told."""

@@ -24,7 +24,12 @@ class SaturatedUnits(Check):
     probe = "saturation"
     remedies = ("smaller_start", "scale_inputs", "layer_norm", "smaller_lr")
 
-    share: float = Field(0.6, gt=0, le=1, description="of saturated units")
+    share: float = Field(
+        0.6,
+        gt=0,
+        le=1,
+        description="share of (step, sequence, unit), 0 to 1, above which saturation is told",
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Look at units that saturate, but not at gates, which may well be shut or open."""

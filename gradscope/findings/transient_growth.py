@@ -29,7 +29,11 @@ class TransientGrowth(Check):
     probe = "traced_back"
     remedies = ("orthogonal_start", "clip")
 
-    growth: float = Field(math.log(10), gt=0, description="nats by which it must rise")
+    growth: float = Field(
+        math.log(10),
+        gt=0,
+        description=("nats by which ||J^T g|| must rise before it falls; ln 10 is a factor of ten"),
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Take the median over sequences."""

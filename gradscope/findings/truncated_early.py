@@ -26,7 +26,12 @@ class TruncatedEarly(Check):
     remedies = ("longer_tbptt", "artbp")
 
     left: float = Field(
-        0.2, gt=0, lt=1, description="share of the gradient that the cut must find alive"
+        0.2,
+        gt=0,
+        lt=1,
+        description=(
+            "share of the gradient, 0 to 1, that must be alive where the truncation cuts it"
+        ),
     )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:

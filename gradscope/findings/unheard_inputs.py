@@ -26,8 +26,20 @@ class UnheardInputs(Check):
     probe = "input_gradients"
     remedies = ("gru", "lstm_forget_bias", "lstm_chrono", "update_bias", "keep_state", "irnn")
 
-    fall: float = Field(STRONG, gt=0, description="nats under the largest")
-    share: float = Field(0.25, gt=0, lt=1, description="of the steps that must be unheard")
+    fall: float = Field(
+        STRONG,
+        gt=0,
+        description=(
+            "nats under the largest ||dL/dx_t|| from which on an input is unheard; ln "
+            "1000 is a thousandth"
+        ),
+    )
+    share: float = Field(
+        0.25,
+        gt=0,
+        lt=1,
+        description="share of the steps, the first ones, 0 to 1, that must be unheard",
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Take the median over sequences."""

@@ -20,8 +20,16 @@ class UpdateOutOfScale(Check):
 
     remedies = ("smaller_lr",)
 
-    largest: float = Field(0.1, gt=0, description="from which on a step is too long")
-    smallest: float = Field(1e-6, gt=0, description="under which it is too short")
+    largest: float = Field(
+        0.1,
+        gt=0,
+        description="||change of W|| / ||W|| of one optimiser step above which it is too long",
+    )
+    smallest: float = Field(
+        1e-6,
+        gt=0,
+        description=("||change of W|| / ||W|| of one optimiser step under which it is too short"),
+    )
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Look at optimiser steps, where recorded blocks hold them."""

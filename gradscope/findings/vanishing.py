@@ -45,8 +45,14 @@ class Vanishing(Check):
         "omega",
     )
 
-    fall: float = Field(STRONG, gt=0, description="nats by which it must fall")
-    steps: int = Field(8, ge=2, description="steps that a trajectory must have")
+    fall: float = Field(
+        STRONG,
+        gt=0,
+        description=(
+            "nats by which ||J^T g|| must fall for good; ln 1000 is a factor of a thousand"
+        ),
+    )
+    steps: int = Field(8, ge=2, description="steps that a sequence must have before a fall is told")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Find the lag beyond which the median over sequences has fallen for good."""

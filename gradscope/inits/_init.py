@@ -49,7 +49,9 @@ class Init(Component):
 class GaussianElsewhere(Init):
     """Base of the initialisations whose input and readout weights are N(0, std^2)."""
 
-    std: float = Field(gt=0, description="standard deviation of the input and readout weights")
+    std: float = Field(
+        gt=0, description="standard deviation of the weights that are drawn from N(0, std^2)"
+    )
 
     def dense(self, rows: int, columns: int, bound: float, generator: Generator | None) -> Matrix:
         """N(0, std^2)."""

@@ -24,10 +24,20 @@ class Critical(Init):
     """
 
     activation: Literal["tanh", "erf", "relu", "leaky_relu", "identity"] = Field(
-        "tanh", description="the cell's activation"
+        "tanh",
+        description=(
+            "phi of the cell that the weights are for, which decides g: tanh or "
+            "identity (g = 1 where inputs add no variance), erf, relu (g = sqrt(2)), "
+            "leaky_relu"
+        ),
     )
     input_variance: float = Field(
-        0.0, ge=0, description="variance that the inputs add to a preactivation"
+        0.0,
+        ge=0,
+        description=(
+            "variance that inputs and biases add to a preactivation u; 0 is a network "
+            "without inputs, and of a saturating phi g grows with it"
+        ),
     )
 
     def recurrent(self, size: int, generator: Generator | None) -> Matrix:

@@ -19,7 +19,14 @@ class Gaussian(Init):
     Reference: Sompolinsky, Crisanti and Sommers (1988), Chaos in random neural networks.
     """
 
-    gain: float = Field(1.0, gt=0, description="g")
+    gain: float = Field(
+        1.0,
+        gt=0,
+        description=(
+            "gain g: recurrent weights have variance g^2 / hidden_size, so that the "
+            "spectral radius is about g"
+        ),
+    )
 
     def recurrent(self, size: int, generator: Generator | None) -> Matrix:
         """N(0, g^2 / H)."""

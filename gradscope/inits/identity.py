@@ -17,9 +17,16 @@ class Identity(GaussianElsewhere):
     rectified linear units: scale 1 (0.01 for their 'small' variant) and standard deviation 0.001.
     """
 
-    scale: float = Field(1.0, gt=0, description="factor of the identity")
+    scale: float = Field(
+        1.0,
+        gt=0,
+        description=(
+            "factor of the identity: 1 carries the state on unchanged, below 1 it "
+            "decays by that factor a step"
+        ),
+    )
     std: float = Field(
-        0.001, gt=0, description="standard deviation of the input and readout weights"
+        0.001, gt=0, description="standard deviation of the input and readout weights, N(0, std^2)"
     )
 
     def recurrent(self, size: int, generator: Generator | None) -> Matrix:

@@ -19,7 +19,14 @@ class Orthogonal(Init):
     learning.
     """
 
-    gain: float = Field(1.0, gt=0, description="g")
+    gain: float = Field(
+        1.0,
+        gt=0,
+        description=(
+            "gain g, the one singular value of the recurrent matrix: 1 keeps norms, "
+            "above 1 they grow by ln g nats a step"
+        ),
+    )
 
     def recurrent(self, size: int, generator: Generator | None) -> Matrix:
         """g Q, from the QR decomposition of a Gaussian matrix."""

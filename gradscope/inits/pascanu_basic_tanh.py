@@ -15,4 +15,6 @@ class PascanuBasicTanh(GaussianEverywhere):
     networks.
     """
 
-    std: float = Field(0.1, gt=0, description="standard deviation of all weights")
+    std: float = Field(
+        0.1, gt=0, description="standard deviation of all weights, recurrent ones too, N(0, std^2)"
+    )

@@ -15,4 +15,6 @@ class PascanuSigmoid(GaussianEverywhere):
     networks.
     """
 
-    std: float = Field(0.01, gt=0, description="standard deviation of all weights")
+    std: float = Field(
+        0.01, gt=0, description="standard deviation of all weights, recurrent ones too, N(0, std^2)"
+    )

@@ -21,10 +21,24 @@ class PascanuSmartTanh(GaussianElsewhere):
     """
 
     std: float = Field(
-        0.01, gt=0, description="standard deviation of the input and readout weights"
+        0.01, gt=0, description="standard deviation of the input and readout weights, N(0, std^2)"
     )
-    nonzeros: int = Field(15, ge=1, description="nonzero recurrent weights in a row")
-    spectral_radius: float = Field(0.95, gt=0, description="of the recurrent matrix")
+    nonzeros: int = Field(
+        15,
+        ge=1,
+        description=(
+            "nonzero recurrent weights in a row, at random places; all of them where "
+            "a row is shorter"
+        ),
+    )
+    spectral_radius: float = Field(
+        0.95,
+        gt=0,
+        description=(
+            "largest |eigenvalue| that the recurrent matrix is scaled to; below 1 the "
+            "state forgets its start"
+        ),
+    )
 
     def recurrent(self, size: int, generator: Generator | None) -> Matrix:
         """The sparse matrix, rescaled by its own spectral radius."""

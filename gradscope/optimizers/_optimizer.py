@@ -24,7 +24,7 @@ class Optimizer(Component):
 
     component_kind: ClassVar[str] = "optimizer"
 
-    lr: float = Field(gt=0, description="learning rate")
+    lr: float = Field(gt=0, description="learning rate, the factor of a step")
 
     @abstractmethod
     def build(self, parameters: Iterable[Tensor]) -> optim.Optimizer:
@@ -34,10 +34,33 @@ class Optimizer(Component):
 class AdamFamily(Optimizer):
     """Base of Adam and its variants."""
 
-    lr: float = Field(0.001, gt=0, description="learning rate")
-    beta1: float = Field(0.9, ge=0, lt=1, description="decay of the first moment")
-    beta2: float = Field(0.999, ge=0, lt=1, description="decay of the second moment")
-    weight_decay: float = Field(ge=0, description="weight decay")
+    lr: float = Field(
+        0.001,
+        gt=0,
+        description=(
+            "learning rate: about how far a weight moves in a step, whatever its gradient's size"
+        ),
+    )
+    beta1: float = Field(
+        0.9,
+        ge=0,
+        lt=1,
+        description=(
+            "share of the gradient's running mean that is kept, m <- beta1 m + (1 - beta1) g"
+        ),
+    )
+    beta2: float = Field(
+        0.999,
+        ge=0,
+        lt=1,
+        description=(
+            "share of the squared gradient's running mean that is kept, v <- beta2 v "
+            "+ (1 - beta2) g^2"
+        ),
+    )
+    weight_decay: float = Field(
+        ge=0, description="how fast weights shrink beside the gradient's step; 0 is not at all"
+    )
 
     #: the class of torch.optim
     torch_class: ClassVar[type[optim.Adam] | type[optim.AdamW]]

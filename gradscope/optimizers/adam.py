@@ -15,5 +15,12 @@ class Adam(AdamFamily):
     Reference: Kingma and Ba (2015), Adam: a method for stochastic optimization.
     """
 
-    weight_decay: float = Field(0.0, ge=0, description="weight decay")
+    weight_decay: float = Field(
+        0.0,
+        ge=0,
+        description=(
+            "L2 penalty: weight_decay w is added to the gradient before its moments "
+            "are taken; 0 is none"
+        ),
+    )
     torch_class = optim.Adam

@@ -15,5 +15,9 @@ class AdamW(AdamFamily):
     Reference: Loshchilov and Hutter (2019), Decoupled weight decay regularization.
     """
 
-    weight_decay: float = Field(0.01, ge=0, description="weight decay")
+    weight_decay: float = Field(
+        0.01,
+        ge=0,
+        description=("decay of the weights beside the gradient's step: w <- w - lr weight_decay w"),
+    )
     torch_class = optim.AdamW

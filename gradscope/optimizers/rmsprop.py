@@ -17,9 +17,28 @@ class RMSprop(Optimizer):
     Reference: Tieleman and Hinton (2012), Neural networks for machine learning, lecture 6.5.
     """
 
-    lr: float = Field(0.001, gt=0, description="learning rate")
-    alpha: float = Field(0.9, ge=0, lt=1, description="decay of the mean square")
-    momentum: float = Field(0.0, ge=0, lt=1, description="of the velocity")
+    lr: float = Field(
+        0.001,
+        gt=0,
+        description=(
+            "learning rate: the weights' step for a gradient as large as its root mean square"
+        ),
+    )
+    alpha: float = Field(
+        0.9,
+        ge=0,
+        lt=1,
+        description=(
+            "share of the mean square that is kept, v <- alpha v + (1 - alpha) g^2; "
+            "about 1 / (1 - alpha) updates count"
+        ),
+    )
+    momentum: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the velocity of scaled gradients that is kept; 0 is none",
+    )
 
     def build(self, parameters: Iterable[Tensor]) -> optim.Optimizer:
         """torch's optimiser of these parameters."""

@@ -14,9 +14,24 @@ from gradscope.optimizers._optimizer import Optimizer, register
 class SGD(Optimizer):
     """torch.optim.SGD: v <- momentum v + g; w <- w - lr v."""
 
-    lr: float = Field(0.01, gt=0, description="learning rate")
-    momentum: float = Field(0.0, ge=0, lt=1, description="of the velocity")
-    nesterov: bool = Field(False, description="Nesterov's form of momentum")
+    lr: float = Field(
+        0.01, gt=0, description="learning rate: the weights' step for a gradient (or velocity) of 1"
+    )
+    momentum: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description=(
+            "share of the velocity that is kept, v <- momentum v + g; 0 is plain gradient descent"
+        ),
+    )
+    nesterov: bool = Field(
+        False,
+        description=(
+            "whether the step looks ahead along the velocity, w <- w - lr (g + momentum v), which "
+            "needs momentum; false: w <- w - lr v"
+        ),
+    )
 
     def model_post_init(self, context: object) -> None:
         """Refuse Nesterov's form without a momentum."""

@@ -21,8 +21,20 @@ from gradscope.results.tables import Tables
 class Clipping(Plot):
     """The gradient's norm before and after the clip, and the fraction of clipped updates."""
 
-    bins: int = Field(60, ge=5, description="stretches of training, each drawn as its median")
-    most: int = Field(12, ge=1, description="configurations shown at most")
+    bins: int = Field(
+        60,
+        ge=5,
+        description=(
+            "stretches that training is cut into, each drawn as its median and its largest norm"
+        ),
+    )
+    most: int = Field(
+        12,
+        ge=1,
+        description=(
+            "configurations drawn at most; of more, those spread evenly from best to worst"
+        ),
+    )
     requires = ("training",)
     title = "Gradient norm before and after the clip"
     over = "train_step"

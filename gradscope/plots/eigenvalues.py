@@ -27,7 +27,13 @@ _KINDS = {"recurrent_matrix": "$W$", "jacobian": "$J_t$"}
 class Eigenvalues(Plot):
     """Eigenvalues of recurrent matrices and step Jacobians in the complex plane."""
 
-    most: int = Field(12, ge=1, description="configurations shown at most")
+    most: int = Field(
+        12,
+        ge=1,
+        description=(
+            "configurations drawn at most; of more, those spread evenly from best to worst"
+        ),
+    )
     requires = ("spectra",)
     title = "Eigenvalues in the complex plane"
     over = "real"

@@ -25,7 +25,11 @@ class GradientVsLag(Plot):
     """ln ||ds_T/ds_{T-lag}|| (or of h) against lag, before training and at its end."""
 
     block: Literal["state", "hidden"] = Field(
-        "state", description="of the full state s, or of its output part h"
+        "state",
+        description=(
+            "which norms are drawn: state is ||ds_T/ds_k||, of all that the cell "
+            "carries; hidden is ||dh_T/dh_k||, of its output part h"
+        ),
     )
     requires = ("jacobian_norms",)
     title = "Gradient norm against lag"

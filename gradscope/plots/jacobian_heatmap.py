@@ -28,9 +28,19 @@ class JacobianHeatmap(Plot):
     """ln ||dh_t/dh_k|| (or of s) over the grid of (t, k) at the end of training."""
 
     block: Literal["state", "hidden"] = Field(
-        "hidden", description="of the output part h of the state, or of all of it"
+        "hidden",
+        description=(
+            "which norms are drawn: hidden is ||dh_t/dh_k||, of the output part h; "
+            "state is ||ds_t/ds_k||, of all that the cell carries"
+        ),
     )
-    most: int = Field(12, ge=1, description="configurations shown at most")
+    most: int = Field(
+        12,
+        ge=1,
+        description=(
+            "configurations drawn at most; of more, those spread evenly from best to worst"
+        ),
+    )
     requires = ("jacobian_norms",)
     title = "Jacobian norms over (t, k)"
     over = "k"

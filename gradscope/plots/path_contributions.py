@@ -23,7 +23,13 @@ _KINDS = {"state": ("path", "lag (steps)"), "gate": ("gate", "T − t (steps)")}
 class PathContributionsPlot(Plot):
     """ln ||G_lag|| by path through the state, and the gradient passed back by each gate."""
 
-    most: int = Field(8, ge=1, description="configurations shown at most")
+    most: int = Field(
+        8,
+        ge=1,
+        description=(
+            "configurations drawn at most; of more, those spread evenly from best to worst"
+        ),
+    )
     requires = ("path_contributions",)
     title = "The gradient by path and by gate"
     over = "lag"

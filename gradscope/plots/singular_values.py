@@ -23,7 +23,13 @@ from gradscope.results.tables import Tables
 class SingularValues(Plot):
     """ln of the singular values of J_{T:T-lag} by rank, for a few lags, at the end of training."""
 
-    most: int = Field(12, ge=1, description="configurations shown at most")
+    most: int = Field(
+        12,
+        ge=1,
+        description=(
+            "configurations drawn at most; of more, those spread evenly from best to worst"
+        ),
+    )
     requires = ()
     requires_any = ("singular_values", "spectra")
     title = "Singular values of Jacobian products"

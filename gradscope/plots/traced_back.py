@@ -21,7 +21,11 @@ class TracedBackPlot(Plot):
     """ln ||dl_T/dx_t|| (or of s_t) of the last loss alone against lag."""
 
     of: Literal["input", "state"] = Field(
-        "input", description="of the inputs x_t, or of the states s_t"
+        "input",
+        description=(
+            "what the last loss is derived by: input is x_t, what the first layer "
+            "reads; state is s_t, all that the cell carries"
+        ),
     )
     requires = ("traced_back",)
     title = "One loss traced back"

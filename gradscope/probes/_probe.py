@@ -51,7 +51,12 @@ class Probe(Component):
     order: ClassVar[int] = 1000
 
     every: int | None = Field(
-        None, ge=1, description="optimiser steps between measurements; null: training.steps / 3"
+        None,
+        ge=1,
+        description=(
+            "optimiser steps between two measurements; null: a third of "
+            "training.steps; the first and the last weights are always measured"
+        ),
     )
 
     def due(self, train_step: int, steps: int) -> bool:

@@ -24,7 +24,9 @@ class FixedPointsProbe(Probe):
 
     order = 130
 
-    starts: int = Field(64, ge=1, description="states of the trace to start from")
+    starts: int = Field(
+        64, ge=1, description="how many states of the measured trajectories the search starts from"
+    )
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each fixed point."""

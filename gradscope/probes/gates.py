@@ -21,8 +21,12 @@ class Gates(Probe):
     in_report = True
     order = 64
 
-    units: int = Field(16, ge=1, description="units to record, the first ones")
-    sequence: int = Field(0, ge=0, description="which sequence of the batch")
+    units: int = Field(
+        16, ge=1, description="how many units of each gate are recorded, the first ones"
+    )
+    sequence: int = Field(
+        0, ge=0, description="index of the sequence that is recorded, counted from 0"
+    )
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each gate, unit and step."""

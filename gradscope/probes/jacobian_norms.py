@@ -25,9 +25,20 @@ class JacobianNorms(Probe):
     in_report = True
     order = 30
 
-    sequences: int = Field(1, ge=1, description="sequences of the batch to measure")
-    grid: int = Field(13, ge=2, description="points of the (t, k) grid on each axis")
-    lags: int = Field(32, ge=3, description="lags from the last step, dense near 0")
+    sequences: int = Field(
+        1, ge=1, description="how many sequences of the batch are measured, the first ones"
+    )
+    grid: int = Field(
+        13,
+        ge=2,
+        description=(
+            "points on each axis of the evenly spread grid of steps (t, k); work "
+            "grows with their square"
+        ),
+    )
+    lags: int = Field(
+        32, ge=3, description="how many lags T - k from the last step T are taken, dense near 0"
+    )
 
     def work(self, trace: Trace) -> float:
         """A product a step, and the norms of every pair."""

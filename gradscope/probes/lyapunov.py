@@ -22,11 +22,24 @@ class Lyapunov(Probe):
     in_report = True
     order = 60
 
-    sequences: int = Field(2, ge=1, description="sequences of the batch to measure")
-    exponents: int | None = Field(
-        None, ge=1, description="how many, the largest first; null is all"
+    sequences: int = Field(
+        2, ge=1, description="how many sequences of the batch are measured, the first ones"
     )
-    blocks: int = Field(5, ge=1, description="stretches of the trajectory for the standard error")
+    exponents: int | None = Field(
+        None,
+        ge=1,
+        description=(
+            "how many exponents are estimated, the largest first; null: as many as "
+            "the state has units"
+        ),
+    )
+    blocks: int = Field(
+        5,
+        ge=1,
+        description=(
+            "stretches that a trajectory is cut into, whose spread gives the standard error"
+        ),
+    )
 
     def work(self, trace: Trace) -> float:
         """A decomposition a step and a product besides, forward and backward."""

@@ -27,7 +27,9 @@ class MeanFieldProbe(Probe):
 
     order = 140
 
-    sequences: int = Field(4, ge=1, description="sequences of the batch to measure")
+    sequences: int = Field(
+        4, ge=1, description="how many sequences of the batch are measured, the first ones"
+    )
 
     @torch.no_grad()
     def measure(self, trace: Trace) -> Columns:

@@ -29,8 +29,16 @@ class MemoryHorizonProbe(Probe):
     in_report = True
     order = 40
 
-    sequences: int = Field(1, ge=1, description="sequences of the batch to measure")
-    lags: int = Field(32, ge=3, description="lags from the last step, dense near 0")
+    sequences: int = Field(
+        1, ge=1, description="how many sequences of the batch are measured, the first ones"
+    )
+    lags: int = Field(
+        32,
+        ge=3,
+        description=(
+            "how many lags T - k from the last step T the decay is fitted to, dense near 0"
+        ),
+    )
 
     def work(self, trace: Trace) -> float:
         """The norms of a product for each lag, by vectors."""

@@ -25,9 +25,17 @@ class NonNormalityProbe(Probe):
     scope_options = MappingProxyType({"kreiss": False})
     order = 66
 
-    steps: int = Field(2, ge=1, description="steps t, evenly spread, at which J_t is taken")
+    steps: int = Field(
+        2,
+        ge=1,
+        description=("how many steps t, evenly spread over the sequence, have their J_t measured"),
+    )
     kreiss: bool = Field(
-        True, description="whether to find Kreiss' constant: a minute for 256 units of the state"
+        True,
+        description=(
+            "whether Kreiss' constant is found, which takes a minute for 256 units of "
+            "the state; false: it is NaN"
+        ),
     )
 
     def work(self, trace: Trace) -> float:

@@ -26,9 +26,16 @@ class Saturation(Probe):
     scope_options = MappingProxyType({"sequences": 4})
     order = 100
 
-    sequences: int = Field(8, ge=1, description="sequences of the batch to measure")
+    sequences: int = Field(
+        8, ge=1, description="how many sequences of the batch are measured, the first ones"
+    )
     threshold: float = Field(
-        0.1, gt=0, lt=1, description="share of the largest slope under which a unit is saturated"
+        0.1,
+        gt=0,
+        lt=1,
+        description=(
+            "share of the largest slope max |phi'|, 0 to 1, up to which a unit counts as saturated"
+        ),
     )
 
     def measure(self, trace: Trace) -> Columns:

@@ -23,7 +23,11 @@ class SingularValuesProbe(Probe):
     order = 68
 
     lags: list[Annotated[int, Field(ge=1)]] = Field(
-        [1, 10, 50, 100, 200], description="those beyond T are left out"
+        [1, 10, 50, 100, 200],
+        description=(
+            "lags, in steps, at which the singular values of J_{T:T-lag} are taken; "
+            "those beyond T are left out"
+        ),
     )
 
     def work(self, trace: Trace) -> float:

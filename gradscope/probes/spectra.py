@@ -34,9 +34,20 @@ class Spectra(Probe):
     in_report = True
     order = 50
 
-    steps: int = Field(3, ge=1, description="steps t, evenly spread, at which J_t is taken")
+    steps: int = Field(
+        3,
+        ge=1,
+        description=(
+            "how many steps t, evenly spread over the sequence, have the eigenvalues "
+            "of their J_t taken"
+        ),
+    )
     lags: list[Annotated[int, Field(ge=0)]] = Field(
-        [1, 10, 50], description="lags at which singular values of J_{T:T-lag} are taken"
+        [1, 10, 50],
+        description=(
+            "lags, in steps, at which the singular values of J_{T:T-lag} are taken; "
+            "those beyond T are left out"
+        ),
     )
 
     def work(self, trace: Trace) -> float:

@@ -29,7 +29,9 @@ class TracedBack(Probe):
     scope_options = MappingProxyType({"sequences": 16})
     order = 28
 
-    sequences: int = Field(4, ge=1, description="sequences of the batch to measure")
+    sequences: int = Field(
+        4, ge=1, description="how many sequences of the batch are measured, the first ones"
+    )
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each sequence and step."""

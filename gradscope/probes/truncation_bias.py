@@ -24,7 +24,11 @@ class TruncationBiasProbe(Probe):
     order = 120
 
     kinds: list[Literal["sliding", "chunk"]] = Field(
-        ["sliding", "chunk"], description="of truncation"
+        ["sliding", "chunk"],
+        description=(
+            "which truncated gradients are taken: sliding, every loss reaches back "
+            "exactly K steps; chunk, the state is detached every K steps"
+        ),
     )
 
     def measure(self, trace: Trace) -> Columns:

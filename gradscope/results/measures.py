@@ -202,7 +202,7 @@ def steps_to_solve(group: Group) -> Sample:
 
 @measure(Scale.DURATION, "memory horizon", "steps", needs="memory_horizon")
 def memory_horizon(group: Group) -> Sample:
-    """Of the full state, at the last measurement."""
+    """Lag at which ||ds_T/ds_k|| has fallen by e, of the full state, at the last measurement."""
     return _horizons(group, group.late)
 
 
@@ -226,13 +226,13 @@ def steps(group: Group) -> Sample:
 
 @measure(Scale.DURATION, needs="memory_horizon")
 def memory_horizon_initial(group: Group) -> Sample:
-    """``memory_horizon`` before training."""
+    """Lag at which ||ds_T/ds_k|| has fallen by e, of the full state, before training."""
     return _horizons(group, group.early)
 
 
 @measure(Scale.MEAN, needs="memory_horizon")
 def growth_rate_initial(group: Group) -> Sample:
-    """``growth_rate`` before training."""
+    """ln ||ds_T/ds_0|| / T, of the full state, before training."""
     return _over_sequences(group, group.early, "growth_rate")
 
 

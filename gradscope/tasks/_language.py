@@ -51,17 +51,24 @@ class LanguageModel(Task):
     corpus: str = Field(
         "stdlib",
         description=(
-            "stdlib, tinyshakespeare, text8, enwik8, ptb, wikitext2, or a text file's path "
-            "(relative: in the experiment's folder)"
+            "the text: stdlib (the language reference that comes with Python), "
+            "tinyshakespeare, text8, enwik8, ptb, wikitext2, or the path of a text "
+            "file, relative to the experiment's file"
         ),
     )
     length: int = Field(
-        100, ge=1, description="tokens in a training sequence, through which the gradient runs"
+        100,
+        ge=1,
+        description=(
+            "tokens in a training sequence, and so the steps that the gradient runs "
+            "back unless tbptt_length cuts it shorter"
+        ),
     )
     stateful: bool = Field(
         True,
         description=(
-            "each batch goes on where the last one ended, its state carried; false: random places, "
+            "whether each batch goes on in the text where the one before ended, with "
+            "its state carried over; false: batches begin at random places with an "
             "empty state"
         ),
     )
@@ -69,21 +76,30 @@ class LanguageModel(Task):
         0.05,
         gt=0,
         lt=1,
-        description="share of the text's end to test on, where it has no test part",
+        description=(
+            "share of the text, its end, that is kept to test on, 0 to 1; of no "
+            "effect on a corpus that comes with a test part"
+        ),
     )
     test_tokens: int = Field(
-        20_000, ge=100, description="tokens of the held-out text to test on at most"
+        20_000, ge=100, description="tokens of the held-out text that an evaluation reads at most"
     )
     context: int | None = Field(
         None,
         ge=1,
-        description="tokens after which testing forgets its state; null: the state is carried on",
+        description=(
+            "tokens after which a test empties the state, to see what a context of "
+            "that length is worth; null: the state is carried through the text"
+        ),
     )
     ngram: int = Field(
         3,
         ge=1,
         le=8,
-        description="order of the smoothed n-gram model that counts as the mark to beat",
+        description=(
+            "order n of the smoothed n-gram model, which sees n - 1 tokens back and "
+            "whose loss is the mark to beat"
+        ),
     )
 
     loss = "cross_entropy"

@@ -34,9 +34,21 @@ class Adding(Task):
     for a sum, and of 1/24 for a mean.
     """
 
-    length: int = Field(100, ge=2, description="number of time steps")
+    length: int = Field(
+        100,
+        ge=2,
+        description=(
+            "T, the time steps in a sequence (of placement pascanu at least so many, "
+            "up to 1.1 times)"
+        ),
+    )
     placement: Literal["uniform", "halves", "pascanu"] = Field(
-        "halves", description="where the marks stand"
+        "halves",
+        description=(
+            "where the two marks stand: uniform, anywhere; halves, one in each half; "
+            "pascanu, in the first tenth and between there and the middle, with the "
+            "mean as target"
+        ),
     )
 
     loss = "mse"

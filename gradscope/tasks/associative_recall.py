@@ -29,10 +29,33 @@ class AssociativeRecall(Task):
     models (MQAR); there the questions come at random distances, here all at the end.
     """
 
-    length: int = Field(10, ge=0, description="blank steps between pairs and questions")
-    pairs: int = Field(4, ge=1, description="key-value pairs")
-    keys: int = Field(16, ge=1, description="different keys")
-    values: int = Field(16, ge=2, description="different values")
+    length: int = Field(
+        10,
+        ge=0,
+        description=(
+            "blank steps between the last pair and the first question; a sequence has "
+            "3 pairs + length steps in all"
+        ),
+    )
+    pairs: int = Field(
+        4,
+        ge=1,
+        description=(
+            "pairs of a key and a value in a sequence, and questions at its end; at "
+            "most as many as there are keys"
+        ),
+    )
+    keys: int = Field(
+        16, ge=1, description="symbols that may be a key; no key comes twice in a sequence"
+    )
+    values: int = Field(
+        16,
+        ge=2,
+        description=(
+            "symbols that may be a value, each equally likely; without a memory the "
+            "loss is ln of their number"
+        ),
+    )
 
     loss = "cross_entropy"
     criterion = "under 1% of the test sequences with a wrong answer (chosen)"

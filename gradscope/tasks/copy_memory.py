@@ -35,9 +35,20 @@ class CopyMemory(Task):
     Without a memory the best is to say blank, and then one of eight symbols: 10 ln 8 / (T + 20).
     """
 
-    length: int = Field(100, ge=1, description="T, the blank steps between symbols and recall")
+    length: int = Field(
+        100,
+        ge=1,
+        description=(
+            "T, the blank steps between the last symbol and recall; a sequence has T + 20 steps"
+        ),
+    )
     marker: Literal["arjovsky", "tcn", "exprnn"] = Field(
-        "arjovsky", description="where recall is asked for"
+        "arjovsky",
+        description=(
+            "where the marker that asks for recall stands, counted from step 0: "
+            "arjovsky at T + 9; tcn at every step from T + 9 on; exprnn at T + 10, "
+            "the step of the first answer"
+        ),
     )
 
     loss = "cross_entropy"

@@ -29,8 +29,12 @@ class DelayedXOR(Task):
     control of Jacobians; there one network tracks many delays, here each run has one.
     """
 
-    length: int = Field(20, ge=1, description="steps between question and answer")
-    extra: int = Field(10, ge=1, description="questions in a sequence")
+    length: int = Field(
+        20, ge=1, description="steps from reading two bits to giving their exclusive or"
+    )
+    extra: int = Field(
+        10, ge=1, description="answers due in a sequence, which has length + extra steps"
+    )
 
     loss = "cross_entropy"
     criterion = "under 1% of the test sequences with a wrong answer (chosen)"

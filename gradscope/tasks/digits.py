@@ -47,12 +47,26 @@ class Digits(Task):
     data: str | None = Field(
         None,
         description=(
-            "a folder with MNIST's idx files, relative to the experiment's file; null: "
-            "scikit-learn's digits"
+            "a folder with MNIST's four idx files, relative to the experiment's file "
+            "(784 steps); null: the 8 x 8 images that come with scikit-learn (64 "
+            "steps)"
         ),
     )
-    permuted: bool = Field(False, description="pixels in a fixed random order")
-    permutation_seed: int = Field(0, ge=0, description="of that order")
+    permuted: bool = Field(
+        False,
+        description=(
+            "whether pixels are read in one fixed random order, which puts neighbours "
+            "far apart; false: row by row"
+        ),
+    )
+    permutation_seed: int = Field(
+        0,
+        ge=0,
+        description=(
+            "seed of the order in which permuted pixels are read; it is one order for "
+            "all trials whatever their seed"
+        ),
+    )
 
     loss = "cross_entropy"
     criterion = (

@@ -27,9 +27,24 @@ class FlipFlop(Task):
     high-dimensional recurrent neural networks.
     """
 
-    length: int = Field(50, ge=1, description="number of time steps")
-    channels: int = Field(3, ge=1, description="bits to hold")
-    rate: float = Field(0.1, gt=0, le=1, description="chance of a pulse, at each step and channel")
+    length: int = Field(50, ge=1, description="time steps in a sequence; every one is scored")
+    channels: int = Field(
+        3,
+        ge=1,
+        description=(
+            "bits to hold at once, each with an input and an output of its own; "
+            "2^channels stable states are needed"
+        ),
+    )
+    rate: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description=(
+            "chance of a pulse at each step of each channel, 0 to 1; a bit is held "
+            "for 1 / rate steps on average"
+        ),
+    )
 
     loss = "mse"
     criterion = "test mean squared error below 0.01 in each channel (chosen)"

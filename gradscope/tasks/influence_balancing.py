@@ -33,10 +33,29 @@ class InfluenceBalancing(Task):
     a fixed network with one parameter has these influences, here the target has them.
     """
 
-    length: int = Field(50, ge=2, description="number of time steps")
-    lag: int = Field(10, ge=1, description="steps for which an input's influence is positive")
-    positive: float = Field(0.4, gt=0, description="near influence")
-    negative: float = Field(1.0, gt=0, description="far influence is positive - negative")
+    length: int = Field(50, ge=2, description="time steps in a sequence; every one is scored")
+    lag: int = Field(
+        10,
+        ge=1,
+        description=(
+            "steps for which an input raises the target, before it lowers it; a "
+            "gradient cut shorter sees the rise alone"
+        ),
+    )
+    positive: float = Field(
+        0.4,
+        gt=0,
+        description="weight of an input up to lag steps back, before the division by length",
+    )
+    negative: float = Field(
+        1.0,
+        gt=0,
+        description=(
+            "how much lower the weight is from lag steps back on: positive - "
+            "negative, before the division by length; above positive it turns the "
+            "sign"
+        ),
+    )
 
     loss = "mse"
     criterion = "test mean squared error below a hundredth of the baseline (chosen)"

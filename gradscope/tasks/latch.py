@@ -28,8 +28,17 @@ class Latch(Task):
     descent is difficult; there the first inputs are learned, here they are given.
     """
 
-    length: int = Field(20, ge=4, description="number of time steps")
-    noise: float = Field(0.2, ge=0, description="standard deviation of what follows the class")
+    length: int = Field(
+        20, ge=4, description="time steps in a sequence: three that show the class, then noise"
+    )
+    noise: float = Field(
+        0.2,
+        ge=0,
+        description=(
+            "standard deviation of the noise N(0, noise^2) that follows the class, "
+            "whose own size is 1"
+        ),
+    )
 
     loss = "cross_entropy"
     criterion = "under 1% of the test sequences wrong (chosen)"

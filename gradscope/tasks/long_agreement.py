@@ -149,9 +149,20 @@ class LongAgreement(Task):
     """
 
     length: int = Field(
-        30, ge=4, description="words from the one that decides to the blank (far), or in all (near)"
+        30,
+        ge=4,
+        description=(
+            "words from the one that decides the answer to the blank (sentence far), "
+            "or in the whole sequence (sentence near)"
+        ),
     )
-    sentence: Literal["far", "near"] = Field("far", description="which of the two sentences")
+    sentence: Literal["far", "near"] = Field(
+        "far",
+        description=(
+            "which blank is filled: far, the language of a country named length words "
+            "before; near, the end of a sentence that four words decide"
+        ),
+    )
 
     loss = "cross_entropy"
     criterion = "under 1% wrong answers at the blank (chosen)"

@@ -36,10 +36,29 @@ class LongLag(Task):
     there every next symbol is scored, here only the one that needs the memory.
     """
 
-    length: int = Field(100, ge=2, description="p, number of time steps")
-    distractors: Literal["known", "random"] = Field("known", description="what stands between")
+    length: int = Field(
+        100,
+        ge=2,
+        description=(
+            "p, the time steps in a sequence; the answer is due p - 1 steps after the "
+            "symbol that decides it"
+        ),
+    )
+    distractors: Literal["known", "random"] = Field(
+        "known",
+        description=(
+            "what stands between the first symbol and the answer: known, the same "
+            "symbols in the same order every time; random, one of them at random at "
+            "each step"
+        ),
+    )
     alphabet_size: int | None = Field(
-        None, ge=1, description="different distractors; null: length - 1"
+        None,
+        ge=1,
+        description=(
+            "different symbols among the distractors; null: length - 1, so that no "
+            "known one comes twice"
+        ),
     )
 
     loss = "cross_entropy"

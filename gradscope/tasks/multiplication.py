@@ -28,7 +28,9 @@ class Multiplication(Task):
     stand as in ``adding`` with placement halves.
     """
 
-    length: int = Field(100, ge=2, description="number of time steps")
+    length: int = Field(
+        100, ge=2, description="time steps in a sequence, with one marked number in each half"
+    )
 
     loss = "mse"
     criterion = (

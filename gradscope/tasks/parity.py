@@ -29,8 +29,13 @@ class Parity(Task):
     weights may solve the task; Bengio et al. (1994).
     """
 
-    length: int = Field(20, ge=2, description="number of bits")
-    every_step: bool = Field(False, description="score every step; false scores the last alone")
+    length: int = Field(20, ge=2, description="bits in a sequence, one a step")
+    every_step: bool = Field(
+        False,
+        description=(
+            "whether the parity so far is asked for at every step; false: at the last step alone"
+        ),
+    )
 
     loss = "cross_entropy"
     criterion = "under 1% of the test sequences with a wrong answer (chosen)"

@@ -27,8 +27,20 @@ class RandomPermutation(Task):
     form with 100 symbols Pascanu et al. (2013) use too.
     """
 
-    length: int = Field(100, ge=2, description="number of time steps")
-    alphabet_size: int = Field(100, ge=3, description="symbols, the first two carrying the message")
+    length: int = Field(
+        100,
+        ge=2,
+        description=(
+            "time steps in a sequence: the symbol that matters, then length - 1 random ones"
+        ),
+    )
+    alphabet_size: int = Field(
+        100,
+        ge=3,
+        description=(
+            "different symbols; the first two carry the message, the others are distractors"
+        ),
+    )
 
     loss = "cross_entropy"
     criterion = "under 1% of the test sequences wrong (Pascanu et al. 2013)"

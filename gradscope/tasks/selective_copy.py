@@ -32,8 +32,21 @@ class SelectiveCopy(Task):
     (2024), Mamba (selective copying).
     """
 
-    length: int = Field(100, ge=2, description="steps among which the symbols stand")
-    symbols: int = Field(10, ge=1, description="how many to keep")
+    length: int = Field(
+        100,
+        ge=2,
+        description=(
+            "steps before the marker, among which the symbols stand; at least as many "
+            "as there are symbols"
+        ),
+    )
+    symbols: int = Field(
+        10,
+        ge=1,
+        description=(
+            "symbols to keep in one sequence, each one of eight; as many answers follow the marker"
+        ),
+    )
 
     loss = "cross_entropy"
     criterion = "under 1% of the test sequences with a wrong symbol (chosen)"

@@ -33,11 +33,24 @@ class TemporalOrder(Task):
     of Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural networks.
     """
 
-    length: int = Field(50, ge=10, description="T, number of time steps")
-    max_length: int | None = Field(
-        None, ge=10, description="draw T for each batch from [length, max_length]; null: fixed"
+    length: int = Field(
+        50,
+        ge=10,
+        description=(
+            "T, the time steps in a sequence; positions of the symbols that matter scale with it"
+        ),
     )
-    symbols: Literal[2, 3] = Field(2, description="how many symbols matter")
+    max_length: int | None = Field(
+        None,
+        ge=10,
+        description=(
+            "T is drawn anew for each batch from length to this; null: every sequence "
+            "has length steps"
+        ),
+    )
+    symbols: Literal[2, 3] = Field(
+        2, description="how many symbols matter: 2 make four classes, 3 make eight"
+    )
 
     loss = "cross_entropy"
     criterion = "under 1% of the test sequences classified wrongly (Pascanu et al. 2013)"

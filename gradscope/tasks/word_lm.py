@@ -37,7 +37,14 @@ class WordLM(LanguageModel):
     regularization.
     """
 
-    vocabulary: int = Field(10_000, ge=2, description="words kept, the most frequent ones")
+    vocabulary: int = Field(
+        10_000,
+        ge=2,
+        description=(
+            "different words that are kept, the most frequent ones; every other word "
+            "is read as one unknown word"
+        ),
+    )
 
     token = "word"
     measure_words = MappingProxyType(

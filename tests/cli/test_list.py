@@ -1,5 +1,7 @@
 """gradscope list."""
 
+import json
+
 from gradscope.components import registry
 from tests.cli.conftest import invoke, refused
 
@@ -28,3 +30,21 @@ def test_bad_input():
     assert "did you mean 'cell'" in refused("list", "cel")
     assert "did you mean 'lstm'" in refused("list", "cell", "lstn")
     assert "did you mean 'quickstart'" in refused("list", "experiment", "quickstrt")
+
+
+def test_any_name_without_its_kind():
+    assert invoke("list", "lstm").output.startswith("cell lstm\n")
+    assert "key training\n" in invoke("list", "training").output
+    assert "did you mean 'lstm' (cell)" in refused("list", "lstn")
+
+
+def test_for_machines():
+    (one,) = json.loads(invoke("list", "cell", "lstm", "--json").output)
+    assert (one["kind"], one["name"]) == ("cell", "lstm")
+
+
+def test_it_fits_the_terminal(monkeypatch):
+    for width in (70, 90):
+        monkeypatch.setenv("COLUMNS", str(width))
+        longest = max(map(len, invoke("list", "plot").output.splitlines()))
+        assert width - 8 <= longest <= width

@@ -1,6 +1,9 @@
 """gradscope show."""
 
+import json
+
 import pandas as pd
+from rich.cells import cell_len
 
 from gradscope.results.records import RunDirectory
 from tests.cli.conftest import GOOD, invoke, refused
@@ -52,3 +55,37 @@ def test_users_words_are_not_markup(tmp_path):
 def test_a_directory_that_holds_no_run(tmp_path):
     assert "does not exist" in refused("show", tmp_path / "nowhere")
     assert "holds no manifest.json" in refused("show", tmp_path)
+
+
+def test_as_json(recorded):
+    result = invoke("show", recorded, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.output)
+    assert found["trials"] == {"recorded": 2, "of": 2}
+    assert found["summary"][0]["configuration"] == "rnn"
+    assert found["verdict"][0].startswith("Solved by no seed")
+
+
+def test_two_formats_at_once(recorded):
+    result = invoke("show", recorded, "--json", "--csv")
+    assert result.exit_code == 2
+    assert "give one of them" in result.stderr
+
+
+def test_a_narrow_page_keeps_numbers_whole_and_names_what_it_leaves_out(recorded, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = invoke("show", recorded).output.splitlines()
+    assert max(map(cell_len, lines)) <= 80
+    assert any("(0% to 84%)" in line for line in lines)
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = invoke("show", recorded).output
+    assert max(map(cell_len, narrow.splitlines())) <= 40
+    assert "Left out for want of width:" in narrow
+
+
+def test_a_page_that_says_nothing_of_its_width_is_wide(recorded, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    wide = invoke("show", recorded).output
+    monkeypatch.setenv("COLUMNS", "0")
+    assert invoke("show", recorded).output == wide
+    assert "Left out" not in wide
