@@ -26,7 +26,7 @@ class AdjointNorms(Plot):
     relative: bool = Field(
         True,
         description="relative to the norm at the last step that a loss reaches: what is left of "
-        "it on the way back; false gives the norms themselves",
+        "it on the way back; false: the norms themselves",
     )
     requires = ("adjoint_norms",)
     title = "Per-step gradient norm"
