@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font
-from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter
 
 _OWN = "DejaVu Sans"
 #: families of Chinese, Japanese, Korean and Indic scripts that systems come with, the first found
@@ -37,7 +38,18 @@ def _known() -> frozenset[int]:
 
 def unknown_signs(figure: Figure) -> str:
     """The signs on a figure that no installed family has, each once."""
-    texts = "".join(text.get_text() for text in figure.findobj(Text))
-    return "".join(
-        sign for sign in dict.fromkeys(texts) if sign.isprintable() and ord(sign) not in _known()
-    )
+    signs = dict.fromkeys("".join(text for text in _texts(figure)))
+    return "".join(sign for sign in signs if sign.isprintable() and ord(sign) not in _known())
+
+
+def _texts(figure: Figure) -> Iterator[str]:
+    """What stands on a figure but for numbers at its axes."""
+    for legend in (*figure.legends, *filter(None, (ax.get_legend() for ax in figure.axes))):
+        yield from (text.get_text() for text in legend.get_texts())
+    for ax in figure.axes:
+        for words in (ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts):
+            yield words.get_text()
+        for axis in (ax.xaxis, ax.yaxis):
+            if isinstance(named := axis.get_major_formatter(), FixedFormatter):
+                yield from map(str, named.seq)
+    yield from (text.get_text() for text in figure.texts)

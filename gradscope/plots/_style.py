@@ -13,6 +13,9 @@ from typing import Literal
 import matplotlib as mpl
 import numpy as np
 import seaborn as sns
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -180,5 +183,24 @@ def rendered(figure: Figure, format: Literal["svg", "png", "pdf"]) -> bytes:
     with styled(), mpl.rc_context(text), warnings.catch_warnings():
         if unknown:
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.savefig(content, format=format, metadata=_DATES[format])
+        if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+            figure.savefig(content, format=format, metadata=_DATES[format])
+        else:
+            _print(figure, format, content)
     return content.getvalue()
+
+
+def _print(figure: Figure, format: Literal["svg", "png", "pdf"], content: io.BytesIO) -> None:
+    """What ``savefig`` does of a figure that is laid out, but for drawing it twice."""
+    kept = figure.get_dpi(), figure.canvas
+    figure.set_dpi(mpl.rcParams["savefig.dpi"])  # of what an SVG or a PDF holds as an image too
+    try:
+        if format == "svg":
+            FigureCanvasSVG(figure).print_svg(content, metadata=_DATES[format])
+        elif format == "pdf":
+            FigureCanvasPdf(figure).print_pdf(content, metadata=_DATES[format])
+        else:
+            FigureCanvasAgg(figure).print_png(content)
+    finally:
+        figure.set_dpi(kept[0])
+        figure.set_canvas(kept[1])

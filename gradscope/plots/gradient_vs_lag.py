@@ -82,12 +82,15 @@ def _draw_theory(ax: Axes, when: str, tables: Tables) -> dict[str, Line2D]:
     drawn: dict[str, Line2D] = {}
     longest = max((float(line.get_xdata()[-1]) for line in ax.lines), default=0.0)
     lags = np.unique(np.linspace(0, longest, _CIRCLES).round())
+    bounds, fields = _rates(tables, _bounds, when), _rates(tables, _fields, when)
     for label, look in looks(tables).items():
-        if look.named and (rate := _rates(tables, _bounds, when).get(label)) is not None:
-            ax.plot(lags, rate * lags, color=look.colour, linestyle=REFERENCE, linewidth=1.2)
+        if look.named and label in bounds:
+            ax.plot(
+                lags, bounds[label] * lags, color=look.colour, linestyle=REFERENCE, linewidth=1.2
+            )
             drawn[_BOUND] = Line2D([], [], color=FAINT, linestyle=REFERENCE)
-        if look.named and (rate := _rates(tables, _fields, when).get(label)) is not None:
-            ax.plot(lags, rate * lags, color=look.colour, **OPEN_CIRCLE)
+        if look.named and label in fields:
+            ax.plot(lags, fields[label] * lags, color=look.colour, **OPEN_CIRCLE)
             drawn[_FIELD] = Line2D([], [], color=FAINT, **OPEN_CIRCLE)
     return drawn
 

@@ -31,7 +31,12 @@ def summary(tables: Tables, tasks: Mapping[str, TaskAbout] | None = None) -> pd.
         tables: of the run.
         tasks: what its tasks say of themselves, as its manifest has it.
     """
-    columns, rows = measures_of(tables, tasks or {}), []
+    words = tuple(task_words(tasks or {}).items())
+    return tables.once(("summary", words), lambda: _summary(tables, tasks or {})).copy()
+
+
+def _summary(tables: Tables, tasks: Mapping[str, TaskAbout]) -> pd.DataFrame:
+    columns, rows = measures_of(tables, tasks), []
     for (label, length), group in groups(tables).items():
         row: dict[str, object] = {"configuration": label, "length": length}
         for measure in columns:

@@ -111,8 +111,13 @@ class Tables(Mapping[str, pd.DataFrame]):
     def at_longest(self, frame: str | pd.DataFrame) -> pd.DataFrame:
         """The rows of a table, or a part of one, at each configuration's greatest task length."""
         rows = self[frame] if isinstance(frame, str) else frame
-        greatest = rows["configuration"].map(self.longest).fillna(-1)
-        return rows[rows["length"] == greatest]
+        several = {-1 if length is None else length for length in self.longest.values()}
+        if len(several) > 1:
+            greatest = rows["configuration"].map(self.longest).fillna(-1)
+            return rows[rows["length"] == greatest]
+        if len(self.lengths) < 2:
+            return rows
+        return rows[rows["length"] == several.pop()]
 
     @property
     def where(self) -> str:

@@ -1,6 +1,7 @@
 """Figures drawn, saved beside a page, and set into it."""
 
 import base64
+import json
 
 import pandas as pd
 import pytest
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 
 from gradscope.errors import NothingToDrawError
 from gradscope.plots import Plot, register
+from gradscope.report import write_report
 from gradscope.report.figures import draw_figure, save_figure, undrawn
 from gradscope.results.tables import Tables
 from tests.components.conftest import _forgotten_afterwards  # noqa: F401 - of every test here
