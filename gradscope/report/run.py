@@ -34,17 +34,22 @@ _TEMPLATE = Path(__file__).with_name("run.html")
 _ROWS = 30
 
 
-def write_report(run: RunDirectory) -> Path:
+def write_report(run: RunDirectory, folder: Path | None = None) -> Path:
     """Draw all figures of a run and write its ``index.html``; returns the page's path.
 
     Writes ``summary.csv`` and ``figures/`` as well.
+
+    Args:
+        run: what is recorded so far; trials may still be running.
+        folder: where to write; None is the run directory.
 
     Raises:
         RunDirectoryError: if no trial is recorded yet, or a file is damaged.
     """
     tables, manifest = load(run), run.manifest()
+    folder = run.path if folder is None else folder
     table = summary(tables, manifest.tasks)
-    write_atomically(run.path / "summary.csv", csv_of(table).encode())
+    write_atomically(folder / "summary.csv", csv_of(table).encode())
     trials = tables["trials"]
     diverged = trials[trials["outcome"] == "diverged"]
     judged = yardstick(tables, manifest.tasks)
@@ -65,11 +70,11 @@ def write_report(run: RunDirectory) -> Path:
             "records"
         ),
         "task": _in_words(manifest.tasks),
-        "figures": _figures(manifest, tables, run.path / "figures"),
+        "figures": _figures(manifest, tables, folder / "figures"),
         "explorer": explorer_html(tables),
         "cost": Cost.of(tables),
     }
-    return write_page(_TEMPLATE, run.path, content)
+    return write_page(_TEMPLATE, folder, content)
 
 
 def _shown(table: pd.DataFrame, tables: Tables) -> pd.DataFrame:
