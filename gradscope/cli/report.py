@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gradscope.cli._echo import echo
 from gradscope.cli._options import run_argument, with_option
 
 
@@ -17,7 +18,7 @@ def command(run: Path) -> None:
 
     From what is recorded, though trials may still be running.
     """
-    from gradscope.cli._experiments import write_report
+    from gradscope.report import write_report
     from gradscope.results.records import RunDirectory
 
-    write_report(RunDirectory(run))
+    echo(f"report: {write_report(RunDirectory(run))}")

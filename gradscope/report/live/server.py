@@ -110,9 +110,7 @@ class Server(ThreadingHTTPServer):
         finally:
             self.room.release()
 
-    def handle_error(
-        self, request: socket | tuple[bytes, socket], client_address: object
-    ) -> None:
+    def handle_error(self, request: socket | tuple[bytes, socket], client_address: object) -> None:
         """Who asked is gone before the answer was there: nothing is printed of it."""
 
 
@@ -122,11 +120,11 @@ class _Request(BaseHTTPRequestHandler):
     timeout = _TIMEOUT
     server: Server
 
-    def do_GET(self) -> None:  # noqa: N802 - the library's name
+    def do_GET(self) -> None:
         """Answer with what is asked for."""
         self._reply(with_body=True)
 
-    def do_HEAD(self) -> None:  # noqa: N802 - the library's name
+    def do_HEAD(self) -> None:
         """Answer without it."""
         self._reply(with_body=False)
 
@@ -172,9 +170,7 @@ class _Request(BaseHTTPRequestHandler):
             if with_body:
                 self.wfile.write(answer.body)
 
-    def send_error(
-        self, code: int, message: str | None = None, explain: str | None = None
-    ) -> None:
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Refuse what is no request, or asks for something to be done."""
         self.close_connection = True
         is_other = code == 501  # the library's word on a method that it does not find

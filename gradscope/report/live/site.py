@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -155,10 +156,10 @@ class LiveSite:
         self.was_shown_the_end = status.state != "running"
         with self._lock:
             path = self._folder / PAGE
-        try:
-            text = path.read_text(encoding="utf-8") if status.drawn is not None else _waiting(status)
-        except OSError:
-            text = _waiting(status)
+        text = _waiting(status)
+        if status.drawn is not None:
+            with suppress(OSError):  # it was removed
+                text = path.read_text(encoding="utf-8")
         before, begin, content = text.partition(_BEGIN)
         content, end, after = content.rpartition(_END)
         strip = filled(
@@ -173,9 +174,7 @@ class LiveSite:
 
 
 def _drawn(status: Status, of: int) -> Status:
-    return replace(
-        status, version=status.version + 1, drawn=time.time(), drawn_of=of, problem=""
-    )
+    return replace(status, version=status.version + 1, drawn=time.time(), drawn_of=of, problem="")
 
 
 def _waiting(status: Status) -> str:
