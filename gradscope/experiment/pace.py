@@ -83,6 +83,6 @@ def clock(seconds: float) -> str:
     >>> clock(80), clock(7280)
     ('1:20', '2:01:20')
     """
-    minutes, rest = divmod(math.ceil(seconds), 60)
+    minutes, rest = divmod(math.ceil(seconds - 1e-6), 60)  # a rounding error is no second
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

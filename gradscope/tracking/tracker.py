@@ -54,7 +54,7 @@ class Tracker(ABC):
     def write(self, trial: RecordedTrial) -> None:
         """Log a trial: its scalars by train step, and as ``final/...`` how it ended."""
         with self.opened(trial) as sink:
-            for step, scalars in trial.points:
+            for step, scalars in trial.points or [(0, {})]:
                 last = step == trial.last_step
                 sink({**scalars, **(self.final(trial) if last else {})}, step)
 
