@@ -1,6 +1,7 @@
 """The time left falls with the work, and noise does not move it up."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -71,7 +72,7 @@ def test_it_is_corrected_where_the_work_really_slows_down(now):
         now[0] += 2.0
         slowed.advanced(TRIALS[0].id, step)
         told.append(slowed.seconds_left())
-    rises = sum(later > sooner for sooner, later in zip(told, told[1:], strict=False))
+    rises = sum(later > sooner for sooner, later in pairwise(told))
     assert 1 <= rises <= 12
     assert told[-1] == pytest.approx(400 * 2.0, rel=0.25)
 
