@@ -16,9 +16,13 @@ TRIAL = RecordedTrial(
     name="lstm · seed 3 · 5f0c",
     folder="lstm-8-3-5f0c",
     settings={"cell.name": "lstm", "seed": 3, "cell.bias": True, "optimizer.lr": 0.001},
-    points=[(0, {"evaluation/loss": 1.0}), (1, {"training/loss": 0.5}), (9, {"training/loss": 0.25})],
+    points=[
+        (0, {"evaluation/loss": 1.0}),
+        (1, {"training/loss": 0.5}),
+        (9, {"training/loss": 0.25}),
+    ],
     final={"final_loss": 0.25, "solved": 1.0},
-)  # fmt: skip
+)
 ENDS = {"final/final_loss": 0.25, "final/solved": 1.0}
 
 

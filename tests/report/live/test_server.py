@@ -111,8 +111,8 @@ def test_a_path_is_a_name_and_leads_nowhere(path, server):
 
 @pytest.mark.parametrize(
     "host",
-    [[], ["evil.example"], ["evil.example:{port}"], ["127.0.0.1"], ["127.0.0.1:1"], ["0.0.0.0:{port}"],
-     ["localhost.evil.example:{port}"], ["127.0.0.1:{port}", "evil.example"]],
+    [[], ["evil.example"], ["evil.example:{port}"], ["127.0.0.1"], ["127.0.0.1:1"],
+     ["0.0.0.0:{port}"], ["localhost.evil.example:{port}"], ["127.0.0.1:{port}", "evil.example"]],
 )  # fmt: skip
 def test_a_name_that_was_made_to_resolve_to_this_machine_is_refused(host, server):
     response, body = ask(server, f"/{TOKEN}/", host=[h.format(port=server.port) for h in host])
