@@ -30,6 +30,8 @@ _NICE = 10
 _LOOK, _REST = 0.5, 2.0
 #: seconds after which nobody has the page open any more, and that open ones have to learn the end
 _ASLEEP, _LAST_LOOK = 6.0, 5.0
+#: the same while one is being sent, on a machine that is slow or busy
+_AT_MOST = 15.0
 #: seconds between two questions of an open page, and that one takes to be loaded anew
 _EVERY, _RELOADING = 2.2, 0.8
 
@@ -40,18 +42,20 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     greeting = json.loads(orders.readline())
     _give_way()
-    drawing = Drawing(Path(greeting["folder"]), answers)
+    folder = Path(greeting["folder"])
+    site = LiveSite(folder)
     try:
-        server = Server(drawing.site, greeting["token"], greeting["port"])
+        server = Server(site, greeting["token"], greeting["port"])
     except GradscopeError as error:
         say(answers, {"unusable": str(error)})
         return
+    drawing = Drawing(folder, site, server, answers)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     threading.Thread(target=drawing.keep_drawing, args=(greeting["plugins"],), daemon=True).start()
     say(answers, {"address": server.address})
     for line in orders:
         drawing.take(json.loads(line))
-    shutil.rmtree(drawing.folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 
 
@@ -77,12 +81,13 @@ class Drawing:
 
     Args:
         folder: to draw in, a folder for each run.
+        site: what is served.
+        server: that serves it.
         answers: where it is said that something could not be drawn.
     """
 
-    def __init__(self, folder: Path, answers: BinaryIO):
-        self.folder, self.answers = folder, answers
-        self.site = LiveSite(folder)
+    def __init__(self, folder: Path, site: LiveSite, server: Server, answers: BinaryIO):
+        self.folder, self.site, self.server, self.answers = folder, site, server, answers
         self.run: RunDirectory | None = None
         self.said = False
         self._runs = 0
@@ -102,12 +107,14 @@ class Drawing:
 
     def _let_pages_learn_it(self) -> None:
         """Stay for as long as a page that is open needs to show the end."""
-        ended = time.monotonic()
-        if ended - self.site.asked > _ASLEEP:
+        ended, rest = time.monotonic(), self.server.rest()
+        if rest > _ASLEEP:
             return
-        while (now := time.monotonic()) - ended < _LAST_LOOK:
-            at_rest = now - ended > _EVERY and now - self.site.asked > _RELOADING
-            if self.site.was_shown_the_end and at_rest:
+        while (passed := time.monotonic() - ended) < _AT_MOST and (
+            rest == 0.0 or passed < _LAST_LOOK
+        ):
+            rest = self.server.rest()
+            if self.site.was_shown_the_end and passed > _EVERY and rest > _RELOADING:
                 return
             time.sleep(0.1)
 

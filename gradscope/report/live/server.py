@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import math
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import socket
 from typing import NamedTuple, Protocol
@@ -72,7 +74,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, site: Site, token: str, port: int = 0):
         self.site, self.token = site, token
-        self.room = threading.BoundedSemaphore(_AT_ONCE)
+        self._lock, self._answering, self._rests_since = threading.Lock(), 0, -math.inf
         try:
             super().__init__((HOST, port), _Request)
         except (OSError, OverflowError) as error:
@@ -96,10 +98,13 @@ class Server(ThreadingHTTPServer):
         self, request: socket | tuple[bytes, socket], client_address: object
     ) -> None:
         """Answer in a thread of its own; nobody can make it start any number of them."""
-        if not self.room.acquire(blocking=False):
+        with self._lock:
+            has_room = self._answering < _AT_ONCE
+            self._answering += has_room
+        if has_room:
+            super().process_request(request, client_address)
+        else:
             self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
 
     def process_request_thread(
         self, request: socket | tuple[bytes, socket], client_address: object
@@ -108,7 +113,14 @@ class Server(ThreadingHTTPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self.room.release()
+            with self._lock:
+                self._answering -= 1
+                self._rests_since = time.monotonic()
+
+    def rest(self) -> float:
+        """Seconds since the last answer was sent; 0 while one is, infinite if none ever was."""
+        with self._lock:
+            return 0.0 if self._answering else time.monotonic() - self._rests_since
 
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: object) -> None:
         """Who asked is gone before the answer was there: nothing is printed of it."""

@@ -70,8 +70,6 @@ class LiveSite:
         self._lock = threading.Lock()
         self._folder, self._run = folder, RunDirectory(folder)
         self._status = Status()
-        #: when it was asked last, by the monotonic clock
-        self.asked = -float("inf")
         #: whether a page has been sent that says how the run ended
         self.was_shown_the_end = False
 
@@ -124,7 +122,6 @@ class LiveSite:
 
     def answer(self, name: str) -> Answer | None:
         """What is there under a name; None if nothing is."""
-        self.asked = time.monotonic()
         if name in ("", PAGE):
             return Answer("text/html", self._page().encode())
         if name == "status":

@@ -24,7 +24,7 @@ _CODE = (
     "from gradscope.report.live.drawing import main; main()"
 )
 #: seconds that the process may take to end by itself
-_LEAVE = 6.0
+_LEAVE = 20.0
 
 
 class LiveReport:

@@ -2,10 +2,12 @@
 
 import io
 import json
+import math
 
 import pytest
 
 from gradscope.report.live.drawing import Drawing, say
+from gradscope.report.live.site import LiveSite
 from gradscope.results.records import RunDirectory
 from tests.results.conftest import run_by_hand
 
@@ -14,10 +16,24 @@ class Stop(BaseException):
     """Ends what goes on for good."""
 
 
+class Rests:
+    """A server whose last answer was sent so many seconds ago, one after another."""
+
+    def __init__(self, *seconds):
+        self.seconds = list(seconds)
+
+    def rest(self):
+        return self.seconds.pop(0)
+
+
+def drawing_in(folder, *rests):
+    return Drawing(folder, LiveSite(folder), Rests(*rests), io.BytesIO())
+
+
 @pytest.fixture
 def drawing(tmp_path) -> Drawing:
     """Watches a run of eight trials."""
-    made = Drawing(tmp_path / "drawn", io.BytesIO())
+    made = drawing_in(tmp_path / "drawn", math.inf)
     made.take({"watch": str(run_by_hand(tmp_path / "run").path)})
     return made
 
@@ -63,7 +79,7 @@ def test_it_draws_again_when_something_is_recorded_and_only_then(drawing, tmp_pa
 
 
 def test_nothing_is_drawn_before_something_is_recorded(tmp_path, monkeypatch):
-    drawing, slept = Drawing(tmp_path, io.BytesIO()), []
+    drawing, slept = drawing_in(tmp_path), []
 
     def sleep(seconds):
         slept.append(seconds)
@@ -97,6 +113,30 @@ def test_at_the_end_it_waits_only_for_pages_that_are_open(drawing, monkeypatch):
     drawing.take({"end": "done", "report": ""})
     assert ended == [0]
     assert drawing.site.status().state == "done"
+
+
+@pytest.mark.parametrize(
+    ("rests", "shown", "stays"),
+    [
+        # seconds at rest when the end comes, and at each look, a second apart
+        ([1.0, 0.5, 1.0, 1.5, 2.0], True, 3.0),
+        ([1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0], True, 6.0),  # it is still being sent
+        ([1.0, *[0.0] * 99], True, 15.0),  # nor is that waited for without end
+        ([1.0, *[3.0] * 99], False, 5.0),  # the page was closed
+        ([6.1], False, 0.0),
+    ],
+)
+def test_it_stays_until_open_pages_have_the_end(rests, shown, stays, tmp_path, monkeypatch):
+    drawing, now = drawing_in(tmp_path, *rests), [0.0]
+    drawing.site.was_shown_the_end = shown
+    monkeypatch.setattr("gradscope.report.live.drawing.time.monotonic", lambda: now[0])
+
+    def sleep(seconds):
+        now[0] += 1.0
+
+    monkeypatch.setattr("gradscope.report.live.drawing.time.sleep", sleep)
+    drawing._let_pages_learn_it()
+    assert now[0] == stays
 
 
 def test_who_is_gone_is_not_told():
