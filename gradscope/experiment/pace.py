@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from gradscope.experiment.schema import Trial
 from gradscope.experiment.sizes import update_work
 
+#: seconds before anything is told: so little says nothing
+_FIRST = 5.0
 #: seconds over which throughput is averaged at least, and the share of the time so far
 _WINDOW, _SHARE = 30.0, 0.25
 #: how far an estimate may lie below what was told, and above it, before another is told
@@ -23,8 +25,9 @@ class Pace:
     least 30 seconds, and a quarter of the time so far), the latest weighing most.
 
     What is told runs down with the clock. It is lowered where the estimate has fallen by a tenth,
-    and raised only where it has risen by a quarter and five seconds: noise does not move it up. It
-    is an upper estimate, as a trial may stop early.
+    and raised only where it has risen by a quarter and five seconds: noise within a quarter does not
+    move it up. In the first five seconds nothing is told. It is an upper estimate, as a trial may
+    stop early.
     """
 
     def __init__(self, trials: Sequence[Trial]):
@@ -54,7 +57,7 @@ class Pace:
         """At most so many seconds; None while nothing is known."""
         now = time.monotonic()
         self._note(now)
-        if self._recent_work <= 0:
+        if self._recent_work <= 0 or now - self._started < _FIRST:
             return None
         estimate = max(0.0, self.total - self.done) * self._recent_time / self._recent_work
         told = math.inf if self._end is None else self._end - now

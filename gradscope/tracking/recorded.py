@@ -101,8 +101,9 @@ def points(table: Callable[[str], pd.DataFrame | None]) -> Points:
 
     for name, columns in _SCALARS.items():
         rows = table(name)
-        for column in columns if rows is not None else ():
-            assert rows is not None
+        if rows is None:
+            continue
+        for column in (column for column in columns if column in rows):
             for step, value in zip(rows["train_step"], rows[column], strict=True):
                 add(step, f"{name}/{column}", value)
     horizons = table("memory_horizon")

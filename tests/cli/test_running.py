@@ -12,6 +12,7 @@ import urllib.request
 import psutil
 import pytest
 
+from gradscope.components.signals import taken
 from tests.cli.conftest import GOOD, invoke, refused
 
 LONG = 300
@@ -72,13 +73,14 @@ def test_a_report_that_cannot_be_drawn_meanwhile_ends_no_run(experiment, tmp_pat
 def test_no_process_and_no_socket_outlives_a_run(how, experiment, tmp_path):
     experiment.write_text(GOOD.replace("steps: 3", "steps: 1000000"))
     command = [sys.executable, "-m", "gradscope", "run", str(experiment), "--live", "--yes"]
-    run = subprocess.Popen(
-        [*command, "--out", str(tmp_path / "run")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+    with taken(signal.SIGINT, signal.default_int_handler):  # whatever the tests were started with
+        run = subprocess.Popen(
+            [*command, "--out", str(tmp_path / "run")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
     assert run.stdout is not None
     line = ""
     while "live report: " not in line:

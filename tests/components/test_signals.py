@@ -21,9 +21,10 @@ def test_a_signal_is_taken_so_within_and_as_before_afterwards():
 def test_processes_started_within_ignore_what_is_ignored():
     code = "import signal; print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)"
     asked = [sys.executable, "-c", code]
-    with taken(signal.SIGINT, signal.SIG_IGN):
-        within = subprocess.run(asked, capture_output=True, text=True, check=True)
-    afterwards = subprocess.run(asked, capture_output=True, text=True, check=True)
+    with taken(signal.SIGINT, signal.default_int_handler):  # whatever the tests were started with
+        with taken(signal.SIGINT, signal.SIG_IGN):
+            within = subprocess.run(asked, capture_output=True, text=True, check=True)
+        afterwards = subprocess.run(asked, capture_output=True, text=True, check=True)
     assert (within.stdout.strip(), afterwards.stdout.strip()) == ("True", "False")
 
 

@@ -61,7 +61,7 @@ def test_plain_lines_say_what_became_of_a_trial_and_how_long_it_may_take(clock):
     assert stream.getvalue().splitlines() == [
         "[1/4] rnn · seed 0: solved, at most 1:00 left",
         "[2/4] rnn · seed 1: unsolved, at most 0:40 left",
-        "[3/4] lstm · seed 0: diverged, at most 0:10 left",
+        "[3/4] lstm · seed 0: diverged, at most 0:12 left",
         "[4/4] lstm · seed 1: diverged",
     ]
 

@@ -9,7 +9,7 @@ import pytest
 from gradscope.report.live.drawing import Drawing, say
 from gradscope.report.live.site import LiveSite
 from gradscope.results.records import RunDirectory
-from tests.results.conftest import run_by_hand
+from tests.report.live.conftest import eight_trials
 
 
 class Stop(BaseException):
@@ -34,7 +34,7 @@ def drawing_in(folder, *rests):
 def drawing(tmp_path) -> Drawing:
     """Watches a run of eight trials."""
     made = drawing_in(tmp_path / "drawn", math.inf)
-    made.take({"watch": str(run_by_hand(tmp_path / "run").path)})
+    made.take({"watch": str(eight_trials(tmp_path / "run").path)})
     return made
 
 

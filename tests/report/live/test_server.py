@@ -82,12 +82,12 @@ def test_who_knows_the_address_is_answered(server):
         f"/{TOKEN[:-1]}u/",
         f"/{TOKEN.upper()}/",
         f"/?{TOKEN}/",
-        f"//{TOKEN}/",
-        "/\xe9/",
+        f"/x/{TOKEN}/",
+        "/%e9/",
     ],
 )
 def test_without_the_token_nothing_is_there(path, server):
-    response, body = ask(server, path.encode("latin-1").decode("latin-1"))
+    response, body = ask(server, path)
     assert (response.status, body) == (404, b"Not Found")
     assert server.site.asked == []
 

@@ -8,13 +8,14 @@ import pytest
 from gradscope.report.live.site import LiveSite
 from gradscope.report.run import write_report
 from gradscope.results.records import RunDirectory
-from tests.results.conftest import entry, run_by_hand, wanted
+from tests.report.live.conftest import eight_trials
+from tests.results.conftest import entry, wanted
 
 
 @pytest.fixture
 def run(tmp_path) -> RunDirectory:
     """A run of eight trials."""
-    return run_by_hand(tmp_path / "run")
+    return eight_trials(tmp_path / "run")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import pytest
 from gradscope.errors import GradscopeError
 from gradscope.report.live import LiveReport
 from tests.browser import CHROMIUM, needs_browser
-from tests.results.conftest import run_by_hand
+from tests.report.live.conftest import eight_trials
 
 #: seconds that a machine with much else to do may take
 LONG = 300
@@ -25,7 +25,7 @@ LONG = 300
 @pytest.fixture
 def run(tmp_path) -> Path:
     """A run directory of eight trials."""
-    return run_by_hand(tmp_path / "run").path
+    return eight_trials(tmp_path / "run").path
 
 
 @pytest.fixture
