@@ -7,6 +7,7 @@ In the order in which data flows:
     inits, clips, optimizers                             probes       measurements of a training
     experiment   YAML -> trials -> trained models        results      a run on disk, and its tables
     plots        tables -> figures                       report       one page that works offline
+    tracking     trials in TensorBoard, W&B, MLflow, trackio
     capture      recurrences of any torch model          findings     illnesses of gradients
     diagnosis    findings, ranked                        remedies     what may help
     scope        attach, record, diagnose, report        phase        random cells, no training

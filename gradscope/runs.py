@@ -14,8 +14,7 @@ from __future__ import annotations
 import html
 import multiprocessing
 import warnings
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -210,6 +209,7 @@ def run(
     overrides: Mapping[str, object] | None = None,
     device: str = "cpu",
     scheduler: gradscope.experiment.Scheduler | str | None = None,
+    log: str | Sequence[str] = (),
 ) -> Run:
     """Run the trials of an experiment that are not recorded yet.
 
@@ -230,20 +230,28 @@ def run(
         overrides: dotted keys to values that take the place of the experiment's.
         device: torch device of every trial.
         scheduler: a Dask scheduler, or its address, to use instead of processes of this machine.
+        log: trackers that take every trial when it is recorded, such as ``"tensorboard:logs"``,
+            ``"wandb:project"``, ``"mlflow"`` or ``"trackio"``.
 
     Raises:
         ConfigError: for an experiment that cannot be run; nothing has been written then.
         RunDirectoryError: if the directory holds another experiment.
-        GradscopeError: if the device cannot be used, or workers could not be started.
+        GradscopeError: if the device cannot be used, workers could not be started, or for a
+            tracker that there is not.
     """
     from gradscope.experiment.devices import check_device
+    from gradscope.tracking import check_trackers
 
+    log = [log] if isinstance(log, str) else log
+    check_trackers(log)
     _check_workers(workers)
     if scheduler is None:
         check_device(device)
     loaded = _loaded(experiment, overrides)
     directory = RunDirectory(Path("reports") / loaded.name if out is None else Path(out))
-    _carry_out(loaded, directory, progress, workers=workers, scheduler=scheduler, device=device)
+    _carry_out(
+        loaded, directory, progress, log, workers=workers, scheduler=scheduler, device=device
+    )
     finished = Run(directory.path)
     _warn_of_failures(finished)
     return finished
@@ -253,22 +261,28 @@ def _carry_out(
     experiment: gradscope.experiment.Experiment,
     directory: RunDirectory,
     progress: bool | gradscope.experiment.observer.Observer | None,
+    log: Sequence[str],
     *,
     workers: int,
     scheduler: gradscope.experiment.Scheduler | str | None,
     device: str,
 ) -> None:
     """Run what the directory does not hold yet."""
+    from gradscope.experiment.observer import Several
+    from gradscope.experiment.progress import watched_by
     from gradscope.experiment.run import claimed, run_sweep
+    from gradscope.tracking import Tracking, trackers_of
 
+    trackers = trackers_of(log, experiment.name, directory.path)
+    tracking = Tracking(trackers, directory, warnings.warn)
     with claimed(experiment, directory, device) as ready:
         if ready.damaged:
             warnings.warn(told(directory.path, ready.damaged), stacklevel=3)
-        with _observer(progress, ready.missing) as observer:
+        with watched_by(progress, ready.missing) as observer:
             run_sweep(
                 experiment,
                 directory,
-                observer,
+                Several(observer, tracking),
                 workers=workers,
                 scheduler=scheduler,
                 device=device,
@@ -301,30 +315,6 @@ def _loaded(
         f"an experiment is a path, a name, YAML text, a mapping or an Experiment, got "
         f"{type(experiment).__name__}"
     )
-
-
-def _observer(
-    progress: bool | gradscope.experiment.observer.Observer | None,
-    missing: list[gradscope.experiment.Trial],
-) -> AbstractContextManager[gradscope.experiment.observer.Observer]:
-    """Who is told of progress.
-
-    Raises:
-        TypeError: if it cannot be told.
-    """
-    from gradscope.experiment.observer import Observer
-    from gradscope.experiment.progress import Silent, shown
-
-    if progress is None or progress is True:
-        return shown(missing)
-    if progress is False:
-        return nullcontext(Silent())
-    if not isinstance(progress, Observer):
-        raise TypeError(
-            "progress should be True, False or an object with the methods 'advanced' and "
-            f"'finished', got {type(progress).__name__}"
-        )
-    return nullcontext(progress)
 
 
 def _warn_of_failures(run: Run) -> None:

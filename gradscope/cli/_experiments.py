@@ -75,13 +75,6 @@ def override(text: str) -> tuple[str, object]:
         raise GradscopeError(f"--set {text!r}: {error.message}") from None
 
 
-def write_report(directory: RunDirectory) -> None:
-    """Draw a run's report, and print where it is."""
-    from gradscope.report import write_report
-
-    echo(f"report: {write_report(directory)[0]}")
-
-
 def say_failures(directory: RunDirectory) -> None:
     """Print the first trials that failed, and why, to standard error."""
     failures = list(directory.failures().items())

@@ -24,8 +24,8 @@ def command(run: Path, logdir: Path) -> None:
 
     Needs the extra 'tensorboard'.
     """
-    from gradscope.results.export import to_tensorboard
     from gradscope.results.records import RunDirectory
+    from gradscope.tracking.export import to_tensorboard
 
     count = to_tensorboard(RunDirectory(run), logdir)
     echo(f"{plural(count, 'trial')} -> {logdir}; look with: tensorboard --logdir {logdir}")

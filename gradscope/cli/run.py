@@ -2,41 +2,23 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from gradscope.cli import _completion
-from gradscope.cli._echo import echo
-from gradscope.cli._group import EXIT_FAILED, EXIT_INTERRUPTED
-from gradscope.cli._options import device_option, plural, with_option
-from gradscope.errors import StorageError
+from gradscope.cli._group import EXIT_FAILED
+from gradscope.cli._options import device_option, with_option
 
 if TYPE_CHECKING:
-    import gradscope.experiment
-    from gradscope.cli._plans import Plan
-    from gradscope.results.records import RunDirectory
-
+    from gradscope.cli._output import Output
+    from gradscope.cli._running import How
+    from gradscope.experiment import Scheduler
 
 #: a file of certificates, or of a key
 _PEM = click.Path(exists=True, dir_okay=False)
-
-
-@dataclass(frozen=True)
-class _How:
-    """How experiments are to be run, as the options of ``run`` say."""
-
-    workers: int
-    scheduler: gradscope.experiment.Scheduler | None
-    device: str
-    report: bool
 
 
 @click.command()
@@ -79,7 +61,34 @@ class _How:
 @click.option(
     "--report/--no-report", default=True, show_default=True, help="Write the report at the end."
 )
+@click.option(
+    "--live",
+    is_flag=True,
+    help="Serve the report meanwhile, to this machine alone, at an address that is printed.",
+)
+@click.option(
+    "--live-port",
+    metavar="PORT",
+    type=click.IntRange(1, 65535),
+    help="Port of --live.  [default: a free one]",
+)
+@click.option(
+    "--log",
+    metavar="TRACKER",
+    multiple=True,
+    help="Log every trial when it is recorded: tensorboard[:DIR], wandb[:PROJECT], mlflow[:URI] or "
+    "trackio[:PROJECT]; may be repeated.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors and warnings.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON document at the end, and all else to standard error.",
+)
+@click.pass_context
 def command(
+    ctx: click.Context,
     experiment: str | None,
     replay: Path | None,
     out: Path | None,
@@ -92,6 +101,11 @@ def command(
     overrides: tuple[str, ...],
     yes: bool,
     report: bool,
+    live: bool,
+    live_port: int | None,
+    log: tuple[str, ...],
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Run the trials of an EXPERIMENT and write its report.
 
@@ -102,49 +116,69 @@ def command(
     --yes says that it may. Exit codes: 0 done, 1 a trial failed for a cause other than divergence,
     or differs from its replay, 2 bad input, 130 interrupted.
     """
-    from gradscope.cli._plans import ask, estimate, planned
+    from gradscope.cli._output import Output
+    from gradscope.cli._running import How
     from gradscope.experiment.devices import check_device
 
+    output = Output(quiet, as_json)
+    if replay is not None:
+        sys.exit(_replay(ctx, replay, workers, device, output))
+    port = _port(live, live_port, quiet)
     if scheduler is None:
         check_device(device)
-    if replay is not None:
-        sys.exit(EXIT_FAILED if _replay(replay, experiment, workers, device) else 0)
     if experiment is None:
         raise click.UsageError("name an EXPERIMENT, such as quickstart")
+    reached = _reached(scheduler, tls_ca_file, tls_cert, tls_key)
+    how = How(workers, reached, device, report, log, port, output)
+    sys.exit(_run(experiment, out, overrides, yes, how))
+
+
+def _run(experiment: str, out: Path | None, overrides: tuple[str, ...], yes: bool, how: How) -> int:
+    """Run an experiment, or a folder of them; the exit code."""
+    from gradscope.cli._document import document
+    from gradscope.cli._plans import ask, estimate, planned
+    from gradscope.cli._running import run_plans
+    from gradscope.tracking import check_trackers
+
+    check_trackers(how.log)
     plans, title = planned(experiment, out, overrides)
-    how = _How(workers, _reached(scheduler, tls_ca_file, tls_cert, tls_key), device, report)
-    if scheduler is None:
-        estimate(plans, device, workers)
+    if how.scheduler is None:
+        estimate(plans, how.device, how.workers)
         ask(plans, yes)
-    failed = _run_one(plans[0], how) if title is None else _run_all(plans, title, how)
-    sys.exit(EXIT_FAILED if failed else 0)
+    done = run_plans(plans, title, how)
+    if how.output.json:
+        how.output.document(document(done.runs, done.code, done.index))
+    return done.code
 
 
-def _replay(run: Path, experiment: str | None, workers: int, device: str) -> bool:
-    """Run a recorded run's trials again and compare; whether one differs."""
-    from gradscope.experiment.progress import shown
-    from gradscope.experiment.replay import changed_since, recorded_experiment, replayed
-    from gradscope.results.records import RunDirectory
+def _replay(ctx: click.Context, run: Path, workers: int, device: str, output: Output) -> int:
+    """Run a recorded run again; the exit code."""
+    from gradscope.cli._replaying import check_options, replay
+    from gradscope.experiment.devices import check_device
 
-    if experiment is not None:
-        raise click.UsageError("--replay RUN takes its experiment from the run; name no other")
-    directory = RunDirectory(run)
-    recorded = recorded_experiment(directory)
-    echo(f"{directory.path}: {plural(len(recorded.trials), 'recorded trial')}, run again")
-    with _ended_like_ctrl_c(), shown(recorded.trials) as observer:
-        found = replayed(directory, recorded, observer, workers=workers, device=device)
-    for difference in found:
-        echo(str(difference))
-    for change in changed_since(directory.manifest()) if found else []:
-        echo(f"since then: {change}")
-    same = len(recorded.trials) - len(found)
-    echo(f"{same} of {plural(len(recorded.trials), 'trial')} the same, bit for bit")
-    return bool(found)
+    check_options(ctx)
+    check_device(device)
+    return EXIT_FAILED if replay(run, workers, device, output) else 0
+
+
+def _port(live: bool, port: int | None, quiet: bool) -> int | None:
+    """The port to serve a live report on, 0 for a free one; None serves none.
+
+    Raises:
+        UsageError: for a port of nothing, or an address that nobody would see.
+    """
+    if not live:
+        if port is not None:
+            raise click.UsageError("--live-port is the port of --live; give that too")
+        return None
+    if quiet:
+        raise click.UsageError("--live prints an address, which --quiet would hide; leave one out")
+    return port or 0
 
 
 def _reached(
     address: str | None, ca_file: str | None, cert: str | None, key: str | None
-) -> gradscope.experiment.Scheduler | None:
+) -> Scheduler | None:
     """The scheduler that options name."""
     from gradscope.experiment import Scheduler
 
@@ -153,86 +187,3 @@ def _reached(
     if ca_file or cert or key:
         raise click.UsageError("certificates are for a scheduler; name it with --scheduler ADDRESS")
     return None
-
-
-def _run_all(plans: list[Plan], title: str, how: _How) -> bool:
-    """Run experiments into one folder, and link their reports; whether a trial failed."""
-    failed, paths, root = False, [], plans[0].directory.path.parent
-    for plan in plans:
-        paths.append(plan.directory.path)
-        failed |= _run_one(plan, how)
-        if how.report:
-            _write_index(root, paths, title)
-    if how.report:
-        echo(f"index: {root / 'index.html'}")
-    return failed
-
-
-@contextmanager
-def _ended_like_ctrl_c() -> Iterator[None]:
-    """A context in which SIGTERM ends a run as Ctrl-C does, and its workers with it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _run_one(plan: Plan, how: _How) -> bool:
-    """Run one experiment to its end, and write its report; whether a trial failed."""
-    from gradscope.cli._experiments import say_failures, write_report
-    from gradscope.experiment.progress import shown
-    from gradscope.experiment.run import claimed, run_sweep
-    from gradscope.results.damage import told
-
-    experiment, directory = plan.experiment, plan.directory
-    with _ended_like_ctrl_c(), claimed(experiment, directory, how.device) as ready:
-        recorded = len(experiment.trials) - len(ready.missing)
-        note = f", {recorded} already recorded" if recorded else ""
-        trials = plural(len(experiment.trials), "trial")
-        echo(f"{experiment.name}: {trials}{note} -> {directory.path}")
-        if plan.estimate is not None and ready.missing:
-            echo(f"  {plan.estimate}")
-        if ready.damaged:
-            echo(told(directory.path, ready.damaged), err=True)
-        try:
-            with shown(ready.missing) as observer:
-                outcomes = run_sweep(
-                    experiment,
-                    directory,
-                    observer,
-                    workers=how.workers,
-                    scheduler=how.scheduler,
-                    device=how.device,
-                    ready=ready,
-                )
-            if how.report and directory.done():
-                write_report(directory)
-        except KeyboardInterrupt:
-            _say_how_to_go_on("\ninterrupted", experiment, directory)
-            sys.exit(EXIT_INTERRUPTED)
-        except StorageError as error:
-            _say_how_to_go_on(f"gradscope: {error}", experiment, directory)
-            sys.exit(EXIT_FAILED)
-        say_failures(directory)
-    return "failed" in outcomes.values()
-
-
-def _say_how_to_go_on(
-    why: str, experiment: gradscope.experiment.Experiment, directory: RunDirectory
-) -> None:
-    """Say why a run ends before its end, and what stands."""
-    echo(
-        f"{why}: {len(directory.done())} of {len(experiment.trials)} trials are recorded; the same "
-        "command goes on from there",
-        err=True,
-    )
-
-
-def _write_index(folder: Path, runs: list[Path], title: str) -> None:
-    from gradscope.report import write_index
-
-    write_index(folder, runs, title)

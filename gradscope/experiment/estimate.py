@@ -22,7 +22,7 @@ from gradscope.components.quantities import duration
 from gradscope.components.quantities import memory as in_words
 from gradscope.experiment.pool_memory import available
 from gradscope.experiment.schema import Settings, Trial
-from gradscope.experiment.sizes import parts_of
+from gradscope.experiment.sizes import parts_of, update_work
 from gradscope.experiment.train import Beginning, begin
 from gradscope.experiment.worker import single_threaded
 
@@ -83,7 +83,7 @@ def estimated(trials: Sequence[Trial], *, device: str = "cpu", workers: int = 1)
     if max(needs) * workers > _SHARE * total:
         return Estimate(len(trials), math.nan, max(needs) * workers, total, workers)
     shapes = {_shape(trial.settings): trial for trial in trials}
-    work = {shape: _work(trial.settings) for shape, trial in shapes.items()}
+    work = {shape: update_work(trial.settings) for shape, trial in shapes.items()}
     known = [shape for shape, trial in shapes.items() if _is_known(trial.settings)]
     begun: dict[str, Beginning] = {}
     started = time.perf_counter()
@@ -121,12 +121,6 @@ def _least_memory(settings: Settings) -> int:
     width = getattr(torch, settings.dtype).itemsize
     weights, *sequences = (part.numbers for part in parts_of(settings))
     return width * (4 * weights + sum(sequences))
-
-
-def _work(settings: Settings) -> float:
-    """What an update costs, in an arbitrary unit: its steps, and the products in each."""
-    products = settings.training.batch_size * settings.cell.hidden_size**2
-    return settings.task.longest * settings.model.layers * (1e5 + products)
 
 
 def _seconds(

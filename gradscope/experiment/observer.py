@@ -14,3 +14,20 @@ class Observer(Protocol):
 
     def finished(self, trial: str, outcome: str) -> None:
         """A trial is recorded (outcome solved, unsolved or diverged) or has failed."""
+
+
+class Several:
+    """Tells several observers, one after another."""
+
+    def __init__(self, *observers: Observer):
+        self.observers = observers
+
+    def advanced(self, trial: str, train_step: int, steps: int, loss: float) -> None:
+        """Tell all of them."""
+        for observer in self.observers:
+            observer.advanced(trial, train_step, steps, loss)
+
+    def finished(self, trial: str, outcome: str) -> None:
+        """Tell all of them."""
+        for observer in self.observers:
+            observer.finished(trial, outcome)

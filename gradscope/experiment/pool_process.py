@@ -9,8 +9,8 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,6 +21,7 @@ import psutil
 import gradscope.errors
 from gradscope.components import registry
 from gradscope.components.plugins import modules_of_plugins
+from gradscope.components.signals import taken
 from gradscope.errors import GradscopeError
 from gradscope.experiment.schema import Trial
 from gradscope.experiment.worker import plugins_needed
@@ -99,7 +100,7 @@ class WorkerProcess:
         self.trial: Trial | None = None
         self.is_ready, self.peak = False, 0
         self.printed: deque[str] = deque(maxlen=_KEPT)
-        with _deaf_to_interrupts():
+        with taken(signal.SIGINT, signal.SIG_IGN):  # Ctrl-C ends the parent, and that ends it
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _CODE],
                 stdin=subprocess.PIPE,
@@ -191,16 +192,3 @@ class WorkerProcess:
             self.printed.append(line.rstrip())
             with suppress(OSError, ValueError):  # standard error may be closed by now
                 sys.stderr.write(line)
-
-
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """A context in which processes that are started ignore Ctrl-C; the parent ends them."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -5,15 +5,31 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, TextIO, runtime_checkable
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Column
+from rich.text import Text
 
 from gradscope.components.text import printable
+from gradscope.experiment.observer import Observer
+from gradscope.experiment.pace import Pace
 from gradscope.experiment.schema import Trial
+from gradscope.experiment.sparkline import Losses
 
+#: columns of a terminal that a trial's curve takes, its bar, and all but its labels
+_CURVE, _BAR, _REST = 17, 10, 59
 _STYLES = {"solved": "green", "unsolved": "yellow", "diverged": "magenta", "failed": "red"}
 
 
@@ -24,26 +40,6 @@ def label(trial: Trial) -> str:
         for axis, value in trial.axes.items()
     ]
     return printable(" · ".join(parts) or trial.configuration)
-
-
-class _Pace:
-    """The time left, from the optimiser steps done so far.
-
-    It is an upper estimate: a trial may stop early.
-    """
-
-    def __init__(self, trials: Sequence[Trial]):
-        self.total = {trial.id: trial.settings.training.steps for trial in trials}
-        self.done = dict.fromkeys(self.total, 0)
-        self.started = time.monotonic()
-
-    def left(self) -> str:
-        """Minutes and seconds, such as '1:20', or '' while nothing is known."""
-        done, total = sum(self.done.values()), sum(self.total.values())
-        if not done:
-            return ""
-        seconds = int((time.monotonic() - self.started) / done * (total - done))
-        return f"{seconds // 60}:{seconds % 60:02d}"
 
 
 class Silent:
@@ -72,7 +68,7 @@ class PlainProgress:
 
     def __init__(self, trials: Sequence[Trial], stream: Stream):
         self.trials = {trial.id: trial for trial in trials}
-        self.stream, self.pace, self.count = stream, _Pace(trials), 0
+        self.stream, self.pace, self.count = stream, Pace(trials), 0
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -82,13 +78,14 @@ class PlainProgress:
 
     def advanced(self, trial: str, train_step: int, steps: int, loss: float) -> None:
         """Count the steps; print nothing."""
-        self.pace.done[trial] = train_step
+        self.pace.advanced(trial, train_step)
 
     def finished(self, trial: str, outcome: str) -> None:
         """Print what became of the trial."""
         self.count += 1
-        self.pace.total[trial] = self.pace.done[trial] = max(self.pace.done[trial], 1)
-        left = f", at most {self.pace.left()} left" if self.count < len(self.trials) else ""
+        self.pace.finished(trial)
+        left = self.pace.left() if self.count < len(self.trials) else ""
+        left = f", at most {left} left" if left else ""
         print(
             f"[{self.count}/{len(self.trials)}] {label(self.trials[trial])}: {outcome}{left}",
             file=self.stream,
@@ -97,22 +94,28 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """Shows a bar over all optimiser steps, and below it a bar for every trial that is running."""
+    """Shows a bar over all the work, and below it one for every trial that is running.
+
+    Each has the curve of its loss so far, on a logarithmic scale.
+    """
 
     def __init__(self, trials: Sequence[Trial], console: Console):
         self.trials = {trial.id: trial for trial in trials}
-        self.pace, self.count = _Pace(trials), 0
+        self.pace, self.count, self.console = Pace(trials), 0, console
+        self.losses: dict[str, Losses] = {}
         self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[note]}"),
+            _text("{task.description}"),
+            BarColumn(bar_width=_BAR),
+            _text("{task.fields[count]}"),
+            _Trend(self.pace, drawable=(console.encoding or "").startswith("utf")),
+            _text("{task.fields[note]}"),
             TimeElapsedColumn(),
             console=console,
             transient=False,
         )
         self.rows: dict[str, TaskID] = {}
         self.all = self.progress.add_task(
-            "trials", total=sum(self.pace.total.values()), note=f"0/{len(trials)}"
+            "trials", total=self.pace.total, count=f"0/{len(trials)}", note="", losses=None
         )
         self.shown = 0.0
 
@@ -125,23 +128,32 @@ class LiveProgress:
 
     def advanced(self, trial: str, train_step: int, steps: int, loss: float) -> None:
         """Move the bars, at most ten times a second."""
-        self.pace.done[trial] = train_step
+        self.pace.advanced(trial, train_step)
+        if train_step <= 1 or trial not in self.losses:  # it begins, or begins again
+            self.losses[trial] = Losses(_CURVE)
+        self.losses[trial].add(loss)
         if time.monotonic() - self.shown < 0.1 and trial in self.rows:
             return
         self.shown = time.monotonic()
         if trial not in self.rows:
+            name = fitted(label(self.trials[trial]), max(12, self.console.width - _REST))
             self.rows[trial] = self.progress.add_task(
-                f"  {escape(label(self.trials[trial]))}", total=steps, note=""
+                f"  {escape(name)}", total=steps, count="", note="", losses=None
             )
         self.progress.update(
-            self.rows[trial], completed=train_step, note=f"step {train_step}, loss {loss:.4g}"
+            self.rows[trial],
+            completed=train_step,
+            count=f"{train_step}/{steps}",
+            note=f"loss {loss:.3g}",
+            losses=self.losses[trial],
         )
         self._total()
 
     def finished(self, trial: str, outcome: str) -> None:
         """Remove the trial's bar, and print above the bars what became of the trial."""
         self.count += 1
-        self.pace.total[trial] = self.pace.done[trial] = max(self.pace.done[trial], 1)
+        self.pace.finished(trial)
+        self.losses.pop(trial, None)
         if trial in self.rows:
             self.progress.remove_task(self.rows.pop(trial))
         style = _STYLES[outcome]
@@ -151,17 +163,85 @@ class LiveProgress:
         self._total()
 
     def _total(self) -> None:
-        left = self.pace.left()
         self.progress.update(
             self.all,
-            completed=sum(self.pace.done.values()),
-            total=sum(self.pace.total.values()),
-            note=f"{self.count}/{len(self.trials)}" + (f", at most {left} left" if left else ""),
+            completed=self.pace.done,
+            total=self.pace.total,
+            count=f"{self.count}/{len(self.trials)}",
         )
 
 
-def shown(trials: Sequence[Trial]) -> LiveProgress | PlainProgress:
-    """Live bars where standard output is a terminal, plain lines elsewhere."""
-    if sys.stdout.isatty():
-        return LiveProgress(trials, Console())
-    return PlainProgress(trials, sys.stdout)
+def _text(template: str) -> TextColumn:
+    return TextColumn(template, table_column=Column(no_wrap=True, overflow="ellipsis"))
+
+
+class _Trend(ProgressColumn):
+    """The curve of a trial's loss; of all trials together the time that is left.
+
+    Args:
+        pace: that tells the time left.
+        drawable: whether the terminal has the signs that a curve is drawn with.
+    """
+
+    max_refresh = 0.2
+
+    def __init__(self, pace: Pace, *, drawable: bool):
+        super().__init__(table_column=Column(no_wrap=True, min_width=_CURVE))
+        self.pace, self.drawable = pace, drawable
+
+    def render(self, task: Task) -> Text:
+        """What stands in the row of a task."""
+        losses = task.fields["losses"]
+        if isinstance(losses, Losses):
+            return Text(losses.line() if self.drawable else "", style="cyan")
+        left = self.pace.left() if task.id == 0 else ""
+        return Text(f"at most {left} left" if left else "")
+
+
+def fitted(text: str, width: int) -> str:
+    """A text that is cut in the middle if it is longer than so many characters.
+
+    >>> fitted("layer_norm_lstm · global_norm 1 · seed 3", 20)
+    'layer_norm… · seed 3'
+    """
+    if len(text) <= width:
+        return text
+    end = (width - 1) // 2
+    return f"{text[: width - 1 - end]}…{text[-end:]}"
+
+
+def shown(trials: Sequence[Trial], stream: TextIO | None = None) -> LiveProgress | PlainProgress:
+    """Live bars where a stream is a terminal, plain lines elsewhere.
+
+    Args:
+        trials: that are run.
+        stream: where to show them; None is standard output.
+    """
+    stream = sys.stdout if stream is None else stream
+    if stream.isatty():
+        return LiveProgress(trials, Console(file=stream))
+    return PlainProgress(trials, stream)
+
+
+def watched_by(
+    progress: bool | Observer | None, trials: Sequence[Trial]
+) -> AbstractContextManager[Observer]:
+    """Who is told of progress, as ``gradscope.run`` takes it.
+
+    Args:
+        progress: whether to show it, or who is told of it; None shows it.
+        trials: that are run.
+
+    Raises:
+        TypeError: if it cannot be told.
+    """
+    if progress is None or progress is True:
+        return shown(trials)
+    if progress is False:
+        return nullcontext(Silent())
+    if not isinstance(progress, Observer):
+        raise TypeError(
+            "progress should be True, False or an object with the methods 'advanced' and "
+            f"'finished', got {type(progress).__name__}"
+        )
+    return nullcontext(progress)

@@ -78,6 +78,12 @@ def _part(what: str, numbers: int, *factors: tuple[str, int]) -> Part:
     return Part(what, key, value, numbers)
 
 
+def update_work(settings: Settings) -> float:
+    """What an update costs, in an arbitrary unit: its steps, and the products in each."""
+    products = settings.training.batch_size * settings.cell.hidden_size**2
+    return settings.task.longest * settings.model.layers * (1e5 + products)
+
+
 def check_sizes(settings: Settings) -> None:
     """Refuse what no machine has the memory for.
 

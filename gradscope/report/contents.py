@@ -87,7 +87,6 @@ class Contents:
 
     Attributes:
         run: the manifest.
-        path: of the run directory.
         tables: all that was measured.
         recorded: how many trials are.
         failures: trial to why it failed.
@@ -103,7 +102,6 @@ class Contents:
     """
 
     run: Manifest
-    path: Path
     tables: Tables
     recorded: int
     failures: Mapping[str, Mapping[str, object]]
@@ -135,12 +133,13 @@ class Contents:
         return formatted(table, self.run.tasks)
 
 
-def contents_of(run: RunDirectory, *, for_paper: bool = False) -> Contents:
-    """Read a run, and draw its figures into its directory's ``figures/``.
+def contents_of(run: RunDirectory, figures: Path, *, for_paper: bool = False) -> Contents:
+    """Read a run, and draw its figures.
 
     Args:
         run: the directory.
-        for_paper: whether each figure is drawn into ``figures/paper`` as well, one column wide.
+        figures: the folder that they go into.
+        for_paper: whether each is drawn into ``paper`` in there as well, one column wide.
 
     Raises:
         RunDirectoryError: if no trial is recorded yet, or a file is damaged.
@@ -151,7 +150,6 @@ def contents_of(run: RunDirectory, *, for_paper: bool = False) -> Contents:
     columns = ["configuration", "length", "seed", "steps", "cause"]
     return Contents(
         run=manifest,
-        path=run.path,
         tables=tables,
         recorded=len(trials),
         failures=run.failures(),
@@ -162,7 +160,7 @@ def contents_of(run: RunDirectory, *, for_paper: bool = False) -> Contents:
         effects=_effects(tables, judged),
         diverged=trials.loc[trials["outcome"] == "diverged", columns],
         task=TaskWords.of(manifest.tasks),
-        figures=drawn(manifest.figures, tables, run.path / "figures", for_paper=for_paper),
+        figures=drawn(manifest.figures, tables, figures, for_paper=for_paper),
         cost=Cost.of(tables),
     )
 

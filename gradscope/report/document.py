@@ -100,10 +100,15 @@ class Document:
     opening: str
 
 
-def run_document(contents: Contents) -> Document:
-    """The report of a run."""
+def run_document(contents: Contents, path: str = ".") -> Document:
+    """The report of a run.
+
+    Args:
+        contents: what it says.
+        path: of the run directory, from where the report goes.
+    """
     blocks = [*_found(contents), *_numbers(contents), *map(FigureBlock, contents.figures)]
-    opening = "import gradscope\n\n" + 'run = gradscope.open_run(".")'
+    opening = f"import gradscope\n\nrun = gradscope.open_run({path!r})"
     return Document(contents.title, [*blocks, *_background(contents)], opening)
 
 

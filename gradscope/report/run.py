@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,15 +18,18 @@ from gradscope.results.spreadsheets import csv_of
 _TEMPLATE = Path(__file__).with_name("run.html")
 
 
-def write_report(run: RunDirectory, formats: Sequence[str] = ("html",)) -> list[Path]:
+def write_report(
+    run: RunDirectory, formats: Sequence[str] = ("html",), folder: Path | None = None
+) -> list[Path]:
     """Draw all figures of a run and write its report; returns where it is, in each format.
 
     ``summary.csv`` and ``figures/`` are written as well.
 
     Args:
-        run: the directory.
+        run: what is recorded so far; trials may still be running.
         formats: html (``index.html``), md, ipynb or pdf (``report.<format>``); with pdf each
             figure is drawn into ``figures/paper`` as well, one column wide, its caption in LaTeX.
+        folder: where to write; None is the run directory.
 
     Raises:
         GradscopeError: for a format that does not exist.
@@ -33,15 +37,17 @@ def write_report(run: RunDirectory, formats: Sequence[str] = ("html",)) -> list[
         RunDirectoryError: if no trial is recorded yet, or a file is damaged.
     """
     chosen = checked(formats)
-    contents = contents_of(run, for_paper="pdf" in chosen)
-    write_atomically(run.path / "summary.csv", csv_of(contents.whole_summary).encode())
-    document = run_document(contents)
+    folder = run.path if folder is None else folder
+    contents = contents_of(run, folder / "figures", for_paper="pdf" in chosen)
+    write_atomically(folder / "summary.csv", csv_of(contents.whole_summary).encode())
+    document = run_document(contents, os.path.relpath(run.path, folder))
     return [
-        _page(contents) if name == "html" else FORMATS[name](document, run.path) for name in chosen
+        _page(contents, folder) if name == "html" else FORMATS[name](document, folder)
+        for name in chosen
     ]
 
 
-def _page(contents: Contents) -> Path:
+def _page(contents: Contents, folder: Path) -> Path:
     """Write the page itself."""
     content = {
         "title": contents.title,
@@ -62,4 +68,4 @@ def _page(contents: Contents) -> Path:
         "explorer": explorer_html(contents.tables),
         "cost": contents.cost,
     }
-    return write_page(_TEMPLATE, contents.path, content)
+    return write_page(_TEMPLATE, folder, content)

@@ -11,7 +11,7 @@ from torch import nn
 from gradscope.errors import GradscopeError, MissingPackageError
 from gradscope.scope._attach import attach
 from gradscope.scope._scope import Scope
-from gradscope.scope._sinks import Logger, sink_of
+from gradscope.tracking.sinks import Logger, sink_of
 
 # Lightning's and transformers' own objects are ``Any`` here: neither package need be installed.
 

@@ -20,7 +20,7 @@ from gradscope.scope._given import RecordedPlace, Tried
 from gradscope.scope._measurements import Measurements
 from gradscope.scope._probes import ProbeChoice, default_probes, made, report_probes
 from gradscope.scope._scalars import scalars
-from gradscope.scope._sinks import Logger, Sink, sink_of
+from gradscope.tracking.sinks import Logger, Sink, sink_of
 
 
 class Scope:
@@ -150,8 +150,8 @@ class Scope:
         """Hand every recording's scalars to a logger from now on; returns the scope.
 
         Args:
-            sink: a TensorBoard ``SummaryWriter``, a Weights & Biases run, the ``mlflow`` module, a
-                Lightning logger, or any function of (scalars, train_step).
+            sink: a TensorBoard ``SummaryWriter``, a Weights & Biases or trackio run, the ``mlflow``
+                module, a Lightning logger, or any function of (scalars, train_step).
 
         Raises:
             GradscopeError: for something else.

@@ -5,11 +5,15 @@ from gradscope.report.document import Bullets, FigureBlock, Grid, Heading, Terms
 from gradscope.results.records import RunDirectory
 
 
+def _contents(run):
+    return contents_of(run, run.path / "figures")
+
+
 def test_a_run_s_report_in_blocks(recorded):
-    contents = contents_of(recorded("cell: rnn\nprobes: []\nquestion: Why?\n"))
+    contents = _contents(recorded("cell: rnn\nprobes: []\nquestion: Why?\n"))
     document = run_document(contents)
     assert document.title == "run"
-    assert document.opening.endswith('gradscope.open_run(".")')
+    assert document.opening.endswith("gradscope.open_run('.')")
     headings = [block.text for block in document.blocks if isinstance(block, Heading)]
     assert headings == ["What was found", "Summary", "Definitions", "Methods", "Provenance"]
     [found] = [block.items for block in document.blocks if isinstance(block, Bullets)]
@@ -25,7 +29,7 @@ def test_a_run_s_report_in_blocks(recorded):
 
 def test_what_failed_and_what_is_missing_is_said(tiny_run):
     run = RunDirectory(tiny_run)
-    document = run_document(contents_of(run))
+    document = run_document(_contents(run))
     kinds = [block.kind for block in document.blocks]
     assert kinds.count("figure") > 5
     assert "Expected and measured" in [b.text for b in document.blocks if isinstance(b, Heading)]

@@ -13,7 +13,7 @@ def test_the_notebook_is_one_and_draws_its_figures(reports):
     found = nbformat.read(reports[".ipynb"], as_version=4)
     nbformat.validate(found)
     cells = [cell for cell in found.cells if cell.cell_type == "code"]
-    assert cells[0].source == 'import gradscope\n\nrun = gradscope.open_run(".")'
+    assert cells[0].source == "import gradscope\n\nrun = gradscope.open_run('.')"
     assert all(cell.outputs for cell in cells[1:])
     drawn = re.findall(r"gradscope\.plots\.(\w+)\(run", "\n".join(c.source for c in cells))
     assert drawn

@@ -5,9 +5,10 @@ import sys
 import pytest
 
 from gradscope.errors import MissingPackageError, RunDirectoryError
-from gradscope.results import export, tables
+from gradscope.results import tables
 from gradscope.results.preparation import prepare_directory
 from gradscope.results.records import RunDirectory
+from gradscope.tracking import export
 from tests.results.conftest import entry, horizons, outcome, wanted
 
 
@@ -69,6 +70,10 @@ def test_infinite_horizons_are_left_out_and_so_are_other_blocks(tmp_path):
         "evaluation/wrong_fraction": [(2, 1.0)],
         "memory_horizon/growth_rate": [(0, -0.5), (6, 0.25)],
         "memory_horizon/horizon": [(0, 2.0)],
+        "final/final_loss": [(6, 0.5)],
+        "final/wrong_fraction": [(6, 0.5)],
+        "final/solved": [(6, 0.0)],
+        "final/diverged": [(6, 0.0)],
     }
 
 

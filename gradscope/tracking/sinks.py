@@ -1,4 +1,4 @@
-"""Loggers: where a recording's scalars go."""
+"""Loggers: where scalars of a training go, a recording's or a trial's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from gradscope.errors import GradscopeError
 
-#: (scalars by name, train step): what is called after each recording
+#: (scalars by name, train step): what is called for each step that has any
 Sink = Callable[[dict[str, float], int], object]
 
 
@@ -31,7 +31,7 @@ class MetricsLogger(Protocol):
 
 @runtime_checkable
 class RunLogger(Protocol):
-    """A Weights & Biases run."""
+    """A Weights & Biases run, or one of trackio."""
 
     def log(self, data: dict[str, float], /) -> object:
         """Write several numbers."""
@@ -42,8 +42,12 @@ class RunLogger(Protocol):
 Logger = ScalarWriter | MetricsLogger | RunLogger | Sink
 
 
-def sink_of(logger: object) -> Sink:
+def sink_of(logger: object, prefix: str = "gradscope/") -> Sink:
     """A logger as a function of (scalars, train_step), told by the methods it has.
+
+    Args:
+        logger: to hand scalars to.
+        prefix: of their names, which keeps them apart from what else the logger has.
 
     Raises:
         GradscopeError: for something that no scalars can be given to.
@@ -52,23 +56,25 @@ def sink_of(logger: object) -> Sink:
         writer = logger
 
         def write(scalars: dict[str, float], step: int) -> None:
-            for name, value in _prefixed(scalars).items():
+            for name, value in _prefixed(scalars, prefix).items():
                 writer.add_scalar(name, value, step)
 
         return write
     if isinstance(logger, MetricsLogger):
         metrics = logger
-        return lambda scalars, step: metrics.log_metrics(_prefixed(scalars), step=step)
+        return lambda scalars, step: metrics.log_metrics(_prefixed(scalars, prefix), step=step)
     if isinstance(logger, RunLogger):
         run = logger  # whose own step counter is left alone
-        return lambda scalars, step: run.log({**_prefixed(scalars), "gradscope/train_step": step})
+        return lambda scalars, step: run.log(
+            {**_prefixed(scalars, prefix), f"{prefix}train_step": step}
+        )
     if callable(logger):
         return logger
     raise GradscopeError(
-        f"cannot log to a {type(logger).__name__}: it should be a SummaryWriter, a wandb run, "
-        "mlflow, a Lightning logger, or a function of (scalars, train_step)"
+        f"cannot log to a {type(logger).__name__}: it should be a SummaryWriter, a wandb or "
+        "trackio run, mlflow, a Lightning logger, or a function of (scalars, train_step)"
     )
 
 
-def _prefixed(scalars: dict[str, float]) -> dict[str, float]:
-    return {f"gradscope/{name}": value for name, value in scalars.items()}
+def _prefixed(scalars: dict[str, float], prefix: str) -> dict[str, float]:
+    return {f"{prefix}{name}": value for name, value in scalars.items()}

@@ -5,7 +5,7 @@ import torch
 
 import gradscope
 from gradscope.errors import GradscopeError
-from gradscope.scope._sinks import sink_of
+from gradscope.tracking.sinks import sink_of
 from tests.scope.conftest import MODELS, inputs
 
 
