@@ -43,8 +43,7 @@ def command(runs: tuple[Path, ...], formats: tuple[str, ...], out: Path | None) 
         return
     if out is not None:
         raise click.UsageError("--out is for a comparison; the report of a run is written into it")
-    (run,) = runs
-    for path in write_report(RunDirectory(run), formats):
+    for path in write_report(RunDirectory(*runs), formats):
         echo(f"report: {path}")
 
 

@@ -25,9 +25,9 @@ class Pace:
     least 30 seconds, and a quarter of the time so far), the latest weighing most.
 
     What is told runs down with the clock. It is lowered where the estimate has fallen by a tenth,
-    and raised only where it has risen by a quarter and five seconds: noise within a quarter does not
-    move it up. In the first five seconds nothing is told. It is an upper estimate, as a trial may
-    stop early.
+    and raised only where it has risen by a quarter and five seconds: noise within a quarter does
+    not move it up. In the first five seconds nothing is told. It is an upper estimate, as a trial
+    may stop early.
     """
 
     def __init__(self, trials: Sequence[Trial]):

@@ -217,10 +217,10 @@ def shown(trials: Sequence[Trial], stream: TextIO | None = None) -> LiveProgress
         trials: that are run.
         stream: where to show them; None is standard output.
     """
-    stream = sys.stdout if stream is None else stream
-    if stream.isatty():
-        return LiveProgress(trials, Console(file=stream))
-    return PlainProgress(trials, stream)
+    chosen = stream or sys.stdout
+    if chosen.isatty():
+        return LiveProgress(trials, Console(file=chosen))
+    return PlainProgress(trials, chosen)
 
 
 def watched_by(

@@ -11,22 +11,16 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
 from gradscope.plots._axes import span
-from gradscope.plots._looks import REFERENCE, Look, legend, looks
+from gradscope.plots._looks import REFERENCE, Colour, Look, legend, looks
 from gradscope.plots._rows import moments
 from gradscope.plots._style import FAINT, new_figure, points
 from gradscope.results.scales import Scale
 from gradscope.results.statistics import median
 from gradscope.results.tables import Tables
 
-#: how what a theory predicts is marked
-OPEN_CIRCLE: dict[str, str | int] = {
-    "linestyle": "",
-    "marker": "o",
-    "markerfacecolor": "white",
-    "markersize": 6,
-}
 #: points of a line that are all marked; of a longer one some are
 _FEW, _MARKED = 12, 6
 
@@ -107,6 +101,24 @@ def centres(frame: pd.DataFrame, *, x: str, y: str, scale: Scale) -> pd.Series:
     places = frame.groupby(x).indices
     values = frame[y].to_numpy(dtype=float)
     return pd.Series({at: scale.centre(values[rows]) for at, rows in places.items()}, dtype=float)
+
+
+def circles(axes: Axes, x: ArrayLike, y: ArrayLike, colour: Colour) -> None:
+    """What a theory predicts, as open circles."""
+    axes.plot(
+        x,
+        y,
+        color=colour,
+        linestyle="",
+        marker="o",
+        markerfacecolor="white",
+        markersize=points(6),
+    )
+
+
+def circle(colour: str) -> Line2D:
+    """The sample of ``circles`` in a legend."""
+    return Line2D([], [], color=colour, linestyle="", marker="o", markerfacecolor="white")
 
 
 def reference(axes: Axes, *, x: float | None = None, y: float | None = None) -> None:

@@ -179,8 +179,8 @@ def rendered(figure: Figure, format: Literal["svg", "png", "pdf"]) -> bytes:
     to the fonts of who looks at it.
     """
     content, unknown = io.BytesIO(), unknown_signs(figure)
-    text = {"svg.fonttype": "none"} if unknown and format == "svg" else {}
-    with styled(), mpl.rc_context(text), warnings.catch_warnings():
+    kept = "none" if unknown and format == "svg" else "path"
+    with styled(), mpl.rc_context({"svg.fonttype": kept}), warnings.catch_warnings():
         if unknown:
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
         if isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):

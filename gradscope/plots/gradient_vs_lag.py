@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from pydantic import Field
 
-from gradscope.plots._lines import OPEN_CIRCLE, lines_by_moment
+from gradscope.plots._lines import circle, circles, lines_by_moment
 from gradscope.plots._looks import REFERENCE, looks
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import MEASURED
@@ -80,8 +80,8 @@ _CIRCLES = 6
 def _draw_theory(ax: Axes, when: str, tables: Tables) -> dict[str, Line2D]:
     """The lines that theory gives: no norm is above the bound, circles are a random direction."""
     drawn: dict[str, Line2D] = {}
-    longest = max((float(line.get_xdata()[-1]) for line in ax.lines), default=0.0)
-    lags = np.unique(np.linspace(0, longest, _CIRCLES).round())
+    ends = [np.max(np.asarray(line.get_xdata(), dtype=float), initial=0.0) for line in ax.lines]
+    lags = np.unique(np.linspace(0, max(ends, default=0.0), _CIRCLES).round())
     bounds, fields = _rates(tables, _bounds, when), _rates(tables, _fields, when)
     for label, look in looks(tables).items():
         if look.named and label in bounds:
@@ -90,8 +90,8 @@ def _draw_theory(ax: Axes, when: str, tables: Tables) -> dict[str, Line2D]:
             )
             drawn[_BOUND] = Line2D([], [], color=FAINT, linestyle=REFERENCE)
         if look.named and label in fields:
-            ax.plot(lags, fields[label] * lags, color=look.colour, **OPEN_CIRCLE)
-            drawn[_FIELD] = Line2D([], [], color=FAINT, **OPEN_CIRCLE)
+            circles(ax, lags, fields[label] * lags, look.colour)
+            drawn[_FIELD] = circle(FAINT)
     return drawn
 
 

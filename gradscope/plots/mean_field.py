@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from gradscope.plots._axes import foot
-from gradscope.plots._lines import OPEN_CIRCLE, centres, lines, reference
+from gradscope.plots._lines import centres, circle, circles, lines, reference
 from gradscope.plots._looks import legend, looks
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._style import new_figure
@@ -44,8 +43,8 @@ class MeanFieldPlot(Plot):
         _draw_predictions(ax, predicted, tables)
         reference(ax, y=0)
         ax.set(xlabel="optimiser step", ylabel="½ ln χ (nats/step)")
-        circle = {"by mean field theory": Line2D([], [], color="black", **OPEN_CIRCLE)}
-        legend(figure, tables, frame["configuration"], **(circle if len(predicted) else {}))
+        predictions = {"by mean field theory": circle("black")}
+        legend(figure, tables, frame["configuration"], **(predictions if len(predicted) else {}))
         return figure
 
     def caption(self, tables: Tables) -> str:
@@ -66,4 +65,4 @@ def _draw_predictions(ax: Axes, predicted: pd.DataFrame, tables: Tables) -> None
             continue
         rows = predicted[predicted["configuration"] == label]
         middle = centres(rows, x="train_step", y="rate_predicted", scale=Scale.MEAN)
-        ax.plot(middle.index, middle, color=look.colour, **OPEN_CIRCLE)
+        circles(ax, middle.index, middle, look.colour)

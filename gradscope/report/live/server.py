@@ -130,7 +130,7 @@ class _Request(BaseHTTPRequestHandler):
     """One request."""
 
     timeout = _TIMEOUT
-    server: Server
+    server: Server  # pyright: ignore[reportIncompatibleVariableOverride]  # no other asks it
 
     def do_GET(self) -> None:
         """Answer with what is asked for."""

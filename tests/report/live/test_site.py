@@ -46,7 +46,7 @@ def test_a_run_without_a_manifest_is_one_that_is_about_to_begin(tmp_path):
 
 
 def test_the_page_is_served_with_a_strip_that_the_file_has_not(site, run, tmp_path):
-    page = write_report(run, tmp_path / "drawn")
+    [page] = write_report(run, folder=tmp_path / "drawn")
     site.drawn(run, 8)
     assert not (run.path / "index.html").exists()
     served, written = text_of(site), page.read_text()
@@ -60,7 +60,7 @@ def test_the_page_is_served_with_a_strip_that_the_file_has_not(site, run, tmp_pa
 
 
 def test_only_the_reports_own_files_are_served(site, run, tmp_path):
-    write_report(run, tmp_path / "drawn")
+    write_report(run, folder=tmp_path / "drawn")
     site.drawn(run, 8)
     assert site.answer("summary.csv").kind == "text/csv"
     assert site.answer("manifest.json").body == run.manifest_path.read_bytes()
@@ -79,7 +79,7 @@ def test_only_the_reports_own_files_are_served(site, run, tmp_path):
 
 
 def test_a_page_that_cannot_be_drawn_stays_and_says_why(site, run, tmp_path):
-    write_report(run, tmp_path / "drawn")
+    write_report(run, folder=tmp_path / "drawn")
     site.drawn(run, 8)
     site.not_drawn(run, "a file </script> is damaged")
     status = site.status()
@@ -97,7 +97,7 @@ def test_what_is_drawn_of_another_run_is_not_shown(site, run, tmp_path):
 
 
 def test_at_the_end_the_runs_own_report_is_served(site, run):
-    page = write_report(run)
+    [page] = write_report(run)
     site.end("done", str(page))
     status = json.loads(text_of(site, "status"))
     assert (status["state"], status["report"], status["drawn_of"]) == ("done", str(page), 8)
@@ -107,7 +107,7 @@ def test_at_the_end_the_runs_own_report_is_served(site, run):
 
 
 def test_a_run_that_is_stopped_keeps_the_page_that_was_drawn_last(site, run, tmp_path):
-    write_report(run, tmp_path / "drawn")
+    write_report(run, folder=tmp_path / "drawn")
     site.drawn(run, 5)
     before = site.status()
     site.end("stopped", "")
