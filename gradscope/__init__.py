@@ -10,7 +10,8 @@ In the order in which data flows:
     capture      recurrences of any torch model          findings     illnesses of gradients
     diagnosis    findings, ranked                        remedies     what may help
     scope        attach, record, diagnose, report        phase        random cells, no training
-    runs         run, open_run, Run                      cli          a command a file
+    runs         run, open_run, Run                      notebook     what a cell shows
+    cli          a command a file
 
 The public names are those of ``__init__.pyi``; each is imported when it is first used, so that
 ``import gradscope`` is quick.

@@ -11,39 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from gradscope.components.text import printable
+from gradscope.experiment.notebook_progress import NotebookProgress, surface
+from gradscope.experiment.pace import Pace, label
 from gradscope.experiment.schema import Trial
 
 _STYLES = {"solved": "green", "unsolved": "yellow", "diverged": "magenta", "failed": "red"}
-
-
-def label(trial: Trial) -> str:
-    """A trial's labels on the axes of the sweep, such as ``lstm · seed 3``."""
-    parts = [
-        f"seed {value.removeprefix('seed ')}" if axis == "seed" else value
-        for axis, value in trial.axes.items()
-    ]
-    return printable(" · ".join(parts) or trial.configuration)
-
-
-class _Pace:
-    """The time left, from the optimiser steps done so far.
-
-    It is an upper estimate: a trial may stop early.
-    """
-
-    def __init__(self, trials: Sequence[Trial]):
-        self.total = {trial.id: trial.settings.training.steps for trial in trials}
-        self.done = dict.fromkeys(self.total, 0)
-        self.started = time.monotonic()
-
-    def left(self) -> str:
-        """Minutes and seconds, such as '1:20', or '' while nothing is known."""
-        done, total = sum(self.done.values()), sum(self.total.values())
-        if not done:
-            return ""
-        seconds = int((time.monotonic() - self.started) / done * (total - done))
-        return f"{seconds // 60}:{seconds % 60:02d}"
 
 
 class Silent:
@@ -72,7 +44,7 @@ class PlainProgress:
 
     def __init__(self, trials: Sequence[Trial], stream: Stream):
         self.trials = {trial.id: trial for trial in trials}
-        self.stream, self.pace, self.count = stream, _Pace(trials), 0
+        self.stream, self.pace, self.count = stream, Pace(trials), 0
 
     def __enter__(self) -> PlainProgress:
         return self
@@ -87,7 +59,7 @@ class PlainProgress:
     def finished(self, trial: str, outcome: str) -> None:
         """Print what became of the trial."""
         self.count += 1
-        self.pace.total[trial] = self.pace.done[trial] = max(self.pace.done[trial], 1)
+        self.pace.ended(trial)
         left = f", at most {self.pace.left()} left" if self.count < len(self.trials) else ""
         print(
             f"[{self.count}/{len(self.trials)}] {label(self.trials[trial])}: {outcome}{left}",
@@ -101,7 +73,7 @@ class LiveProgress:
 
     def __init__(self, trials: Sequence[Trial], console: Console):
         self.trials = {trial.id: trial for trial in trials}
-        self.pace, self.count = _Pace(trials), 0
+        self.pace, self.count = Pace(trials), 0
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -141,7 +113,7 @@ class LiveProgress:
     def finished(self, trial: str, outcome: str) -> None:
         """Remove the trial's bar, and print above the bars what became of the trial."""
         self.count += 1
-        self.pace.total[trial] = self.pace.done[trial] = max(self.pace.done[trial], 1)
+        self.pace.ended(trial)
         if trial in self.rows:
             self.progress.remove_task(self.rows.pop(trial))
         style = _STYLES[outcome]
@@ -160,8 +132,11 @@ class LiveProgress:
         )
 
 
-def shown(trials: Sequence[Trial]) -> LiveProgress | PlainProgress:
-    """Live bars where standard output is a terminal, plain lines elsewhere."""
+def shown(trials: Sequence[Trial]) -> LiveProgress | NotebookProgress | PlainProgress:
+    """Live bars on a terminal, one output in a notebook, plain lines elsewhere."""
+    place = surface()
+    if place is not None:
+        return NotebookProgress(trials, place)
     if sys.stdout.isatty():
         return LiveProgress(trials, Console())
     return PlainProgress(trials, sys.stdout)

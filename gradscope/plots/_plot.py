@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from gradscope.components import Component, Kind
 from gradscope.errors import NothingToDrawError
-from gradscope.plots._style import styled
+from gradscope.plots._style import NotebookFigure, styled
 from gradscope.results.tables import Tables
 
 
@@ -90,7 +90,10 @@ class Plot(Component):
         if self.shown(tables).empty:
             raise NothingToDrawError("nothing was recorded that it could show")
         with styled():
-            return self.draw(tables)
+            figure = self.draw(tables)
+        if isinstance(figure, NotebookFigure):
+            figure.description = f"{self.title}. {self.caption(tables)}".strip()
+        return figure
 
 
 #: every plot

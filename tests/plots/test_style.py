@@ -48,7 +48,10 @@ def test_figures_are_shown_by_notebooks_without_pyplot():
         "import sys\n"
         "from gradscope.plots._style import new_figure\n"
         "figure, _ = new_figure(1, 1, height=1.0)\n"
-        "assert figure._repr_png_().startswith(b'\\x89PNG')\n"
+        "figure.description = 'a line'\n"
+        "content, about = figure._repr_mimebundle_()\n"
+        "assert content['image/png'].startswith(b'\\x89PNG')\n"
+        "assert about == {'image/png': {'width': 900, 'alt': 'a line'}}\n"
         "import matplotlib._pylab_helpers as helpers\n"
         "assert not helpers.Gcf.figs\n"
     )
