@@ -80,7 +80,7 @@ class Diagnosis:
         return markup.card("Diagnosis", self.as_html())
 
     def as_html(self) -> str:
-        """The same as ``str``, in HTML without a frame of its own: a part of what notebooks show."""
+        """The same as ``str`` in HTML, to be a part of what a notebook shows."""
         return _html.findings(self._entries(), self.looked_at, self.notes)
 
     def _entries(self) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""A run as a notebook shows it: its question, what was found, its summary, and where its figures are."""
+"""A run as a notebook shows it: its question, what was found, its summary and its figures."""
 
 from __future__ import annotations
 

@@ -43,6 +43,15 @@ def test_files_are_the_same_each_time(format, start):
     assert content == rendered(_drawn(), format)
 
 
+def test_figures_are_not_held_by_pyplot():
+    """So that however many a notebook draws, none is left open, and none is shown twice."""
+    import matplotlib.pyplot as plt
+
+    for _ in range(30):  # from 20 on pyplot would warn
+        new_figure(1, 1, height=1.0)
+    assert plt.get_fignums() == []
+
+
 def test_figures_are_shown_by_notebooks_without_pyplot():
     code = (
         "import sys\n"

@@ -1,4 +1,4 @@
-"""Pieces of HTML for notebooks: escaped, folded where they are long, without a colour of their own."""
+"""Pieces of HTML for notebooks: escaped, folded where they are long, without own colours."""
 
 import re
 
