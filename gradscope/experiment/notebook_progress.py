@@ -118,6 +118,7 @@ class _OfJupyter:
         content = HTML(html)
         if self._update is None:
             handle = display(content, display_id=True)
+            assert handle is not None  # as its id was asked for
             self._update = handle.update
         else:
             self._update(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -21,7 +22,6 @@ _HEIGHT = 760
 _MEGABYTES = 2.0
 
 
-@runtime_checkable
 class HasTables(Protocol):
     """What a run is to the explorer."""
 
@@ -39,6 +39,11 @@ class Measurable(Protocol):
         """All tables of its recordings."""
         ...
 
+    @property
+    def left_out(self) -> list[str]:
+        """What could not be measured, and why."""
+        ...
+
 
 class Explorer:
     """The interactive explorer of a run; ``gradscope.explorer`` makes one.
@@ -48,15 +53,24 @@ class Explorer:
         title: above it.
         height: of its frame in CSS pixels; None is as high as it needs to be.
         megabytes: of numbers that it holds in a notebook.
+        notes: what the reader should know, such as what could not be measured.
 
     Raises:
         NothingToDrawError: if the tables hold nothing that it shows.
     """
 
-    def __init__(self, tables: Tables, title: str, height: int | None, megabytes: float):
-        self.tables, self.title = tables, title
+    def __init__(
+        self,
+        tables: Tables,
+        title: str,
+        *,
+        height: int | None,
+        megabytes: float,
+        notes: Sequence[str] = (),
+    ):
+        self.tables, self.title, self.notes = tables, title, notes
         self.height, self.megabytes = height, megabytes
-        self._html = _page(tables, title, megabytes, frame=True)
+        self._html = self._page(megabytes, frame=True)
 
     def __repr__(self) -> str:
         return f"Explorer({self.title!r}: a notebook shows it, and save(path) writes it as a page)"
@@ -87,10 +101,25 @@ class Explorer:
         target = Path(path)
         if target.is_dir():
             raise GradscopeError(f"{target} is a directory; give a file such as explorer.html")
-        page = _page(self.tables, self.title, megabytes, frame=False)
+        page = self._page(megabytes, frame=False)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, page.encode())
         return target
+
+    def _page(self, megabytes: float, *, frame: bool) -> str:
+        """The whole page, for a frame or by itself."""
+        if not megabytes > 0:
+            raise GradscopeError(f"megabytes should be above 0, got {megabytes}")
+        part = explorer_html(self.tables, round(1e6 * megabytes), keeps_address=not frame)
+        if part is None:
+            wanted = dict.fromkeys(name for source in SOURCES.values() for name in source.tables)
+            raise NothingToDrawError(
+                "nothing was measured that the explorer shows: it needs one of the probes "
+                f"{', '.join(wanted)}"
+            )
+        template = _HERE / ("frame.html" if frame else "page.html")
+        content = {"title": self.title, "explorer": part, "notes": self.notes}
+        return str(filled(template, content))
 
 
 def explorer(
@@ -109,8 +138,8 @@ def explorer(
     exported as HTML.
 
     Args:
-        run: a run; a scope, whose last recording is then measured as for its report, for some 20
-            seconds at most; or tables.
+        run: a run; a scope, whose last recording is then measured as for its report, for a
+            minute at most; or tables.
         title: above it; None is the run's name.
         height: of its frame in CSS pixels; None is as high as it needs to be.
         megabytes: of numbers in it, before they are squeezed to about half. A run that has more is
@@ -123,7 +152,9 @@ def explorer(
     """
     if height is not None and height <= 0:
         raise GradscopeError(f"height should be above 0, CSS pixels, got {height}")
-    return Explorer(_tables(run), title or _name(run), height, megabytes)
+    tables = _tables(run)
+    notes = run.left_out if isinstance(run, Measurable) else ()
+    return Explorer(tables, title or _name(run), height=height, megabytes=megabytes, notes=notes)
 
 
 def _tables(run: object) -> Tables:
@@ -134,10 +165,10 @@ def _tables(run: object) -> Tables:
     """
     if isinstance(run, Tables):
         return run
-    if hasattr(type(run), "measure_in_full") and isinstance(run, Measurable):
+    if isinstance(run, Measurable):
         return run.measure_in_full()
-    # looked up on the class, as asking a run itself would read its tables
-    if hasattr(type(run), "tables") and isinstance(tables := getattr(run, "tables", None), Tables):
+    tables = getattr(run, "tables", None)
+    if isinstance(tables, Tables):
         return tables
     raise GradscopeError(
         f"explorer() takes a run, a scope or tables, got {type(run).__name__}; "
@@ -152,18 +183,3 @@ def _name(run: object) -> str:
     if isinstance(name, str):
         return name
     return "recordings" if model is None else type(model).__name__
-
-
-def _page(tables: Tables, title: str, megabytes: float, *, frame: bool) -> str:
-    """The whole page, for a frame or by itself."""
-    if not megabytes > 0:
-        raise GradscopeError(f"megabytes should be above 0, got {megabytes}")
-    part = explorer_html(tables, round(1e6 * megabytes), keeps_address=not frame)
-    if part is None:
-        wanted = dict.fromkeys(name for source in SOURCES.values() for name in source.tables)
-        raise NothingToDrawError(
-            "nothing was measured that the explorer shows: it needs one of the probes "
-            f"{', '.join(wanted)}"
-        )
-    template = _HERE / ("frame.html" if frame else "page.html")
-    return str(filled(template, {"title": title, "explorer": part}))

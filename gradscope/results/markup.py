@@ -29,12 +29,13 @@ _STYLE = """
 .gradscope-card table { border-collapse: collapse; border: 0; margin: .5em 0; font-size: .93em;
   font-variant-numeric: tabular-nums; }
 .gradscope-card tr { background: none; }
+.gradscope-card a { color: inherit; text-decoration: underline; }
 .gradscope-card th, .gradscope-card td { text-align: right; vertical-align: top; border: 0;
-  padding: .25em .7em; border-bottom: 1px solid rgba(128, 128, 128, .4); white-space: pre-line;
-  max-width: 32em; }
+  padding: .25em .7em; border-bottom: 1px solid rgba(128, 128, 128, .4); white-space: pre; }
 .gradscope-card thead th { white-space: normal; }
 .gradscope-card tbody th { font-weight: inherit; }
-.gradscope-card tr > :first-child, .gradscope-card .words :is(th, td) { text-align: left; }
+.gradscope-card tr > :first-child { text-align: left; }
+.gradscope-card .words :is(th, td) { text-align: left; white-space: normal; max-width: 40em; }
 .gradscope-card summary { cursor: pointer; width: fit-content; }
 .gradscope-card .finding { border-left: 4px solid rgba(128, 128, 128, .7); padding-left: .9em;
   margin: .7em 0; }

@@ -244,17 +244,23 @@ class Scope:
             self._diagnosed = recording, diagnosis
         return self._diagnosed[1]
 
-    def measure_in_full(self, seconds: float | None = 20.0) -> Tables:
+    def measure_in_full(self, seconds: float | None = 60.0) -> Tables:
         """Measure the last recording with every probe of a report; all tables.
 
         Args:
-            seconds: that measuring may take, roughly; None is no limit.
+            seconds: that measuring may take, roughly; None is no limit. ``left_out`` says what did
+                not fit into them.
 
         Raises:
             GradscopeError: if nothing is recorded, or for seconds below 0.
         """
         self._measure_for_report(seconds)
         return self.tables()
+
+    @property
+    def left_out(self) -> list[str]:
+        """What could not be measured of the last recording, and why."""
+        return self._measurements.left_out()
 
     def _measure_for_report(self, seconds: float | None) -> list[str]:
         """Measure the last recording with the probes of a report; what the reader should know."""
@@ -296,7 +302,7 @@ class Scope:
             notes=[
                 *diagnosis.notes,
                 *self.unattached,
-                *self._measurements.left_out(),
+                *self.left_out,
                 *note,
             ],
             places=self._places(),

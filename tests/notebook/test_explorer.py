@@ -99,6 +99,14 @@ def test_of_a_scope_all_is_measured_that_a_report_shows(scope):
     assert scope.tables()["jacobian_norms"].equals(shown.tables["jacobian_norms"])
 
 
+def test_what_could_not_be_measured_is_named(scope, monkeypatch):
+    monkeypatch.setattr(type(scope), "left_out", ["not measured: gates: <no> time"])
+    shown = gradscope.explorer(scope)
+    assert '<p class="problem">Not measured: gates: &lt;no&gt; time</p>' in html.unescape(
+        shown._repr_html_()
+    )
+
+
 def test_saving(run, tmp_path):
     page = gradscope.explorer(run, title="mine").save(tmp_path / "new" / "mine.html")
     assert page == tmp_path / "new" / "mine.html"
