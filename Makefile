@@ -33,9 +33,9 @@ faults: $(VENV)/installed-dev
 	GRADSCOPE_FAULTS=$(SHARE) GRADSCOPE_FAULTS_LOG=.faults.jsonl $(PYTEST) -m faults --timeout=14400 tests/faults
 	$(BIN)/python -m tests.faults.figures .faults.jsonl $(SHARE)
 
-# what the pages of the documentation show, run as it stands there
+# what the pages of the documentation show, run as it stands there, and notebooks
 docs: $(VENV)/installed-dev
-	$(PYTEST) -m pages tests/test_docs.py
+	$(PYTEST) -m pages tests/test_docs.py tests/notebook
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -11,6 +11,8 @@ from .comparing import Compared as Compared
 from .experiment import Experiment as Experiment
 from .results import Tables as Tables
 from . import plots as plots
+from .notebook import explorer as explorer
+from .notebook import Explorer as Explorer
 
 # your own model: record its gradients while it trains, and say what is wrong with them
 from .scope import attach as attach

@@ -11,7 +11,6 @@ run.report()                           # a page that works offline
 
 from __future__ import annotations
 
-import html
 import multiprocessing
 import warnings
 from collections.abc import Mapping, Sequence
@@ -27,7 +26,7 @@ from gradscope.results.damage import told
 from gradscope.results.manifest import Manifest
 from gradscope.results.predictions import predictions
 from gradscope.results.records import RunDirectory
-from gradscope.results.summary import formatted, summary
+from gradscope.results.summary import summary
 from gradscope.results.tables import Tables, load
 from gradscope.results.verdict import verdict
 
@@ -174,16 +173,10 @@ class Run:
         return f"Run({str(self.path)!r}: {recorded} of {trials} trials recorded)"
 
     def _repr_html_(self) -> str:
-        recorded, trials = len(self._directory.done()), len(self.manifest.trials)
-        head = (
-            f"<p><b>{html.escape(self.name)}</b> {html.escape(self.manifest.question)}<br>"
-            f"{recorded} of {trials} trials recorded in {html.escape(str(self.path))}</p>"
-        )
-        if not recorded:
-            return head
-        table = formatted(self.summary(), self.manifest.tasks).to_html(index=False)
-        sentences = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in self.verdict())
-        return f"{head}{table}<ul>{sentences}</ul>"
+        from gradscope.notebook import run_html  # here, as it imports the plots
+
+        tables = self.tables if self._directory.done() else None
+        return run_html(self.path, self.manifest, tables, self.failures)
 
 
 def open_run(path: str | PathLike[str]) -> Run:

@@ -311,7 +311,7 @@ def test_a_run_without_a_recorded_trial(tmp_path):
     run = gradscope.open_run(tmp_path / "run")
     assert run.trials["outcome"].tolist() == ["missing", "missing"]
     assert repr(run) == f"Run('{tmp_path}/run': 0 of 2 trials recorded)"
-    assert run._repr_html_().endswith(f"0 of 2 trials recorded in {tmp_path}/run</p>")
+    assert f"0 of 2 trials recorded in {tmp_path}/run</p>" in run._repr_html_()
     for read in (lambda: run.tables, run.summary, run.verdict, run.predictions, run.report):
         with pytest.raises(RunDirectoryError, match="no trial"):
             read()
@@ -329,25 +329,6 @@ def test_what_is_no_run(tmp_path):
 
 def test_a_run_tells_how_far_it_is(tiny):
     assert repr(tiny) == f"Run('{tiny.path}': 32 of 32 trials recorded)"
-
-
-def test_a_notebook_shows_summary_and_verdict(tiny):
-    html = tiny._repr_html_()
-    assert "<b>tiny</b> Does it run?" in html
-    assert f"32 of 32 trials recorded in {tiny.path}" in html
-    assert html.count("<tr") == 1 + len(tiny.summary())
-    assert html.count("<li>") == len(tiny.verdict())
-
-
-def test_words_of_the_experiment_are_no_markup(tmp_path):
-    sweep = {"v": [{"label": "<b>", "seed": 1}]}
-    run = gradscope.run(
-        {**SMALL, "question": "is <i> & <b>?", "sweep": sweep}, out=tmp_path / "r", progress=False
-    )
-    html = run._repr_html_()
-    assert "is &lt;i&gt; &amp; &lt;b&gt;?" in html
-    assert "<i>" not in html
-    assert html.count("<b>") == 1  # around the name
 
 
 # --- trained models -------------------------------------------------------------------------------

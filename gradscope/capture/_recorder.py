@@ -30,6 +30,11 @@ class Recorder:
         self.model, self.attachment = model, attachment
         self._inside = False
 
+    @property
+    def is_recording(self) -> bool:
+        """Whether a block is being recorded now."""
+        return self._inside
+
     @contextmanager
     def block(self, train_step: int) -> Iterator[Recording]:
         """Record what runs within; the recording is filled when the block ends.

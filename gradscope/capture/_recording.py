@@ -16,7 +16,7 @@ from gradscope.dynamics import Adjoints, Trace, adjoints
 from gradscope.errors import GradscopeError
 
 
-@dataclass
+@dataclass(repr=False)
 class Recording:
     """What one recorded block left.
 
@@ -38,12 +38,23 @@ class Recording:
     train_step: int
     traces: dict[str, Trace] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
-    modules: dict[str, nn.Module] = field(default_factory=dict, repr=False)
+    modules: dict[str, nn.Module] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     carried: set[str] = field(default_factory=set)
     gradients: dict[str, GradientNorms] = field(default_factory=dict)
     updates: dict[str, float] = field(default_factory=dict)
     nonfinite: dict[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        parts = [f"Recording of train step {self.train_step}"]
+        parts += [f"  {name}: {trace!r}" for name, trace in self.traces.items()]
+        if self.gradients:
+            parts.append(f"  gradients of {len(self.gradients)} parameters")
+        parts += [
+            f"  not finite: {name} from step {step} on" for name, step in self.nonfinite.items()
+        ]
+        parts += [f"  note: {note}" for note in self.notes]
+        return "\n".join(parts if len(parts) > 1 else [f"{parts[0]}: nothing yet"])
 
     def add(self, place: Place, trace: Trace, module: nn.Module, *, carried: bool) -> None:
         """Take in one recurrence."""

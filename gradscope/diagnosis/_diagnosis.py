@@ -13,6 +13,7 @@ from gradscope.diagnosis._text import Entry
 from gradscope.errors import UnknownNameError
 from gradscope.findings import FINDINGS, Finding
 from gradscope.remedies import REMEDIES, Measured, Remedy
+from gradscope.results import markup
 
 #: how far a remedy must have lowered the loss in the experiments to be named first
 _HELPED = 0.9
@@ -76,7 +77,11 @@ class Diagnosis:
         return _text.text(self._entries(), self.looked_at, list(self.cells), self.notes)
 
     def _repr_html_(self) -> str:
-        return _html.table(self._entries(), self.looked_at, self.notes)
+        return markup.card("Diagnosis", self.as_html())
+
+    def as_html(self) -> str:
+        """The same as ``str`` in HTML, to be a part of what a notebook shows."""
+        return _html.findings(self._entries(), self.looked_at, self.notes)
 
     def _entries(self) -> list[Entry]:
         return [Entry(f, [str(advice) for advice in self.advice(f)]) for f in self.findings]

@@ -6,32 +6,41 @@ from collections.abc import Sequence
 from html import escape
 
 from gradscope.diagnosis._text import Entry
+from gradscope.results import markup
+
+#: findings that are shown unasked, and severity times confidence from which on one is grave
+_FINDINGS, _GRAVE = 5, 0.5
 
 
-def table(entries: Sequence[Entry], looked_at: Sequence[str], notes: Sequence[str]) -> str:
-    """A table of findings with their evidence and the first remedies."""
-    noted = "".join(f"<p><small>{escape(note)}</small></p>" for note in notes)
+def findings(entries: Sequence[Entry], looked_at: Sequence[str], notes: Sequence[str]) -> str:
+    """Findings by rank, each with its evidence and the first remedies."""
+    noted = [markup.paragraph(f"Note: {note}", soft=True) for note in notes]
     if not entries:
-        return f"<p>Nothing found: {len(looked_at)} kinds of illness were looked for.</p>{noted}"
-    heads = ("", "finding", "severity", "confidence", "what was seen", "evidence", "what may help")
-    head = "".join(f"<th>{name}</th>" for name in heads)
-    rows = "".join(_row(rank, entry) for rank, entry in enumerate(entries, 1))
-    return (
-        f"<table><thead><tr>{head}</tr></thead><tbody style='text-align: left'>{rows}</tbody>"
-        f"</table>{noted}"
-    )
+        nothing = f"Nothing found: {len(looked_at)} kinds of illness were looked for."
+        return "\n".join([markup.paragraph(nothing), *noted])
+    ranks: dict[tuple[str, ...], int] = {}
+    shown = []
+    for rank, entry in enumerate(entries, 1):
+        advice = tuple(entry.advice[:3])
+        shown.append(_finding(rank, entry, ranks.setdefault(advice, rank)))
+    more = shown[_FINDINGS:]
+    further = [markup.folded(f"{len(more)} more findings", "\n".join(more))] if more else []
+    return "\n".join([*shown[:_FINDINGS], *further, *noted])
 
 
-def _row(rank: int, entry: Entry) -> str:
+def _finding(rank: int, entry: Entry, as_for: int) -> str:
     finding = entry.finding
+    certainty = f"severity {finding.severity:.2f}, confidence {finding.confidence:.2f}"
     evidence = [f"{name} {value}" for name, value in finding.numbers.items()]
-    cells = [
-        str(rank),
-        escape(finding.title),
-        f"{finding.severity:.2f}",
-        f"{finding.confidence:.2f}",
-        escape(finding.sentence),
-        "<br>".join(map(escape, evidence)),
-        "<br>".join(map(escape, entry.advice[:3])),
+    grave = " grave" if finding.severity * finding.confidence >= _GRAVE else ""
+    parts = [
+        f"<p><b>{rank}. {escape(finding.title)}</b> "
+        f'<span class="soft">[{escape(certainty)}]</span></p>',
+        markup.paragraph(finding.sentence),
+        markup.paragraph("; ".join(evidence), soft=True, name="Evidence:") if evidence else "",
     ]
-    return "<tr>" + "".join(f"<td style='text-align: left'>{cell}</td>" for cell in cells) + "</tr>"
+    if entry.advice and as_for != rank:
+        parts.append(markup.paragraph(f"as for {as_for}.", name="Remedies:"))
+    elif entry.advice:
+        parts += [markup.paragraph("", name="Remedies:"), markup.points(entry.advice, 3)]
+    return f'<div class="finding{grave}">{"".join(parts)}</div>'

@@ -1,4 +1,4 @@
-"""How much of a sweep is done, and how long the rest takes at most."""
+"""How much of a sweep is done, how long the rest takes at most, and what its trials are called."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 
+from gradscope.components.text import printable
 from gradscope.experiment.schema import Trial
 from gradscope.experiment.sizes import update_work
 
@@ -43,6 +44,11 @@ class Pace:
         self._recent_work, self._recent_time = 0.0, 0.0
         self._end: float | None = None
 
+    @property
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self._started
+
     def advanced(self, trial: str, train_step: int) -> None:
         """A trial has taken so many updates. One that is run again begins anew."""
         self.done += self._work[trial] * (train_step - self._taken[trial])
@@ -78,6 +84,15 @@ class Pace:
         """The time left as 1:20 or 2:01:20, or '' while nothing is known."""
         seconds = self.seconds_left()
         return "" if seconds is None else clock(seconds)
+
+
+def label(trial: Trial) -> str:
+    """A trial's labels on the axes of the sweep, such as ``lstm · seed 3``."""
+    parts = [
+        f"seed {value.removeprefix('seed ')}" if axis == "seed" else value
+        for axis, value in trial.axes.items()
+    ]
+    return printable(" · ".join(parts) or trial.configuration)
 
 
 def clock(seconds: float) -> str:

@@ -64,6 +64,7 @@ def greeting(run: Path, device: str) -> dict[str, object]:
         "plugins": plugins_needed(),
         "modules": sorted(modules),
         "script": _script(),
+        "components": sorted(registry.registered_by(["__main__"])),
     }
 
 

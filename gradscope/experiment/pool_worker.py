@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
 
+from gradscope.components import registry
 from gradscope.errors import GradscopeError, StorageError
 from gradscope.experiment.worker import load_unchanged, paced, record, trial_of
 from gradscope.results.files import remove_own_temporaries
@@ -66,6 +67,7 @@ def _import(greeting: Mapping[str, object]) -> None:
 
     Raises:
         PluginError: for a plugin that has changed since.
+        GradscopeError: for a component that importing the script does not define.
     """
     plugins, modules, script = (greeting[key] for key in ("plugins", "modules", "script"))
     assert isinstance(plugins, list)
@@ -80,6 +82,26 @@ def _import(greeting: Mapping[str, object]) -> None:
             runpy.run_path(script, run_name="__mp_main__")
         finally:
             del process._inheriting  # pyright: ignore[reportAttributeAccessIssue]
+        _check_defined(script, greeting["components"])
+
+
+def _check_defined(script: str, wanted: object) -> None:
+    """Every component of the other process' script is one of this process too.
+
+    It is not where the script is a notebook, whose cells do not run when it is imported.
+
+    Raises:
+        GradscopeError: for one that is not.
+    """
+    assert isinstance(wanted, list)
+    there = registry.registered_by(["__mp_main__"])
+    for kind, name in wanted:
+        if (kind, name) not in there:
+            raise GradscopeError(
+                f"the {kind} {name!r} is not defined where worker processes import {script}: put "
+                "it into a file of its own and load that with gradscope.load_plugin, or use one "
+                "worker"
+            )
 
 
 def _done(

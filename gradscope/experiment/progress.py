@@ -22,24 +22,15 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from gradscope.components.text import printable
+from gradscope.experiment.notebook_progress import NotebookProgress, surface
 from gradscope.experiment.observer import Observer
-from gradscope.experiment.pace import Pace
+from gradscope.experiment.pace import Pace, label
 from gradscope.experiment.schema import Trial
 from gradscope.experiment.sparkline import Losses
 
 #: columns of a terminal that a trial's curve takes, its bar, and all but its labels
 _CURVE, _BAR, _REST = 17, 10, 59
 _STYLES = {"solved": "green", "unsolved": "yellow", "diverged": "magenta", "failed": "red"}
-
-
-def label(trial: Trial) -> str:
-    """A trial's labels on the axes of the sweep, such as ``lstm · seed 3``."""
-    parts = [
-        f"seed {value.removeprefix('seed ')}" if axis == "seed" else value
-        for axis, value in trial.axes.items()
-    ]
-    return printable(" · ".join(parts) or trial.configuration)
 
 
 class Silent:
@@ -210,13 +201,17 @@ def fitted(text: str, width: int) -> str:
     return f"{text[: width - 1 - end]}…{text[-end:]}"
 
 
-def shown(trials: Sequence[Trial], stream: TextIO | None = None) -> LiveProgress | PlainProgress:
-    """Live bars where a stream is a terminal, plain lines elsewhere.
+def shown(
+    trials: Sequence[Trial], stream: TextIO | None = None
+) -> LiveProgress | NotebookProgress | PlainProgress:
+    """Live bars on a terminal, one output in a notebook, plain lines elsewhere.
 
     Args:
         trials: that are run.
-        stream: where to show them; None is standard output.
+        stream: where to show them; None is standard output, or the cell that is run.
     """
+    if stream is None and (place := surface()) is not None:
+        return NotebookProgress(trials, place)
     chosen = stream or sys.stdout
     if chosen.isatty():
         return LiveProgress(trials, Console(file=chosen))

@@ -23,6 +23,15 @@ class HasTables(Protocol):
         ...
 
 
+@runtime_checkable
+class GivesTables(Protocol):
+    """What a scope is to a plot."""
+
+    def tables(self) -> Tables:
+        """All tables of its recordings."""
+        ...
+
+
 class PlotFunction:
     """Draws one kind of figure: ``gradscope.plots.gates(run)``.
 
@@ -39,11 +48,11 @@ class PlotFunction:
     def __repr__(self) -> str:
         return f"<plot {self.__name__}{self.__signature__}>"
 
-    def __call__(self, run: HasTables | Tables, /, **options: object) -> Figure:
+    def __call__(self, run: HasTables | GivesTables | Tables, /, **options: object) -> Figure:
         """The figure.
 
         Args:
-            run: a run, or its tables.
+            run: a run, a scope, or tables.
             options: of the plot, as in an experiment file.
 
         Raises:
@@ -51,12 +60,15 @@ class PlotFunction:
             NothingToDrawError: where the run holds nothing of what it shows.
         """
         tables = run if isinstance(run, Tables) else getattr(run, "tables", None)
+        if callable(tables):
+            tables = tables()
         if not isinstance(tables, Tables):
             raise GradscopeError(
-                f"{self.__name__}() takes a run or its tables, got {type(run).__name__}; "
-                "gradscope.open_run(path) opens a run, scope.tables() are those of a scope"
+                f"{self.__name__}() takes a run, a scope or tables, got {type(run).__name__}; "
+                "gradscope.open_run(path) opens a run"
             )
-        plot = validated(self.plot, options, owner=f"the plot {self.__name__!r}")
+        usual = {} if tables.words.of_sweep else self.plot.scope_options
+        plot = validated(self.plot, {**usual, **options}, owner=f"the plot {self.__name__!r}")
         try:
             return plot.figure(tables)
         except NothingToDrawError as error:
@@ -78,10 +90,10 @@ def _signature(plot: type[Plot]) -> inspect.Signature:
         )
         for name, field in plot.model_fields.items()
     ]
-    run = parameter("run", parameter.POSITIONAL_ONLY, annotation="Run | Tables")
+    run = parameter("run", parameter.POSITIONAL_ONLY, annotation="Run | Scope | Tables")
     return inspect.Signature([run, *options], return_annotation=Figure)
 
 
 def _options(plot: type[Plot]) -> str:
     lines = [f"    {name}: {field.description}." for name, field in plot.model_fields.items()]
-    return "\n".join(["Args:", "    run: a run, or its tables.", *lines])
+    return "\n".join(["Args:", "    run: a run, a scope, or tables.", *lines])

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from gradscope.components import Component, Kind
 from gradscope.errors import NothingToDrawError
-from gradscope.plots._style import labelled_again, styled
+from gradscope.plots._style import NotebookFigure, labelled_again, styled
 from gradscope.results.tables import Tables
 
 
@@ -92,6 +92,8 @@ class Plot(Component):
         with styled():
             figure = self.draw(tables)
             labelled_again(figure)
+        if isinstance(figure, NotebookFigure):
+            figure.description = f"{self.title}. {self.caption(tables)}".strip()
         return figure
 
 

@@ -100,10 +100,23 @@ def side_by_side(most: int) -> int:
 
 
 class NotebookFigure(Figure):
-    """A figure that a notebook shows, whether pyplot was imported there or not."""
+    """A figure that a notebook shows once, whether pyplot was imported there or not.
 
-    def _repr_png_(self) -> bytes:
-        return rendered(self, "png")
+    pyplot does not hold it, so it needs no closing.
+
+    Attributes:
+        description: what it shows, for who cannot see it.
+    """
+
+    description = ""
+
+    def _repr_mimebundle_(
+        self, include: object = None, exclude: object = None
+    ) -> tuple[dict[str, object], dict[str, object]]:
+        """The image, its width on a page, and what it shows."""
+        about = {"width": round(100 * self.get_size_inches()[0]), "alt": self.description}
+        content = {"image/png": rendered(self, "png"), "text/plain": self.description or repr(self)}
+        return content, {"image/png": about}
 
 
 def new_figure(

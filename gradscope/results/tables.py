@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 
 from gradscope.components.suggestions import suggest
 from gradscope.errors import RunDirectoryError, UnknownTableError
+from gradscope.results import markup
 from gradscope.results.manifest import TrialEntry
 from gradscope.results.reading import Reading
 from gradscope.results.records import RunDirectory
@@ -83,15 +83,12 @@ class Tables(Mapping[str, pd.DataFrame]):
         return "Tables: " + (", ".join(sizes) or "none")
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{html.escape(name)}</td><td>{len(frame)}</td>"
-            f"<td>{html.escape(', '.join(map(str, frame.columns)))}</td></tr>"
+        rows = [
+            (name, f"{len(frame):,}", ", ".join(map(str, frame.columns)))
             for name, frame in self._frames.items()
-        )
-        return (
-            "<table><thead><tr><th>table</th><th>rows</th><th>columns</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table>"
-        )
+        ]
+        frame = pd.DataFrame(rows, columns=pd.Index(["table", "rows", "columns"]))
+        return markup.card("Tables", markup.table(frame, "Tables", words=True))
 
     def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """What ``make`` gives, made when it is first asked for under this key.

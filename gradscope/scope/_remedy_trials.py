@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 import textwrap
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch
 from gradscope.diagnosis import Diagnosis
 from gradscope.errors import GradscopeError
 from gradscope.remedies import Plan, Remedy
+from gradscope.results import markup
 from gradscope.results.formats import number
 from gradscope.scope._scope import Scope
 from gradscope.scope._training import TrainingSetup
@@ -21,7 +21,7 @@ from gradscope.scope._training import TrainingSetup
 _SAME = 0.9, 1.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RemedyTrials:
     """What remedies changed.
 
@@ -54,6 +54,10 @@ class RemedyTrials:
             }
         )
 
+    def __repr__(self) -> str:
+        tried = ", ".join(str(remedy) for remedy in self.frame["remedy"].iloc[1:])
+        return f"RemedyTrials({tried}; {self.updates} updates each)"
+
     def __str__(self) -> str:
         lines = []
         for row in self.formatted().to_dict("records"):
@@ -65,8 +69,8 @@ class RemedyTrials:
         return "\n".join([*lines, textwrap.fill(self.caption, 100)])
 
     def _repr_html_(self) -> str:
-        table = self.formatted().to_html(index=False)
-        return f"{table}<p><small>{html.escape(self.caption)}</small></p>"
+        table = markup.table(self.formatted(), "Remedies, tried", words=True)
+        return markup.card("Remedies, tried", table, markup.paragraph(self.caption, soft=True))
 
     def _compared(self, loss: float) -> str:
         """A last loss beside that of the training as it is."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -62,23 +61,38 @@ class Scope:
 
     def __repr__(self) -> str:
         places = ", ".join(f"{name or 'itself'} ({kind})" for name, kind in self.places.items())
-        lines = [f"Scope of {type(self.model).__name__}: {places}"]
-        return "\n".join([*lines, *(f"not attached: {reason}" for reason in self.unattached)])
+        reasons = [f"not attached: {reason}" for reason in self.unattached]
+        title = f"Scope of {type(self.model).__name__}: {places}"
+        return "\n".join([title, *reasons, self._state()])
 
     def _repr_html_(self) -> str:
+        from gradscope.scope._display import scope_html  # here, as it draws
+
+        return scope_html(
+            type(self.model).__name__,
+            state=self._state(),
+            places=self._places(),
+            unattached=self.unattached,
+            diagnosis=None if self.last is None else self.diagnose(),
+            tables=None if self.last is None else self.tables(),
+        )
+
+    def _state(self) -> str:
+        """What it has done so far, in words."""
+        if self._recorder.is_recording:
+            return f"recording block {self.train_step - 1} now"
+        if self.last is None:
+            return "nothing recorded yet"
+        blocks = f"{self.train_step} block{'s' * (self.train_step != 1)} so far"
+        return f"last recorded at step {self.last.train_step} ({blocks})"
+
+    def _places(self) -> list[RecordedPlace]:
+        """What is watched, and what the last recording calls it."""
         names = {} if self.last is None else _names_by_module(self.last)
-        rows = "".join(
-            f"<tr><td>{html.escape(module or 'itself')}</td><td>{html.escape(kind)}</td>"
-            f"<td>{html.escape(', '.join(names.get(module, ())))}</td></tr>"
-            for module, kind in self.places.items()
-        )
-        reasons = "".join(f"<p>Not attached: {html.escape(why)}</p>" for why in self.unattached)
-        last = "nothing recorded yet" if self.last is None else f"at step {self.last.train_step}"
-        return (
-            f"<p>Scope of {html.escape(type(self.model).__name__)}, {last}</p>"
-            "<table><thead><tr><th>module</th><th>kind</th><th>last recorded as</th></tr></thead>"
-            f"<tbody>{rows}</tbody></table>{reasons}"
-        )
+        return [
+            RecordedPlace(name or type(self.model).__name__, kind, names.get(name, []))
+            for name, kind in self.places.items()
+        ]
 
     # --- recording --------------------------------------------------------------------------------
 
@@ -230,6 +244,32 @@ class Scope:
             self._diagnosed = recording, diagnosis
         return self._diagnosed[1]
 
+    def measure_in_full(self, seconds: float | None = 60.0) -> Tables:
+        """Measure the last recording with every probe of a report; all tables.
+
+        Args:
+            seconds: that measuring may take, roughly; None is no limit. ``left_out`` says what did
+                not fit into them.
+
+        Raises:
+            GradscopeError: if nothing is recorded, or for seconds below 0.
+        """
+        self._measure_for_report(seconds)
+        return self.tables()
+
+    @property
+    def left_out(self) -> list[str]:
+        """What could not be measured of the last recording, and why."""
+        return self._measurements.left_out()
+
+    def _measure_for_report(self, seconds: float | None) -> list[str]:
+        """Measure the last recording with the probes of a report; what the reader should know."""
+        recording = self._recorded()
+        sizes = [trace.states.shape[-1] for trace in recording.traces.values()]
+        chosen, note = report_probes(max(sizes), self.diagnose().probes)
+        self._measurements.measure(recording, chosen, Budget(seconds))
+        return note
+
     def report(
         self, folder: str | Path, *, seconds: float | None = 60.0, tried: Tried | None = None
     ) -> Path:
@@ -252,11 +292,8 @@ class Scope:
         # drawing takes a second to import, and a training that is watched needs none
         from gradscope.scope._report import write_recording_report
 
-        recording, diagnosis = self._recorded(), self.diagnose()
-        sizes = [trace.states.shape[-1] for trace in recording.traces.values()]
-        chosen, note = report_probes(max(sizes), diagnosis.probes)
-        self._measurements.measure(recording, chosen, Budget(seconds))
-        names = _names_by_module(recording)
+        diagnosis = self.diagnose()
+        note = self._measure_for_report(seconds)
         return write_recording_report(
             Path(folder),
             title=type(self.model).__name__,
@@ -265,13 +302,10 @@ class Scope:
             notes=[
                 *diagnosis.notes,
                 *self.unattached,
-                *self._measurements.left_out(),
+                *self.left_out,
                 *note,
             ],
-            places=[
-                RecordedPlace(name or type(self.model).__name__, kind, names.get(name, []))
-                for name, kind in self.places.items()
-            ],
+            places=self._places(),
             tried=tried,
         )
 

@@ -156,7 +156,9 @@ def test_a_script_that_registers_components_is_imported(tmp_path, half, monkeypa
     main.__file__ = os.fspath(script)
     monkeypatch.setitem(sys.modules, "__main__", main)
     half("__main__")
-    assert greeting(tmp_path, "cpu")["script"] == os.fspath(script)
+    told = greeting(tmp_path, "cpu")
+    assert told["script"] == os.fspath(script)
+    assert told["components"] == [("clip", "half")]
 
 
 def test_components_of_a_notebook_cannot_be_imported(tmp_path, half, monkeypatch):

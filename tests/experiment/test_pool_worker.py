@@ -5,7 +5,7 @@ from io import BytesIO
 
 import pytest
 
-from gradscope.errors import PluginError
+from gradscope.errors import GradscopeError, PluginError
 from gradscope.experiment import Experiment, pool_worker
 from gradscope.experiment.pool_process import WorkerProcess, greeting
 from gradscope.experiment.worker import record
@@ -65,8 +65,23 @@ def test_a_script_is_imported_but_not_as_the_main_one(tmp_path):
         "inheriting = multiprocessing.current_process()._inheriting\n"
         f"Path({str(tmp_path / 'said')!r}).write_text(__name__ + str(inheriting))\n"
     )
-    pool_worker._import({"plugins": [], "modules": ["json"], "script": str(script)})
+    told = {"plugins": [], "modules": ["json"], "script": str(script), "components": []}
+    pool_worker._import(told)
     assert (tmp_path / "said").read_text() == "__mp_main__True"
+
+
+def test_a_component_that_importing_the_script_does_not_define(tmp_path):
+    """As that of a marimo notebook, whose cells are functions that nobody calls then."""
+    script = tmp_path / "notebook.py"
+    script.touch()
+    told = {
+        "plugins": [],
+        "modules": [],
+        "script": str(script),
+        "components": [["clip", "half"]],
+    }
+    with pytest.raises(GradscopeError, match=r"the clip 'half' is not defined where .*notebook.py"):
+        pool_worker._import(told)
 
 
 def test_settings_that_are_no_longer_the_trials_fail_it(tmp_path):

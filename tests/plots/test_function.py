@@ -12,6 +12,7 @@ from gradscope import plots
 from gradscope.errors import ConfigError, GradscopeError, NothingToDrawError, UnknownNameError
 from gradscope.plots import PLOTS
 from gradscope.plots._function import PlotFunction
+from gradscope.results.words import RECORDINGS
 from tests.plots.conftest import made
 
 
@@ -110,13 +111,24 @@ def test_a_missing_table_is_named(tables):
         plots.gates(tables)
 
 
-def test_something_else_than_a_run_is_refused(tables):
+def test_a_scope_is_drawn_with_the_options_of_its_report(tables, monkeypatch):
     class Scope:
         def tables(self):
             return tables
 
-    with pytest.raises(GradscopeError, match=r"takes a run or its tables, got Scope"):
-        plots.traced_back(Scope())
+    drawn = []
+    plot = PLOTS.get("traced_back")
+    monkeypatch.setattr(plot, "draw", lambda self, tables: drawn.append(self.of) or Figure())
+    plots.traced_back(Scope())
+    tables.words = RECORDINGS
+    plots.traced_back(Scope())
+    plots.traced_back(Scope(), of="input")
+    assert drawn == ["input", "state", "input"]
+
+
+def test_something_else_than_a_run_is_refused():
+    with pytest.raises(GradscopeError, match=r"takes a run, a scope or tables, got str"):
+        plots.traced_back("reports/quickstart")
 
 
 def test_required_options_have_no_default():

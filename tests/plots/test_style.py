@@ -43,12 +43,24 @@ def test_files_are_the_same_each_time(format, start):
     assert content == rendered(_drawn(), format)
 
 
+def test_figures_are_not_held_by_pyplot():
+    """So that however many a notebook draws, none is left open, and none is shown twice."""
+    import matplotlib.pyplot as plt
+
+    for _ in range(30):  # from 20 on pyplot would warn
+        new_figure(1, 1, height=1.0)
+    assert plt.get_fignums() == []
+
+
 def test_figures_are_shown_by_notebooks_without_pyplot():
     code = (
         "import sys\n"
         "from gradscope.plots._style import new_figure\n"
         "figure, _ = new_figure(1, 1, height=1.0)\n"
-        "assert figure._repr_png_().startswith(b'\\x89PNG')\n"
+        "figure.description = 'a line'\n"
+        "content, about = figure._repr_mimebundle_()\n"
+        "assert content['image/png'].startswith(b'\\x89PNG')\n"
+        "assert about == {'image/png': {'width': 900, 'alt': 'a line'}}\n"
         "import matplotlib._pylab_helpers as helpers\n"
         "assert not helpers.Gcf.figs\n"
     )

@@ -90,7 +90,7 @@ def test_an_unknown_table_is_named_with_those_that_are_there():
 def test_a_notebook_shows_what_there_is():
     frame = pd.DataFrame({"trial": ["a"], "<b>": [1]})
     shown = Tables({"x & y": frame}, [])._repr_html_()
-    assert "<td>x &amp; y</td><td>1</td><td>trial, &lt;b&gt;</td>" in shown
+    assert '<th scope="row">x &amp; y</th><td>1</td><td>trial, &lt;b&gt;</td>' in shown
 
 
 def test_configurations_stand_in_the_order_of_the_sweep(by_hand):

@@ -187,9 +187,12 @@ def test_in_words():
     html = scope._repr_html_()
     assert "nothing recorded yet" in html
     assert "<gru>" not in html
+    assert repr(scope).endswith("nothing recorded yet")
     with scope.record():
+        assert repr(scope).endswith("recording block 0 now")
+        assert "recording block 0 now" in scope._repr_html_()
         model["<gru>"](torch.randn(5, 2, 2))
     html = scope._repr_html_()
-    assert "<p>Scope of ModuleDict, at step 0</p>" in html
+    assert "<b>Scope of ModuleDict:</b> last recorded at step 0 (1 block so far)." in html
     assert "<td>&lt;gru&gt;.l0, &lt;gru&gt;.l1</td>" in html
     assert "<p>Not attached: own: Own" in html

@@ -23,12 +23,14 @@ _SCRIPTS = (
 _STOPS = 33
 
 
-def explorer_html(tables: Tables, most: int = MOST) -> Markup | None:
+def explorer_html(tables: Tables, most: int = MOST, *, keeps_address: bool = True) -> Markup | None:
     """The explorer of these tables; None where nothing was measured that it could show.
 
     Args:
         tables: of a run, or of a scope's recordings.
         most: bytes of numbers in it; of a run that has more, seeds and train steps are left out.
+        keeps_address: whether the selection is kept in the page's address. A page within another
+            page has none of its own.
     """
     held = contents(tables, most)
     if held is None:
@@ -40,6 +42,7 @@ def explorer_html(tables: Tables, most: int = MOST) -> Markup | None:
             "panels": held.sources,
             "words": tables.words,
             "left_out": held.left_out,
+            "keeps_address": keeps_address,
             # in JSON a "<" stands in strings alone; a name may hold "</script>"
             "index": Markup(json.dumps(index, separators=(",", ":")).replace("<", "\\u003c")),
             "arrays": held.arrays,

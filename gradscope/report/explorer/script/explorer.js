@@ -75,6 +75,7 @@ class Explorer {
     }
     new ResizeObserver(() => this.show()).observe(this.root);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.show());
+    addEventListener("schemechange", () => this.show());
     if (this.keepsFragment) addEventListener("hashchange", () => this.follow(location.hash) && this.show());
   }
 
