@@ -26,7 +26,7 @@ def markdown(cls: type) -> str:
         elif any(line.startswith("    ") for line in lines):
             blocks += _mixed(lines)
         else:
-            blocks.append(_text(" ".join(lines)))
+            blocks.append(text(" ".join(lines)))
     return "\n\n".join(blocks)
 
 
@@ -42,7 +42,7 @@ def _list(lines: list[str]) -> str:
     for item in items:
         name, colon, about = item.partition(":")
         names = ", ".join(f"`{part.strip()}`" for part in name.split(","))
-        shown.append(f"- {names}: {_text(about.strip())}" if colon else f"- {_text(item)}")
+        shown.append(f"- {names}: {text(about.strip())}" if colon else f"- {text(item)}")
     return "\n".join(shown)
 
 
@@ -56,15 +56,15 @@ def _mixed(lines: list[str]) -> list[str]:
         elif indented:
             blocks.append(f"```text\n{line[4:]}\n```")
         elif blocks and not blocks[-1].startswith("```"):
-            blocks[-1] += " " + _text(line)
+            blocks[-1] += " " + text(line)
         else:
-            blocks.append(_text(line))
+            blocks.append(text(line))
     return blocks
 
 
-def _text(words: str) -> str:
+def text(words: str) -> str:
     """Running text, with code in code spans and all else literal."""
     pieces = _CODE.split(words)
     escaped = [f"`{p}`" if i % 2 else _SIGNS.sub(r"\\\1", p) for i, p in enumerate(pieces)]
-    text = "".join(escaped).replace("\\<", "&lt;").replace("\\>", "&gt;")
-    return re.sub(r"^(Reference|References|Note):", r"**\1:**", text)
+    shown = "".join(escaped).replace("\\<", "&lt;").replace("\\>", "&gt;")
+    return re.sub(r"^(Reference|References|Note):", r"**\1:**", shown)

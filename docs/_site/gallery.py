@@ -18,11 +18,11 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from matplotlib.figure import Figure  # noqa: E402 - after the choice of a backend without a screen
-from PIL import Image  # noqa: E402 - likewise
+from matplotlib.figure import Figure
+from PIL import Image
 
-import gradscope  # noqa: E402 - likewise
-from gradscope.components import registry  # noqa: E402 - likewise
+import gradscope
+from gradscope.components import registry
 
 ROOT = Path(__file__).parent.parent.parent
 PICTURES = ROOT / "docs" / "gallery"

@@ -47,7 +47,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     assert config.nav is not None
     here = next(entry for entry in config.nav if "Reference" in entry)
     here["Reference"] = [
-        "reference/index.md", *entries, {"Python": ["reference/python/index.md", *python]}
+        "reference/index.md",
+        *entries,
+        {"Python": ["reference/python/index.md", *python]},
     ]
     return config
 
@@ -90,8 +92,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def _contents() -> str:
     """The generated pages, as a list."""
     titles = {uri: text.split("\n", 1)[0].lstrip("# ") for uri, text in reference.pages().items()}
-    return "\n".join(f"- [{title}]({uri})" for uri, title in titles.items() if "python/" not in uri
-                     or uri == "python/index.md")
+    return "\n".join(
+        f"- [{title}]({uri})"
+        for uri, title in titles.items()
+        if "python/" not in uri or uri == "python/index.md"
+    )
 
 
 def _on_site(target: str, uri: str) -> str:
@@ -99,7 +104,7 @@ def _on_site(target: str, uri: str) -> str:
     if "://" in target:
         return target
     beside = {site: source for source, site in _BESIDE.items()}
-    here = ROOT / (beside[uri] if uri in beside else f"docs/{uri}")
+    here = ROOT / beside.get(uri, f"docs/{uri}")
     try:
         source = (here.parent / target).resolve().relative_to(ROOT).as_posix()
     except ValueError:

@@ -28,7 +28,15 @@ _LOADS = {
     "use": ("href", "xlink:href"),
 }
 #: kinds of <link> that load something
-_LINKS = {"stylesheet", "icon", "preload", "prefetch", "preconnect", "dns-prefetch", "modulepreload"}
+_LINKS = {
+    "stylesheet",
+    "icon",
+    "preload",
+    "prefetch",
+    "preconnect",
+    "dns-prefetch",
+    "modulepreload",
+}
 _OUTSIDE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
 _IN_STYLES = re.compile(r"(?:url\(\s*[\"']?|@import\s+[\"'])(?:https?:)?//[^)\"']*", re.IGNORECASE)
 #: hosts that a script names, and what it would need in a page to ask them
@@ -70,7 +78,8 @@ def outside(site: Path) -> list[str]:
         page.feed(text)
         classes |= page.classes
         addresses = page.outside + [
-            address for style in re.findall(r"<style.*?</style>", text, re.DOTALL)
+            address
+            for style in re.findall(r"<style.*?</style>", text, re.DOTALL)
             for address in _IN_STYLES.findall(style)
         ]
         found += [f"{path.relative_to(site)}: {address}" for address in addresses]

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -34,6 +35,7 @@ _KINDS = {
 _YAML = re.compile(r"`([^`]*: [^`]*)`")
 
 
+@cache
 def pages() -> dict[str, str]:
     """Place on the site, below ``reference/``, to the page's Markdown."""
     made = {f"{schema.KINDS[kind]}.md": _components(kind) for kind in registry.FOLDERS}
@@ -57,8 +59,10 @@ def _components(kind: str) -> str:
             text.append(f"How to read it: [{cls.title}](../figures.md#{name}).")
         if criterion := getattr(cls, "criterion", None):
             text.append(f"**Solved:** {criterion}")
-        options = registry.options(cls).model_json_schema().get("properties", {})
-        text.append(schema.table(_components_by_name(options)) if options else "No options.")
+        model = registry.options(cls).model_json_schema()
+        options, required = model.get("properties", {}), model.get("required", [])
+        shown = schema.table(_components_by_name(options), required) if options else "No options."
+        text.append(shown)
     return "\n\n".join(text) + "\n"
 
 
@@ -78,7 +82,7 @@ def _components_by_name(options: dict[str, dict[str, object]]) -> dict[str, dict
 def _overview(found: list[tuple[str, type]]) -> str:
     rows = ["| name | what it is |", "| --- | --- |"]
     for name, cls in found:
-        words = docstrings._text(first_sentence(cls).replace("|", "¦")).replace("¦", "\\|")
+        words = docstrings.text(first_sentence(cls).replace("|", "¦")).replace("¦", "\\|")
         rows.append(f"| [`{name}`](#{name}) | {words} |")
     return "\n".join(rows)
 
@@ -94,7 +98,7 @@ def _experiments() -> str:
         if path.is_file():
             words = path.read_text(encoding="utf-8")
             question = marks.read(words, str(path)).get("question", "")
-            text += [f"## {name}", docstrings._text(str(question))]
+            text += [f"## {name}", docstrings.text(str(question))]
             text.append(f'```yaml title="{Path(name).name}.yaml"\n{words.rstrip()}\n```')
     return "\n\n".join(text) + "\n"
 
@@ -113,7 +117,7 @@ def _commands() -> str:
         usage = command.get_usage(inner).removeprefix("Usage: ")
         text += [f"## gradscope {name}", f"```text\n{usage}\n```"]
         for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
-            text.append(docstrings._text(" ".join(paragraph.lstrip("\b\n").split())))
+            text.append(docstrings.text(" ".join(paragraph.lstrip("\b\n").split())))
         rows = list(_options(command, inner))
         text.append("\n".join(["| option | what it does |", "| --- | --- |", *rows]))
     return "\n\n".join(text) + "\n"
@@ -124,7 +128,7 @@ def _options(command: click.Command, context: click.Context) -> Iterator[str]:
         record = parameter.get_help_record(context)
         if record:
             names, words = record
-            yield f"| `{names}` | {docstrings._text(' '.join(words.split()))} |".replace(
+            yield f"| `{names}` | {docstrings.text(' '.join(words.split()))} |".replace(
                 "\\|", "&#124;"
             )
 
@@ -211,9 +215,7 @@ def places() -> dict[str, str]:
 
 
 def _plots() -> str:
-    names = ", ".join(
-        f"[`{name}`](../../figures.md#{name})" for name in registry.names("plot")
-    )
+    names = ", ".join(f"[`{name}`](../../figures.md#{name})" for name in registry.names("plot"))
     return "\n\n".join(
         [
             "## gradscope.plots",

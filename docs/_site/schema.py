@@ -101,8 +101,10 @@ def takes(about: Schema) -> str:
 
 def _number(value: object) -> str:
     """A bound; powers of two that only a machine would write as such."""
-    return {2**63: "2⁶³", 10**12: "10¹²"}.get(value, str(value)) if isinstance(value, int) else str(
-        value
+    return (
+        {2**63: "2⁶³", 10**12: "10¹²"}.get(value, str(value))
+        if isinstance(value, int)
+        else str(value)
     )
 
 
