@@ -39,7 +39,7 @@ docs: $(VENV)/installed-dev
 
 # the documentation as a site, in build/site: its notebooks are run, and a dead link is an error
 site: $(VENV)/installed-dev
-	$(BIN)/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	$(BIN)/python -m docs._site.offline build/site
 
 # the pictures of docs/figures.md, drawn anew; run by hand where a figure has changed

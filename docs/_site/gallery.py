@@ -10,6 +10,7 @@ one, and does not train.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import sys
 from pathlib import Path
@@ -46,7 +47,8 @@ def runs(train: bool) -> dict[str, gradscope.Run]:
     """The runs that pictures are drawn from; what is missing of them is trained."""
     made = {}
     for path in sorted(PICTURES.glob("*.yaml")):
-        out = RUNS / path.stem
+        # an experiment that has changed is another run
+        out = RUNS / f"{path.stem}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
         run = gradscope.run(path, out=out) if train else gradscope.open_run(out)
         made[path.stem] = run
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -30,6 +31,9 @@ _BESIDE = {
 }
 _LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)]*)?\))")
 _CODE = re.compile(r"<code>(gradscope[. ][a-z_.A-Z]+)((?:\(| )[^<]*)?</code>")
+
+#: whether notebooks are run; GRADSCOPE_SITE_NOTEBOOKS=off leaves their outputs out, for drafts
+_RUN = os.environ.get("GRADSCOPE_SITE_NOTEBOOKS") != "off"
 
 _outputs: dict[str, dict[str, str]] = {}
 _markdown: dict[str, str] = {}
@@ -60,7 +64,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, f"reference/{uri}", content=text))
     for source, uri in _BESIDE.items():
         files.append(File.generated(config, uri, abs_src_path=str(ROOT / source)))
-    for file in [f for f in files if f.src_uri.startswith("tutorials/")]:
+    for file in [f for f in files if f.src_uri.startswith("tutorials/") and _RUN]:
         if file.is_documentation_page() and file.name != "index":
             _add_notebook(file, files, config)
     return files
@@ -136,3 +140,10 @@ def _linked(code: re.Match[str], page: Page) -> str:
         return code[0]
     here = relpath("reference", dirname(page.file.src_uri) or ".")
     return f'<a class="name" href="{here}/{place}">{code[0]}</a>'
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """The search's index also as a script, which a page that was opened as a file may load."""
+    index = Path(config.site_dir) / "search" / "search_index.json"
+    script = f"var __index = {index.read_text(encoding='utf-8')}"
+    index.with_suffix(".js").write_text(script, encoding="utf-8")
