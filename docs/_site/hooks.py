@@ -30,7 +30,10 @@ _BESIDE = {
     },
 }
 _LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)]*)?\))")
-_CODE = re.compile(r"<code>(gradscope[. ][a-z_.A-Z]+)((?:\(| )[^<]*)?</code>")
+#: code in running text that names something public; not a block of code, nor a link's text
+_CODE = re.compile(
+    r"(?<!<pre>)(?<!</span>)(?<!\">)<code>(gradscope[. ][a-z_.A-Z]+)((?:\(| )[^<\n]*)?</code>"
+)
 
 #: whether notebooks are run; GRADSCOPE_SITE_NOTEBOOKS=off leaves their outputs out, for drafts
 _RUN = os.environ.get("GRADSCOPE_SITE_NOTEBOOKS") != "off"

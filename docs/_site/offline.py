@@ -45,7 +45,7 @@ _UNUSED = {
     "https://unpkg.com/mermaid": "mermaid",
     "https://unpkg.com/resize-observer-polyfill": "",  # every browser of today has its own
     "https://api.github.com": "md-source",
-    "https://gitlab.com": "md-source",
+    "https://${e}/api/v4": "md-source",
 }
 
 

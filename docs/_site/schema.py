@@ -30,9 +30,9 @@ _BOUNDS = {
     "exclusiveMinimum": ">",
     "maximum": "≤",
     "exclusiveMaximum": "<",
-    "minLength": "characters ≥",
-    "maxLength": "characters ≤",
-    "minItems": "items ≥",
+    "minLength": "length ≥",
+    "maxLength": "length ≤",
+    "minItems": "length ≥",
 }
 
 Schema = Mapping[str, object]
