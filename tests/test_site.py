@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import gradscope
-from docs._site import docstrings, formulas, notebooks, offline, reference, schema
+from docs._site import docstrings, formulas, hooks, notebooks, offline, reference, schema
 from gradscope.cli import main
 from gradscope.cli._json_schema import json_schema
 from gradscope.components import registry
@@ -249,3 +249,36 @@ def test_referees_that_are_named_exist():
 def test_a_notebook_is_plain_json():
     made = notebooks.notebook(TUTORIAL)
     assert json.loads(notebooks.nbformat.writes(made))["nbformat"] == 4
+
+
+# --- links ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "page", "on_site"),
+    [
+        ("../CONTRIBUTING.md", "components.md", "contributing.md"),
+        ("../../CONTRIBUTING.md", "tutorials/add_a_cell.md", "../contributing.md"),
+        ("../reports/gallery/attached.png", "your_model.md", "reports/attached.png"),
+        ("docs/components.md", "contributing.md", "components.md"),
+        ("reports.md", "experiments.md", "reports.md"),
+        ("https://example.org/a.md", "experiments.md", "https://example.org/a.md"),
+    ],
+)
+def test_links_of_the_repository_lead_to_the_same_page_of_the_site(target, page, on_site):
+    assert hooks._on_site(target, page) == on_site
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("<p><code>gradscope.attach(model)</code></p>", "gradscope.attach"),
+        ("<p><code>gradscope run lecture</code></p>", "gradscope run"),
+        ("<pre><code>gradscope run lecture\n</code></pre>", None),
+        ('<a href="#x"><code>gradscope.attach</code></a>', None),
+    ],
+)
+def test_code_that_names_something_public_is_found(code, name):
+    found = hooks._CODE.search(code)
+    assert (found[1] if found else None) == name
+    assert name is None or name in reference.places()

@@ -35,6 +35,8 @@ KEPT = ROOT / "build" / "notebooks"
 PATIENCE = 900
 _BLOCK = re.compile(r"^```(python|bash|yaml)\n(.*?)^```$\n?", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"# (\w+\.\w+)\n")
+#: escapes by which a terminal is told colours
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 #: figures as they are drawn, sharp enough for a dense screen; no colours in what commands print
 _SETUP = """\
 %matplotlib inline
@@ -106,7 +108,7 @@ def executed(path: Path) -> NotebookNode:
         try:
             client.execute()
         except CellExecutionError as error:
-            raise RuntimeError(f"{path.name}: {error}") from None
+            raise RuntimeError(f"{path.name}: {_COLOURS.sub('', str(error))}") from None
     KEPT.mkdir(parents=True, exist_ok=True)
     for old in KEPT.glob(f"{path.stem}-*.ipynb"):
         old.unlink()
