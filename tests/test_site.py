@@ -203,8 +203,10 @@ def test_a_page_as_a_notebook():
 
 def test_outputs_stand_below_their_cells():
     made = notebooks.notebook(TUTORIAL)
-    output = {"output_type": "stream", "name": "stdout", "text": "<a>\n"}
-    made.cells[-1]["outputs"] = [notebooks.nbformat.from_dict(output)]
+    streams = [("stdout", "<a>"), ("stderr", "progress"), ("stdout", "\n")]
+    made.cells[-1]["outputs"] = [
+        notebooks.new_output("stream", name=name, text=text) for name, text in streams
+    ]
     shown = notebooks.shown(TUTORIAL, made, "page")
     assert list(shown.outputs.values()) == ['<div class="output"><pre>&lt;a&gt;\n</pre></div>']
     assert shown.markdown.index('print("a")') < shown.markdown.index('id="output-0"')

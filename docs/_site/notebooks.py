@@ -26,7 +26,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 ROOT = Path(__file__).parent.parent.parent
 KEPT = ROOT / "build" / "notebooks"
@@ -176,9 +176,8 @@ def shown(page: str, made: NotebookNode, stem: str) -> Shown:
     images: dict[str, bytes] = {}
     for part, cell in zip(parts(page), made.cells[1:], strict=True):
         text.append(_titled(part))
-        pieces = [
-            piece for output in cell.get("outputs", []) for piece in _html(output, stem, images)
-        ]
+        given = _joined(cell.get("outputs", []))
+        pieces = [piece for output in given for piece in _html(output, stem, images)]
         if pieces and not part.code.startswith("%%writefile"):
             mark = f"output-{len(outputs)}"
             outputs[mark] = f'<div class="output">{"".join(pieces)}</div>'
@@ -195,11 +194,25 @@ def _titled(part: Part) -> str:
     return f'{fence} title="{first[2:]}"\n{rest}'
 
 
+def _joined(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
+    """Outputs, with what was printed piece by piece in one; what went to stderr is left out."""
+    text = ""
+    for output in outputs:
+        if output.output_type == "stream":
+            text += output.text if output.name == "stdout" else ""
+            continue
+        if text:
+            yield new_output("stream", name="stdout", text=text)
+        text = ""
+        yield output
+    if text:
+        yield new_output("stream", name="stdout", text=text)
+
+
 def _html(output: NotebookNode, stem: str, images: dict[str, bytes]) -> Iterator[str]:
     """One output of a cell as HTML; an image becomes a file."""
     if output.output_type == "stream":
-        if output.name == "stdout":
-            yield f"<pre>{html.escape(output.text)}</pre>"
+        yield f"<pre>{html.escape(output.text)}</pre>"
         return
     data = output.get("data", {})
     for kind, ending in (("image/svg+xml", "svg"), ("image/png", "png")):
