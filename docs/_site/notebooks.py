@@ -212,7 +212,7 @@ def _joined(outputs: list[NotebookNode]) -> Iterator[NotebookNode]:
 def _html(output: NotebookNode, stem: str, images: dict[str, bytes]) -> Iterator[str]:
     """One output of a cell as HTML; an image becomes a file."""
     if output.output_type == "stream":
-        yield f"<pre>{html.escape(output.text)}</pre>"
+        yield f"<pre>{html.escape(_COLOURS.sub('', output.text))}</pre>"
         return
     data = output.get("data", {})
     for kind, ending in (("image/svg+xml", "svg"), ("image/png", "png")):
