@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test shapes simulations faults docs lint build wheel bench clean
+.PHONY: demo test shapes simulations faults docs site gallery lint build wheel bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/gradscope run quickstart --workers 2
@@ -36,6 +36,15 @@ faults: $(VENV)/installed-dev
 # what the pages of the documentation show, run as it stands there, and notebooks
 docs: $(VENV)/installed-dev
 	$(PYTEST) -m pages tests/test_docs.py tests/notebook
+
+# the documentation as a site, in build/site: its notebooks are run, and a dead link is an error
+site: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	$(BIN)/python -m docs._site.offline build/site
+
+# the pictures of docs/figures.md, drawn anew; run by hand where a figure has changed
+gallery: $(VENV)/installed-dev
+	$(BIN)/python -m docs._site.gallery
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -14,9 +14,20 @@ from gradscope.cli import main
 from gradscope.experiment import Experiment
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+#: notebooks, which are run as such
+TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("[!i]*.md"))
+TEXTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page not in TUTORIALS),
+]
+PAGES = [*TEXTS, *TUTORIALS]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"# (\w+\.\w+)\n")
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -33,7 +44,7 @@ def named(page: Path, ending: str) -> dict[str, str]:
 
 
 @pytest.mark.pages
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", TEXTS, ids=name_of)
 def test_python_runs(page, tmp_path):
     script = [code for code in blocks(page, "python") if not FILE.match(code)]
     script += [f'import gradscope; gradscope.load_plugin("{name}")' for name in named(page, ".py")]
@@ -46,15 +57,28 @@ def test_python_runs(page, tmp_path):
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.pages
+@pytest.mark.parametrize("page", TUTORIALS, ids=name_of)
+def test_notebooks_run(page):
+    result = subprocess.run(
+        [sys.executable, "-m", "docs._site.notebooks", str(page)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=name_of)
 def test_experiments_are_valid(page):
     for name, code in named(page, ".yaml").items():
         assert Experiment.parse(code, name).trials
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_exist(page):
-    lines = [line for code in blocks(page, "") for line in code.splitlines()]
+    shells = [*blocks(page, ""), *blocks(page, "bash")]
+    lines = [line for code in shells for line in code.splitlines()]
     lines += re.findall(r"`(gradscope [a-z][^`]*)`", page.read_text(encoding="utf-8"))
     for line in lines:
         if line.startswith("gradscope "):
@@ -65,7 +89,7 @@ def test_commands_exist(page):
             assert {word for word in words if word.startswith("--")} <= options, line
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         if "://" not in target:

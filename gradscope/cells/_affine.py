@@ -28,9 +28,11 @@ class AffineCell(AffineEquation):
         s_prev: Float[Tensor, "*batch state"],
         s: Float[Tensor, "*batch state"],
     ) -> Float[Tensor, "*batch state state"]:
-        """J_t[n i, m j] = sum_g by_recurrent[n g i] W_hh[g i, j] [m = h] + by_state[n m i] [i = j].
+        """The step Jacobian in closed form.
 
-        [m = h] is 1 if block m is h and 0 otherwise; [i = j] is 1 for a unit with itself.
+            J_t[n i, m j] = sum_g by_recurrent[n g i] W_hh[g i, j] [m = h] + by_state[n m i] [i = j]
+
+        ``[m = h]`` is 1 if block m is h and 0 otherwise; ``[i = j]`` is 1 for a unit with itself.
         """
         local = self.derivatives(*self.preactivations(x, s_prev), s_prev, s)
         size, blocks = self.hidden_size, len(self.state_blocks)

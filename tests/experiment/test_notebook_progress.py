@@ -12,7 +12,8 @@ from gradscope.experiment.observer import Observer
 
 TRIALS = Experiment.parse(
     "task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 100}\n"
-    "sweep: {v: [{label: '<b>', cell: rnn}, {label: ReLU, cell: {name: rnn, activation: relu}}], seed: [0, 1, 2, 3, 4]}"
+    "sweep: {v: [{label: '<b>', cell: rnn}, {label: ReLU, cell: {name: rnn, activation: relu}}], "
+    "seed: [0, 1, 2, 3, 4]}"
 ).trials
 
 

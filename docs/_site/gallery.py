@@ -1,0 +1,74 @@
+"""The pictures of "How to read each figure": every plot, drawn from three small runs.
+
+    python -m docs._site.gallery            # trains what is missing, and draws all pictures
+    python -m docs._site.gallery --draw     # draws them from the runs that are there
+
+The runs are the experiments in ``docs/gallery/*.yaml``, with fixed seeds; they are kept in
+``build/gallery``. The pictures are committed: continuous integration checks that every plot has
+one, and does not train.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+from matplotlib.figure import Figure
+from PIL import Image
+
+import gradscope
+from gradscope.components import registry
+
+ROOT = Path(__file__).parent.parent.parent
+PICTURES = ROOT / "docs" / "gallery"
+RUNS = ROOT / "build" / "gallery"
+
+#: plots that need another run than that of the four regimes
+_OF = {
+    "learning_curves": "learning",
+    "league": "learning",
+    "success_vs_length": "learning",
+    "other_lengths": "learning",
+    "clipping": "learning",
+    "language": "text",
+    "traced_text": "text",
+}
+#: pixels of a picture's width, and colours that it has
+_WIDTH, _COLOURS = 1400, 96
+
+
+def runs(train: bool) -> dict[str, gradscope.Run]:
+    """The runs that pictures are drawn from; what is missing of them is trained."""
+    made = {}
+    for path in sorted(PICTURES.glob("*.yaml")):
+        # an experiment that has changed is another run
+        out = RUNS / f"{path.stem}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
+        run = gradscope.run(path, out=out) if train else gradscope.open_run(out)
+        made[path.stem] = run
+    return made
+
+
+def draw(made: dict[str, gradscope.Run]) -> None:
+    """A picture of every registered plot."""
+    for name in registry.names("plot"):
+        run = made[_OF.get(name, "regimes")]
+        save(getattr(gradscope.plots, name)(run), PICTURES / f"{name}.png")
+
+
+def save(figure: Figure, path: Path) -> None:
+    """A figure as a small picture: few colours, and sharp on a dense screen."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=_WIDTH / figure.get_figwidth(), facecolor="white")
+    with Image.open(drawn) as picture:
+        small = picture.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
+        small.save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    draw(runs(train="--draw" not in sys.argv))
