@@ -36,25 +36,36 @@ _OF = {
     "success_vs_length": "learning",
     "other_lengths": "learning",
     "clipping": "learning",
+    "differences": "compared",
     "language": "text",
     "traced_text": "text",
 }
+#: the learning rate of the four regimes' second run, which the first is held against
+_FASTER = 1e-2
 #: pixels of a picture's width, and colours that it has
 _WIDTH, _COLOURS = 1400, 96
 
 
-def runs(train: bool) -> dict[str, gradscope.Run]:
-    """The runs that pictures are drawn from; what is missing of them is trained."""
-    made = {}
-    for path in sorted(PICTURES.glob("*.yaml")):
-        # an experiment that has changed is another run
-        out = RUNS / f"{path.stem}-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
-        run = gradscope.run(path, out=out) if train else gradscope.open_run(out)
-        made[path.stem] = run
+def runs(train: bool) -> dict[str, gradscope.Run | gradscope.Compared]:
+    """What pictures are drawn from; what is missing of it is trained."""
+    made: dict[str, gradscope.Run | gradscope.Compared] = {
+        path.stem: _run(path, train) for path in sorted(PICTURES.glob("*.yaml"))
+    }
+    regimes = PICTURES / "regimes.yaml"
+    made["compared"] = gradscope.compare(_run(regimes, train), _run(regimes, train, _FASTER))
     return made
 
 
-def draw(made: dict[str, gradscope.Run]) -> None:
+def _run(path: Path, train: bool, rate: float | None = None) -> gradscope.Run:
+    """An experiment of the gallery, at a learning rate of its own if one is given."""
+    # an experiment that has changed is another run
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    out = RUNS / (f"{path.stem}-{digest}" if rate is None else f"rate {rate}")
+    overrides = {} if rate is None else {"optimizer.lr": rate}
+    return gradscope.run(path, out=out, overrides=overrides) if train else gradscope.open_run(out)
+
+
+def draw(made: dict[str, gradscope.Run | gradscope.Compared]) -> None:
     """A picture of every registered plot."""
     for name in registry.names("plot"):
         run = made[_OF.get(name, "regimes")]
