@@ -25,9 +25,10 @@ class Pace:
     that a long task counts more than a short one. Throughput is the work of the last while (at
     least 30 seconds, and a quarter of the time so far), the latest weighing most.
 
-    What is told runs down with the clock. It is lowered where the estimate has fallen by a tenth,
-    and raised only where it has risen by a quarter and five seconds: noise within a quarter does
-    not move it up. In the first five seconds nothing is told. It is an upper estimate, as a trial
+    What is told runs down as a clock that is slow where the estimate is higher, and fast where it
+    is lower, so that it ends when the estimate does. It is set anew where the estimate is lower by
+    a tenth, and where it is higher by a quarter and five seconds: that alone, and no noise within
+    it, moves it up. In the first five seconds nothing is told. It is an upper estimate, as a trial
     may stop early.
     """
 
@@ -42,7 +43,7 @@ class Pace:
         self._started = self._noted = time.monotonic()
         self._noted_done = 0.0
         self._recent_work, self._recent_time = 0.0, 0.0
-        self._end: float | None = None
+        self._told, self._told_at = math.inf, self._started
 
     @property
     def seconds(self) -> float:
@@ -66,10 +67,12 @@ class Pace:
         if self._recent_work <= 0 or now - self._started < _FIRST:
             return None
         estimate = max(0.0, self.total - self.done) * self._recent_time / self._recent_work
-        told = math.inf if self._end is None else self._end - now
-        if estimate < _BELOW * told or estimate > _ABOVE * max(told, 0.0) + _SLACK:
-            self._end, told = now + estimate, estimate
-        return max(0.0, told)
+        passed = now - self._told_at
+        told = self._told * estimate / (estimate + passed) if estimate else 0.0
+        if estimate < _BELOW * told or estimate > _ABOVE * told + _SLACK:
+            told = estimate
+        self._told, self._told_at = told, now
+        return told
 
     def _note(self, now: float) -> None:
         """Add what was done since to what was done lately, which fades."""

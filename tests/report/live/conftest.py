@@ -11,10 +11,23 @@ def eight_trials(path: Path) -> RunDirectory:
     run = run_by_hand(path)
     for trial in run.manifest().trials:
         learns = trial.configuration == "lstm"
+        end = 0.05 if learns else 0.5
+        words = {"cause": [""], "loss_unit": ["squared error"], "parameters": [9]}
         tables = {
-            "trials": {**outcome(0.05 if learns else 0.5, steps=30.0), "cause": [""]},
-            "training": {"train_step": [1, 2], "loss": [1.0, 0.05 if learns else 0.5]},
-            "evaluation": {"train_step": [0, 2], "loss": [1.0, 0.05 if learns else 0.5]},
+            "trials": {**outcome(end, steps=30.0), **words},
+            "training": {
+                "train_step": [1, 2],
+                "loss": [1.0, end],
+                "grad_norm_preclip": [2.0, 1.0],
+                "grad_norm_postclip": [1.0, 1.0],
+                "clip_coefficient": [0.5, 1.0],
+            },
+            "evaluation": {
+                "train_step": [0, 2],
+                "loss": [1.0, end],
+                "wrong_fraction": [1.0, end],
+                "solved": [False, learns],
+            },
             "memory_horizon": horizons(-0.5 if learns else -10.0, 0.5 if learns else -20.0),
         }
         run.write_trial(trial.id, tables, {"total": 2.0})
