@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import CenteredNorm, Colormap, Normalize
+from matplotlib.colors import AsinhNorm, CenteredNorm, Colormap, Normalize
 from matplotlib.figure import Figure
 from pydantic import Field
 
@@ -21,6 +21,8 @@ from gradscope.results.tables import Tables
 
 #: what is not defined, or exactly zero
 _GREY = "#d9dce0"
+#: nats from which on a linear scale would hide what is near 0
+_STRETCHED = 6.0
 
 
 @register("jacobian_heatmap")
@@ -40,6 +42,11 @@ class JacobianHeatmap(Plot):
         description=(
             "configurations drawn at most; of more, those spread evenly from best to worst"
         ),
+    )
+    scale: Literal["shared", "own"] = Field(
+        "shared",
+        description="of the colours; shared: one for all panels, which compares them; own: one "
+        "for each, which shows what there is in it",
     )
     requires = ("jacobian_norms",)
     title = "Jacobian norms over (t, k)"
@@ -68,26 +75,69 @@ class JacobianHeatmap(Plot):
         labels = present(frame, tables)
         rows, columns, labels = panel_grid(tables, labels)
         figure, axes = new_figure(rows, columns, height=2.35 * rows + 0.4, sharex=True, sharey=True)
-        finite = frame.loc[np.isfinite(frame["log_spectral_norm"]), "log_spectral_norm"]
-        reach = max(1.0, float(finite.abs().max()) if len(finite) else 1.0)
-        norm, colours = CenteredNorm(0, reach), sns.color_palette("vlag_r", as_cmap=True)
+        colours = sns.color_palette("vlag_r", as_cmap=True)
         for ax, label in zip(axes.flat, labels, strict=False):
-            _draw_map(ax, frame[frame["configuration"] == label], norm, colours)
+            norms = frame[frame["configuration"] == label]
+            scale = _scale((frame if self.scale == "shared" else norms)["log_spectral_norm"])
+            _draw_map(ax, norms, scale, colours)
             ax.set_title(wrapped(label))
+            if self.scale == "own":
+                _bar(figure, scale, colours, ax, shrink=0.65)
         finish(axes, len(labels), "k, earlier step", "t, later step")
-        measure = f"ln ‖∂{self._letter}$_t$/∂{self._letter}$_k$‖ (nats)"
-        figure.colorbar(ScalarMappable(norm, colours), ax=axes, label=measure, shrink=0.9)
+        if self.scale == "shared":
+            measure = f"ln ‖∂{self._letter}$_t$/∂{self._letter}$_k$‖ (nats)"
+            _bar(figure, scale, colours, axes, label=measure, shrink=0.9)
         return figure
 
     def caption(self, tables: Tables) -> str:
         """What the norm is of, and what white, red, blue and grey are."""
-        words = tables.words
+        words, reach = tables.words, _reach(self.shown(tables)["log_spectral_norm"])
+        stretched = ""
+        if reach > _STRETCHED:
+            stretched = (
+                " The colours are spread near white, so that a few nats are seen beside many."
+            )
+        if self.scale == "own":
+            stretched += " Each panel has a scale of its own."
         return (
             f"Natural logarithm of the spectral norm of ∂{self._letter}_t/∂{self._letter}_k "
             f"{words.at_last}{words.shown_median}; t ≥ k, so the diagonal is lag 0. White is 1 "
             "(the gradient is kept), red less, blue more; grey is not defined (k > t) or exactly "
-            "zero."
+            f"zero.{stretched}"
         )
+
+
+def _reach(norms: pd.Series) -> float:
+    """The largest finite norm on either side of 0, at least a nat."""
+    finite = norms[np.isfinite(norms)]
+    return max(1.0, float(finite.abs().max()) if len(finite) else 1.0)
+
+
+def _scale(norms: pd.Series) -> Normalize:
+    """Colours centred on 0; of a long scale linear to one nat and logarithmic beyond."""
+    reach = _reach(norms)
+    if reach <= _STRETCHED:
+        return CenteredNorm(0, reach)
+    return AsinhNorm(1.0, -reach, reach)
+
+
+def _bar(
+    figure: Figure,
+    scale: Normalize,
+    colours: Colormap,
+    ax: Axes | np.ndarray,
+    label: str = "",
+    shrink: float = 1.0,
+) -> None:
+    """A scale of colours beside a panel, or beside all of them."""
+    mappable, ticks = ScalarMappable(scale, colours), None
+    if isinstance(scale, AsinhNorm):
+        steps = [step * 10**power for power in range(9) for step in (1, 3)]
+        kept = [step for step in steps if step <= (scale.vmax or 0.0)][-3:]
+        ticks = [*(-step for step in reversed(kept)), 0, *kept]
+    figure.colorbar(
+        mappable, ax=ax, label=label, shrink=shrink, ticks=ticks, format="{x:g}"
+    ).minorticks_off()
 
 
 def _draw_map(ax: Axes, norms: pd.DataFrame, norm: Normalize, colours: Colormap) -> None:

@@ -3,6 +3,8 @@
 import math
 
 import numpy as np
+import pandas as pd
+from matplotlib.colors import CenteredNorm
 
 from gradscope.plots.jacobian_heatmap import JacobianHeatmap
 from tests.plots.conftest import made
@@ -52,3 +54,28 @@ def test_the_block_is_as_asked():
     assert JacobianHeatmap().data(tables).empty
     assert len(JacobianHeatmap(block="state").data(tables)) == 5
     assert "∂s_t/∂s_k" in JacobianHeatmap(block="state").caption(tables)
+
+
+def test_a_few_nats_are_seen_beside_many():
+    short = _tables(log_spectral_norm=[-float(n % 5) for n in range(16)])
+    assert isinstance(JacobianHeatmap().figure(short).axes[0].collections[0].norm, CenteredNorm)
+    assert "spread" not in JacobianHeatmap().caption(short)
+    figure = JacobianHeatmap().figure(_tables())
+    norm = figure.axes[0].collections[0].norm
+    assert (norm(-8.0), norm(0.0), norm(8.0)) == (0.0, 0.5, 1.0)
+    assert 0.5 - norm(-1.0) > 2 / 16  # a linear scale would show a nat as a sixteenth
+    assert "spread near white" in JacobianHeatmap().caption(_tables())
+    figure.draw_without_rendering()
+    ticks = [text.get_text() for text in figure.axes[1].get_yticklabels()]
+    assert ticks == ["−3", "−1", "0", "1", "3"]
+
+
+def test_panels_may_have_scales_of_their_own():
+    parts = [_tables()["jacobian_norms"], _tables(configuration="b")["jacobian_norms"]]
+    parts[1]["log_spectral_norm"] /= 4
+    columns = pd.concat(parts)[["configuration", *parts[0].columns[4:]]].to_dict("list")
+    tables = made(jacobian_norms={key: columns[key] for key in columns if key != "trial"})
+    figure = JacobianHeatmap(scale="own").figure(tables)
+    reaches = [ax.collections[0].get_clim()[1] for ax in figure.axes if ax.get_title()]
+    assert reaches == [8.0, 2.0]
+    assert "Each panel has a scale of its own." in JacobianHeatmap(scale="own").caption(tables)
