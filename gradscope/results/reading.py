@@ -14,6 +14,10 @@ from gradscope.results.records import RunDirectory, seconds_of
 from gradscope.results.shards import joined, rows
 
 
+#: bytes of a shard under which threads cost more than they save
+_SMALL = 2**17
+
+
 class Reading:
     """What some trials recorded; every ledger is read once, and every table when it is needed.
 
@@ -45,10 +49,19 @@ class Reading:
             DamagedError: for a shard that is not as it was written, or that no ledger knows.
             RunDirectoryError: for shards that do not go together.
         """
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
-            found = list(threads.map(self._part, self._shards[name]))
+        shards = self._shards[name]
+        if self._size(shards[0][1]) < _SMALL:
+            found = list(map(self._part, shards))
+        else:
+            with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:
+                found = list(threads.map(self._part, shards))
         parts = [part for part in found if part is not None]
         return joined(parts, self.run.path / "tables" / name)
+
+    def _size(self, name: str) -> int:
+        """Bytes of a file; 0 where it is gone, as reading it will tell."""
+        path = self.run.path / name
+        return path.stat().st_size if path.is_file() else 0
 
     def _part(self, shard: tuple[Ledger | None, str]) -> pa.Table | None:
         ledger, name = shard
