@@ -13,7 +13,6 @@ from gradscope.results.ledger import Ledger
 from gradscope.results.records import RunDirectory, seconds_of
 from gradscope.results.shards import joined, rows
 
-
 #: bytes of a shard under which threads cost more than they save
 _SMALL = 2**17
 

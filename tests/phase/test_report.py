@@ -4,10 +4,12 @@ import re
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from gradscope.phase import PhaseDiagram, write_phase_report
 from gradscope.phase.measure import Theory
 from gradscope.phase.report import verdict
+from tests.browser import needs_browser, opened
 
 
 def test_the_verdict_says_where_the_gradient_turns(frame):
@@ -85,3 +87,12 @@ def test_a_page_without_theory_does_not_mention_its_lines(frame, tmp_path):
     text = write_phase_report(frame, theory, title="t", network="n", folder=tmp_path).read_text()
     assert "Lines: mean field" not in text
     assert "where mean field puts the border" not in text
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_in_chromium_everybody_can_use_it(frame, theory, tmp_path, scheme):
+    page = write_phase_report(frame, theory, title="t", network="n", folder=tmp_path)
+    with opened(page, 390, scheme) as shown:
+        shown.check()
+        assert shown.violations() == []

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from scipy.stats import gmean
 
 from gradscope.experiment import Experiment
@@ -11,6 +12,7 @@ from gradscope.report.index import _face, _in_words
 from gradscope.results.manifest import Prediction
 from gradscope.results.records import RunDirectory
 from gradscope.results.tables import load
+from tests.browser import needs_browser, opened
 from tests.report.conftest import SMALL
 
 EXPECT = """
@@ -101,3 +103,12 @@ def test_names_in_words():
     assert _in_words("quickstart") == "quickstart"
     assert _in_words("tbptt_length") == "tbptt length"
     assert _in_words("04_") == "04 "
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_in_chromium_everybody_can_use_it(page, scheme):
+    index = write_index(page.parent.parent / "seen", [page.parent], "All of them")
+    with opened(index, 390, scheme) as shown:
+        assert shown.violations() == []
+        assert shown.complaints == []

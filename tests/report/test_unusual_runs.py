@@ -32,7 +32,9 @@ def test_one_trial_alone(recorded):
 def test_all_diverged(recorded):
     run = recorded(SWEEP + "optimizer: {name: sgd, lr: 1.0e+30}\n")
     text = _text(run)
-    assert text.count('<tr><th scope="row">rnn</th><td>4</td>') == 3  # in the summary, and both trials
+    assert (
+        text.count('<tr><th scope="row">rnn</th><td>4</td>') == 3
+    )  # in the summary, and both trials
     assert "Diverged (a loss or gradient that is no longer a number): " in text
     assert "did best" not in text
     assert "came first" not in text
