@@ -9,9 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
+from matplotlib.ticker import AutoLocator, MaxNLocator, NullLocator
 
 from gradscope.plots._style import characters, side_by_side
 from gradscope.results.tables import Tables
+
+#: intervals between the ticks of a small panel at most
+_TICKS = 4
 
 
 def limits(values: pd.Series) -> tuple[float, float, float]:
@@ -81,9 +85,16 @@ def panel_grid(
 
 
 def finish(axes: np.ndarray, shown: int, x: str, y: str) -> None:
-    """Label the outer panels of a grid and hide those without a configuration."""
+    """Label the outer panels of a grid and hide those without a configuration.
+
+    Small panels have few ticks: they are no easier to read by more, and most of what drawing costs.
+    """
     columns = axes.shape[1]
     for index, ax in enumerate(axes.flat):
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_minor_locator(NullLocator())
+            if isinstance(axis.get_major_locator(), AutoLocator):
+                axis.set_major_locator(MaxNLocator(_TICKS, steps=[1, 2, 5, 10]))
         ax.set_visible(index < shown)
         if index + columns >= shown:  # nothing below
             ax.set_xlabel(x)
