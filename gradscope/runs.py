@@ -223,20 +223,15 @@ def run(
         overrides: dotted keys to values that take the place of the experiment's.
         device: torch device of every trial.
         scheduler: a Dask scheduler, or its address, to use instead of processes of this machine.
-        log: trackers that take every trial when it is recorded, such as ``"tensorboard:logs"``,
-            ``"wandb:project"``, ``"mlflow"`` or ``"trackio"``.
+        log: trackers that take every trial when it is recorded, such as ``"tensorboard:logs"``.
 
     Raises:
         ConfigError: for an experiment that cannot be run; nothing has been written then.
         RunDirectoryError: if the directory holds another experiment.
-        GradscopeError: if the device cannot be used, workers could not be started, or for a
-            tracker that there is not.
+        GradscopeError: if the device or a tracker cannot be used, or workers not be started.
     """
     from gradscope.experiment.devices import check_device
-    from gradscope.tracking import check_trackers
 
-    log = [log] if isinstance(log, str) else log
-    check_trackers(log)
     _check_workers(workers)
     if scheduler is None:
         check_device(device)
@@ -254,7 +249,7 @@ def _carry_out(
     experiment: gradscope.experiment.Experiment,
     directory: RunDirectory,
     progress: bool | gradscope.experiment.observer.Observer | None,
-    log: Sequence[str],
+    log: str | Sequence[str],
     *,
     workers: int,
     scheduler: gradscope.experiment.Scheduler | str | None,
@@ -266,7 +261,8 @@ def _carry_out(
     from gradscope.experiment.run import claimed, run_sweep
     from gradscope.tracking import Tracking, trackers_of
 
-    trackers = trackers_of(log, experiment.name, directory.path)
+    named = [log] if isinstance(log, str) else log
+    trackers = trackers_of(named, experiment.name, directory.path)
     tracking = Tracking(trackers, directory, warnings.warn)
     with claimed(experiment, directory, device) as ready:
         if ready.damaged:
