@@ -175,8 +175,14 @@ class Run:
     def _repr_html_(self) -> str:
         from gradscope.notebook import run_html  # here, as it imports the plots
 
-        tables = self.tables if self._directory.done() else None
-        return run_html(self.path, self.manifest, tables, self.failures)
+        recorded = len(self._directory.done())
+        return run_html(
+            self.path,
+            self.manifest,
+            recorded=recorded,
+            tables=self.tables if recorded else None,
+            failures=self.failures,
+        )
 
 
 def open_run(path: str | PathLike[str]) -> Run:

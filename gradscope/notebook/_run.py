@@ -19,17 +19,22 @@ from gradscope.results.verdict import verdict
 
 
 def run_html(
-    path: Path, manifest: Manifest, tables: Tables | None, failures: Mapping[str, str]
+    path: Path,
+    manifest: Manifest,
+    *,
+    recorded: int,
+    tables: Tables | None,
+    failures: Mapping[str, str],
 ) -> str:
     """What is recorded of a run.
 
     Args:
         path: the run directory.
         manifest: of the run.
+        recorded: trials that are.
         tables: of the trials that are recorded; None if none is.
         failures: trial to why it failed.
     """
-    recorded = 0 if tables is None else len(tables["trials"])
     count = f"{recorded} of {len(manifest.trials)} trials recorded in {path}"
     parts = [
         markup.paragraph(manifest.question, name=manifest.name),
