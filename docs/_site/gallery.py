@@ -60,7 +60,7 @@ def _run(path: Path, train: bool, rate: float | None = None) -> gradscope.Run:
     """An experiment of the gallery, at a learning rate of its own if one is given."""
     # an experiment that has changed is another run
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
-    out = RUNS / (f"{path.stem}-{digest}" if rate is None else f"rate {rate}")
+    out = RUNS / digest / (path.stem if rate is None else "faster")
     overrides = {} if rate is None else {"optimizer.lr": rate}
     return gradscope.run(path, out=out, overrides=overrides) if train else gradscope.open_run(out)
 
