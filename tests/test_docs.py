@@ -85,7 +85,11 @@ def test_commands_exist(page):
             words = line.split("#")[0].split()
             command = main.get_command(click.Context(main), words[1])
             assert command is not None, line
-            options = {name for parameter in command.params for name in parameter.opts}
+            options = {
+                name
+                for parameter in command.params
+                for name in (*parameter.opts, *parameter.secondary_opts)
+            }
             assert {word for word in words if word.startswith("--")} <= options, line
 
 
