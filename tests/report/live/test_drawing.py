@@ -52,7 +52,7 @@ def test_it_draws_beside_the_run_and_not_in_it(drawing, tmp_path):
 
 
 def test_what_cannot_be_drawn_is_said_once(drawing, monkeypatch):
-    from gradscope.report import run as report
+    from gradscope.report import contents as report
 
     monkeypatch.setattr(report, "load", lambda run: 1 / 0)
     drawing.draw(drawing.run, 8)
