@@ -46,6 +46,7 @@ def test_both_runs_are_in_one_figure(runs):
         "lstm, slow",
         "rnn, fast_<i>",
         "lstm, fast_<i>",
+        "contraction bound",
     ]
 
 

@@ -29,7 +29,7 @@ from gradscope.cli._options import run_arguments, with_option
 )
 @with_option
 def command(runs: tuple[Path, ...], formats: tuple[str, ...], out: Path | None) -> None:
-    """Draw the report of a RUN directory anew, or hold several RUNs against the first.
+    """Draw the report of a RUN, or compare several RUNs.
 
     From what is recorded, though trials may still be running. Several runs are lined up by
     configuration, seed by seed where they have seeds in common; the page tells by how much they

@@ -26,7 +26,7 @@ class Differences(Plot):
     """By how much a measure of each configuration differs from the same one of the first run."""
 
     measure: str | None = Field(
-        None, description="name of a column of the summary; null is what runs are judged by"
+        None, description="name of a column of the summary; null: what runs are judged by"
     )
     requires = ("differences",)
     title = "Differences between runs"

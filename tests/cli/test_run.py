@@ -210,7 +210,7 @@ def test_an_address_where_no_scheduler_answers(experiment, tmp_path, monkeypatch
 
 def test_the_device_of_a_remote_scheduler_is_not_looked_for_here(experiment, tmp_path, monkeypatch):
     """Its workers may have one that this machine has not; each trial tells what it met."""
-    from gradscope.experiment import run as runs
+    from gradscope.cli import _running as runs
 
     devices = []
 

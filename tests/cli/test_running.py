@@ -96,7 +96,7 @@ def test_no_process_and_no_socket_outlives_a_run(how, experiment, tmp_path):
     while any(is_alive(child) for child in children):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-    with pytest.raises(urllib.error.URLError):
+    with pytest.raises((urllib.error.URLError, ConnectionResetError)):  # it may just be ending
         urllib.request.urlopen(address, timeout=5)
 
 

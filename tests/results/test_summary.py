@@ -78,8 +78,9 @@ def test_a_tasks_own_measures_stand_behind_the_losses():
     assert columns[columns.index("loss_over_baseline") + 1] == "bits"
     assert summary(loaded, BITS)["bits"].tolist() == [pytest.approx(math.sqrt(3))]
     assert "bits" not in summary(loaded)
-    loaded["trials"]["bits"] = math.nan
-    assert "bits" not in summary(loaded, BITS)
+    unknown = in_memory({"a": [0.5, 0.7]})
+    unknown["trials"]["bits"] = math.nan
+    assert "bits" not in summary(unknown, BITS)
 
 
 def test_in_print():

@@ -13,7 +13,7 @@ HEAVY = ("torch", "matplotlib", "seaborn", "dask", "distributed")
 
 READ = """
 import sys
-from gradscope.results import export, predictions, summary, tables, verdict
+from gradscope.results import predictions, summary, tables, verdict
 from gradscope.results.records import RunDirectory
 
 run = RunDirectory(sys.argv[1])
