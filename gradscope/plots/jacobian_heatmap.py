@@ -76,17 +76,19 @@ class JacobianHeatmap(Plot):
         rows, columns, labels = panel_grid(tables, labels)
         figure, axes = new_figure(rows, columns, height=2.35 * rows + 0.4, sharex=True, sharey=True)
         colours = sns.color_palette("vlag_r", as_cmap=True)
+        of_all = _scale(frame["log_spectral_norm"])
         for ax, label in zip(axes.flat, labels, strict=False):
             norms = frame[frame["configuration"] == label]
-            scale = _scale((frame if self.scale == "shared" else norms)["log_spectral_norm"])
+            shared = self.scale == "shared"
+            scale = of_all if shared else _scale(norms["log_spectral_norm"])
             _draw_map(ax, norms, scale, colours)
             ax.set_title(wrapped(label))
-            if self.scale == "own":
+            if not shared:
                 _bar(figure, scale, colours, ax, shrink=0.65)
         finish(axes, len(labels), "k, earlier step", "t, later step")
         if self.scale == "shared":
             measure = f"ln ‖∂{self._letter}$_t$/∂{self._letter}$_k$‖ (nats)"
-            _bar(figure, scale, colours, axes, label=measure, shrink=0.9)
+            _bar(figure, of_all, colours, axes, label=measure, shrink=0.9)
         return figure
 
     def caption(self, tables: Tables) -> str:
