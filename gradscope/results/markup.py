@@ -23,7 +23,7 @@ _MOST_ROWS = 300
 _STYLE = """
 .gradscope-card { line-height: 1.5; color: inherit; text-align: left; }
 .gradscope-card p { margin: .35em 0; max-width: 90ch; }
-.gradscope-card ul, .gradscope-card ol { margin: .35em 0; padding-left: 1.5em; max-width: 90ch; }
+.gradscope-card ul { margin: .35em 0; padding-left: 1.5em; max-width: 90ch; list-style: disc; }
 .gradscope-card .soft { opacity: .8; font-size: .93em; }
 .gradscope-card .scroll { overflow-x: auto; max-width: 100%; }
 .gradscope-card table { border-collapse: collapse; border: 0; margin: .5em 0; font-size: .93em;
