@@ -107,7 +107,7 @@ def test_every_key_of_an_experiment_file_is_in_the_reference(pages):
 
 
 def test_every_command_and_option_is_in_the_reference(pages):
-    context = click.Context(main)
+    context = click.Context(main, **main.context_settings)
     for name in main.list_commands(context):
         command = main.get_command(context, name)
         assert command is not None

@@ -108,7 +108,7 @@ def _experiments() -> str:
 
 def _commands() -> str:
     """Every command with its usage, its words and its options, as click has them."""
-    context = click.Context(main, info_name="gradscope")
+    context = click.Context(main, info_name="gradscope", **main.context_settings)
     text = ["# Command line", "`gradscope COMMAND --help` says the same in the terminal."]
     for name in main.list_commands(context):
         command = main.get_command(context, name)
@@ -208,7 +208,7 @@ def places() -> dict[str, str]:
         for title, names in _groups().items()
         for name in names
     }
-    context = click.Context(main, info_name="gradscope")
+    context = click.Context(main, info_name="gradscope", **main.context_settings)
     for name in main.list_commands(context):
         found[f"gradscope {name}"] = f"command-line.html#gradscope-{name}"
     return found

@@ -49,7 +49,7 @@ def asked(line: str, code: str = ANSWER) -> subprocess.CompletedProcess[str]:
 
 
 def test_commands_and_options():
-    group = click.Context(main)
+    group = click.Context(main, **main.context_settings)
     assert isinstance(main, Commands)
     assert offered("") == main.list_commands(group)
     assert "--json" in offered("show", "--")

@@ -65,7 +65,7 @@ def test_python_m_gradscope_is_the_command_line():
 
 
 def test_another_name_of_a_command_is_the_same_command():
-    context = click.Context(main)
+    context = click.Context(main, **main.context_settings)
     assert main.get_command(context, "probe") is main.get_command(context, "phase")
     assert "probe" not in COMMANDS
 
