@@ -5,7 +5,6 @@ gradscope.compare("reports/before", "reports/after").verdict()
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from gradscope.errors import GradscopeError
+from gradscope.results import markup
 from gradscope.results.run_comparison import RunComparison
 from gradscope.results.tables import Tables
 from gradscope.runs import Run
@@ -94,8 +94,13 @@ class Compared:
         return f"Compared({', '.join(self.runs)})"
 
     def _repr_html_(self) -> str:
-        sentences = "".join(f"<li>{html.escape(sentence)}</li>" for sentence in self.verdict())
-        return f"<p><b>{html.escape(', '.join(self.runs))}</b></p><ul>{sentences}</ul>"
+        names = ", ".join(self.runs)
+        return markup.card(
+            f"Comparison of {names}",
+            markup.paragraph("", name=names),
+            markup.points(self.verdict()),
+            markup.table(self.settings, "What the runs differ in", words=True),
+        )
 
 
 def compare(*runs: Run | str | PathLike[str]) -> Compared:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from gradscope.errors import GradscopeError, NothingToDrawError
+from gradscope.plots._function import HasTables
 from gradscope.report.explorer import explorer_html
 from gradscope.report.explorer.contents import MOST
 from gradscope.report.explorer.sources import SOURCES
@@ -20,15 +21,6 @@ _HERE = Path(__file__).parent
 _HEIGHT = 760
 #: megabytes of numbers in a notebook: its file keeps them all, once for each explorer
 _MEGABYTES = 2.0
-
-
-class HasTables(Protocol):
-    """What a run is to the explorer."""
-
-    @property
-    def tables(self) -> Tables:
-        """All tables of it."""
-        ...
 
 
 @runtime_checkable
