@@ -91,7 +91,7 @@ def test_a_run_shows_one_output_within_a_running_loop_and_with_workers(tmp_path)
     )
     for cell in notebook.cells[:2]:
         (data,) = shown(cell)
-        assert "4 of 4 trials, 4 unsolved, done in 0:" in data["text/html"]
+        assert "4 of 4 trials, 4 unsolved, done in " in data["text/html"]
         assert len(cell.outputs) == 1
     assert shown(notebook.cells[2]) == []
     (error,) = (o for o in notebook.cells[4].outputs if o.output_type == "error")
@@ -119,7 +119,7 @@ def test_an_interrupted_kernel_stops_and_goes_on(tmp_path, workers):
             time.sleep(0.2)
         time.sleep(10)
         manager.interrupt_kernel()
-        assert client.get_shell_msg(timeout=60)["content"]["ename"] == "KeyboardInterrupt"
+        assert client.get_shell_msg(timeout=300)["content"]["ename"] == "KeyboardInterrupt"
         said = []
         code = (
             "print(len(psutil.Process().children(recursive=True)))\n"
@@ -127,7 +127,7 @@ def test_an_interrupted_kernel_stops_and_goes_on(tmp_path, workers):
         )
         client.execute_interactive(
             code,
-            timeout=60,
+            timeout=300,
             output_hook=lambda message: said.append(str(message["content"].get("text", ""))),
         )
         assert "".join(said).splitlines() == ["0", "Run('run': 0 of 4 trials recorded)"]
