@@ -18,7 +18,8 @@
 
   function say() {
     const failed = status.failed ? `, ${status.failed} failed` : "";
-    const parts = [`${status.name}: ${status.recorded} of ${status.trials} trials${failed}`, drawnWhen()];
+    const count = `${status.name}: ${status.recorded} of ${status.trials} trials${failed}`;
+    const parts = [status.name ? count : "no run has begun yet", drawnWhen()];
     if (gone) {
       parts.push(`the server has gone (${clock(gone)}): the run has ended, or was ended; this page no longer refreshes`);
     } else if (status.state === "done") {

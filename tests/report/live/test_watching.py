@@ -169,9 +169,11 @@ def test_a_page_refreshes_itself_and_stops_when_the_run_is_done(live, run, view)
     complaints: list[str] = []
     view.on("pageerror", lambda error: complaints.append(str(error)))
     ledgers = hidden(run)
-    live.watch(run)
     view.goto(live.address)
     words = view.locator("#live-words")
+    assert words.inner_text() == "no run has begun yet · nothing drawn yet · still running"
+    live.watch(run)
+    view.wait_for_selector("#live[data-version='1']")
     assert "0 of 8 trials · nothing drawn yet · still running" in words.inner_text()
     for there, path in ledgers[:4]:
         there.rename(path)
@@ -209,6 +211,7 @@ def test_a_page_says_that_the_server_has_gone(live, run, view):
 def test_refreshing_can_be_paused(live, run, view):
     ledgers = hidden(run)
     live.watch(run)
+    wait_until(lambda: status_of(live)["trials"])
     view.goto(live.address)
     view.get_by_role("button", name="Pause").click()
     for there, path in ledgers:
