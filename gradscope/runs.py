@@ -27,7 +27,7 @@ from gradscope.results.manifest import Manifest
 from gradscope.results.predictions import predictions
 from gradscope.results.records import RunDirectory
 from gradscope.results.summary import summary
-from gradscope.results.tables import Tables, load
+from gradscope.results.tables import Tables, load, outcomes
 from gradscope.results.verdict import verdict
 
 if TYPE_CHECKING:  # runs are opened, read and drawn without torch, which these import
@@ -83,11 +83,7 @@ class Run:
         Columns: trial (its id), configuration, task, length, seed, outcome (solved, unsolved,
         diverged, failed or missing) and weights (whether they were kept).
         """
-        failures = self._directory.failures()
-        outcomes: dict[str, str] = {}
-        if self._directory.done():
-            recorded = self.tables["trials"]
-            outcomes = dict(zip(recorded["trial"], recorded["outcome"], strict=True))
+        became = outcomes(self._directory, self.tables if self._directory.done() else None)
         return pd.DataFrame(
             {
                 "trial": entry.id,
@@ -95,7 +91,7 @@ class Run:
                 "task": entry.task,
                 "length": entry.length,
                 "seed": entry.seed,
-                "outcome": outcomes.get(entry.id, "failed" if entry.id in failures else "missing"),
+                "outcome": became[entry.id],
                 "weights": self._directory.keeps_weights(entry.id),
             }
             for entry in self.manifest.trials

@@ -13,6 +13,7 @@ import torch
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
+import gradscope
 from gradscope.cells import CELLS, Cell
 from gradscope.experiment import Experiment
 from gradscope.experiment.run import run_sweep
@@ -128,3 +129,22 @@ def build(
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
     """Standard normal numbers in float64."""
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="session")
+def two_rates(tmp_path_factory: pytest.TempPathFactory) -> list[gradscope.Run]:
+    """One experiment at two learning rates."""
+    folder = tmp_path_factory.mktemp("rates")
+    experiment = {
+        "task": {"name": "adding", "length": 4},
+        "training": {"steps": 2},
+        "evaluation": {"sequences": 5},
+        "probes": ["jacobian_norms"],
+        "sweep": {"cell": ["rnn", "lstm"], "seed": [0, 1]},
+    }
+    return [
+        gradscope.run(
+            experiment, out=folder / name, overrides={"optimizer.lr": rate}, progress=False
+        )
+        for name, rate in (("slow", 0.001), ("fast_<i>", 0.1))
+    ]

@@ -88,7 +88,7 @@ def test_pictures_are_small_and_their_runs_are_experiments():
 
 @pytest.mark.parametrize("kind", registry.FOLDERS)
 def test_every_component_and_option_is_in_the_reference(kind, pages):
-    page = pages[f"{schema.KINDS[kind]}.md"]
+    page = pages[f"{registry.FOLDERS[kind]}.md"]
     parts = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE))
     assert list(parts) == registry.names(kind)
     for name, text in parts.items():

@@ -38,7 +38,7 @@ _YAML = re.compile(r"`([^`]*: [^`]*)`")
 @cache
 def pages() -> dict[str, str]:
     """Place on the site, below ``reference/``, to the page's Markdown."""
-    made = {f"{schema.KINDS[kind]}.md": _components(kind) for kind in registry.FOLDERS}
+    made = {f"{registry.FOLDERS[kind]}.md": _components(kind) for kind in registry.FOLDERS}
     made["yaml.md"] = schema.page(json_schema())
     made["experiments.md"] = _experiments()
     made["command-line.md"] = _commands()

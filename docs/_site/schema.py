@@ -5,24 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from gradscope.components import registry
+
 #: sections with a heading of their own, in the order of the page
 _SECTIONS = {
     "model": "ModelSection",
     "training": "TrainingSection",
     "evaluation": "EvaluationSection",
     "expect": "Expectation",
-}
-#: kinds of components, and the pages of the reference that have them
-KINDS = {
-    "cell": "cells",
-    "init": "inits",
-    "task": "tasks",
-    "clip": "clips",
-    "optimizer": "optimizers",
-    "probe": "probes",
-    "plot": "plots",
-    "finding": "findings",
-    "remedy": "remedies",
 }
 _REFERENCE = "#/$defs/"
 _BOUNDS = {
@@ -76,9 +66,9 @@ def takes(about: Schema) -> str:
     """What a key takes, in words: its type, its choices, its bounds."""
     if reference := about.get("$ref"):
         name = str(reference).removeprefix(_REFERENCE)
-        if name in KINDS:
+        if name in registry.FOLDERS:
             article = "an" if name[0] in "aeiou" else "a"
-            return f"{article} [{name}]({KINDS[name]}.md)"
+            return f"{article} [{name}]({registry.FOLDERS[name]}.md)"
         key = next((key for key, section in _SECTIONS.items() if section == name), name)
         return f"[a mapping](#{key})"
     if "enum" in about:

@@ -10,7 +10,7 @@ from gradscope.errors import GradscopeError
 from gradscope.results.manifest import Manifest
 from gradscope.results.predictions import predictions
 from gradscope.results.records import RunDirectory
-from gradscope.results.tables import Tables, load
+from gradscope.results.tables import Tables, load, outcomes
 from gradscope.results.verdict import verdict
 
 #: of the document's form; it changes when something is renamed or taken away
@@ -74,10 +74,10 @@ def _trials(
 ) -> list[dict[str, object]]:
     rows = [] if tables is None else tables["trials"].to_dict("records")
     recorded, failures = {row["trial"]: row for row in rows}, directory.failures()
+    became = outcomes(directory, tables)
     found: list[dict[str, object]] = []
     for entry in manifest.trials:
-        row = recorded.get(entry.id)
-        status = str(row["outcome"]) if row else "failed" if entry.id in failures else "missing"
+        row, status = recorded.get(entry.id), became[entry.id]
         found.append(
             {
                 "trial": entry.id,

@@ -22,6 +22,7 @@ from gradscope.experiment.checks import checked
 from gradscope.experiment.predicted import Known, check_figures, check_predictions
 from gradscope.experiment.schema import Header, Settings, Trial
 from gradscope.experiment.shipped import located
+from gradscope.results.manifest import REPETITIONS
 
 #: dotted keys to values that take the place of the file's
 Overrides = AbstractMapping[str, object]
@@ -231,7 +232,7 @@ def _known(base: Mapping, axes: object, place: Where, mistakes: Mistakes) -> Kno
 
 def _label(point: sweep.Point) -> str:
     """A point's labels on the axes that are neither seed nor task length."""
-    labels = (label for axis, label in point.axes.items() if axis not in ("seed", "task.length"))
+    labels = (label for axis, label in point.axes.items() if axis not in REPETITIONS)
     return " · ".join(labels)
 
 

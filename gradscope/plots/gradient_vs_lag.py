@@ -99,7 +99,7 @@ def _rates(
     tables: Tables, of: Callable[[Tables], pd.DataFrame | None], when: str
 ) -> dict[str, float]:
     """Configuration to nats per step, the mean over its trials; none that is not finite."""
-    frame = of(tables)
+    frame = tables.once(("theory", of.__name__), lambda: of(tables))
     if frame is None:
         return {}
     frame = frame[(frame["when"] == when) & np.isfinite(frame["rate"])]

@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from gradscope.results.manifest import TrialEntry
+from gradscope.results.manifest import REPETITIONS, TrialEntry
 from gradscope.results.tables import Frames, Tables
 
 #: the axes of combined tables, beside seed and task length
 CONFIGURATION, RUN = "configuration", "run"
-_KEPT = ("seed", "task.length")
 
 
 def combined(
@@ -56,7 +55,7 @@ def label_of(configuration: str, run: str, *, alone: bool) -> str:
 
 
 def _renamed(trial: TrialEntry, run: str, alone: bool) -> TrialEntry:
-    kept = {axis: label for axis, label in trial.axes.items() if axis in _KEPT}
+    kept = {axis: label for axis, label in trial.axes.items() if axis in REPETITIONS}
     own = {} if alone else {CONFIGURATION: trial.configuration}
     return trial.model_copy(
         update={

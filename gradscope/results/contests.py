@@ -11,14 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscope.results.comparisons import Comparison, compare_blocks
-from gradscope.results.manifest import TrialEntry
+from gradscope.results.manifest import REPETITIONS, TrialEntry
 from gradscope.results.scales import Sample
 from gradscope.results.statistics import LEVEL, holm
 from gradscope.results.tables import Tables
 from gradscope.results.yardstick import Yardstick
 
-#: axes that are no settings but repetitions and difficulties
-_NO_SETTINGS = ("seed", "task.length")
 #: the labels of a configuration on the other axes
 Block = tuple[str, ...]
 
@@ -84,7 +82,7 @@ def contested(tables: Tables) -> list[str]:
 def settings_axes(tables: Tables) -> list[str]:
     """The axes of the sweep but for seeds and task lengths."""
     axes = dict.fromkeys(axis for entry in tables.trials for axis in entry.axes)
-    return [axis for axis in axes if axis not in _NO_SETTINGS]
+    return [axis for axis in axes if axis not in REPETITIONS]
 
 
 def _meet_the_same_tasks(entries: Sequence[TrialEntry], axis: str) -> bool:
@@ -104,7 +102,7 @@ def _cells(tables: Tables, axis: str, judged: Yardstick) -> dict[str, dict[Block
         sample = judged.samples.get(place)
         if entry.length != length or sample is None or not sample.seeds:
             continue
-        others = (a for a in entry.axes if a != axis and a not in _NO_SETTINGS)
+        others = (a for a in entry.axes if a != axis and a not in REPETITIONS)
         block = tuple(entry.axes[other] for other in others)
         cells.setdefault(entry.axes.get(axis, ""), {})[block] = sample
     return cells

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
@@ -13,6 +13,9 @@ from gradscope.components.text import NOT_TEXT
 
 #: of the run directory as this version writes it; the first one had no ledgers and no checksums
 FORMAT = 2
+
+#: axes of a sweep that are no settings but repetitions and difficulties
+REPETITIONS = ("seed", "task.length")
 
 _ID = re.compile(r"\w{1,64}")
 _M = TypeVar("_M", bound="Part")
@@ -98,7 +101,21 @@ class TrialEntry(Part):
     @property
     def other_labels(self) -> list[str]:
         """Its labels on the axes that are neither seed nor task length."""
-        return [v for axis, v in self.axes.items() if axis not in ("seed", "task.length")] or [""]
+        return [v for axis, v in self.axes.items() if axis not in REPETITIONS] or [""]
+
+
+def leaves(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """The values of nested settings under dotted keys; a list is a value.
+
+    >>> list(leaves({"cell": {"name": "lstm", "bias": None}, "seed": 0}))
+    [('cell.name', 'lstm'), ('cell.bias', None), ('seed', 0)]
+    """
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            inner = {str(name): item for name, item in value.items()}
+            yield from leaves(inner, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 class TaskAbout(Part):

@@ -16,7 +16,7 @@ from gradscope.results.combined import RUN, combined, label_of
 from gradscope.results.comparisons import Comparison, compare
 from gradscope.results.contests import contests
 from gradscope.results.formats import listed
-from gradscope.results.manifest import Manifest, TaskAbout
+from gradscope.results.manifest import Manifest, TaskAbout, leaves
 from gradscope.results.measures import Measure
 from gradscope.results.scales import Sample
 from gradscope.results.statistics import LEVEL, Estimate, holm
@@ -273,23 +273,15 @@ def _settings(manifest: Manifest) -> dict[str, str]:
     """Dotted key to the values that a run's trials have, and what the run was made with."""
     values: dict[str, dict[str, None]] = {}
     for trial in manifest.trials:
-        for key, value in _flat(trial.settings):
-            values.setdefault(key, {})[value] = None
+        for key, value in leaves(trial.settings):
+            said = value if isinstance(value, str) else json.dumps(value)
+            values.setdefault(key, {})[said] = None
     found = {key: listed(list(several), 6) for key, several in values.items()}
     last = manifest.provenance[-1]
     found |= {f"version of {name}": version for name, version in last.versions.items()}
     found |= {"device": last.device, "git revision": last.git or "–"}
     found |= {"processor": str(last.hardware.get("processor") or last.hardware.get("machine"))}
     return found
-
-
-def _flat(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Settings as dotted keys, values in print."""
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat({str(name): item for name, item in value.items()}, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value if isinstance(value, str) else json.dumps(value)
 
 
 def _place(difference: Difference) -> str:

@@ -173,6 +173,26 @@ def load(run: RunDirectory) -> Tables:
     return Tables(frames, trials, seconds=reading.seconds)
 
 
+def outcomes(run: RunDirectory, tables: Tables | None) -> dict[str, str]:
+    """Trial to what became of it, in the order of the sweep.
+
+    Args:
+        run: the directory.
+        tables: of it; None where no trial is recorded.
+
+    Returns:
+        solved, unsolved or diverged; of a trial that is not recorded failed or missing.
+    """
+    failures, became = run.failures(), dict[str, str]()
+    if tables is not None:
+        recorded = tables["trials"]
+        became = dict(zip(recorded["trial"], map(str, recorded["outcome"]), strict=True))
+    return {
+        trial.id: became.get(trial.id, "failed" if trial.id in failures else "missing")
+        for trial in run.manifest().trials
+    }
+
+
 class Frames(Mapping[str, pd.DataFrame]):
     """Tables that are made when they are first asked for."""
 

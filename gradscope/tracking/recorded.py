@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from gradscope.results.manifest import TrialEntry
+from gradscope.results.manifest import TrialEntry, leaves
 from gradscope.results.records import RunDirectory
 
 #: table -> its columns that are scalars of a train step
@@ -123,21 +123,17 @@ def _final(trials: pd.DataFrame | None) -> dict[str, float]:
     return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
-def flat(settings: Mapping[str, object], prefix: str = "") -> dict[str, str | int | float | bool]:
+def flat(settings: Mapping[str, object]) -> dict[str, str | int | float | bool]:
     """Nested settings under dotted keys; lists as JSON, null left out.
 
     >>> flat({"cell": {"name": "lstm", "bias": None}, "probes": ["spectra"]})
     {'cell.name': 'lstm', 'probes': '["spectra"]'}
     """
-    found: dict[str, str | int | float | bool] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        elif isinstance(value, str | int | float):  # a bool is an int
-            found[f"{prefix}{key}"] = value
-        elif value is not None:
-            found[f"{prefix}{key}"] = json.dumps(value)
-    return found
+    return {  # a bool is an int
+        key: value if isinstance(value, str | int | float) else json.dumps(value)
+        for key, value in leaves(settings)
+        if value is not None
+    }
 
 
 def folder_of(entry: TrialEntry) -> str:

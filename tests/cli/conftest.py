@@ -1,5 +1,6 @@
 """The command line as a newcomer meets it: a small experiment, and a way to call commands."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,20 @@ def refused(*arguments: object) -> str:
     assert result.stderr.startswith("gradscope: ")
     assert len(result.stderr.strip().splitlines()) == 1
     return result.stderr
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Ctrl-C comes before the second trial; ``undo`` of what it gives lets it run."""
+    from gradscope.experiment import run as runs
+
+    record = runs.record
+
+    def at_the_second(trial, run, device, progress):
+        if run.done():
+            raise KeyboardInterrupt
+        return record(trial, run, device, progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "record", at_the_second)
+        yield patch

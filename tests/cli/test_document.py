@@ -60,17 +60,7 @@ def test_what_failed_and_why(experiment, tmp_path, monkeypatch):
         assert trial["final_loss"] is None
 
 
-def test_an_interrupted_run_has_its_document(experiment, tmp_path, monkeypatch):
-    from gradscope.experiment import run as runs
-
-    record = runs.record
-
-    def interrupted_at_the_second(trial, run, device, progress):
-        if run.done():
-            raise KeyboardInterrupt
-        return record(trial, run, device, progress)
-
-    monkeypatch.setattr(runs, "record", interrupted_at_the_second)
+def test_an_interrupted_run_has_its_document(experiment, tmp_path, interrupted):
     result = invoke("run", experiment, "--out", tmp_path / "run", "--json")
     assert result.exit_code == 130
     told = json.loads(result.stdout)

@@ -176,21 +176,11 @@ def test_divergence_is_not_a_failure(experiment, tmp_path):
     assert "diverged" in result.output
 
 
-def test_an_interrupted_run_says_what_is_recorded(experiment, tmp_path, monkeypatch):
-    from gradscope.experiment import run as runs
-
-    record = runs.record
-
-    def interrupted_at_the_second(trial, run, device, progress):
-        if run.done():
-            raise KeyboardInterrupt
-        return record(trial, run, device, progress)
-
-    monkeypatch.setattr(runs, "record", interrupted_at_the_second)
+def test_an_interrupted_run_says_what_is_recorded(experiment, tmp_path, interrupted):
     result = invoke("run", experiment, "--out", tmp_path / "run", "--no-report")
     assert result.exit_code == 130
     assert "interrupted: 1 of 2 trials are recorded" in result.stderr
-    monkeypatch.setattr(runs, "record", record)
+    interrupted.undo()
     again = invoke("run", experiment, "--out", tmp_path / "run", "--no-report")
     assert again.exit_code == 0
     assert "1 already recorded" in again.output

@@ -2,32 +2,12 @@
 
 import re
 
-import pytest
-
 import gradscope
 from tests.browser import opened
 
-SMALL = {
-    "task": {"name": "adding", "length": 4},
-    "training": {"steps": 2},
-    "evaluation": {"sequences": 5},
-    "probes": ["jacobian_norms"],
-    "sweep": {"cell": ["rnn", "lstm"], "seed": [0, 1]},
-}
 
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory):
-    """One experiment at two learning rates."""
-    folder = tmp_path_factory.mktemp("runs")
-    return [
-        gradscope.run(SMALL, out=folder / name, overrides={"optimizer.lr": rate}, progress=False)
-        for name, rate in (("slow", 0.001), ("fast_<i>", 0.1))
-    ]
-
-
-def test_the_report_says_what_differs(runs, tmp_path):
-    page = gradscope.compare(*runs).report(tmp_path / "out")
+def test_the_report_says_what_differs(two_rates, tmp_path):
+    page = gradscope.compare(*two_rates).report(tmp_path / "out")
     text = page.read_text()
     assert "fast_&lt;i&gt; against slow" in text
     assert re.search(r'<th scope="row">optimizer.lr</th>\s*<td>0.001</td>\s*<td>0.1</td>', text)
@@ -36,12 +16,12 @@ def test_the_report_says_what_differs(runs, tmp_path):
     assert "http" not in re.sub(r'xmlns\S*="[^"]*"', "", text.split("<script")[0])
 
 
-def test_the_page_has_no_violation(runs, tmp_path):
-    page = gradscope.compare(*runs).report(tmp_path / "out")
+def test_the_page_has_no_violation(two_rates, tmp_path):
+    page = gradscope.compare(*two_rates).report(tmp_path / "out")
     with opened(page, 390) as shown:
         assert shown.violations() == []
 
 
-def test_a_notebook_of_it_opens_the_runs(runs, tmp_path):
-    page = gradscope.compare(*runs).report(tmp_path / "out", "ipynb")
+def test_a_notebook_of_it_opens_the_runs(two_rates, tmp_path):
+    page = gradscope.compare(*two_rates).report(tmp_path / "out", "ipynb")
     assert "run = gradscope.compare('../" in page.read_text().replace('\\"', '"')
