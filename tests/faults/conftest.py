@@ -1,12 +1,14 @@
 """How much of each fault is tried, and runs that are to survive it.
 
-``GRADSCOPE_FAULTS`` is the share of a whole run, 1 for all of it.
+``GRADSCOPE_FAULTS`` is the share of a whole run, 1 for all of it; ``GRADSCOPE_FAULTS_ROUND``
+counts the parts of one that is made in several, each of which draws its own faults.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from gradscope.results.records import RunDirectory
 from tests.conftest import Silent
 
 SHARE = float(os.environ.get("GRADSCOPE_FAULTS", "0.02"))
+ROUND = int(os.environ.get("GRADSCOPE_FAULTS_ROUND", "1"))
 
 #: nine trials, of which each takes long enough to be met in the middle
 SWEEP = """
@@ -37,6 +40,11 @@ EXPERIMENT = Experiment.parse(SWEEP, default_name="killed")
 def many(count: int) -> int:
     """The share of a count that is tried, at least one."""
     return max(1, round(count * SHARE))
+
+
+def drawn(what: object) -> random.Random:
+    """Random numbers of this round."""
+    return random.Random(f"{what} {ROUND}")
 
 
 def tried(what: str, count: int = 1) -> None:

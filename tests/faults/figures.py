@@ -1,8 +1,9 @@
 """The figures of docs/reliability.md, from what a run of the fault suite wrote down.
 
-    python -m tests.faults.figures faults.jsonl SHARE
+    python -m tests.faults.figures FOLDER SHARE
 
-prints them; with a share of at least a tenth it puts them into the page as well.
+prints them; the folder has a file of each round. Once the rounds are a tenth of a whole run
+together, it puts them into the page as well.
 """
 
 from __future__ import annotations
@@ -19,17 +20,18 @@ BEGIN, END = "<!-- figures: made by `make faults` -->", "<!-- end of figures -->
 LARGE = 0.1
 
 
-def table_of(lines: list[str], share: float) -> str:
-    """What was tried, and how often."""
+def table_of(rounds: list[str], share: float) -> str:
+    """What was tried in all rounds, and how often."""
     counts: Counter[str] = Counter()
-    for line in lines:
+    for line in "".join(rounds).splitlines():
         entry = json.loads(line)
         counts[entry["what"]] += entry["count"]
+    often = f", {len(rounds)} rounds of it" if len(rounds) > 1 else ""
     rows = [f"| {what} | {count:,} |" for what, count in sorted(counts.items())]
     day = datetime.now(UTC).date().isoformat()
     return "\n".join(
         [
-            f"On {day}, with `make faults SHARE={share:g}`, each of these went as promised:",
+            f"On {day}, with `make faults SHARE={share:g}`{often}, each of these went as promised:",
             "",
             "| what was tried | times |",
             "| --- | --- |",
@@ -39,10 +41,11 @@ def table_of(lines: list[str], share: float) -> str:
 
 
 def main() -> None:
-    log, share = Path(sys.argv[1]), float(sys.argv[2])
-    table = table_of(log.read_text(encoding="utf-8").splitlines(), share)
+    folder, share = Path(sys.argv[1]), float(sys.argv[2])
+    rounds = [path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.jsonl"))]
+    table = table_of(rounds, share)
     print(table)
-    if share >= LARGE:
+    if share * len(rounds) >= LARGE:
         page = PAGE.read_text(encoding="utf-8")
         before, _, rest = page.partition(BEGIN)
         after = rest.partition(END)[2]

@@ -1,13 +1,12 @@
 """Bits that flip, and ends that are lost: every one is noticed, and the file is named."""
 
-import random
 import re
 
 import pytest
 
 from gradscope.errors import RunDirectoryError
 from gradscope.results.records import RunDirectory
-from tests.faults.conftest import many, tried
+from tests.faults.conftest import drawn, many, tried
 from tests.results.conftest import outcome, run_by_hand
 
 pytestmark = pytest.mark.faults
@@ -39,7 +38,7 @@ def files_of(run):
 
 
 def test_every_flipped_bit_is_noticed(whole):
-    chance, files = random.Random(0), files_of(whole)
+    chance, files = drawn("flips"), files_of(whole)
     for _ in range(many(5000)):
         path = chance.choice(files)
         before = path.read_bytes()
@@ -54,7 +53,7 @@ def test_every_flipped_bit_is_noticed(whole):
 
 
 def test_every_lost_end_is_noticed(whole):
-    chance, files = random.Random(1), files_of(whole)
+    chance, files = drawn("ends"), files_of(whole)
     for _ in range(many(1000)):
         path = chance.choice(files)
         before = path.read_bytes()

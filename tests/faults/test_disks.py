@@ -1,6 +1,5 @@
 """Places that are full, gone or may not be written to: one sentence, and the run goes on later."""
 
-import random
 import shutil
 import subprocess
 import time
@@ -8,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.conftest import many, tables_of, tried
+from tests.faults.conftest import drawn, many, tables_of, tried
 
 pytestmark = pytest.mark.faults
 
@@ -47,7 +46,7 @@ def resized(folder: Path, kilobytes: int) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_disk_that_is_full(workers, begin, disk, uninterrupted):
     """At whatever file that is: then it gets larger, and the run goes on."""
-    chance = random.Random(workers)
+    chance = drawn(f"disks {workers}")
     for _ in range(many(50)):
         folder = disk(chance.randrange(8, 400, 4))
         process = begin(workers)

@@ -14,7 +14,7 @@ import pytest
 
 from gradscope.results.damage import damage
 from gradscope.results.records import RunDirectory
-from tests.faults.conftest import EXPERIMENT, many, tables_of, tried
+from tests.faults.conftest import EXPERIMENT, drawn, many, tables_of, tried
 
 pytestmark = pytest.mark.faults
 
@@ -42,7 +42,7 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_random_kills(workers, tmp_path, begin, uninterrupted):
-    chance, struck, run = random.Random(workers), 0, RunDirectory(tmp_path / "run")
+    chance, struck, run = drawn(f"kills {workers}"), 0, RunDirectory(tmp_path / "run")
     wanted = many(100)
     driver, started_by_it, victims = begin(workers), [], Counter()
     try:
