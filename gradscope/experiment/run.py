@@ -23,6 +23,7 @@ from gradscope.experiment.schema import Trial
 from gradscope.experiment.worker import entry_of, record, single_threaded
 from gradscope.results.damage import Damage
 from gradscope.results.files import remove_temporaries
+from gradscope.results.gathered import gather
 from gradscope.results.lock import locked
 from gradscope.results.manifest import (
     Manifest,
@@ -156,7 +157,9 @@ def run_sweep(
                 outcomes = run_in_pool(missing, run, observer, device, workers)
             else:
                 outcomes = _in_process(missing, run, observer, device)
-            return _recorded(outcomes, run, manifest)
+            outcomes = _recorded(outcomes, run, manifest)
+            gather(run)
+            return outcomes
         finally:
             # of a worker that died, or that an earlier driver left behind and that was dying still
             remove_temporaries(run.path)

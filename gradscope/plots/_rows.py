@@ -19,7 +19,7 @@ def present(frame: pd.DataFrame, tables: Tables, most: int | None = None) -> lis
         tables: that it is of.
         most: how many at most, those that tell most; None is all.
     """
-    held = set(frame["configuration"])
+    held = set(frame["configuration"].unique())
     return telling(tables, len(held) if most is None else most, held)
 
 
@@ -46,7 +46,8 @@ def of_first_trials(frame: pd.DataFrame, tables: Tables, most: int | None = None
         tables: that it is of.
         most: how many configurations at most, those that tell most; None is all.
     """
-    by_seed = frame.sort_values("seed", kind="stable")
+    trials = frame[["configuration", "trial", "seed"]].drop_duplicates("trial")
+    by_seed = trials.sort_values("seed", kind="stable")
     first = by_seed.groupby("configuration")["trial"].first()
     chosen = first.reindex(present(frame, tables, most))
     return frame[frame["trial"].isin(chosen)]
@@ -59,5 +60,5 @@ def at_end(frame: pd.DataFrame) -> pd.DataFrame:
 
 def ends_of_first_trials(tables: Tables, name: str, most: int) -> pd.DataFrame:
     """The last measurement of each configuration's first trial, at its greatest length."""
-    frame = tables.at_longest(tables.first_and_last(name))
-    return at_end(of_first_trials(frame, tables, most))
+    frame = of_first_trials(tables.at_longest(name), tables, most)
+    return at_end(tables.ends(frame))

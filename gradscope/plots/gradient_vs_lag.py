@@ -113,8 +113,9 @@ def _bounds(tables: Tables) -> pd.DataFrame | None:
     """ln(max |phi'| ||W||) of cells that have one."""
     if "spectra" not in tables:
         return None
-    frame = tables.at_longest(tables.first_and_last("spectra"))
-    return frame[frame["kind"] == "contraction_bound"].rename(columns={"log_value": "rate"})
+    spectra = tables["spectra"]
+    frame = tables.ends(spectra[spectra["kind"] == "contraction_bound"])
+    return tables.at_longest(frame).rename(columns={"log_value": "rate"})
 
 
 def _fields(tables: Tables) -> pd.DataFrame | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -32,15 +33,14 @@ class LearningCurves(Plot):
         frame = tables["evaluation"][[*about, "train_step", "loss"]]
         if frame.empty:
             return frame
-        steps = sorted(frame["train_step"].unique())
-        curves = []
-        for _, group in frame.groupby(["configuration", "length"], sort=False):
-            for _, curve in group.groupby("trial", sort=False):
-                losses = curve.set_index("train_step")["loss"].reindex(steps).ffill()
-                trial = {key: curve[key].iloc[0] for key in about}
-                columns = {**trial, "train_step": steps, "loss": losses.to_numpy()}
-                curves.append(pd.DataFrame(columns))
-        return pd.concat(curves, ignore_index=True)
+        trials = frame[about].drop_duplicates("trial")
+        place = trials.groupby(["configuration", "length"], sort=False).ngroup()
+        trials = trials.loc[place.sort_values(kind="stable").index]
+        losses = frame.pivot(index="trial", columns="train_step", values="loss")
+        losses = losses.loc[trials["trial"]].ffill(axis="columns")
+        curves = trials.loc[trials.index.repeat(losses.shape[1])].reset_index(drop=True)
+        steps = np.tile(losses.columns.to_numpy(), len(losses))
+        return curves.assign(train_step=steps, loss=losses.to_numpy().ravel())
 
     def draw(self, tables: Tables) -> Figure:
         """A panel for each task and length."""

@@ -14,6 +14,7 @@ from gradscope.errors import ConfigError, NothingToDrawError
 from gradscope.plots import PLOTS, Plot
 from gradscope.plots._fonts import unknown_signs
 from gradscope.plots._style import WIDTH, column, rendered, settled
+from gradscope.report.drawing import in_parallel
 from gradscope.report.paper import write_paper_figure
 from gradscope.results.files import write_atomically
 from gradscope.results.spreadsheets import csv_of
@@ -73,21 +74,31 @@ def drawn(
         chosen: list[Plot | Shown] = [plot() for plot in sorted(drawable, key=_order)]
     else:
         chosen = [_named(value) for value in named]
-    made: Counter[str] = Counter()
-    figures = []
-    for plot in chosen:
+    names = _file_names(chosen)
+    for table in tables:  # read once, before several processes need them
+        tables[table]
+
+    def draw(place: int) -> Shown:
+        plot, name = chosen[place], names[place]
         if isinstance(plot, Shown):
-            figures.append(plot)
-            continue
-        made[plot.name] += 1
-        again = made[plot.name]  # asked for once more, with other options
-        name = plot.name if again == 1 else f"{plot.name}_{again}"
-        figures.append(shown := draw_figure(plot, tables, folder, name))
+            return plot
+        shown = draw_figure(plot, tables, folder, name)
         if for_paper and shown.image:
             with column():
                 figure = plot.figure(tables)
                 write_paper_figure(figure, name, shown.caption, folder / "paper")
-    return figures
+        return shown
+
+    return in_parallel(draw, len(chosen))
+
+
+def _file_names(plots: Sequence[Plot | Shown]) -> list[str]:
+    """Names of their files: one that is asked for once more, with other options, is numbered."""
+    made, names = Counter[str](), []
+    for plot in plots:
+        made[plot.name] += 1
+        names.append(plot.name if made[plot.name] == 1 else f"{plot.name}_{made[plot.name]}")
+    return names
 
 
 def _order(plot: type[Plot]) -> int:

@@ -12,6 +12,7 @@ from gradscope.report.explorer import explorer_html
 from gradscope.report.formats import FORMATS, checked
 from gradscope.report.templates import write_page
 from gradscope.results.files import write_atomically
+from gradscope.results.gathered import gather
 from gradscope.results.records import RunDirectory
 from gradscope.results.spreadsheets import csv_of
 
@@ -38,6 +39,7 @@ def write_report(
     """
     chosen = checked(formats)
     folder = run.path if folder is None else folder
+    gather(run)
     contents = contents_of(run, folder / "figures", for_paper="pdf" in chosen)
     write_atomically(folder / "summary.csv", csv_of(contents.whole_summary).encode())
     document = run_document(contents, os.path.relpath(run.path, folder))

@@ -7,6 +7,7 @@
     ledger/<trial>.json              the size and SHA-256 of each of the trial's files
     failures/<trial>.json            why a trial failed, other than by divergence
     damaged/<n>/...                  what was not as it was written, set aside
+    gathered/<table>.parquet         the shards of many trials once more, to read them faster
 
 A trial counts as done when its ledger, written last, is there. Nothing is computed from bytes that
 are not those of the ledger, and the manifest and the ledgers carry checksums of their own. Workers
@@ -103,11 +104,13 @@ class RunDirectory:
     def done(self) -> set[str]:
         """Ids of the trials that are wholly recorded."""
         with_ledger = {path.stem for path in (self.path / "ledger").glob("*.json")}
-        return with_ledger | self._without_ledger()
-
-    def _without_ledger(self) -> set[str]:
-        """Ids of the trials that the first format recorded."""
         shards = {path.stem for path in (self.path / "tables" / "trials").glob("*.parquet")}
+        return with_ledger | self._without_ledger(shards - with_ledger)
+
+    def _without_ledger(self, shards: set[str]) -> set[str]:
+        """Those of the trials that the first format recorded."""
+        if not shards:
+            return shards
         try:
             first = json_object(self.manifest_path).get("format") == 1
         except (FileNotFoundError, DamagedError):

@@ -19,7 +19,11 @@ def shard(trial: str, columns: Columns) -> bytes:
     """
     count = len(next(iter(columns.values())))
     rows: Columns = {"trial": [trial] * count, **columns}
-    table = pa.table({name: pa.array(list(values)) for name, values in rows.items()})
+    return file_of(pa.table({name: pa.array(list(values)) for name, values in rows.items()}))
+
+
+def file_of(table: pa.Table) -> bytes:
+    """A table as a file."""
     floating = [field.name for field in table.schema if pa.types.is_floating(field.type)]
     others = [field.name for field in table.schema if field.name not in floating]
     sink = pa.BufferOutputStream()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TypeVar
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from gradscope.components.suggestions import suggest
 from gradscope.errors import RunDirectoryError, UnknownTableError
 from gradscope.results import markup
+from gradscope.results.gathered import gathered
 from gradscope.results.manifest import TrialEntry
 from gradscope.results.reading import Reading
 from gradscope.results.records import RunDirectory
@@ -137,16 +140,25 @@ class Tables(Mapping[str, pd.DataFrame]):
         scope's recordings need not begin with a training: theirs are the first and the last that
         there are, and a single one is the last.
         """
-        return self.once(("first and last", name), lambda: self._first_and_last(name))
-
-    def _first_and_last(self, name: str) -> pd.DataFrame:
         frame = self[name]
-        step, by_trial = frame["train_step"], frame.groupby("trial")["train_step"]
+        # which rows they are is kept, and not the rows: those of a large run are gigabytes
+        return self._named(frame, *self.once(("first and last", name), lambda: self._ends(frame)))
+
+    def ends(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """What ``first_and_last`` gives, of some rows of a probe's table alone."""
+        return self._named(frame, *self._ends(frame))
+
+    def _ends(self, frame: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+        """Which rows are the first and the last measurement of their trial."""
+        step = frame["train_step"]
+        by_trial = step.groupby(pd.factorize(frame["trial"])[0])  # numbers are faster than names
         first, last = by_trial.transform("min"), by_trial.transform("max")
         if self.words.of_sweep:
-            early, late = step == 0, (step == last) & (last > 0)
-        else:
-            early, late = (step == first) & (first < last), step == last
+            return step == 0, (step == last) & (last > 0)
+        return (step == first) & (first < last), step == last
+
+    def _named(self, frame: pd.DataFrame, early: pd.Series, late: pd.Series) -> pd.DataFrame:
+        """Those rows, and in a column ``when`` which of the two they are."""
         return pd.concat(
             [
                 frame[early].assign(when=self.words.first),
@@ -168,9 +180,16 @@ def load(run: RunDirectory) -> Tables:
     there = [trial for trial in trials if trial.id in done]
     if not there:
         raise RunDirectoryError(f"{run.path}: no trial is recorded yet; 'gradscope run' does that")
-    reading = Reading(run, [trial.id for trial in there])
-    frames = Frames(reading.names, lambda name: _with_trials(name, reading.table(name), there))
-    return Tables(frames, trials, seconds=reading.seconds)
+    ids = [trial.id for trial in there]
+    together, reading = gathered(run, ids), cache(lambda: Reading(run, ids))
+    names = reading().names if together is None else sorted(together.tables)
+
+    def table(name: str) -> pa.Table:
+        found = None if together is None else together.table(name)
+        return reading().table(name) if found is None else found
+
+    frames = Frames(names, lambda name: _with_trials(name, table(name), there))
+    return Tables(frames, trials, seconds=lambda: reading().seconds())
 
 
 def outcomes(run: RunDirectory, tables: Tables | None) -> dict[str, str]:
@@ -218,12 +237,15 @@ class Frames(Mapping[str, pd.DataFrame]):
 
 
 def _with_trials(name: str, table: pa.Table, trials: Sequence[TrialEntry]) -> pd.DataFrame:
-    """A table's rows, each with what is to be known of its trial."""
-    frame = table.to_pandas()
+    """A table's rows, each with what is to be known of its trial; takes the place of the table."""
+    frame = table.to_pandas(split_blocks=True, self_destruct=True)
+    del table
+    pa.default_memory_pool().release_unused()
     if name == "lengths":  # its own length is that of the test
         frame = frame.rename(columns={"length": "test_length"})
     places = {trial.id: place for place, trial in enumerate(trials)}
-    rows = frame["trial"].map(places).to_numpy(dtype=int)
+    codes, there = pd.factorize(frame["trial"])
+    rows = np.array([places[trial] for trial in there], dtype=int)[codes]
     about = {
         "configuration": [trial.configuration for trial in trials],
         "length": [-1 if trial.length is None else trial.length for trial in trials],
@@ -233,4 +255,5 @@ def _with_trials(name: str, table: pa.Table, trials: Sequence[TrialEntry]) -> pd
     own = {column: f"{column}_measured" for column in about if column in frame}
     known = {column: pd.Series(values).take(rows).array for column, values in about.items()}
     rest = frame.drop(columns="trial").rename(columns=own)
-    return pd.DataFrame({"trial": frame["trial"], **known}).join(rest)
+    columns = {"trial": frame["trial"], **known, **dict(rest.items())}
+    return pd.DataFrame(columns, copy=False)

@@ -37,7 +37,8 @@ class Source:
 
 def _eigenvalues(tables: Tables) -> pd.DataFrame:
     frame = tables["spectra"]
-    return frame[frame["kind"] != "product"]
+    columns = ["trial", "seed", "train_step", "kind", "matrix", "t", "index", "real", "imag"]
+    return frame.loc[frame["kind"] != "product", columns]
 
 
 def _singular_values(tables: Tables) -> pd.DataFrame:
@@ -45,15 +46,16 @@ def _singular_values(tables: Tables) -> pd.DataFrame:
 
     A lag that both have is the former's.
     """
-    parts = []
+    parts, columns = [], ["trial", "seed", "train_step", "lag", "index", "log_value"]
     if "singular_values" in tables:
-        parts.append(tables["singular_values"])
+        parts.append(tables["singular_values"][columns])
     if "spectra" in tables:
         frame = tables["spectra"]
-        products = frame[frame["kind"] == "product"]
-        parts.append(products.assign(lag=products["t"] - products["k"]))
-    columns = ["trial", "seed", "train_step", "lag", "index", "log_value"]
-    whole = pd.concat([part[columns] for part in parts], ignore_index=True)
+        products = frame.loc[frame["kind"] == "product", [*columns[:3], "t", "k", *columns[4:]]]
+        parts.append(products.assign(lag=products["t"] - products["k"])[columns])
+    if len(parts) == 1:
+        return parts[0]
+    whole = pd.concat(parts, ignore_index=True)
     return whole.drop_duplicates(["trial", "train_step", "lag", "index"], keep="first")
 
 

@@ -44,11 +44,15 @@ def thinned(
     steps = np.unique(np.concatenate([frame["train_step"].unique() for frame in frames.values()]))
     seeds = np.unique(np.concatenate([frame["seed"].unique() for frame in frames.values()]))
     everything = Share(len(steps), len(seeds))
-    share, kept = everything, dict(frames)
-    for share in _shares(everything):
-        kept = {name: _kept(frame, name, share, steps, seeds) for name, frame in frames.items()}
-        if sum(_bytes(frame, name) for name, frame in kept.items()) <= most:
+    share, keep = everything, dict[str, np.ndarray]()
+    for share in _shares(everything):  # counted before it is copied: a large run is of millions
+        keep = {name: _kept(frame, name, share, steps, seeds) for name, frame in frames.items()}
+        if sum(_bytes(frames[name], name, share, rows) for name, rows in keep.items()) <= most:
             break
+    kept = {
+        name: frame if keep[name].all() else frame[keep[name]]
+        for name, frame in ((name, _values(frame, name, share)) for name, frame in frames.items())
+    }
     return kept, _words(share, everything)
 
 
@@ -71,21 +75,33 @@ def _shares(share: Share) -> Iterator[Share]:
 
 def _kept(
     frame: pd.DataFrame, name: str, share: Share, steps: np.ndarray, seeds: np.ndarray
-) -> pd.DataFrame:
+) -> np.ndarray:
+    """Which rows are."""
     keep = np.ones(len(frame), dtype=bool)
     if share.seeds < len(seeds):
         keep &= frame["seed"].isin(seeds[: share.seeds]).to_numpy()
     if share.steps < len(steps):
-        step = frame["train_step"]
-        last = step == frame.groupby("trial", observed=True)["train_step"].transform("max")
-        keep &= (step.isin(_spread(steps, share.steps)) | last).to_numpy()
+        step = frame["train_step"].to_numpy()
+        keep &= np.isin(step, _spread(steps, share.steps)) | (step == _greatest(frame, step))
     if share.stride > 1 and name == "norms":
         t, k = frame["t"].to_numpy(), frame["k"].to_numpy()
         rows, columns = (np.unique(values)[:: share.stride] for values in (t, k))
-        end = t == frame.groupby("trial", observed=True)["t"].transform("max").to_numpy()
-        keep &= (np.isin(t, rows) | end) & np.isin(k, columns)
-    kept = frame if keep.all() else frame[keep]
-    return kept if share.frobenius or name != "norms" else kept.drop(columns="log_frobenius_norm")
+        keep &= (np.isin(t, rows) | (t == _greatest(frame, t))) & np.isin(k, columns)
+    return keep
+
+
+def _greatest(frame: pd.DataFrame, values: np.ndarray) -> np.ndarray:
+    """Of each row, the greatest value of its trial."""
+    trials = pd.factorize(frame["trial"])[0]
+    greatest = np.full(trials.max(initial=-1) + 1, values.min(initial=0))
+    np.maximum.at(greatest, trials, values)
+    return greatest[trials]
+
+
+def _values(frame: pd.DataFrame, name: str, share: Share) -> pd.DataFrame:
+    """The frame without the columns that are not."""
+    less = name == "norms" and not share.frobenius
+    return frame.drop(columns="log_frobenius_norm") if less else frame
 
 
 def _spread(points: np.ndarray, count: int) -> np.ndarray:
@@ -94,8 +110,9 @@ def _spread(points: np.ndarray, count: int) -> np.ndarray:
     return np.unique(points[np.abs(points[None] - wanted[:, None]).argmin(axis=1)])
 
 
-def _bytes(frame: pd.DataFrame, name: str) -> int:
-    return 4 * len(frame) * sum(column in frame for column in SOURCES[name].values)
+def _bytes(frame: pd.DataFrame, name: str, share: Share, keep: np.ndarray) -> int:
+    there = _values(frame.iloc[:0], name, share)
+    return 4 * int(keep.sum()) * sum(column in there for column in SOURCES[name].values)
 
 
 def _words(share: Share, everything: Share) -> list[str]:

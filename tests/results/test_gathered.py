@@ -1,0 +1,92 @@
+"""Tables of many trials in one file each: read as the shards are, and only while they say so."""
+
+import os
+
+import pytest
+
+from gradscope.errors import DamagedError
+from gradscope.results import gathered as module
+from gradscope.results.gathered import gather, gathered
+from gradscope.results.reading import Reading
+from gradscope.results.tables import load
+from tests.results.conftest import run_by_hand
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run whose few trials count as many, gathered."""
+    monkeypatch.setattr(module, "MANY", 2)
+    run = run_by_hand(tmp_path / "run")
+    before = load(run)
+    frames = {name: before[name] for name in before}
+    gather(run)
+    return run, frames
+
+
+def ids(run):
+    return [trial.id for trial in run.manifest().trials]
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def test_tables_are_those_of_the_shards(run, monkeypatch):
+    directory, frames = run
+    assert gathered(directory, ids(directory))
+    monkeypatch.setattr(Reading, "table", None)  # no shard is read
+    tables = load(directory)
+    assert list(tables) == list(frames)
+    for name, frame in frames.items():
+        assert tables[name].equals(frame)
+        assert list(tables[name].dtypes) == list(frame.dtypes)
+
+
+def test_a_run_of_few_trials_is_left_as_it_is(tmp_path):
+    run = run_by_hand(tmp_path / "run")
+    gather(run)
+    assert not (run.path / "gathered").exists()
+
+
+def test_a_changed_shard_is_read_and_named(run):
+    directory, _ = run
+    shard = next((directory.path / "tables" / "trials").glob("*.parquet"))
+    flip(shard)
+    with pytest.raises(DamagedError, match=shard.name):
+        load(directory)["trials"]
+
+
+@pytest.mark.parametrize("part", ["ledger", "timing", "tables/trials"])
+def test_it_holds_while_no_file_is_touched(run, part):
+    directory, _ = run
+    assert gathered(directory, ids(directory))
+    os.utime(next((directory.path / part).iterdir()))
+    assert gathered(directory, ids(directory)) is None
+    gather(directory)
+    assert gathered(directory, ids(directory))
+
+
+def test_it_is_of_all_trials_alone(run):
+    directory, _ = run
+    assert gathered(directory, ids(directory)[1:]) is None
+
+
+@pytest.mark.parametrize("name", ["trials.parquet", "index.json"])
+def test_a_damaged_file_of_it_is_not_believed(run, name):
+    directory, frames = run
+    flip(directory.path / "gathered" / name)
+    assert load(directory)["trials"].equals(frames["trials"])
+
+
+def test_what_cannot_be_written_is_done_without(run, monkeypatch):
+    directory, frames = run
+    os.utime(next((directory.path / "ledger").iterdir()))
+
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, "write_atomically", full)
+    gather(directory)
+    assert load(directory)["trials"].equals(frames["trials"])
