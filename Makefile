@@ -48,9 +48,11 @@ site: $(VENV)/installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	$(BIN)/python -m docs._site.offline build/site
 
-# the pictures of docs/figures.md, drawn anew; run by hand where a figure has changed
+# the pictures of docs/figures.md and the pages of reports/gallery, made anew; run by hand where a
+# figure or an experiment has changed
 gallery: $(VENV)/installed-dev
 	$(BIN)/python -m docs._site.gallery
+	$(BIN)/python -m docs._site.reports
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -77,8 +77,12 @@ def save(figure: Figure, path: Path) -> None:
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=_WIDTH / figure.get_figwidth(), facecolor="white")
     with Image.open(drawn) as picture:
-        small = picture.convert("RGB").quantize(_COLOURS, dither=Image.Dither.NONE)
-        small.save(path, optimize=True)
+        small(picture.convert("RGB"), path)
+
+
+def small(picture: Image.Image, path: Path) -> None:
+    """A picture in few colours."""
+    picture.quantize(_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

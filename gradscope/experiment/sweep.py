@@ -167,9 +167,7 @@ def _axes(
 def _axis(key: str, values: object, where: Where, model: type[BaseModel]) -> list[_Choice]:
     path = f"sweep.{key}"
     if not isinstance(values, Sequence) or not values:
-        empty = isinstance(values, list)
-        wrong = "is empty" if empty else f"should be a list of values, got {shown(values)}"
-        raise ConfigError(f"{wrong}; give at least one value", where=where, key=path)
+        raise ConfigError(_no_list(key, values, model), where=where, key=path)
     if key.split(".")[0] in model.model_fields:
         placed = zip(values, values.places, strict=True)
         return [_Choice(_label(key, value), ((key, value, at),)) for value, at in placed]
@@ -181,6 +179,20 @@ def _axis(key: str, values: object, where: Where, model: type[BaseModel]) -> lis
         where=where,
         key=path,
     )
+
+
+def _no_list(key: str, values: object, model: type[BaseModel]) -> str:
+    """What is wrong with an axis that is no list, or an empty one."""
+    if isinstance(values, list):
+        return "is empty; give at least one value"
+    said = f"should be a list of values, got {shown(values)}"
+    if not isinstance(values, Mapping) or not values:
+        return f"{said}; give at least one value, such as [{shown(values)}]"
+    label = next(iter(values))
+    known = key.split(".")[0] in model.model_fields
+    inner = f"{key}: ..." if known else "..."
+    of_its_own = f" under a name of its own, such as {key.split('.')[-1]}s:" if known else ":"
+    return f"{said}; values with labels are a list{of_its_own} [{{label: {label}, {inner}}}, ...]"
 
 
 def _zip_axis(path: str, values: list[object], place: Where) -> list[_Choice]:
