@@ -8,3 +8,4 @@ from gradscope.capture._place import Place as Place
 from gradscope.capture._recorder import Recorder as Recorder
 from gradscope.capture._recording import Recording as Recording
 from gradscope.capture._step import Step as Step
+from gradscope.capture._whole_step import WholeStep as WholeStep

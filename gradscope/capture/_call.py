@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
+from gradscope.capture._ancestry import Way
 from gradscope.capture._watch import Args, Kwargs, Mark, Received, copied
 from gradscope.errors import GradscopeError
 
@@ -56,6 +58,13 @@ class Call:
         by_final: at h_n and, of an LSTM, c_n.
         final: these tensors themselves, kept so that their identities stay unique.
         handed_out: what tells them.
+        edges: of these and the output in autograd's graph.
+        output: the tensor itself, kept so that its identity stays unique.
+        came: addresses of the initial state.
+        previous: the call that made the initial state, or of whose results it was made; -1 if there
+            is none.
+        way: from what that call made; None where there is none, or it cannot be taken.
+        problem: why it cannot; "" if it can.
     """
 
     batch: int
@@ -74,11 +83,26 @@ class Call:
     by_final: list[Received]
     final: tuple[Tensor, ...]
     handed_out: tuple[Mark, ...]
+    edges: list[GradientEdge | None]
+    output: Tensor
+    came: frozenset[int] = frozenset()
+    previous: int = -1
+    way: Way | None = None
+    problem: str = ""
 
     @property
     def received(self) -> list[Received]:
         """Everywhere that a gradient may arrive."""
         return [self.by_output, *self.by_final]
+
+    @property
+    def trains(self) -> bool:
+        """Whether a gradient can come back to what it made."""
+        return any(edge is not None for edge in self.edges)
+
+    def goes_on_from(self, other: Call) -> bool:
+        """Whether its initial state lies where another call's last one does."""
+        return bool(self.came & {tensor.data_ptr() for tensor in other.final})
 
     @property
     def carried(self) -> bool:
@@ -112,7 +136,7 @@ class Passed:
                 f"{type(module).__name__} was called in a way that is not torch's: (input, hx) -> "
                 "(output, h_n) is expected"
             )
-        return cls(inputs, _tensors(hx), output, _tensors(final))
+        return cls(inputs, tensors_of(hx), output, tensors_of(final))
 
     def initial_state(self) -> list[Tensor]:
         """h_0 and c_0 with a batch axis; zeros where none were given."""
@@ -124,7 +148,8 @@ class Passed:
         ]
 
 
-def _tensors(state: object) -> tuple[Tensor, ...]:
+def tensors_of(state: object) -> tuple[Tensor, ...]:
+    """The tensors of a state, which is one or a tuple of several."""
     parts = state if isinstance(state, tuple | list) else (state,)
     return tuple(part for part in parts if isinstance(part, Tensor))
 

@@ -6,6 +6,7 @@ taken apart afterwards (``_layers``).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,10 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from gradscope.capture._call import Call, Passed, RandomState, padded, time_major
+from gradscope.capture._ancestry import Ancestry, Laid, Made, Way, way_between
+from gradscope.capture._call import Call, Passed, RandomState, padded, tensors_of, time_major
 from gradscope.capture._joined import joined
 from gradscope.capture._layers import Layers
 from gradscope.capture._place import Place
+from gradscope.capture._step_calls import (
+    apart_notes,
+    detached_notes,
+    of_training,
+    way_notes,
+)
 from gradscope.capture._watch import (
     Args,
     Harvest,
@@ -56,6 +64,8 @@ class FusedWatch(Watch):
         self.templates = templates
         self.directions = 2 if module.bidirectional else 1
         self.calls: list[Call] = []
+        self._ancestry = Ancestry()
+        self._found: tuple[int, Way | None, str] = (-1, None, "")
         self._random: RandomState | None = None
         self._weights: tuple[tuple[Mark, ...], dict[str, Tensor]] | None = None
 
@@ -66,7 +76,11 @@ class FusedWatch(Watch):
         self.hook(self.module, self._after, self._before)
 
     def _before(self, module: nn.RNNBase, args: Args, kwargs: Kwargs) -> None:
-        self._random = None
+        self._random, self._found = None, (-1, None, "")
+        given = dict(zip(("input", "hx"), args, strict=False)) | kwargs
+        came = tensors_of(given.get("hx"))
+        if came and self.calls:
+            self._found = self._way(came, given.get("input"))
         if not (module.dropout and module.training and module.num_layers > 1):
             return
         device = named_weights(module)[0][1].device
@@ -77,6 +91,36 @@ class FusedWatch(Watch):
                 "with dropout=0"
             )
         self._random = RandomState.now(device)
+
+    def _way(self, came: tuple[Tensor, ...], x: object) -> tuple[int, Way | None, str]:
+        """Which call the state comes from, the way from what that made, or why there is none."""
+        given = marks(came)
+        same = [n for n, call in enumerate(self.calls) if call.handed_out == given]
+        previous = same[-1] if same else self._ancestry.latest(came)
+        if previous < 0:
+            return -1, None, ""
+        call, rnn = self.calls[previous], self.rnn
+        if call.packed_lengths is not None or not isinstance(x, Tensor):
+            return previous, None if not same else Way(), "sequences of several lengths were packed"
+        one = rnn.num_layers == 1 and time_major(x, rnn).shape[0] == 1
+        fed = self._ancestry.latest([x]) == previous
+        made = [
+            Made(edge, tensor, _of_state)
+            for edge, tensor in zip(call.edges, call.final, strict=False)
+        ]
+        made.append(Made(call.edges[-1], call.output, lambda tensor: time_major(tensor, rnn)[-1]))
+        try:
+            way = way_between(
+                Laid(() if same else came, _of_state),
+                Laid((x,), lambda tensor: time_major(tensor, rnn)[0]) if fed and one else None,
+                made,
+                _with_output,
+            )
+        except RuntimeError as error:
+            return previous, None, f"what lies between two calls cannot be followed ({error})"
+        if way is None:
+            return previous, None, "the batch was another one than at the call before"
+        return previous, replace(way, unread=True) if fed and not one else way, ""
 
     def _after(self, module: nn.RNNBase, args: Args, kwargs: Kwargs, result: object) -> None:
         passed = Passed.of(module, args, kwargs, result)
@@ -111,6 +155,12 @@ class FusedWatch(Watch):
                 by_final=[self.receive(part) for part in passed.final],
                 final=passed.final,
                 handed_out=marks(passed.final),
+                edges=self._ancestry.made((*passed.final, hooked), len(self.calls)),
+                output=hooked,
+                came=frozenset(part.data_ptr() for part in passed.hx),
+                previous=self._found[0],
+                way=self._found[1],
+                problem=self._found[2],
             )
         )
 
@@ -127,16 +177,30 @@ class FusedWatch(Watch):
     def harvest(self) -> Harvest:
         """A trace for every layer and direction of every chain of calls."""
         received = [gradient for call in self.calls for gradient in call.received]
-        harvest = Harvest(notes=[*several_passes(self.place, received), *self._changed()])
+        harvest = Harvest(notes=several_passes(self.place, received))
         layers = Layers(self.rnn, self.place, self.templates, self.measured, harvest.notes)
-        chains = self._chains()
+        chains = self._chains(harvest.notes)
         for index, chain in enumerate(chains):
             calls = [layers.taken_apart(call) for call in chain]
             for position, (suffix, _) in enumerate(self.templates):
                 place = self._layer(suffix).in_stretch(index, len(chains))
-                trace = joined([traces[position] for traces in calls])
+                ways = [self._of_layer(call.way, position) for call in chain[1:]]
+                trace = joined([traces[position] for traces in calls], ways)
                 harvest.recorded.append(Recorded(place, trace, chain[0].carried))
         return harvest
+
+    def _of_layer(self, way: Way | None, layer: int) -> Way:
+        """The part of a way from one layer's state to itself."""
+        assert way is not None
+        if way.state is None:
+            return way
+        shown, size = self.rnn.proj_size or self.rnn.hidden_size, self.rnn.hidden_size
+        begin, count = layer * shown, self.rnn.num_layers * shown
+        places = list(range(begin, begin + shown))
+        if isinstance(self.rnn, nn.LSTM):
+            places += range(count + layer * size, count + (layer + 1) * size)
+        own = way.state[:, places]
+        return replace(way, state=own if own.dim() == 2 else own[:, :, places])
 
     def _layer(self, suffix: str) -> Place:
         """The place of one layer and direction; the module's where it has but one."""
@@ -145,34 +209,50 @@ class FusedWatch(Watch):
         number, _, direction = suffix.removeprefix("l").partition("_")
         return replace(self.place, layer=int(number), reverse=bool(direction))
 
-    def _chains(self) -> list[list[Call]]:
-        """Calls in which each one's state is handed on to the next."""
-        chains: list[list[Call]] = []
-        for call in self.calls:
-            chain = next((c for c in chains if call.given and call.given == c[-1].handed_out), None)
-            if chain is not None and self._linked(chain[-1], call):
+    def _chains(self, notes: list[str]) -> list[list[Call]]:
+        """Calls of which each goes on from the state that the one before made."""
+        there = of_training(self.calls, self.place, notes)
+        unbroken, of_call, apart = list[list[Call]](), dict[int, list[Call]](), Counter[str]()
+        detached = 0
+        for number, call in enumerate(self.calls):
+            if not any(call is one for one in there):
+                continue
+            chain = of_call.get(call.previous)
+            before = None if chain is None else chain[-1]
+            if before is not None and self._linked(before, call) and call.way is not None:
+                chain = [] if chain is None else chain
                 chain.append(call)
             else:
-                chains.append([call])
-        return chains
+                if before is not None and call.problem:
+                    apart[call.problem] += 1
+                detached += before is None and any(call.goes_on_from(c[-1]) for c in unbroken)
+                unbroken.append(chain := [call])
+            of_call[number] = chain
+        ways = [call.way for chain in unbroken for call in chain[1:]]
+        notes += apart_notes(self.place, apart) + way_notes(self.place, ways)
+        lengths = [sum(len(call.inputs) for call in chain) for chain in unbroken]
+        notes += detached_notes(self.place, detached, lengths)
+        return unbroken
 
     def _linked(self, before: Call, after: Call) -> bool:
         return (
-            self.directions == 1
+            before is self.calls[after.previous]
+            and self.directions == 1
             and before.lengths is None
             and after.lengths is None
             and before.weights is after.weights
             and before.inputs.shape[1] == after.inputs.shape[1]
         )
 
-    def _changed(self) -> list[str]:
-        """A note where the state of one call came into a later one changed in place."""
-        given = {mark.identity: mark.version for call in self.calls for mark in call.given}
-        made = [mark for call in self.calls for mark in call.handed_out]
-        count = sum(given.get(mark.identity, mark.version) != mark.version for mark in made)
-        if not count:
-            return []
-        return [
-            f"{self.place}: its state was changed in place between two calls, which stand apart "
-            f"for it ({count} tensors)"
-        ]
+
+def _of_state(tensor: Tensor) -> Tensor:
+    """h_n or c_n, (layers, batch, size) or (layers, size), as (batch, layers * size)."""
+    return tensor.movedim(1, 0).flatten(1) if tensor.dim() == 3 else tensor.flatten()[None]
+
+
+def _with_output(parts: list[Tensor]) -> Tensor:
+    """Rows of h_n, of an LSTM c_n, and of the last output, which is the last layer's h_n again."""
+    h, *cells, output = parts
+    below = h[..., : h.shape[-1] - output.shape[-1]]
+    top = h[..., h.shape[-1] - output.shape[-1] :] + output
+    return torch.cat((below, top, *cells), dim=-1)

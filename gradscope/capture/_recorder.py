@@ -60,29 +60,50 @@ class Recorder:
                 yield recording
         finally:
             self._inside = False
+        recording.notes += gradients.find_scale()
+        recording.update_skipped = gradients.was_skipped
+        if gradients.scale != 1.0:
+            for watch in watches:
+                watch.unscale(gradients.scale)
         with torch.enable_grad():
             self._fill(recording, watches)
+        if problem := gradients.onlooker.problem("the parameters' gradients"):
+            recording.notes.append(f"not recorded: {problem}")
         recording.gradients, recording.updates = gradients.norms(), gradients.updates()
         recording.notes += remarks(recording)
 
     def _fill(self, recording: Recording, watches: list[Watch]) -> None:
         failed: list[GradscopeError] = []
         for watch in watches:
+            recording.notes += watch.onlooker.notes(str(watch.place))
             try:
+                if problem := watch.onlooker.problem(str(watch.place)):
+                    raise problem
                 harvest = watch.harvest()
             except GradscopeError as error:  # the other places have their say
                 failed.append(error)
-                recording.notes.append(f"not recorded: {error}")
+                recording.unseen[str(watch.place)] = f"it was not recorded: {error}"
                 continue
             for recorded in harvest.recorded:
                 recording.add(
                     recorded.place, recorded.trace, watch.module, carried=recorded.carried
                 )
             recording.notes += harvest.notes
+            if not harvest.recorded:
+                recording.unseen[str(watch.place)] = (
+                    "; ".join(harvest.notes) or "it was not called in the recorded block"
+                )
         if failed and not recording.traces:
             raise failed[0]
         if not recording.traces:
-            raise GradscopeError(
-                "nothing was called within the recorded block: it should hold the forward pass of "
-                f"{', '.join(self.attachment.watched)}"
-            )
+            raise GradscopeError(self._nothing(recording.notes))
+
+    def _nothing(self, notes: list[str]) -> str:
+        """Why nothing was recorded."""
+        watched = ", ".join(name or "the model itself" for name in self.attachment.watched)
+        if notes:
+            return f"nothing of {watched} could be recorded. " + "; ".join(notes)
+        return (
+            "nothing was called within the recorded block: it should hold the forward pass of "
+            f"{watched}"
+        )

@@ -33,6 +33,8 @@ class Recording:
         gradients: parameter to its gradient norms.
         updates: parameter to ||change|| / ||value|| of the optimiser's step within the block.
         nonfinite: recurrence to the first step whose state is not finite.
+        unseen: what is watched and was not recorded, to why.
+        update_skipped: whether a loss scaler left out the update, as a gradient was not finite.
     """
 
     train_step: int
@@ -44,6 +46,8 @@ class Recording:
     gradients: dict[str, GradientNorms] = field(default_factory=dict)
     updates: dict[str, float] = field(default_factory=dict)
     nonfinite: dict[str, int] = field(default_factory=dict)
+    unseen: dict[str, str] = field(default_factory=dict)
+    update_skipped: bool = False
 
     def __repr__(self) -> str:
         parts = [f"Recording of train step {self.train_step}"]
@@ -53,6 +57,7 @@ class Recording:
         parts += [
             f"  not finite: {name} from step {step} on" for name, step in self.nonfinite.items()
         ]
+        parts += [f"  not seen: {name}: {why}" for name, why in self.unseen.items()]
         parts += [f"  note: {note}" for note in self.notes]
         return "\n".join(parts if len(parts) > 1 else [f"{parts[0]}: nothing yet"])
 

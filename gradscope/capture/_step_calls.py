@@ -2,68 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from torch import Tensor
+from torch.autograd.graph import GradientEdge
 
+from gradscope.capture._ancestry import Way
 from gradscope.capture._place import Place
 from gradscope.capture._step import side_by_side
 from gradscope.capture._watch import Mark, Received
 from gradscope.errors import GradscopeError
 
 
-@dataclass
-class StepCall:
-    """One call of a module that takes one step.
+class _Made(Protocol):
+    @property
+    def trains(self) -> bool: ...
+
+
+_C = TypeVar("_C", bound=_Made)
+
+
+@dataclass(frozen=True, eq=False)
+class Entering:
+    """What comes into a call, looked at before it is made.
 
     Attributes:
-        x: its input, ``(batch, ...)``.
-        before: the state that came in, ``(batch, state)``; None where none was given.
-        after: the state that it made.
+        x: the input, ``(batch, ...)``.
+        before: the state, ``(batch, state)``; None where none was given.
+        came: its tensors, kept so that their identities stay unique.
+        marks: what told them from any others at that time.
         single: whether it was of one sequence without a batch axis.
-        came: the tensors that came in, kept so that their identities stay unique.
-        made: the tensors that it made.
-        came_marks: what told the former from any others at that time.
-        made_marks: what told the latter.
-        weights: what tells the weights of that time.
-        received: the gradient that arrives at each tensor that it made.
+        previous: the call that made the state, or of whose result it was made; -1 if there is none.
+        way: from the state that that call made; None where it cannot be taken.
+        problem: why it cannot; "" if it can.
     """
 
     x: Tensor
     before: Tensor | None
-    after: Tensor
-    single: bool
     came: list[Tensor]
+    marks: tuple[Mark, ...]
+    single: bool
+    previous: int
+    way: Way | None
+    problem: str = ""
+
+
+@dataclass(eq=False)
+class StepCall:
+    """One call of a module that takes one step.
+
+    Attributes:
+        entering: what came in.
+        after: the state that it made.
+        made: the tensors that it made, kept so that their identities stay unique.
+        made_marks: what told them from any others at that time.
+        edges: their places in autograd's graph.
+        weights: what tells the weights of that time.
+        received: the gradient that arrives at each tensor that it made.
+        lowered: whether torch chose lower precision for some operations.
+    """
+
+    entering: Entering
+    after: Tensor
     made: list[Tensor]
-    came_marks: tuple[Mark, ...]
     made_marks: tuple[Mark, ...]
+    edges: list[GradientEdge | None]
     weights: tuple[Mark, ...]
     received: list[Received]
+    lowered: bool
+
+    @property
+    def trains(self) -> bool:
+        """Whether a gradient can come back to what it made."""
+        return any(edge is not None for edge in self.edges)
 
     @property
     def linked(self) -> bool:
         """Whether the state that came in has a gradient to pass on."""
-        return any(leaf.grad_fn is not None for leaf in self.came)
+        return any(leaf.grad_fn is not None for leaf in self.entering.came)
 
     @property
     def carried(self) -> bool:
         """Whether it begins in a state that came, detached, from somewhere."""
-        return self.before is not None and not self.linked and bool(self.before.ne(0).any())
+        before = self.entering.before
+        return before is not None and not self.linked and bool(before.ne(0).any())
 
     @property
     def by_state(self) -> Tensor:
         """The gradient that arrived at the state that it made, ``(batch, state)``."""
         gradients = [r.or_zero(leaf) for r, leaf in zip(self.received, self.made, strict=True)]
-        return side_by_side([g.unsqueeze(0) if self.single else g for g in gradients]).detach()
-
-    def follows(self, other: StepCall) -> bool:
-        """Whether the state that came in is the very one that another call made."""
-        same = bool(self.came_marks) and self.came_marks == other.made_marks
-        return same and self.x.shape == other.x.shape
+        single = self.entering.single
+        return side_by_side([g.unsqueeze(0) if single else g for g in gradients]).detach()
 
     def shares_storage(self, other: StepCall) -> bool:
         """Whether the state that came in lies where another call's does: it was detached."""
-        return bool(_addresses(self.came) & _addresses(other.made))
+        return bool(_addresses(self.entering.came) & _addresses(other.made))
 
 
 def _addresses(tensors: list[Tensor]) -> set[int]:
@@ -71,61 +106,102 @@ def _addresses(tensors: list[Tensor]) -> set[int]:
 
 
 def chains(calls: list[StepCall], place: Place, notes: list[str]) -> list[list[StepCall]]:
-    """Unbroken chains, each call taking the state that the one before made.
+    """Unbroken chains, each call going on from the state that the one before made.
+
+    What a model does to the state between two calls is part of the later one's step.
 
     Args:
         calls: in the order in which they were made.
         place: of the module, for messages.
-        notes: gains why a chain ended.
+        notes: gains why a chain ended, and what else its reader should know.
 
     Raises:
-        GradscopeError: if the weights changed on the way, or a state was changed in place.
+        GradscopeError: if the weights changed on the way.
     """
-    if any(call.weights != calls[0].weights for call in calls):
+    there = of_training(calls, place, notes)
+    if any(call.weights != there[0].weights for call in there):
         raise GradscopeError(
             f"the weights of '{place}' changed within the recorded block: record one update at a "
             "time, its optimiser step after the last call"
         )
     unbroken: list[list[StepCall]] = []
-    changed = detached = 0
-    for call in calls:
-        chain = next((chain for chain in unbroken if call.follows(chain[-1])), None)
-        if chain is not None:
-            chain.append(call)
+    of_call: dict[int, list[StepCall]] = {}
+    apart: dict[str, int] = {}
+    detached = 0
+    for number, call in enumerate(calls):
+        if call not in there:
             continue
-        if unbroken and call.came:
-            _check_in_place(call, unbroken, place)
-            needs_grad = any(leaf.requires_grad for leaf in call.made)
-            if needs_grad and call.linked:
-                changed += 1
-            elif any(call.shares_storage(chain[-1]) for chain in unbroken):
+        entering = call.entering
+        chain = of_call.get(entering.previous)
+        if chain is not None and entering.way is not None and chain[-1] is calls[entering.previous]:
+            chain.append(call)
+        else:
+            if chain is not None:
+                why = entering.problem or "more than one call goes on from the same state"
+                apart[why] = apart.get(why, 0) + 1
+            elif any(call.shares_storage(other[-1]) for other in unbroken):
                 detached += 1
-        unbroken.append([call])
-    if changed:
+            chain = [call]
+            unbroken.append(chain)
+        of_call[number] = chain
+    if not any(call.trains for call in calls) and len(unbroken) > 1:
         notes.append(
-            f"{place}: {_times(changed)} the state that came in was not the one that had gone out "
-            "but made of it: those steps stand apart, and how a gradient goes from one to the next "
-            "is not seen. Put the change into a module whose call is the whole step, and name it "
-            "in steps="
+            f"{place}: its calls were made without a gradient, so that what a model does to the "
+            "state between two of them cannot be followed"
         )
-    if detached:
-        notes.append(
-            f"{place}: the state was detached {_times(detached)}; a gradient runs within each "
-            "stretch only"
-        )
+    notes += apart_notes(place, apart)
+    notes += way_notes(place, [call.entering.way for chain in unbroken for call in chain[1:]])
+    notes += detached_notes(place, detached, [len(chain) for chain in unbroken])
     return unbroken
 
 
-def _check_in_place(call: StepCall, unbroken: list[list[StepCall]], place: Place) -> None:
-    came = [(mark.identity, mark.version) for mark in call.came_marks]
-    for chain in unbroken:
-        made = [(mark.identity, mark.version) for mark in chain[-1].made_marks]
-        same_tensors = [identity for identity, _ in made] == [identity for identity, _ in came]
-        if same_tensors and made != came:
-            raise GradscopeError(
-                f"the state of '{place}' was changed in place between two calls; make a new "
-                "tensor of it (such as h = h * mask) or let the step do it, so that it can be seen"
-            )
+def of_training(calls: list[_C], place: Place, notes: list[str]) -> list[_C]:
+    """The calls that a gradient can come back to; all where there is none such."""
+    there = [call for call in calls if call.trains]
+    if not there or len(there) == len(calls):
+        return calls
+    notes.append(
+        f"{place}: {len(calls) - len(there)} of {len(calls)} calls were made without a gradient "
+        "(no_grad, or an evaluation) and are left out"
+    )
+    return there
+
+
+def apart_notes(place: Place, apart: Mapping[str, int]) -> list[str]:
+    """Why stretches begin anew though their state comes from a call before."""
+    return [
+        f"{place}: {_times(count)} {why}: a stretch begins anew" for why, count in apart.items()
+    ]
+
+
+def way_notes(place: Place, ways: Sequence[Way | None]) -> list[str]:
+    """What the reader of a recurrence should know of what lies between its calls."""
+    notes = []
+    if any(way is not None and way.mixed for way in ways):
+        notes.append(
+            f"{place}: the samples of a batch meet between two calls (as in batch normalisation); "
+            "Jacobians are of each sample by itself, adjoints of all"
+        )
+    if any(way is not None and way.unread for way in ways):
+        notes.append(
+            f"{place}: its input depends on its own earlier state in a way of which no Jacobian is "
+            "made here: it counts as a gradient from outside, and adjoints are whole"
+        )
+    return notes
+
+
+def detached_notes(place: Place, times: int, lengths: Sequence[int]) -> list[str]:
+    """That a state was detached, and how regularly, by the steps of each stretch."""
+    if not times:
+        return []
+    period, several = "", set(lengths[:-1])
+    if len(several) == 1 and len(lengths) > 2:
+        length = several.pop()
+        period = f", every {length} steps" if length > 1 else ", at every step"
+    return [
+        f"{place}: the state was detached {_times(times)}{period}; a gradient runs within each "
+        "stretch only"
+    ]
 
 
 def _times(count: int) -> str:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from gradscope.capture._ancestry import Ancestry, Laid, Made, Way, way_between
 from gradscope.capture._step import Nest, Step, leaves, rows, side_by_side
-from gradscope.capture._step_calls import StepCall, chains
+from gradscope.capture._step_calls import Entering, StepCall, chains
 from gradscope.capture._step_cell import StepCell
 from gradscope.capture._watch import (
     Args,
@@ -26,6 +27,7 @@ from gradscope.capture._watch import (
     versions,
     without_rounding,
 )
+from gradscope.capture._whole_step import with_ways
 from gradscope.cells import Cell
 from gradscope.cells._conversion import convert
 from gradscope.dynamics import Adjoints, Trace
@@ -61,19 +63,93 @@ class StepWatch(Watch):
             ) from None
         self.calls: list[StepCall] = []
         self._nest: Nest = None
+        self._ancestry = Ancestry()
+        self._entering: Entering | None = None
 
     # --- while the model runs -------------------------------------------------------------------
 
     def put_hooks(self) -> None:
         """Keep the input and the states of every call."""
-        self.hook(self.module, self._after)
+        self.hook(self.module, self._after, self._before)
+
+    def _before(self, module: nn.Module, args: Args, kwargs: Kwargs) -> None:
+        x, before = self.step.read(args, kwargs)
+        came = leaves(before)
+        if not isinstance(x, Tensor):
+            raise GradscopeError(
+                f"'{self.place}': a step should be called as (x, s) with a tensor x and give the "
+                "new s, a nest of tensors; say how to read its calls with "
+                "gradscope.Step(read=..., state=...)"
+            )
+        single = x.dim() == 1 and isinstance(module, nn.RNNCellBase)
+        previous, way, problem = -1, None, ""
+        if came and self.calls:
+            previous, way, problem = self._way(came, x, single)
+        self._entering = Entering(
+            x=copied(x.unsqueeze(0) if single else x),
+            before=side_by_side(_batched(came, single)) if came else None,
+            came=came,
+            marks=marks(came),
+            single=single,
+            previous=previous,
+            way=way,
+            problem=problem,
+        )
+
+    def _way(self, came: list[Tensor], x: Tensor, single: bool) -> tuple[int, Way | None, str]:
+        """Which call the state comes from, the way from what that made, or why there is none."""
+        came_marks = marks(came)
+        same = [n for n, call in enumerate(self.calls) if call.made_marks == came_marks]
+        previous = same[-1] if same else self._ancestry.latest(came)
+        if previous < 0:
+            return -1, None, ""
+        call = self.calls[previous]
+        by_input = self._ancestry.latest([x]) == previous
+
+        def as_rows(tensor: Tensor) -> Tensor:
+            return rows(tensor.unsqueeze(0) if single else tensor)
+
+        try:
+            way = way_between(
+                Laid(() if same else came, as_rows),
+                Laid((x,), as_rows) if by_input else None,
+                [Made(*made, as_rows) for made in zip(call.edges, call.made, strict=True)],
+            )
+        except RuntimeError as error:
+            return previous, None, f"what lies between two calls cannot be followed ({error})"
+        if way is None:
+            return previous, None, "the batch was another one than at the call before"
+        return previous, way, ""
 
     def _after(self, module: nn.Module, args: Args, kwargs: Kwargs, output: Nest) -> Nest:
-        x, before = self.step.read(args, kwargs)
+        entering, self._entering = self._entering, None
+        if entering is None:
+            return None
         output = self._seen_from_outside(output)
         after = self.step.state(output)
-        came, made = leaves(before), leaves(after)
-        if not isinstance(x, Tensor) or not made:
+        made = leaves(after)
+        self._check_state(entering.came, made)
+        batched = _batched(made, entering.single)
+        self._nest = pytree.tree_unflatten(batched, pytree.tree_structure(after))
+        if self.copy is None:  # with the weights that the first call has
+            self.copy = full_precision(bare_copy(module))
+        self.calls.append(
+            StepCall(
+                entering=entering,
+                after=side_by_side(batched),
+                made=made,
+                made_marks=marks(made),
+                edges=self._ancestry.made(made, len(self.calls)),
+                weights=versions(module),
+                received=[self.receive(leaf) for leaf in made],
+                lowered=torch.is_autocast_enabled(entering.x.device.type),
+            )
+        )
+        return output
+
+    def _check_state(self, came: list[Tensor], made: list[Tensor]) -> None:
+        """The state comes out in the shapes in which it goes in."""
+        if not made:
             raise GradscopeError(
                 f"'{self.place}': a step should be called as (x, s) with a tensor x and give the "
                 "new s, a nest of tensors; say how to read its calls with "
@@ -87,26 +163,6 @@ class StepWatch(Watch):
                 "output[1]); if the state is not its second argument, say how to read and repeat "
                 "a call with Step(read=..., call=...)"
             )
-        single = x.dim() == 1 and isinstance(module, nn.RNNCellBase)
-        batched = _batched(made, single)
-        self._nest = pytree.tree_unflatten(batched, pytree.tree_structure(after))
-        if self.copy is None:  # with the weights that the first call has
-            self.copy = full_precision(bare_copy(module))
-        self.calls.append(
-            StepCall(
-                x=copied(x.unsqueeze(0) if single else x),
-                before=side_by_side(_batched(came, single)) if came else None,
-                after=side_by_side(batched),
-                single=single,
-                came=came,
-                made=made,
-                came_marks=marks(came),
-                made_marks=marks(made),
-                weights=versions(module),
-                received=[self.receive(leaf) for leaf in made],
-            )
-        )
-        return output
 
     def _seen_from_outside(self, output: Nest) -> Nest:
         """The output with copies in the place of its state's tensors.
@@ -143,10 +199,18 @@ class StepWatch(Watch):
         first = chain[0]
         cell = self._cell(first)
         dtype = torch.promote_types(first.after.dtype, torch.float32)
-        inputs = torch.stack([rows(call.x) for call in chain]).to(dtype)
-        start = torch.zeros_like(first.after) if first.before is None else first.before
+        start = first.entering.before
+        start = torch.zeros_like(first.after) if start is None else start
+        inputs = torch.stack([rows(call.entering.x) for call in chain]).to(dtype)
         states = torch.stack([start, *(call.after for call in chain)]).to(dtype)
-        self._check(cell, inputs, states, torch.finfo(first.after.dtype).eps)
+        ways = [call.entering.way for call in chain]
+        came = torch.stack(
+            [start, *(c.entering.before for c in chain[1:] if c.entering.before is not None)]
+        )
+        cell, inputs, states = with_ways(cell, inputs, states, came.to(dtype), [None, *ways[1:]])
+        lowered = any(call.lowered for call in chain)
+        epsilon = torch.finfo(torch.bfloat16 if lowered else first.after.dtype).eps
+        self._check(cell, inputs, states, epsilon)
         trace = Trace(cell, inputs, states.requires_grad_())
         if all(received.value is None for call in chain for received in call.received):
             return trace
@@ -159,7 +223,7 @@ class StepWatch(Watch):
             return module
         if self.is_cell and isinstance(module, nn.RNNCellBase) and type(module) in _TORCH_CELLS:
             return convert(module)
-        return StepCell(module, self.step, call.x, self._nest)
+        return StepCell(module, self.step, call.entering.x, self._nest)
 
     def _check(self, cell: Cell, inputs: Tensor, states: Tensor, epsilon: float) -> None:
         """The step, taken again, gives what it gave."""
@@ -176,7 +240,8 @@ class StepWatch(Watch):
             ) from error
         finite = bool(states.sum().isfinite())
         difference = (again - states[1:]).abs().nan_to_num(float("inf") if finite else 0.0)
-        allowed = 1e4 * epsilon * max(1.0, float(states.abs().max()))
+        # of few digits an error of a thousand units would be as large as the state
+        allowed = (1e4 if epsilon < 1e-5 else 16) * epsilon * max(1.0, float(states.abs().max()))
         if float(difference.max()) <= allowed:
             return
         step = int(difference.flatten(1).amax(1).argmax()) + 1
@@ -201,7 +266,7 @@ def _with_immediate(trace: Trace, chain: list[StepCall]) -> Trace:
     states = trace.states.detach()
     totals = torch.zeros_like(states)
     for t, call in enumerate(chain):
-        totals[t + 1] = call.by_state
+        totals[t + 1] = call.by_state[: trace.batch]
     linear = trace.cell.linearise(trace.inputs, states[:-1], states[1:])
     carried = linear.vjp(totals[1:])[0].detach()
     immediate = totals.clone()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from gradscope.capture._forward import Onlooker, unwatched, watch_forward
 from gradscope.capture._place import Place
 from gradscope.dynamics.trace import Trace
 
@@ -63,12 +64,16 @@ class Watch(ABC):
     Attributes:
         place: the module as a place.
         hooks: takes every hook off again when the block ends.
+        onlooker: keeps what goes wrong while the model runs.
+        arriving: everywhere that a gradient may arrive.
     """
 
     def __init__(self, name: str, module: nn.Module):
         self.name, self.module = name, module
         self.place = Place(name, type(module).__name__.lower())
         self.hooks = ExitStack()
+        self.onlooker = Onlooker()
+        self.arriving: list[Received] = []
 
     def install(self, hooks: ExitStack) -> None:
         """Begin to watch; closing ``hooks`` ends it."""
@@ -90,23 +95,33 @@ class Watch(ABC):
         before: Callable[..., object] | None = None,
     ) -> None:
         """Call ``before`` and ``after`` around every forward pass of a module."""
-        if before is not None:
-            handle = module.register_forward_pre_hook(before, with_kwargs=True)
-            self.hooks.callback(handle.remove)
-        self.hooks.callback(module.register_forward_hook(after, with_kwargs=True).remove)
+        watch_forward(module, self.onlooker, before, after, self.hooks)
 
     def receive(self, tensor: Tensor) -> Received:
         """Watch the gradient that arrives at a tensor."""
-        return Received(tensor, self.hooks)
+        received = Received(tensor, self.hooks)
+        self.arriving.append(received)
+        return received
+
+    def unscale(self, scale: float) -> None:
+        """Take a loss's scale out of every gradient that arrived."""
+        for received in self.arriving:
+            if received.value is not None:
+                value = received.value
+                received.value = value.to(torch.promote_types(value.dtype, torch.float32)) / scale
 
 
 class Received:
     """The gradient that arrives at a tensor, summed over backward passes; None until there is one.
 
+    While ``unheard()`` is open the gradients are our own, and are not counted.
+
     Args:
         tensor: that is watched.
         hooks: takes the hook off again.
     """
+
+    _own: ClassVar[int] = 0
 
     def __init__(self, tensor: Tensor, hooks: ExitStack):
         self.value: Tensor | None = None
@@ -115,13 +130,24 @@ class Received:
             hooks.callback(tensor.register_hook(self._add).remove)
 
     def _add(self, gradient: Tensor | None) -> None:
-        if gradient is None:  # of an operation that gives several outputs, one that no loss hears
+        # None: of an operation that gives several outputs, one that no loss hears
+        if gradient is None or Received._own:
             return
         self.passes += 1
         # a copy: autograd may go on adding to the tensor that it hands out
         self.value = (
             gradient.detach().clone() if self.value is None else self.value + gradient.detach()
         )
+
+    @classmethod
+    @contextmanager
+    def unheard(cls) -> Iterator[None]:
+        """Take gradients that are not the model's."""
+        Received._own += 1
+        try:
+            yield
+        finally:
+            Received._own -= 1
 
     def or_zero(self, like: Tensor) -> Tensor:
         """The gradient; zero where none arrived."""
@@ -150,7 +176,17 @@ def bare_copy(module: _M) -> _M:
     """A copy without the hooks that are on it, so that running it runs nobody else's code."""
     names = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     hooks = [getattr(inner, name) for inner in module.modules() for name in names]
-    return copy.deepcopy(module, {id(inner): type(inner)() for inner in hooks})
+    memo: dict[int, object] = {id(inner): type(inner)() for inner in hooks}
+    for inner in module.modules():  # made of others, as by weight_norm or functional_call
+        held = (*vars(inner).values(), *inner._parameters.values(), *inner._buffers.values())
+        memo |= {
+            id(tensor): tensor.detach().clone().requires_grad_(tensor.requires_grad)
+            for tensor in held
+            if isinstance(tensor, Tensor) and not tensor.is_leaf
+        }
+    copied_module = copy.deepcopy(module, memo)
+    unwatched(copied_module)
+    return copied_module
 
 
 def several_passes(place: Place, received: Iterable[Received]) -> list[str]:

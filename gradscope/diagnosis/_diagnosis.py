@@ -55,6 +55,7 @@ class Diagnosis:
         looked_at: names of the findings that were looked for.
         notes: what the reader should know of the recording.
         failed: names of the findings whose check ended in an error, to that error.
+        unjudged: recurrence to why too little was seen of it to judge, and what to do.
     """
 
     findings: tuple[Finding, ...]
@@ -62,6 +63,7 @@ class Diagnosis:
     looked_at: tuple[str, ...]
     notes: tuple[str, ...] = ()
     failed: Mapping[str, str] = field(default_factory=dict)
+    unjudged: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.findings)
@@ -71,17 +73,35 @@ class Diagnosis:
 
     def __repr__(self) -> str:
         titles = "; ".join(finding.title for finding in self.findings)
-        return f"Diagnosis({titles or 'nothing found'})"
+        return f"Diagnosis({titles or self._nothing})"
+
+    @property
+    def _nothing(self) -> str:
+        """What is said where there are no findings."""
+        return "not enough was seen" if self.unjudged else "nothing found"
 
     def __str__(self) -> str:
-        return _text.text(self._entries(), self.looked_at, list(self.cells), self.notes)
+        return _text.text(self._entries(), self._summary(), self.notes)
 
     def _repr_html_(self) -> str:
         return markup.card("Diagnosis", self.as_html())
 
     def as_html(self) -> str:
         """The same as ``str`` in HTML, to be a part of what a notebook shows."""
-        return _html.findings(self._entries(), self.looked_at, self.notes)
+        return _html.findings(self._entries(), self._summary(), self.notes)
+
+    def _summary(self) -> list[str]:
+        """Of what nothing was found, and of what not enough was seen; no all-clear beside that."""
+        unjudged = [f"Not enough was seen of {name}: {why}." for name, why in self.unjudged.items()]
+        judged = [
+            name
+            for name in self.cells
+            if not any(name == other or name.startswith(f"{other} (") for other in self.unjudged)
+        ]
+        if self.findings or (unjudged and not judged):
+            return unjudged
+        kinds = f"{len(self.looked_at)} kinds of illness were looked for"
+        return [f"Nothing found: {kinds} in {', '.join(judged) or 'nothing'}.", *unjudged]
 
     def _entries(self) -> list[Entry]:
         return [Entry(f, [str(advice) for advice in self.advice(f)]) for f in self.findings]

@@ -12,6 +12,9 @@ from gradscope.capture import Recording
 from gradscope.diagnosis._diagnosis import Diagnosis
 from gradscope.findings import FINDINGS, ClippedNorm, Evidence, Finding
 
+#: steps of a recurrence from which on a gradient that vanishes is told
+ENOUGH = 8
+
 
 def examine(
     recording: Recording, history: Mapping[int, ClippedNorm], model: nn.Module
@@ -49,7 +52,31 @@ def examine(
             ),
         ),
         failed=failed,
+        unjudged=_unjudged(recording),
     )
+
+
+def _unjudged(recording: Recording) -> dict[str, str]:
+    """Recurrences of which too little was seen to say that nothing is wrong, and what to do."""
+    found = dict(recording.unseen)
+    stretches: dict[str, list[str]] = {}
+    for name, place in recording.places.items():
+        if not place.along_depth and name not in recording.nonfinite:
+            stretches.setdefault(place.recurrence, []).append(name)
+    for recurrence, names in stretches.items():
+        time = max(recording.traces[name].time for name in names)
+        if time >= ENOUGH:
+            continue
+        if len(names) == 1:
+            todo = f"record sequences of {ENOUGH} steps or more"
+        else:
+            todo = (
+                "keep its state connected from call to call, or name the module whose call is the "
+                "whole step in steps="
+            )
+        steps = f"{time} step{'s' * (time > 1)}"
+        found[recurrence] = f"a gradient goes back {steps} at most, {ENOUGH} are needed; {todo}"
+    return found
 
 
 def _said(error: Exception) -> str:

@@ -12,12 +12,9 @@ from gradscope.results import markup
 _FINDINGS, _GRAVE = 5, 0.5
 
 
-def findings(entries: Sequence[Entry], looked_at: Sequence[str], notes: Sequence[str]) -> str:
-    """Findings by rank, each with its evidence and the first remedies."""
+def findings(entries: Sequence[Entry], summary: Sequence[str], notes: Sequence[str]) -> str:
+    """Findings by rank, each with its evidence and the first remedies; then what more there is."""
     noted = [markup.paragraph(f"Note: {note}", soft=True) for note in notes]
-    if not entries:
-        nothing = f"Nothing found: {len(looked_at)} kinds of illness were looked for."
-        return "\n".join([markup.paragraph(nothing), *noted])
     ranks: dict[tuple[str, ...], int] = {}
     shown = []
     for rank, entry in enumerate(entries, 1):
@@ -25,7 +22,8 @@ def findings(entries: Sequence[Entry], looked_at: Sequence[str], notes: Sequence
         shown.append(_finding(rank, entry, ranks.setdefault(advice, rank)))
     more = shown[_FINDINGS:]
     further = [markup.folded(f"{len(more)} more findings", "\n".join(more))] if more else []
-    return "\n".join([*shown[:_FINDINGS], *further, *noted])
+    said = [markup.paragraph(sentence) for sentence in summary]
+    return "\n".join([*shown[:_FINDINGS], *further, *said, *noted])
 
 
 def _finding(rank: int, entry: Entry, as_for: int) -> str:

@@ -18,17 +18,9 @@ class Entry(NamedTuple):
     advice: Sequence[str]
 
 
-def text(
-    entries: Sequence[Entry], looked_at: Sequence[str], places: Sequence[str], notes: Sequence[str]
-) -> str:
-    """Ranked, with evidence and the first remedies."""
+def text(entries: Sequence[Entry], summary: Sequence[str], notes: Sequence[str]) -> str:
+    """Ranked, with evidence and the first remedies; then what more there is to say."""
     noted = [textwrap.fill(f"note: {note}", _WIDTH, subsequent_indent="      ") for note in notes]
-    if not entries:
-        nothing = (
-            f"Nothing found: {len(looked_at)} kinds of illness were looked for in "
-            f"{', '.join(places) or 'nothing'}."
-        )
-        return "\n".join([textwrap.fill(nothing, _WIDTH), *noted])
     lines: list[str] = []
     ranks: dict[tuple[str, ...], int] = {}
     for rank, entry in enumerate(entries, 1):
@@ -39,7 +31,8 @@ def text(
             continue
         ranks[advice] = rank
         lines += [_indented(f"- {remedy}", "     ") for remedy in advice]
-    return "\n".join([*lines, *noted])
+    said = [textwrap.fill(sentence, _WIDTH) for sentence in summary]
+    return "\n".join([*lines, *said, *noted])
 
 
 def _finding(rank: int, finding: Finding) -> list[str]:

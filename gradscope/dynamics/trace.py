@@ -160,6 +160,11 @@ class Trace:
         """Number of sequences."""
         return self.inputs.shape[1]
 
+    @property
+    def read(self) -> Float[Tensor, "time batch read"]:
+        """What was read: the inputs, without a column that only says which step it is."""
+        return self.inputs[..., : self.cell.input_size]
+
     def memo(self, key: Hashable, make: Callable[[], _T]) -> _T:
         """The result of ``make()``, computed once for this trace and key."""
         if key not in self.cache:

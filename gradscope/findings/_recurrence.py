@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from gradscope.capture import GradientNorms, Place
+from gradscope.capture import GradientNorms, Place, WholeStep
 from gradscope.dynamics import (
     Adjoints,
     Gate,
@@ -193,6 +193,8 @@ def _driven_on(trace: Trace, steps: int) -> Trace:
     Each sequence goes on from its last state with the inputs of the others, in turn. As it is where
     the cell cannot be run on, or leaves all bounds.
     """
+    if isinstance(trace.cell, WholeStep) and not trace.cell.is_affine:
+        return trace  # what lies between its calls is known along what was recorded alone
     rounds = math.ceil(steps / trace.time) - 1
     more = [trace.inputs.roll(-turn, dims=1) for turn in range(1, rounds + 1)]
     if not more:

@@ -37,7 +37,7 @@ class CollapsedStates(Check):
         for recurrence in evidence.in_time:
             trace = recurrence.trace
             states = trace.states.detach()[-1].double()
-            differ = bool((trace.inputs != trace.inputs[:, :1]).any())
+            differ = bool((trace.read != trace.read[:, :1]).any())
             if len(states) < 4 or trace.time < 4 or not differ:
                 continue
             spread = float(states.std(0).norm() / states.norm(dim=-1).mean().clamp_min(1e-300))

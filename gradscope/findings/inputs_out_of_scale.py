@@ -36,7 +36,7 @@ class InputsOutOfScale(Check):
             if not recurrence.place.reads_inputs:
                 continue
             trace = recurrence.trace
-            x = trace.inputs if trace.mask is None else trace.inputs[trace.mask]
+            x = trace.read if trace.mask is None else trace.read[trace.mask]
             size = float(x.double().square().mean().sqrt())
             if size > self.largest or 0 < size < self.smallest:
                 yield self.finding(

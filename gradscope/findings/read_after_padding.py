@@ -44,7 +44,7 @@ class ReadAfterPadding(Check):
                 continue
             if int(scored.any(1).sum()) > 1 or not bool(scored[-1].any()):
                 continue
-            repeats = (trace.inputs[1:] == trace.inputs[-1]).all(-1)
+            repeats = (trace.read[1:] == trace.read[-1]).all(-1)
             same = repeats.flip(0).int().cumprod(0).sum(0)
             tails = (same >= self.steps) & (same < trace.time - 1)
             if float(tails.double().mean()) >= self.share:

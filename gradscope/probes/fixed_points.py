@@ -19,7 +19,7 @@ class FixedPointsProbe(Probe):
     The search starts from states that the batch visits. Columns: index (the most visited fixed
     point first), visits (share of the starts that end there), residual, spectral_radius (of
     ds_t/ds_{t-1} there), time_constant (of the slowest mode, steps; negative if it grows), stable.
-    No rows if no start converges.
+    No rows if no start converges, or where what a model does between two steps is part of them.
     """
 
     order = 130
@@ -30,6 +30,8 @@ class FixedPointsProbe(Probe):
 
     def measure(self, trace: Trace) -> Columns:
         """One row for each fixed point."""
+        if trace.read.shape != trace.inputs.shape:  # a step that is known where it was taken alone
+            return {}
         states = trace.states.detach()[1:].flatten(0, 1)
         chosen = torch.linspace(0, len(states) - 1, min(self.starts, len(states))).long()
         mean_input = trace.inputs.mean((0, 1))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, repeat
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from gradscope.capture import Recording
+from gradscope.capture import GradientNorms, Recording
 from gradscope.errors import GradscopeError, NoLossError
 from gradscope.findings import ClippedNorm
 from gradscope.probes import Columns, Probe
@@ -65,8 +65,7 @@ class Measurements:
                 "grad_norm_postclip": after,
             }
             self._keep(GRAD_NORMS, Measurement("", recording.train_step, columns))
-            joint = ClippedNorm(math.hypot(*before), math.hypot(*after))
-            self.history[recording.train_step] = joint
+            self.history[recording.train_step] = _joint(norms)
         self.measure(recording, probes)
 
     def measure(
@@ -123,6 +122,16 @@ class Measurements:
         for what, reason in self.skipped.items():
             by_reason.setdefault(reason, []).append(what)
         return [f"not measured: {', '.join(what)}: {reason}" for reason, what in by_reason.items()]
+
+
+def _joint(norms: Collection[GradientNorms]) -> ClippedNorm:
+    """The norm over all parameters; after the clip as much smaller as where there was a step."""
+    before = math.hypot(*(norm.before for norm in norms))
+    stepped = [norm for norm in norms if not math.isnan(norm.after)]
+    whole = math.hypot(*(norm.before for norm in stepped))
+    if not whole:
+        return ClippedNorm(before, math.nan)
+    return ClippedNorm(before, before * math.hypot(*(norm.after for norm in stepped)) / whole)
 
 
 def _frame(measured: Sequence[Measurement]) -> pd.DataFrame:

@@ -147,18 +147,30 @@ class Scope:
             self.train_step += 1
             yield None
             return
-        inside = False
+        block = self.record(probes=probes)
         try:
-            with self.record(probes=probes) as recording:
-                inside = True
-                yield recording
-                inside = False
-        except GradscopeError as error:
-            if inside:  # the caller's own
-                raise
-            warnings.warn(
-                f"nothing was recorded at block {self.train_step - 1}: {error}", stacklevel=3
-            )
+            recording = block.__enter__()
+        except Exception as error:
+            self.train_step += 1
+            self._warn(error)
+            yield None
+            return
+        try:
+            yield recording
+        except BaseException as error:  # the caller's own
+            block.__exit__(type(error), error, error.__traceback__)
+            raise
+        try:
+            block.__exit__(None, None, None)
+        except Exception as error:
+            self._warn(error)
+
+    def _warn(self, error: Exception) -> None:
+        """Say why nothing was recorded, whatever it was: a training is not ended for it."""
+        said = str(error)
+        if not isinstance(error, GradscopeError):
+            said = f"{type(error).__name__}: {error}"
+        warnings.warn(f"nothing was recorded at block {self.train_step - 1}: {said}", stacklevel=5)
 
     def log_to(self, sink: Logger) -> Scope:
         """Hand every recording's scalars to a logger from now on; returns the scope.

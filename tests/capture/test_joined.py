@@ -4,6 +4,7 @@ import pytest
 import torch
 
 import gradscope
+from gradscope.capture._ancestry import Way
 from gradscope.capture._joined import joined
 from gradscope.dynamics import Adjoints, Trace
 from tests.capture.conftest import BATCH, INPUT, recorded, rnn_of
@@ -30,7 +31,8 @@ def test_the_immediate_gradient_is_what_no_later_call_sends_back(cuts):
     immediate[0] = 0
     immediate[3] = 0  # a step that no loss hears stays one
     whole = gradscope.unroll(cell, draw(6, 2, 3, seed=1))
-    trace = joined(parts_of(whole, cuts, immediate))
+    parts = parts_of(whole, cuts, immediate)
+    trace = joined(parts, [Way()] * (len(parts) - 1))
     torch.testing.assert_close(trace.states.detach(), whole.states.detach(), rtol=0, atol=0)
     torch.testing.assert_close(trace.immediate.values(), immediate, rtol=1e-9, atol=1e-12)
 
@@ -39,19 +41,19 @@ def test_only_rounding_is_left_where_no_loss_hears_the_state_between():
     cell, immediate = build("gru"), draw(7, 2, 4, seed=2)
     immediate[:6] = 0
     whole = gradscope.unroll(cell, draw(6, 2, 3, seed=1))
-    trace = joined(parts_of(whole, [(0, 3), (3, 6)], immediate))
+    trace = joined(parts_of(whole, [(0, 3), (3, 6)], immediate), [Way()])
     assert not trace.immediate.mantissa[:6].any()
 
 
 def test_without_gradients_the_states_alone_are_joined():
     cell = build("rnn")
     whole = gradscope.unroll(cell, draw(6, 2, 3))
-    trace = joined([whole.steps(0, 2), whole.steps(2, 6)])
+    trace = joined([whole.steps(0, 2), whole.steps(2, 6)], [Way()])
     assert trace.immediate is None
     assert torch.equal(trace.states.detach(), whole.states.detach())
     assert torch.equal(trace.inputs, whole.inputs)
     alone = whole.steps(0, 6)
-    assert joined([alone]) is alone
+    assert joined([alone], []) is alone
     assert isinstance(trace, Trace)
 
 

@@ -82,7 +82,8 @@ def test_one_place_that_fails_does_not_silence_the_others():
     with recorded(model, steps=["bad"]) as recording:
         model["bad"](model["both"](torch.randn(5, 2, INPUT))[-1]).sum().backward()
     assert list(recording.traces) == ["both.rnn"]
-    assert any(note.startswith("not recorded: 'bad'") for note in recording.notes)
+    assert recording.unseen["bad"].startswith("it was not recorded: 'bad'")
+    assert "not seen: bad: it was not recorded" in repr(recording)
 
 
 def test_a_block_that_ends_where_gradients_are_off_is_taken_apart_all_the_same():

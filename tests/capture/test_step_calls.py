@@ -25,24 +25,41 @@ def test_an_unbroken_chain_is_one_recurrence():
     assert recording.notes == []
 
 
-def test_a_state_made_of_the_one_that_went_out_is_named():
-    cell = nn.GRUCell(INPUT, HIDDEN)
-    with recorded(cell) as recording:
-        run(cell, torch.randn(4, 2, INPUT), lambda h: h * 0.5).sum().backward()
-    assert len(recording.traces) == 4
-    assert recording.carried == set()
-    assert "3 times the state that came in was not the one that had gone out" in recording.notes[0]
-    assert "name it in steps=" in recording.notes[0]
-
-
-def test_a_state_changed_in_place_is_refused():
+def test_without_a_gradient_what_lies_between_cannot_be_followed():
     cell, x = nn.GRUCell(INPUT, HIDDEN), torch.randn(4, 2, INPUT)
-    with (
-        pytest.raises(GradscopeError, match="changed in place between two calls"),
-        recorded(cell),
-        torch.no_grad(),
-    ):
+    with recorded(cell) as recording, torch.no_grad():
         run(cell, x, lambda h: h.mul_(0.5))
+    assert len(recording.traces) == 4
+    assert "made without a gradient" in recording.notes[0]
+    with recorded(cell) as recording, torch.no_grad():
+        run(cell, x)
+    assert [trace.time for trace in recording.traces.values()] == [4]
+
+
+def test_an_evaluation_within_the_block_is_left_out():
+    cell, x = nn.GRUCell(INPUT, HIDDEN), torch.randn(4, 2, INPUT)
+    optimizer = torch.optim.SGD(cell.parameters(), lr=0.1)
+    with recorded(cell) as recording:
+        run(cell, x).sum().backward()
+        optimizer.step()
+        with torch.no_grad():
+            run(cell, x)
+        with torch.inference_mode():
+            run(cell, x)
+    assert [trace.time for trace in recording.traces.values()] == [4]
+    assert "4 calls under torch.inference_mode() left out" in recording.notes[0]
+    assert "4 of 8 calls were made without a gradient" in recording.notes[1]
+
+
+@pytest.mark.parametrize("every", [1, 3])
+def test_a_state_that_is_detached_every_few_steps(every):
+    cell, h = nn.GRUCell(INPUT, HIDDEN), torch.zeros(2, HIDDEN)
+    with recorded(cell) as recording:
+        for index, step in enumerate(torch.randn(7, 2, INPUT)):
+            h = cell(step, h.detach() if index and index % every == 0 else h)
+        h.sum().backward()
+    said = "at every step" if every == 1 else "every 3 steps"
+    assert f"the state was detached {6 // every} times, {said}" in recording.notes[0]
 
 
 def test_detached_states_are_counted():

@@ -52,4 +52,4 @@ def test_words_are_escaped():
 
 def test_nothing_found():
     text = words(diagnosis_of(looked_at=3, notes=("a note",))._repr_html_())
-    assert text == "Nothing found: 3 kinds of illness were looked for. Note: a note"
+    assert text == "Nothing found: 3 kinds of illness were looked for in rnn. Note: a note"

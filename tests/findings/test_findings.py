@@ -38,5 +38,6 @@ def test_a_planted_illness_is_found(case):
 def test_nothing_is_found_in_a_healthy_model(case):
     diagnosis = HEALTHY[case](7).diagnose()
     assert [(finding.name, finding.where) for finding in diagnosis.findings] == []
-    assert "Nothing found" in str(diagnosis)
+    said = "Not enough was seen" if case.endswith("6 steps") else "Nothing found"
+    assert said in str(diagnosis)
     assert diagnosis.failed == {}

@@ -1,0 +1,127 @@
+"""Seeing a module's forward pass, however it is called, without changing or ending it."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import torch
+from torch import nn
+from torch._C import _functorch  # pyright: ignore[reportAttributeAccessIssue]  # has no stub
+
+from gradscope.errors import GradscopeError
+
+#: what is called before a forward pass with (module, args, kwargs), and after it with the output as
+#: well; the latter may give another output of the same numbers
+Before = Callable[..., object]
+After = Callable[..., object]
+
+_MARK = "_gradscope_sees"
+
+
+class Onlooker:
+    """Calls what looks on, and keeps what goes wrong there from the model that is looked at.
+
+    Attributes:
+        failure: what went wrong first; nothing more is looked at from then on.
+        unseen: how many calls could not be looked at, by why.
+    """
+
+    def __init__(self) -> None:
+        self.failure: Exception | None = None
+        self.unseen: Counter[str] = Counter()
+
+    def look(self, what: Callable[..., object], *given: object) -> object:
+        """What ``what`` gives; None where it fails."""
+        if self.failure is not None:
+            return None
+        try:
+            return what(*given)
+        except Exception as error:  # the training that is looked at goes on
+            self.failure = error
+            return None
+
+    def problem(self, name: str) -> GradscopeError | None:
+        """What went wrong, as an error of ours."""
+        if self.failure is None or isinstance(self.failure, GradscopeError):
+            return self.failure
+        said = f"{type(self.failure).__name__}: {self.failure}"
+        error = GradscopeError(f"{name!r} could not be looked at: {said}")
+        error.__cause__ = self.failure
+        return error
+
+    def notes(self, name: str) -> list[str]:
+        """Which calls were left out, and why."""
+        return [
+            f"{name}: {count} call{'s' * (count > 1)} under {why} left out: a gradient cannot be "
+            "seen there"
+            for why, count in self.unseen.items()
+        ]
+
+
+def watch_forward(
+    module: nn.Module, onlooker: Onlooker, before: Before | None, after: After, hooks: ExitStack
+) -> None:
+    """Look at every forward pass of a module, called as ``module(x)`` or ``module.forward(x)``.
+
+    Args:
+        module: whose ``forward`` is replaced until ``hooks`` is closed.
+        onlooker: calls the next two.
+        before: is called with (module, args, kwargs).
+        after: is called with (module, args, kwargs, output).
+        hooks: gives the module its own ``forward`` back.
+    """
+    own = vars(module).get("forward")
+    inner = module.forward
+
+    @functools.wraps(inner)
+    def forward(*args: object, **kwargs: object) -> object:
+        if why := _blind():
+            onlooker.unseen.update([why] if why != _COMPILING else [])
+            return inner(*args, **kwargs)
+        if before is not None:
+            onlooker.look(before, module, args, kwargs)
+        output = inner(*args, **kwargs)
+        seen = onlooker.look(after, module, args, kwargs, output)
+        return output if seen is None else seen
+
+    setattr(forward, _MARK, own)
+    object.__setattr__(module, "forward", forward)
+
+    def restore() -> None:
+        if own is None:
+            vars(module).pop("forward", None)
+        else:
+            object.__setattr__(module, "forward", own)
+
+    hooks.callback(restore)
+
+
+def unwatched(module: nn.Module) -> None:
+    """Give a copy of a watched module, and those within it, the forward passes of their own."""
+    for inner in module.modules():
+        forward = vars(inner).get("forward")
+        while forward is not None and hasattr(forward, _MARK):
+            forward = getattr(forward, _MARK)
+            if forward is None:
+                del vars(inner)["forward"]
+            else:
+                object.__setattr__(inner, "forward", forward)
+
+
+_COMPILING = "compilation"
+
+
+def _blind() -> str:
+    """Why a call cannot be looked at; "" where it can."""
+    if torch.compiler.is_compiling():
+        return _COMPILING
+    if torch.is_inference_mode_enabled():
+        return "torch.inference_mode()"
+    if _functorch.peek_interpreter_stack() is not None:
+        return "torch.func (vmap, grad, jvp ...)"
+    if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
+        return "the capture of a CUDA graph"
+    return ""

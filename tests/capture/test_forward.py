@@ -1,0 +1,128 @@
+"""Looking at forward passes: however they are called, and without ending or changing anything."""
+
+from contextlib import ExitStack
+
+import pytest
+import torch
+from torch import nn
+
+import gradscope
+from gradscope.capture._forward import Onlooker, unwatched, watch_forward
+from gradscope.errors import GradscopeError
+from tests.capture.conftest import recorded
+
+
+def looked_at(module, after=lambda *given: None, before=None):
+    onlooker, hooks = Onlooker(), ExitStack()
+    watch_forward(module, onlooker, before, after, hooks)
+    return onlooker, hooks
+
+
+@pytest.mark.parametrize("call", [lambda m, x: m(x), lambda m, x: m.forward(x)])
+def test_both_ways_of_calling_are_seen(call):
+    module, seen = nn.Linear(2, 3), []
+    _, hooks = looked_at(module, lambda m, args, kwargs, output: seen.append(output))
+    with hooks:
+        output = call(module, torch.ones(2))
+    assert seen[0] is output
+    assert "forward" not in vars(module)
+    call(module, torch.ones(2))
+    assert len(seen) == 1
+
+
+def test_a_forward_of_ones_own_comes_back():
+    module = nn.Linear(2, 2)
+    module.forward = own = lambda x: 2 * x
+    _, hooks = looked_at(module)
+    with hooks:
+        assert module(torch.ones(2)).tolist() == [2, 2]
+    assert vars(module)["forward"] is own
+
+
+def test_an_error_of_the_onlooker_ends_nothing_and_is_kept():
+    module, calls = nn.Linear(2, 2), []
+
+    def fails(*given):
+        calls.append(1)
+        raise ValueError("of ours")
+
+    onlooker, hooks = looked_at(module, fails, before=fails)
+    with hooks:
+        for _ in range(3):
+            module(torch.ones(2))
+    assert calls == [1]
+    assert str(onlooker.problem("rnn")) == "'rnn' could not be looked at: ValueError: of ours"
+    assert isinstance(onlooker.problem("rnn"), GradscopeError)
+
+
+def test_an_error_of_the_models_own_goes_through():
+    _, hooks = looked_at(module := nn.Linear(2, 2))
+    with hooks, pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        module(torch.ones(1, 5))
+    assert "forward" not in vars(module)
+
+
+def test_a_copy_of_a_watched_module_is_not_watched():
+    import copy
+
+    module = nn.Sequential(nn.Linear(2, 2))
+    _, hooks = looked_at(module[0])
+    with hooks:
+        unwatched(copied := copy.deepcopy(module))
+        assert "forward" in vars(module[0])
+    assert "forward" not in vars(copied[0])
+
+
+@pytest.mark.parametrize(
+    ("context", "said"),
+    [
+        (torch.inference_mode, "torch.inference_mode()"),
+        (None, "torch.func"),
+    ],
+)
+def test_calls_that_cannot_be_seen_are_counted(context, said):
+    cell, x = nn.GRUCell(2, 3), torch.randn(4, 2)
+    with recorded(cell) as recording:
+        h = None
+        for step in x.expand(9, 4, 2):
+            h = cell(step, h)
+        h.sum().backward()
+        if context:
+            with context():
+                cell(x)
+        else:
+            torch.func.vmap(lambda row: cell(row))(x)
+    assert [trace.time for trace in recording.traces.values()] == [9]
+    assert said in recording.notes[0]
+    assert "1 call " in recording.notes[0]
+
+
+def test_nothing_but_such_calls_is_said():
+    cell = nn.GRUCell(2, 3)
+    with (
+        pytest.raises(GradscopeError, match=r"could be recorded. grucell: 1 call under"),
+        recorded(cell),
+        torch.inference_mode(),
+    ):
+        cell(torch.randn(4, 2))
+
+
+def test_modules_whose_weights_are_made_of_others(recwarn):
+    """Old weight_norm and functional_call leave tensors that deepcopy refuses."""
+    cell = nn.utils.weight_norm(nn.GRUCell(2, 3), "weight_hh")
+    with recorded(cell) as recording:
+        h = torch.zeros(4, 3)
+        for step in torch.randn(9, 4, 2):
+            h = cell(step, h)
+        h.sum().backward()
+    assert [trace.time for trace in recording.traces.values()] == [9]
+    plain, fast = nn.GRUCell(2, 3), {}
+    fast = {name: 2 * p for name, p in plain.named_parameters()}
+    with recorded(plain) as recording:
+        h = torch.zeros(4, 3)
+        for step in torch.randn(9, 4, 2):
+            h = torch.func.functional_call(plain, fast, (step, h))
+        h.sum().backward()
+    [trace] = recording.traces.values()
+    assert trace.time == 9
+    assert gradscope.adjoints(trace).log_norms().isfinite().all()
