@@ -107,11 +107,11 @@ class WholeStep(Cell):
     def _into(self, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """What comes into the cell."""
         place = x[..., -1].round().long()
-        moved = s - self.made[place]
+        moved = s - _at(self.made, place)
         read = x[..., :-1]
         if self.by_input is not None:
-            read = read + _applied(self.by_input[place], moved)
-        return read, self.came[place] + _applied(self.ways[place], moved)
+            read = read + _applied(_at(self.by_input, place), moved)
+        return read, _at(self.came, place) + _applied(_at(self.ways, place), moved)
 
     def forward(
         self, x: Float[Tensor, "*batch more"], s: Float[Tensor, "*batch state"]
@@ -128,11 +128,11 @@ class WholeStep(Cell):
         """J_t = dF/ds G_t + dF/dx E_t."""
         read, came = self._into(x, s_prev)
         place, inner = x[..., -1].round().long(), self.cell.jacobian(read, came, s)
-        ways = self.ways[place]
+        ways = _at(self.ways, place)
         whole = inner * ways[..., None, :] if self.ways.dim() == 2 else inner @ ways
         if self.by_input is None:
             return whole
-        return whole + self.cell.input_jacobian(read, came, s) @ self.by_input[place]
+        return whole + self.cell.input_jacobian(read, came, s) @ _at(self.by_input, place)
 
     def input_jacobian(
         self,
@@ -154,8 +154,8 @@ class WholeStep(Cell):
         place = x[..., -1].round().long()
         return _WholeLinearisation(
             self.cell.linearise(*self._into(x, s_prev), s),
-            self.ways[place],
-            None if self.by_input is None else self.by_input[place],
+            _at(self.ways, place),
+            None if self.by_input is None else _at(self.by_input, place),
         )
 
 
@@ -255,6 +255,11 @@ class _WholeLinearisation(Linearisation):
         """The same for some of the steps."""
         by_input = None if self.by_input is None else self.by_input[steps]
         return _WholeLinearisation(self.inner.at(steps), self.ways[steps], by_input)
+
+
+def _at(table: Tensor, place: Tensor) -> Tensor:
+    """Rows of a table; by an operation that can be batched."""
+    return table.index_select(0, place.reshape(-1)).reshape(*place.shape, *table.shape[1:])
 
 
 def _applied(way: Tensor, vector: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ def test_calls_that_cannot_be_seen_are_counted(context, said):
             with context():
                 cell(x)
         else:
-            torch.func.vmap(lambda row: cell(row))(x)
+            torch.func.jvp(cell, (x,), (x,))
     assert [trace.time for trace in recording.traces.values()] == [9]
     assert said in recording.notes[0]
     assert "1 call " in recording.notes[0]
