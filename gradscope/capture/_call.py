@@ -60,6 +60,7 @@ class Call:
         handed_out: what tells them.
         edges: of these and the output in autograd's graph.
         output: the tensor itself, kept so that its identity stays unique.
+        again: whether it was made again within a backward pass (checkpointing).
         came: addresses of the initial state.
         previous: the call that made the initial state, or of whose results it was made; -1 if there
             is none.
@@ -85,6 +86,7 @@ class Call:
     handed_out: tuple[Mark, ...]
     edges: list[GradientEdge | None]
     output: Tensor
+    again: bool = False
     came: frozenset[int] = frozenset()
     previous: int = -1
     way: Way | None = None

@@ -34,6 +34,7 @@ from gradscope.capture._watch import (
     Watch,
     copied,
     marks,
+    recomputing,
     several_passes,
 )
 from gradscope.cells import Cell
@@ -157,6 +158,7 @@ class FusedWatch(Watch):
                 handed_out=marks(passed.final),
                 edges=self._ancestry.made((*passed.final, hooked), len(self.calls)),
                 output=hooked,
+                again=recomputing(),
                 came=frozenset(part.data_ptr() for part in passed.hx),
                 previous=self._found[0],
                 way=self._found[1],
@@ -214,8 +216,9 @@ class FusedWatch(Watch):
         there = of_training(self.calls, self.place, notes)
         unbroken, of_call, apart = list[list[Call]](), dict[int, list[Call]](), Counter[str]()
         detached = 0
+        kept = {id(call) for call in there}
         for number, call in enumerate(self.calls):
-            if not any(call is one for one in there):
+            if id(call) not in kept:
                 continue
             chain = of_call.get(call.previous)
             before = None if chain is None else chain[-1]

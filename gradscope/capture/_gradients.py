@@ -232,7 +232,8 @@ def _scalers() -> Iterator[type[GradScaler]]:
 
 def _norm(x: Tensor) -> Tensor:
     x = x.detach()
-    whole = torch.promote_types(x.dtype, torch.float32)  # a square may be beyond half precision
     if x.is_sparse:
         x = x.coalesce().values()
-    return torch.linalg.vector_norm(x, dtype=whole)
+    # a square may be beyond single precision; not every device has double
+    precise = torch.float32 if x.device.type == "mps" else torch.float64
+    return torch.linalg.vector_norm(x, dtype=precise)

@@ -10,13 +10,16 @@ from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
 from gradscope.capture._ancestry import Way
+from gradscope.capture._call import RandomState
 from gradscope.capture._place import Place
 from gradscope.capture._step import side_by_side
 from gradscope.capture._watch import Mark, Received
-from gradscope.errors import GradscopeError
 
 
 class _Made(Protocol):
+    @property
+    def again(self) -> bool: ...
+
     @property
     def trains(self) -> bool: ...
 
@@ -62,6 +65,8 @@ class StepCall:
         weights: what tells the weights of that time.
         received: the gradient that arrives at each tensor that it made.
         lowered: whether torch chose lower precision for some operations.
+        again: whether it was made again within a backward pass (checkpointing).
+        random: from which it drew; None where nothing is drawn.
     """
 
     entering: Entering
@@ -72,6 +77,8 @@ class StepCall:
     weights: tuple[Mark, ...]
     received: list[Received]
     lowered: bool
+    again: bool
+    random: RandomState | None = None
 
     @property
     def trains(self) -> bool:
@@ -119,17 +126,19 @@ def chains(calls: list[StepCall], place: Place, notes: list[str]) -> list[list[S
         GradscopeError: if the weights changed on the way.
     """
     there = of_training(calls, place, notes)
-    if any(call.weights != there[0].weights for call in there):
-        raise GradscopeError(
-            f"the weights of '{place}' changed within the recorded block: record one update at a "
-            "time, its optimiser step after the last call"
+    if later := [call for call in there if call.weights != there[0].weights]:
+        there = [call for call in there if call.weights == there[0].weights]
+        notes.append(
+            f"{place}: its weights changed within the recorded block; {len(later)} later call"
+            f"{'s' * (len(later) > 1)} are left out: record one update at a time"
         )
+    kept = {id(call) for call in there}
     unbroken: list[list[StepCall]] = []
     of_call: dict[int, list[StepCall]] = {}
     apart: dict[str, int] = {}
     detached = 0
     for number, call in enumerate(calls):
-        if call not in there:
+        if id(call) not in kept:
             continue
         entering = call.entering
         chain = of_call.get(entering.previous)
@@ -158,10 +167,15 @@ def chains(calls: list[StepCall], place: Place, notes: list[str]) -> list[list[S
 def of_training(calls: list[_C], place: Place, notes: list[str]) -> list[_C]:
     """The calls that a gradient can come back to; all where there is none such."""
     there = [call for call in calls if call.trains]
-    if not there or len(there) == len(calls):
-        return calls
+    first = [call for call in there if not call.again]  # what is made again has no gradient then
+    there = first or there
+    left_out = sum(not call.again and not call.trains for call in calls)
+    if any(call.again for call in there) or not there:
+        left_out = 0  # without a gradient the first time, and made again with one
+    if not left_out:
+        return there or calls
     notes.append(
-        f"{place}: {len(calls) - len(there)} of {len(calls)} calls were made without a gradient "
+        f"{place}: {left_out} of {len(calls)} calls were made without a gradient "
         "(no_grad, or an evaluation) and are left out"
     )
     return there

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from torch.utils import _pytree as pytree
 
+from gradscope.capture._call import RandomState
 from gradscope.capture._step import Nest, Step, side_by_side
 from gradscope.cells import Cell
 from gradscope.errors import GradscopeError
@@ -84,3 +87,51 @@ class StepCell(Cell):
                 by_state, by_input = linear.vjp(unit.expand_as(s_prev).contiguous())
                 jacobian.append(by_state if argument else by_input)
             return torch.stack(jacobian, dim=-2)
+
+
+class RandomStepCell(StepCell):
+    """A user's step that draws random numbers, such as dropout: it draws again what it drew.
+
+    Inputs carry one more column, which says the recorded step and sequence.
+
+    Args:
+        module: that takes the step.
+        step: how it is called.
+        x: one of its inputs, ``(batch, ...)``.
+        state: one of its states.
+        randoms: from which each step drew.
+        batch: sequences that were there: what is drawn depends on how many.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        step: Step,
+        x: Tensor,
+        state: Nest,
+        randoms: Sequence[RandomState],
+        batch: int,
+    ):
+        super().__init__(module, step, x, state)
+        self.randoms, self.batch = randoms, batch
+
+    def forward(
+        self, x: Float[Tensor, "*batch more"], s: Float[Tensor, "*batch state"]
+    ) -> Float[Tensor, "*batch state"]:
+        """One step of the module for each recorded step, with its whole batch."""
+        flat_x, flat_s = x.reshape(-1, x.shape[-1]), s.reshape(-1, s.shape[-1])
+        place = flat_x[:, -1].detach().round().long()
+        after = torch.zeros_like(flat_s)
+        devices = [x.device] if x.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            for step in (place // self.batch).unique().tolist():
+                rows = (place // self.batch == step).nonzero().flatten()
+                own = place[rows] % self.batch
+                whole_x = flat_x.new_zeros(self.batch, flat_x.shape[-1] - 1)
+                whole_s = flat_s.new_zeros(self.batch, flat_s.shape[-1])
+                whole_x = whole_x.index_copy(0, own, flat_x[rows, :-1])
+                whole_s = whole_s.index_copy(0, own, flat_s[rows])
+                self.randoms[step].restore(x.device)
+                made = super().forward(whole_x, whole_s)
+                after = after.index_copy(0, rows, made[own])
+        return after.reshape(s.shape)

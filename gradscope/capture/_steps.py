@@ -10,9 +10,10 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from gradscope.capture._ancestry import Ancestry, Laid, Made, Way, way_between
+from gradscope.capture._call import RandomState
 from gradscope.capture._step import Nest, Step, leaves, rows, side_by_side
 from gradscope.capture._step_calls import Entering, StepCall, chains
-from gradscope.capture._step_cell import StepCell
+from gradscope.capture._step_cell import RandomStepCell, StepCell
 from gradscope.capture._watch import (
     Args,
     Harvest,
@@ -23,11 +24,12 @@ from gradscope.capture._watch import (
     copied,
     full_precision,
     marks,
+    recomputing,
     several_passes,
     versions,
     without_rounding,
 )
-from gradscope.capture._whole_step import with_ways
+from gradscope.capture._whole_step import WholeStep, with_ways
 from gradscope.cells import Cell
 from gradscope.cells._conversion import convert
 from gradscope.dynamics import Adjoints, Trace
@@ -65,6 +67,7 @@ class StepWatch(Watch):
         self._nest: Nest = None
         self._ancestry = Ancestry()
         self._entering: Entering | None = None
+        self._random: RandomState | None = None
 
     # --- while the model runs -------------------------------------------------------------------
 
@@ -75,12 +78,15 @@ class StepWatch(Watch):
     def _before(self, module: nn.Module, args: Args, kwargs: Kwargs) -> None:
         x, before = self.step.read(args, kwargs)
         came = leaves(before)
+        self._random = None
         if not isinstance(x, Tensor):
             raise GradscopeError(
                 f"'{self.place}': a step should be called as (x, s) with a tensor x and give the "
                 "new s, a nest of tensors; say how to read its calls with "
                 "gradscope.Step(read=..., state=...)"
             )
+        if not self.is_cell and module.training:
+            self._random = RandomState.now(x.device)
         single = x.dim() == 1 and isinstance(module, nn.RNNCellBase)
         previous, way, problem = -1, None, ""
         if came and self.calls:
@@ -143,6 +149,8 @@ class StepWatch(Watch):
                 weights=versions(module),
                 received=[self.receive(leaf) for leaf in made],
                 lowered=torch.is_autocast_enabled(entering.x.device.type),
+                again=recomputing(),
+                random=self._random,
             )
         )
         return output
@@ -204,12 +212,17 @@ class StepWatch(Watch):
         inputs = torch.stack([rows(call.entering.x) for call in chain]).to(dtype)
         states = torch.stack([start, *(call.after for call in chain)]).to(dtype)
         ways = [call.entering.way for call in chain]
-        came = torch.stack(
-            [start, *(c.entering.before for c in chain[1:] if c.entering.before is not None)]
-        )
-        cell, inputs, states = with_ways(cell, inputs, states, came.to(dtype), [None, *ways[1:]])
+        befores = [call.entering.before for call in chain[1:]]
+        came = torch.stack([start, *(before for before in befores if before is not None)]).to(dtype)
+        ways = [None, *ways[1:]]
         lowered = any(call.lowered for call in chain)
         epsilon = torch.finfo(torch.bfloat16 if lowered else first.after.dtype).eps
+        again = with_ways(cell, inputs, states, came, ways)
+        randoms = [call.random for call in chain if call.random is not None]
+        if len(randoms) == len(chain) and self._departure(*again, epsilon):
+            cell = self._random_cell(first, randoms)
+            again = with_ways(cell, WholeStep.numbered(inputs), states, came, ways)
+        cell, inputs, states = again
         self._check(cell, inputs, states, epsilon)
         trace = Trace(cell, inputs, states.requires_grad_())
         if all(received.value is None for call in chain for received in call.received):
@@ -225,8 +238,19 @@ class StepWatch(Watch):
             return convert(module)
         return StepCell(module, self.step, call.entering.x, self._nest)
 
-    def _check(self, cell: Cell, inputs: Tensor, states: Tensor, epsilon: float) -> None:
-        """The step, taken again, gives what it gave."""
+    def _random_cell(self, call: StepCall, randoms: list[RandomState]) -> Cell:
+        """The step, which draws again what it drew."""
+        assert self.copy is not None
+        return RandomStepCell(
+            self.copy, self.step, call.entering.x, self._nest, randoms, len(call.after)
+        )
+
+    def _departure(self, cell: Cell, inputs: Tensor, states: Tensor, epsilon: float) -> str:
+        """How the step, taken again, departs from what it gave; "" where it does not.
+
+        Raises:
+            GradscopeError: if it cannot be called again.
+        """
         try:
             with torch.no_grad():
                 again = cell(inputs, states[:-1])
@@ -243,14 +267,18 @@ class StepWatch(Watch):
         # of few digits an error of a thousand units would be as large as the state
         allowed = (1e4 if epsilon < 1e-5 else 16) * epsilon * max(1.0, float(states.abs().max()))
         if float(difference.max()) <= allowed:
-            return
+            return ""
         step = int(difference.flatten(1).amax(1).argmax()) + 1
-        raise GradscopeError(
-            f"'{self.place}': step {step}, taken again, gives another state (by "
-            f"{float(difference.max()):.2g}): it is not a function of x and s alone. Switch "
-            "dropout off (eval()), keep no state inside the module, and if it makes up its own "
-            "first state, pass that in"
-        )
+        return f"step {step}, taken again, gives another state (by {float(difference.max()):.2g})"
+
+    def _check(self, cell: Cell, inputs: Tensor, states: Tensor, epsilon: float) -> None:
+        """The step, taken again, gives what it gave."""
+        if departs := self._departure(cell, inputs, states, epsilon):
+            raise GradscopeError(
+                f"'{self.place}': {departs}: it is not a function of x and s alone. Keep no state "
+                "inside the module, draw no random numbers but torch's own, and if it makes up "
+                "its own first state, pass that in"
+            )
 
 
 def _batched(tensors: list[Tensor], single: bool) -> list[Tensor]:

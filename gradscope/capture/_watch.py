@@ -200,6 +200,11 @@ def several_passes(place: Place, received: Iterable[Received]) -> list[str]:
     ]
 
 
+def recomputing() -> bool:
+    """Whether a backward pass is running: what is called within it is made again, for it."""
+    return torch._C._current_graph_task_id() != -1
+
+
 def copied(tensor: Tensor) -> Tensor:
     """A copy of its values, whatever is done to it in place later."""
     return tensor.detach().clone()

@@ -191,7 +191,8 @@ def with_ways(
     if fed:
         zero = torch.zeros_like(fed[0][:batch])
         parts = [zero if way.by_input is None else way.by_input[:batch] for way in known]
-        by_input = torch.stack(parts).to(ones)
+        unread = inputs.shape[-1] - zero.shape[-2]  # columns that say which step it is
+        by_input = nn.functional.pad(torch.stack(parts).to(ones), (0, 0, 0, unread))
     few = states[:, :batch]
     whole = WholeStep(
         cell, few[:-1], came[:, :batch], torch.stack([of_state(way) for way in known]), by_input

@@ -185,22 +185,64 @@ def test_other_hooks_run_as_often_as_without():
 # --- what is no step ------------------------------------------------------------------------------
 
 
-class Noisy(nn.Module):
+class Counting(nn.Module):
+    """Keeps a state inside."""
+
     def __init__(self):
         super().__init__()
-        self.cell, self.dropout = nn.GRUCell(INPUT, HIDDEN), nn.Dropout(0.5)
+        self.cell, self.calls = nn.GRUCell(INPUT, HIDDEN), 0
 
     def forward(self, x, h):
-        return self.dropout(self.cell(x, h))
+        self.calls += 1
+        return self.cell(x, h) * self.calls
 
 
 def test_a_step_that_is_not_a_function_is_named():
-    model = nn.ModuleDict({"noisy": Noisy()})
+    model = nn.ModuleDict({"counting": Counting()})
     with (
-        pytest.raises(GradscopeError, match=r"not a function of x and s alone. Switch dropout off"),
-        recorded(model, steps=["noisy"]),
+        pytest.raises(GradscopeError, match=r"not a function of x and s alone\. Keep no state"),
+        recorded(model, steps=["counting"]),
     ):
-        model["noisy"](torch.randn(2, INPUT), torch.zeros(2, HIDDEN)).sum().backward()
+        model["counting"](torch.randn(2, INPUT), torch.zeros(2, HIDDEN)).sum().backward()
+
+
+class Noisy(nn.Module):
+    """Drops a part of its state at every step."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell, self.dropout = nn.GRUCell(INPUT, HIDDEN), nn.Dropout(0.4)
+
+    def forward(self, x, h):
+        return self.cell(x, self.dropout(h))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_what_a_step_drew_is_drawn_again(masked):
+    torch.manual_seed(0)
+    model = nn.ModuleDict({"noisy": Noisy()}).double()
+    h, made = torch.randn(BATCH, HIDDEN, dtype=torch.float64), []
+    with recorded(model, steps=["noisy"]) as recording:
+        for t, x in enumerate(inputs()):
+            h = model["noisy"](x, h * 0.9 if masked and t else h)
+            made.append(h)
+        loss = sum(h.sin().sum() for h in made)
+        expected = torch.autograd.grad(loss, made, retain_graph=True)
+        rows = [
+            torch.autograd.grad(made[3][0, unit], made[2], retain_graph=True)[0][0]
+            for unit in range(HIDDEN)
+        ]
+        loss.backward()
+    trace = recording.trace("noisy")
+    assert trace.time == TIME
+    jacobian = trace.jacobians(3, 4)[0, 0]
+    torch.testing.assert_close(jacobian, torch.stack(rows), rtol=1e-9, atol=1e-12)
+    assert (jacobian == 0).all(0).any()  # what was dropped has no way
+    some = trace.sequences(torch.tensor([0])).jacobians(3, 4)[0, 0]
+    torch.testing.assert_close(some, jacobian)
+    adjoints = gradscope.adjoints(trace).values()[1:]
+    # autograd.grad's own pass arrived at the hooks as well, and the rows' at two of them
+    torch.testing.assert_close(adjoints[-1], 2 * expected[-1], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["out", "cell.a"])

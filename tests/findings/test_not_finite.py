@@ -41,3 +41,26 @@ def test_a_loss_that_is_no_number():
     with scope.record():
         (model(torch.randn(12, 4, 3))[0].sum() * math.nan).backward()
     assert names_of(scope.diagnose().findings) == ["not_finite"]
+
+
+def said_of(change):
+    model, x = nn.GRU(3, 8), torch.randn(12, 4, 3)
+    change(model, x)
+    scope = gradscope.attach(model)
+    with scope.record():
+        model(x)[0].sum().backward()
+    return scope.diagnose().findings[0].says
+
+
+def test_the_source_is_named():
+    def bad_input(model, x):
+        x[4, 2, 1] = math.nan
+
+    def bad_weight(model, x):
+        with torch.no_grad():
+            model.weight_hh_l0[0, 0] = math.inf
+
+    assert "from t = 5 on, as its input there is not (first in sequence 3, unit 2)" in said_of(
+        bad_input
+    )
+    assert "as its weight_hh is not" in said_of(bad_weight)
