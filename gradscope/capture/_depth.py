@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from gradscope.capture._depth_cell import BlockCall, DepthCell, activation
+from gradscope.capture._residual import link_of
 from gradscope.capture._watch import (
     Args,
     Harvest,
@@ -34,9 +37,13 @@ class _Pass:
     """One block's call, and what tells whether the next one goes on from it."""
 
     call: BlockCall
-    given: int  # identity of the activation that came in
-    made: Tensor  # the activation itself, kept so that its identity stays unique
+    given: Tensor  # the activation that came in, kept so that its identity stays unique
+    given_edge: GradientEdge | None
+    made: Tensor  # the activation that went out
+    made_edge: GradientEdge | None
     received: Received
+    entered: Received | None = None  # where what came in was made of what went out before
+    after: _Pass | None = None  # the pass that it was made of
 
 
 class DepthWatch(Watch):
@@ -56,6 +63,8 @@ class DepthWatch(Watch):
         self.passes: list[_Pass] = []
         self.first: Received | None = None
         self._entering: Tensor | None = None
+        self._after_which: _Pass | None = None
+        self._entered: Received | None = None
 
     # --- while the model runs -------------------------------------------------------------------
 
@@ -67,6 +76,17 @@ class DepthWatch(Watch):
     def _before(self, block: nn.Module, args: Args, kwargs: Kwargs) -> None:
         entering = _entering(args, kwargs)
         self._entering = None if entering is None else copied(entering)
+        self._after_which = self._entered = None
+        if entering is None or not self.passes:
+            return
+        before = self.passes[-1]
+        if entering is before.made:
+            self._after_which = before
+            return
+        link = link_of(entering, before.made, before.made_edge, before.given, before.given_edge)
+        if link is not None:
+            before.call.link, self._after_which = link, before
+            self._entered = self.receive(entering)
 
     def _after(self, block: nn.Module, args: Args, kwargs: Kwargs, output: object) -> None:
         entering = _entering(args, kwargs)
@@ -92,7 +112,18 @@ class DepthWatch(Watch):
             )
         rest = {name: value for name, value in kwargs.items() if args or value is not entering}
         call = BlockCall(self.copies[block], self._entering, copied(leaving), args[1:], rest)
-        self.passes.append(_Pass(call, id(entering), leaving, self.receive(leaving)))
+        self.passes.append(
+            _Pass(
+                call,
+                entering,
+                _edge(entering),
+                leaving,
+                _edge(leaving),
+                self.receive(leaving),
+                self._entered,
+                self._after_which,
+            )
+        )
 
     # --- afterwards -----------------------------------------------------------------------------
 
@@ -101,7 +132,7 @@ class DepthWatch(Watch):
         harvest = Harvest()
         ways: list[list[_Pass]] = []
         for step in self.passes:
-            goes_on = ways and step.given == id(ways[-1][-1].made)
+            goes_on = ways and step.after is ways[-1][-1]
             if goes_on and len(ways[-1]) < len(self.blocks):
                 ways[-1].append(step)
             else:
@@ -132,7 +163,8 @@ class DepthWatch(Watch):
 
     def _trace(self, cell: DepthCell, way: list[_Pass]) -> Trace:
         entering = way[0].call.entering
-        states = torch.stack([entering.flatten(1), *(step.call.leaving.flatten(1) for step in way)])
+        entered = [step.call.entering for step in way[1:]]
+        states = torch.stack([x.flatten(1) for x in (entering, *entered, way[-1].call.leaving)])
         index = torch.arange(len(way), dtype=states.dtype, device=states.device)
         inputs = index[:, None, None].expand(-1, states.shape[1], 1)
         with torch.no_grad(), _same_random():
@@ -141,7 +173,11 @@ class DepthWatch(Watch):
         cell.stochastic = not float((again - states[1:]).abs().max()) <= allowed
         trace = Trace(cell, inputs, states.requires_grad_())
         first = self.first if way[0] is self.passes[0] else None
-        received = [first, *(step.received for step in way)]
+        entries = [
+            before.received if step.entered is None else step.entered
+            for before, step in pairwise(way)
+        ]
+        received = [first, *entries, way[-1].received]
         if all(part is None or part.value is None for part in received):
             return trace
         zero = torch.zeros_like(entering)
@@ -182,6 +218,10 @@ def _with_immediate(trace: Trace, totals: Tensor, *, known: bool) -> Trace:
     )
 
 
+def _edge(tensor: Tensor) -> GradientEdge | None:
+    return get_gradient_edge(tensor) if tensor.requires_grad else None
+
+
 def _entering(args: Args, kwargs: Kwargs) -> Tensor | None:
     """The activation among a block's arguments."""
     first = next(iter([*args, *kwargs.values()]), None)
@@ -207,6 +247,7 @@ def containers(model: nn.Module) -> list[tuple[str, nn.Module]]:
         )
         if isinstance(module, nn.Sequential | nn.ModuleList) and len(blocks) > 1 and not inside:
             kinds = {type(block) for block in blocks}
-            if len(kinds) == 1 and any(True for _ in blocks[0].parameters()):
+            called = not kinds & {nn.ModuleList, nn.ModuleDict}
+            if called and len(kinds) == 1 and any(True for _ in blocks[0].parameters()):
                 outermost.append((name, module))
     return outermost

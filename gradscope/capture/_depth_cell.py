@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
+from gradscope.capture._residual import Link
 from gradscope.capture._watch import Args, Kwargs
 from gradscope.cells import Cell
 from gradscope.dynamics import Linearisation
@@ -25,6 +26,7 @@ class BlockCall:
         leaving: the activation that it made.
         args: the other arguments by position.
         kwargs: those by name.
+        link: how what enters the next block is made of what this one gives; None where it is that.
     """
 
     block: nn.Module
@@ -32,10 +34,12 @@ class BlockCall:
     leaving: Tensor
     args: Args
     kwargs: Kwargs
+    link: Link | None = None
 
     def again(self, entering: Tensor) -> Tensor:
-        """The block's output for another activation."""
-        return activation(self.block(entering, *self.args, **self.kwargs))
+        """What enters the next block for another activation."""
+        given = activation(self.block(entering, *self.args, **self.kwargs))
+        return given if self.link is None else self.link.applied(given, entering)
 
 
 def activation(output: object) -> Tensor:
@@ -185,7 +189,11 @@ class DepthLinearisation(Linearisation):
     ) -> dict[str, Tensor]:
         """Gradients of the parameters of every block."""
         parameters = dict(self.cell.named_parameters())
-        chosen = {name: p for name, p in parameters.items() if names is None or name in names}
+        chosen = {
+            name: p
+            for name, p in parameters.items()
+            if p.requires_grad and (names is None or name in names)
+        }
         total = {name: torch.zeros_like(p) for name, p in chosen.items()}
         for after, arriving in zip(self.after, cotangent, strict=True):
             gradients = torch.autograd.grad(

@@ -178,17 +178,29 @@ class StepWatch(Watch):
         A module may use one of them to make another, as an LSTM makes h of c: what arrives at a
         copy is what comes from outside alone. Its numbers are the same, and since autograd adds up
         what arrives in the order of creation, latest first, no sum is taken in another order: the
-        training keeps every bit.
+        training keeps every bit. A tensor that the state holds twice has a copy for each place.
         """
-        state = leaves(self.step.state(output))
-        copies = {id(leaf): leaf.clone() for leaf in state if leaf.requires_grad}
-        seen = pytree.tree_map(lambda leaf: copies.get(id(leaf), leaf), output)
-        picked = {id(leaf) for leaf in leaves(self.step.state(seen))}
-        if any(id(copy) not in picked for copy in copies.values()):
+        wanted = {id(leaf) for leaf in leaves(self.step.state(output)) if leaf.requires_grad}
+        found, structure = pytree.tree_flatten(output)
+        copies = [leaf.clone() if id(leaf) in wanted else leaf for leaf in found]
+        picked = {
+            id(leaf) for leaf in leaves(self.step.state(pytree.tree_unflatten(copies, structure)))
+        }
+        of_state = {
+            id(leaf): copy
+            for leaf, copy in zip(found, copies, strict=True)
+            if id(leaf) in wanted and id(copy) in picked
+        }
+        if wanted - of_state.keys():
             raise GradscopeError(
                 f"'{self.place}': Step.state makes a new tensor of the output; it should pick "
                 "tensors out of it as they are"
             )
+        whole = [
+            of_state[id(leaf)] if id(leaf) in wanted and id(copy) not in picked else copy
+            for leaf, copy in zip(found, copies, strict=True)
+        ]
+        seen = pytree.tree_unflatten(whole, structure)
         return seen
 
     # --- afterwards -----------------------------------------------------------------------------

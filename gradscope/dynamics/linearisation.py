@@ -132,11 +132,11 @@ class AutogradLinearisation(Linearisation):
         cotangent: Float[Tensor, "time *batch state"],
         names: Collection[str] | None = None,
     ) -> dict[str, Tensor]:
-        """One backward pass to the parameters."""
+        """One backward pass to the parameters; those that are frozen have none."""
         chosen = {
             name: parameter
             for name, parameter in self.parameters.items()
-            if names is None or name in names
+            if (names is None or name in names) and parameter.requires_grad
         }
         if not chosen:
             return {}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from torch import Tensor
+
 from gradscope.findings._check import Check, register
 from gradscope.findings._evidence import Evidence
 from gradscope.findings._finding import Finding
@@ -22,7 +24,9 @@ class FrozenWeights(Check):
         for module, place in places.items():
             named = dict(module.named_parameters())
             recurrent = {name: p for name, p in named.items() if "_hh" in name} or named
-            frozen = [name for name, p in recurrent.items() if not p.requires_grad]
+            frozen = [
+                name for name, p in recurrent.items() if not p.requires_grad and not _is_mask(p)
+            ]
             if frozen:
                 yield self.finding(
                     place.recurrence,
@@ -32,3 +36,9 @@ class FrozenWeights(Check):
                     confidence=0.99,
                     evidence={"frozen": len(frozen)},
                 )
+
+
+def _is_mask(parameter: Tensor) -> bool:
+    """Whether it is a pattern of zeros and ones, which is not meant to learn."""
+    values = parameter.detach()
+    return values.dim() > 1 and bool(((values == 0) | (values == 1)).all()) and bool(values.any())

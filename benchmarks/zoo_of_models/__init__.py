@@ -1,0 +1,1 @@
+"""Public architectures and loops, built small, each recorded by ``gradscope.attach``."""
