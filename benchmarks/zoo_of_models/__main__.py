@@ -42,7 +42,12 @@ def row(entry: Entry) -> tuple[str, str]:
         return f"| {entry.name} | {entry.source} | not installed ({error.name}) | | | | |", ""
     model = case.model.train()
     plain = _gradients(model, case.loss)
-    scope = gradscope.attach(model, **case.options)
+    try:
+        scope = gradscope.attach(model, **case.options)
+    except gradscope.GradscopeError as error:
+        said = "as it should" if case.refused and case.refused in str(error) else str(error)
+        line = f"| {entry.name} | {entry.source} | refused, with what to do | | | | |"
+        return line, "" if said == "as it should" else f"is refused: {said}"
     with scope.record() as recording:
         watched = _gradients(model, case.loss)
     found = {name: trace.time for name, trace in recording.traces.items()}
@@ -52,7 +57,7 @@ def row(entry: Entry) -> tuple[str, str]:
     findings = ", ".join(finding.title for finding in scope.diagnose().findings) or "none"
     problems = [
         "" if found == dict(case.steps) or not case.steps else f"found {found}, not {case.steps}",
-        "" if found else "nothing found",
+        "" if found and not case.refused else "nothing found, or what should be refused",
         "" if same else "the training's bits changed",
         "" if error is None or error < _TOLERANCE else f"adjoints are wrong by {error:.1e}",
         "" if case.told in " ".join(recording.notes) else f"does not say {case.told!r}",

@@ -23,6 +23,7 @@ class Case:
         told: a part of what its notes must say.
         own: whether the weights of the recurrences are used by their recorded steps alone, so that
             their gradients can be put together from the adjoints.
+        refused: a part of what ``attach`` must say, of what cannot be attached.
     """
 
     model: nn.Module
@@ -31,6 +32,7 @@ class Case:
     options: Mapping[str, object] = field(default_factory=dict)
     told: str = ""
     own: bool = True
+    refused: str = ""
 
 
 @dataclass(frozen=True)

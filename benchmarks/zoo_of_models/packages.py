@@ -108,4 +108,10 @@ def transformer() -> Case:
 
     x = torch.randn(BATCH, 6, 16)
     model = Encoder(dim=16, depth=4, heads=2)
-    return Case(model, lambda m: m(x).square().mean(), {}, {"depth": True}, own=False)
+    return Case(
+        model,
+        lambda m: m(x).square().mean(),
+        {},
+        {"depth": True},
+        refused="no recurrence was found in Encoder",
+    )

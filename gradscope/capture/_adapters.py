@@ -86,16 +86,23 @@ class Mamba(Adapter):
     Reference: Gu and Dao (2023), Mamba: linear-time sequence modeling with selective state spaces.
     """
 
-    classes = ("MambaMixer",)
-    attributes = ("A_log", "D", "in_proj", "conv1d", "x_proj", "dt_proj", "out_proj", "act")
+    # of transformers, and of mambapy
+    classes = ("MambaMixer", "MambaBlock")
+    attributes = ("A_log", "D", "in_proj", "conv1d", "x_proj", "dt_proj", "out_proj")
+
+    def __init__(self, module: nn.Module):
+        super().__init__(module)
+        self.act = getattr(module, "act", F.silu)
 
     def scan(self, read: dict[str, Tensor]) -> Scanned:
         """Decays and drives of all steps at once, as the module's own slow way makes them."""
         m, time = self.module, read["x"].shape[1]
         x, gate = m.in_proj(read["x"]).chunk(2, dim=-1)
-        x = m.act(m.conv1d(x.transpose(1, 2))[..., :time]).transpose(1, 2)
+        x = self.act(m.conv1d(x.transpose(1, 2))[..., :time]).transpose(1, 2)
         sizes = [m.dt_proj.in_features, *[(m.x_proj.out_features - m.dt_proj.in_features) // 2] * 2]
         step, b, c = m.x_proj(x).split(sizes, dim=-1)
+        if hasattr(m, "_apply_layernorms"):
+            step, b, c = m._apply_layernorms(step, b, c)
         delta = F.softplus(m.dt_proj(step)).unsqueeze(-1)
         decay = torch.exp(-torch.exp(_full(m.A_log)) * delta)
         drive = delta * b.unsqueeze(-2) * x.unsqueeze(-1)
@@ -108,7 +115,7 @@ class Mamba(Adapter):
         m, x = self.module, needs["x"]
         h = states[:, 1:].unflatten(-1, (x.shape[-1], -1))
         y = (h * needs["c"].unsqueeze(-2)).sum(-1) + m.D * x
-        return m.out_proj(y * m.act(needs["gate"]))
+        return m.out_proj(y * self.act(needs["gate"]))
 
 
 class RWKV(Adapter):
