@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test shapes simulations faults docs site gallery lint build wheel bench clean
+.PHONY: demo test shapes simulations faults docs zoo site gallery lint build wheel bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/gradscope run quickstart --workers 2
@@ -42,6 +42,11 @@ faults: $(VENV)/installed-dev
 # what the pages of the documentation show, run as it stands there, and notebooks
 docs: $(VENV)/installed-dev
 	$(PYTEST) -m pages tests/test_docs.py tests/notebook
+
+# models, loops and trainers of packages, as their users run them; SHARE of the zoo's table
+zoo: $(VENV)/installed-zoo
+	$(BIN)/python -m benchmarks.zoo_of_models --share 0.34
+	$(PYTEST) tests/scope/test_trainers.py
 
 # the documentation as a site, in build/site: its notebooks are run, and a dead link is an error
 site: $(VENV)/installed-dev
@@ -91,6 +96,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(PIP) -e '.[dev]'
+	touch $@
+
+$(VENV)/installed-zoo: $(VENV)/installed-dev
+	$(PIP) -e '.[dev,zoo]'
 	touch $@
 
 clean:

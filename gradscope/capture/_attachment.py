@@ -61,7 +61,7 @@ class Attachment:
         """Find them; ``gradscope.attach`` says what the arguments are.
 
         Raises:
-            GradscopeError: for a compiled or scripted model, a name that it does not have, or a
+            GradscopeError: for a scripted model, a name that it does not have, or a
                 model without a recurrence.
         """
         _refuse(model)
@@ -71,7 +71,7 @@ class Attachment:
             )
         attachment = cls()
         named = _steps_by_name(steps)
-        attachment._take_named(dict(model.named_modules()), named)
+        attachment._take_named(named_modules(model), named)
         attachment._take_known(model, list(named), sequences)
         if depth:
             attachment._take_depth(model, depth)
@@ -93,7 +93,7 @@ class Attachment:
             inside: names of the modules whose call is one step.
             sequences: how many of the batch are measured; None is all.
         """
-        for name, module in model.named_modules():
+        for name, module in named_modules(model).items():
             kind = type(module).__name__
             if any(name == outer or name.startswith(f"{outer}.") or not outer for outer in inside):
                 continue
@@ -111,7 +111,7 @@ class Attachment:
                 inside.append(name)
 
     def _take_depth(self, model: nn.Module, depth: Depth) -> None:
-        modules = dict(model.named_modules())
+        modules = named_modules(model)
         stacks = (
             containers(model)
             if depth is True
@@ -120,6 +120,15 @@ class Attachment:
         for name, module in stacks:
             make = partial(DepthWatch, name, module)
             self.watched[f"{name}.depth".strip(".")] = Watched(name, "depth", make)
+
+
+def named_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """A model's modules by name; in the place of a compiled one what it was made of."""
+    found: dict[str, nn.Module] = {}
+    for name, module in model.named_modules():
+        parts = [part for part in name.split(".") if part != "_orig_mod"]
+        found[".".join(parts)] = module  # the module itself comes after what is compiled of it
+    return found
 
 
 # --- what was asked for -----------------------------------------------------------------------
@@ -176,12 +185,6 @@ def _container(modules: dict[str, nn.Module], name: str) -> nn.Module:
 def _refuse(model: object) -> None:
     if not isinstance(model, nn.Module):
         raise GradscopeError(f"attach() takes a torch.nn.Module, got {type(model).__name__}")
-    if hasattr(model, "_orig_mod"):
-        raise GradscopeError(
-            "this model is compiled: its graph does not show the modules inside. Attach to the "
-            "module before torch.compile (model._orig_mod) and run that within the recorded block; "
-            "its weights are the same"
-        )
     if isinstance(model, torch.jit.ScriptModule):
         raise GradscopeError(
             "this model is a torch.jit module: what it computes cannot be seen from Python. Attach "
@@ -196,8 +199,6 @@ def _problem(module: nn.Module) -> str:
             "a torch.jit module, which Python cannot see into; use the nn.Module that it was made "
             "from"
         )
-    if hasattr(module, "_orig_mod"):
-        return "compiled; record with the module before torch.compile"
     stock = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
     if isinstance(module, nn.RNNBase) and type(module).forward not in stock:
         return (
@@ -208,7 +209,7 @@ def _problem(module: nn.Module) -> str:
 
 
 def _nothing(model: nn.Module, unattached: list[str]) -> str:
-    modules = list(model.named_modules())[1:13]
+    modules = list(named_modules(model).items())[1:13]
     names = ", ".join(f"{name} ({type(module).__name__})" for name, module in modules)
     text = (
         f"no recurrence was found in {type(model).__name__}: no torch RNN, LSTM, GRU, *Cell or "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -27,10 +28,12 @@ class Onlooker:
     Attributes:
         failure: what went wrong first; nothing more is looked at from then on.
         unseen: how many calls could not be looked at, by why.
+        compiled: whether the first call came by way of a compiled function.
     """
 
     def __init__(self) -> None:
         self.failure: Exception | None = None
+        self.compiled: bool | None = None
         self.unseen: Counter[str] = Counter()
 
     def look(self, what: Callable[..., object], *given: object) -> object:
@@ -81,6 +84,8 @@ def watch_forward(
         if why := _blind():
             onlooker.unseen.update([why] if why != _COMPILING else [])
             return inner(*args, **kwargs)
+        if onlooker.compiled is None:
+            onlooker.compiled = _is_compiled()
         if before is not None:
             onlooker.look(before, module, args, kwargs)
         output = inner(*args, **kwargs)
@@ -109,6 +114,16 @@ def unwatched(module: nn.Module) -> None:
                 del vars(inner)["forward"]
             else:
                 object.__setattr__(inner, "forward", forward)
+
+
+def _is_compiled() -> bool:
+    """Whether a compiled function is among the callers."""
+    frame = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_filename.endswith("_dynamo/eval_frame.py"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 _COMPILING = "compilation"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -54,12 +55,18 @@ class Recorder:
         self._inside = True
         try:
             with hooks:
+                _without_compilation(hooks)
                 for watch in watches:
                     watch.install(hooks)
                 gradients.install(hooks)
                 yield recording
         finally:
             self._inside = False
+        if any(watch.onlooker.compiled for watch in watches):
+            recording.notes.append(
+                "what is compiled ran as it was before compilation within this block: its numbers "
+                "may differ in their last digits, and the block takes as long as without"
+            )
         recording.notes += gradients.find_scale()
         recording.update_skipped = gradients.was_skipped
         if gradients.scale != 1.0:
@@ -107,3 +114,13 @@ class Recorder:
             "nothing was called within the recorded block: it should hold the forward pass of "
             f"{watched}"
         )
+
+
+def _without_compilation(hooks: ExitStack) -> None:
+    """Run what torch.compile made as it was before, until ``hooks`` is closed.
+
+    A compiled graph does not show the calls within it.
+    """
+    dynamo = sys.modules.get("torch._dynamo.eval_frame")
+    if getattr(dynamo, "cached_backends", None) and hasattr(torch.compiler, "set_stance"):
+        hooks.enter_context(torch.compiler.set_stance("force_eager"))

@@ -53,6 +53,30 @@ def link_of(
     """
     if given_edge is None or not following.requires_grad or following.shape != given.shape:
         return None
+    seen, before = given.detach(), entering.detach()
+    try:
+        ways = _ways(following, given, given_edge, entering_edge)
+    except RuntimeError:  # autograd cannot follow it
+        return None
+    if ways is None:
+        return None
+    out, skip = ways
+    rest = following.detach() - out * seen
+    if entering_edge is None:  # the first block's, which autograd cannot be asked about
+        factor = float((rest * before).sum() / before.square().sum().clamp_min(1e-300))
+        skip = torch.full_like(before, factor if _is(rest, factor * before) else 0.0)
+    offset = rest - skip * before
+    offset = torch.where(offset.abs() <= _allowed(following, before), 0.0, offset)
+    parts = (out, _rounded(skip), offset)
+    if any(not _is(part, part[:1].expand_as(part)) for part in parts):
+        return None
+    return Link(*(part[:1].clone() for part in parts))
+
+
+def _ways(
+    following: Tensor, given: Tensor, given_edge: GradientEdge, entering_edge: GradientEdge | None
+) -> tuple[Tensor, Tensor] | None:
+    """d following/d given, and beside it d following/d entering; None where not elementwise."""
     edges = [given_edge] if entering_edge is None else [given_edge, entering_edge]
 
     def pulled(vector: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,27 +95,9 @@ def link_of(
     generator = torch.Generator().manual_seed(0)
     probe = torch.randn(given.shape, generator=generator, dtype=torch.float64).to(given)
     with Received.unheard(), torch.enable_grad():
-        try:
-            out, skip = pulled(torch.ones_like(following))
-            probed = pulled(probe)
-        except RuntimeError:
-            return None
-    if not bool(out.any()):
-        return None
-    seen, before = given.detach(), entering.detach()
-    rest = following.detach() - out * seen
-    factor = float((rest * before).sum() / before.square().sum().clamp_min(1e-300))
-    if entering_edge is None and _is(rest, factor * before):
-        # the first block's, which autograd cannot be asked about
-        skip = torch.full_like(before, factor)
-    elif not all(_is(part, way * probe) for part, way in zip(probed, (out, skip), strict=True)):
-        return None
-    offset = rest - skip * before
-    offset = torch.where(offset.abs() <= _allowed(following, before), 0.0, offset)
-    parts = (out, _rounded(skip), offset)
-    if any(not _is(part, part[:1].expand_as(part)) for part in parts):
-        return None
-    return Link(*(part[:1].clone() for part in parts))
+        ways, probed = pulled(torch.ones_like(following)), pulled(probe)
+    elementwise = all(_is(part, way * probe) for part, way in zip(probed, ways, strict=True))
+    return ways if elementwise and bool(ways[0].any()) else None
 
 
 def _is(found: Tensor, expected: Tensor) -> bool:

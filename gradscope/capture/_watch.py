@@ -126,7 +126,11 @@ class Received:
     def __init__(self, tensor: Tensor, hooks: ExitStack):
         self.value: Tensor | None = None
         self.passes = 0
-        if tensor.requires_grad:
+        if tensor.grad_fn is not None:  # after hooks of the model's own, which may change it
+            place = tensor.output_nr
+            handle = tensor.grad_fn.register_prehook(lambda gradients: self._add(gradients[place]))
+            hooks.callback(handle.remove)
+        elif tensor.requires_grad:
             hooks.callback(tensor.register_hook(self._add).remove)
 
     def _add(self, gradient: Tensor | None) -> None:

@@ -48,7 +48,7 @@ def attach(
         A ``Scope``. The model is untouched.
 
     Raises:
-        GradscopeError: for a compiled or scripted model, a name that it does not have, or a model
+        GradscopeError: for a scripted model, a name that it does not have, or a model
             without a recurrence.
     """
     return Scope(model, Attachment.of(model, steps, depth, sequences), probes)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from types import FrameType
 from typing import Any
 
 from torch import nn
@@ -14,6 +16,16 @@ from gradscope.scope._scope import Scope
 from gradscope.tracking.sinks import Logger, sink_of
 
 # Lightning's and transformers' own objects are ``Any`` here: neither package need be installed.
+
+
+def _loop() -> FrameType | None:
+    """The frame of transformers' training loop among the callers; None where there is none."""
+    frame, found = sys._getframe(), None
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "transformers.trainer":
+            found = frame
+        frame = frame.f_back
+    return found
 
 
 class _Periodic:
@@ -42,10 +54,27 @@ class _Periodic:
                 self.scope.log_to(logger)
         self.open = ExitStack()
         self.open.enter_context(self.scope.every(self.every))
+        self._abandon_with(model, _loop())
 
     def end(self) -> None:
         """The step ends, and is measured."""
         self.open.close()
+
+    def _abandon_with(self, model: nn.Module, loop: FrameType | None) -> None:
+        """Take the hooks off at the model's next use where the loop that began has ended.
+
+        transformers tells no callback of an exception.
+        """
+
+        def look(module: nn.Module, args: object) -> None:
+            frame = sys._getframe()
+            while frame is not None and frame is not loop:
+                frame = frame.f_back
+            if frame is None:
+                self.abandon(RuntimeError("the training that began has ended"))
+
+        if loop is not None and model is not None:
+            self.open.callback(model.register_forward_pre_hook(look).remove)
 
     def abandon(self, error: BaseException) -> None:
         """Take the hooks off without measuring."""

@@ -197,6 +197,40 @@ def test_an_optimiser_in_a_gradients_hook_is_seen():
     assert all(norms.after == norms.before > 0 for norms in recording.gradients.values())
 
 
+def test_a_compiled_loop_is_recorded_as_it_was_before_compilation():
+    torch.manual_seed(0)
+    model = Model()
+    compiled, scope = torch.compile(model, backend="eager"), gradscope.attach(model)
+    with scope.record() as recording:
+        nn.functional.cross_entropy(compiled(X), Y).backward()
+    assert {trace.time for trace in recording.traces.values()} == {20}
+    assert any("ran as it was before compilation" in note for note in recording.notes)
+    with scope.record() as recording:
+        loss_of(model).backward()
+    assert recording.notes == []
+    whole = gradscope.attach(compiled)
+    with whole.record() as recording:
+        nn.functional.cross_entropy(compiled(X), Y).backward()
+    assert list(recording.traces) == ["rnn", "cell"]
+
+
+def test_hooks_that_change_a_gradient_within_the_loop_are_seen():
+    """A clamp at every state: what is recorded is what goes on from there."""
+    torch.manual_seed(0)
+    cell, h = nn.GRUCell(4, 6).double(), torch.zeros(8, 6, dtype=torch.float64)
+    scope = gradscope.attach(cell)
+    with scope.record() as recording:
+        for x in X.double():
+            h = cell(x, h)
+            h.register_hook(lambda gradient: gradient.clamp(-0.01, 0.01))
+        h.square().sum().backward()
+    [trace] = recording.traces.values()
+    adjoints = gradscope.adjoints(trace).values()
+    assert float(adjoints[1:].abs().max()) == pytest.approx(0.01)
+    given = gradscope.gradient(trace)["weight_hh"]
+    torch.testing.assert_close(given, cell.weight_hh.grad, rtol=1e-9, atol=1e-12)
+
+
 class Uncopied(nn.GRUCell):
     def __deepcopy__(self, memo):
         raise TypeError("no copies of me")
