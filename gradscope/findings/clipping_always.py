@@ -34,6 +34,7 @@ class ClippingAlways(Check):
     share: float = Field(
         0.9, gt=0, le=1, description="share of the recordings, 0 to 1, that the clip must change"
     )
+    recordings: int = Field(3, ge=1, description="recordings of an update that it takes to judge")
 
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Compare the norms of all recordings before and after the clip."""
@@ -42,13 +43,10 @@ class ClippingAlways(Check):
             for norm in evidence.history.values()
             if not math.isnan(norm.after) and norm.before > 0
         ]
-        # a power of two is a loss scaler's, which has divided its scale out before the step
         factors = sorted(
-            norm.after / norm.before
-            for norm in norms
-            if norm.after < 0.999 * norm.before and not _is_scaler(norm.after / norm.before)
+            norm.after / norm.before for norm in norms if norm.after < 0.999 * norm.before
         )
-        if not factors or len(factors) < self.share * len(norms):
+        if len(norms) < self.recordings or len(factors) < self.share * len(norms):
             return
         median = factors[len(factors) // 2]
         if median < self.factor:
@@ -61,8 +59,3 @@ class ClippingAlways(Check):
                 confidence=laplace([True] * len(factors) + [False] * untouched),
                 evidence={"factor": median, "recordings": len(norms)},
             )
-
-
-def _is_scaler(factor: float) -> bool:
-    exponent = math.log2(factor) if factor > 0 else 0.5
-    return exponent <= -7 and abs(exponent - round(exponent)) < 1e-4
