@@ -12,7 +12,7 @@ demo: $(VENV)/installed
 	$(BIN)/gradscope run quickstart --workers 2
 
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
-QUICK := -m "not slow and not faults and not pages"
+QUICK := -m "not slow and not faults and not pages and not zoo"
 
 test: $(VENV)/installed-dev
 	$(PYTEST) $(QUICK)
@@ -46,7 +46,7 @@ docs: $(VENV)/installed-dev
 # models, loops and trainers of packages, as their users run them; SHARE of the zoo's table
 zoo: $(VENV)/installed-zoo
 	$(BIN)/python -m benchmarks.zoo_of_models --share 0.34
-	$(PYTEST) tests/scope/test_trainers.py
+	$(PYTEST) -m zoo tests/scope
 
 # the documentation as a site, in build/site: its notebooks are run, and a dead link is an error
 site: $(VENV)/installed-dev

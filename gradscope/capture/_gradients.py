@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,8 @@ from torch.optim.optimizer import (
 
 from gradscope.capture._forward import Onlooker
 
+#: has a function called when the backward pass that is running is over
+_queue = torch.autograd.Variable._execution_engine.queue_callback
 #: the least scale that a loss scaler of one's own is recognised by
 _LEAST_SCALE = 2.0**7
 
@@ -63,6 +66,7 @@ class GradientWatch:
         self.onlooker = Onlooker()
         self.scale = 1.0
         self._arrived: dict[str, Tensor] = {}
+        self._awaited: dict[str, Tensor] = {}
         self._updates: dict[str, _Update] = {}
         self._values: dict[str, Tensor] = {}
         self._changes: dict[str, Tensor] = {}
@@ -99,8 +103,22 @@ class GradientWatch:
         self.scale = float(scaler.get_scale())
 
     def _arrive(self, name: str, parameter: Tensor) -> None:
-        if parameter.grad is not None:  # another hook may have stepped with it, and dropped it
-            self._arrived[name] = _norm(parameter.grad) / self.scale
+        if not self._awaited:
+            _queue(partial(_queue, self._at_end))
+        self._awaited[name] = parameter
+
+    def _at_end(self) -> None:
+        self.onlooker.look(self._read)
+
+    def _read(self) -> None:
+        """The norms, when the backward pass is over and ranks have added up theirs.
+
+        What adds them up is called at the end as well, and so before what is called after it.
+        """
+        for name, parameter in self._awaited.items():
+            if parameter.grad is not None:  # another hook may have stepped with it, and dropped it
+                self._arrived[name] = _norm(parameter.grad) / self.scale
+        self._awaited.clear()
 
     def _before_step(
         self, optimizer: Optimizer, args: tuple[object, ...], kwargs: dict[str, object]
@@ -236,4 +254,6 @@ def _norm(x: Tensor) -> Tensor:
         x = x.coalesce().values()
     # a square may be beyond single precision; not every device has double
     precise = torch.float32 if x.device.type == "mps" else torch.float64
-    return torch.linalg.vector_norm(x, dtype=precise)
+    norm = torch.linalg.vector_norm(x, dtype=precise)
+    whole = getattr(norm, "full_tensor", None)  # of a sharded parameter: the norm over all ranks
+    return norm if whole is None else whole()

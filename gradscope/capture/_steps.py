@@ -46,9 +46,6 @@ class StepWatch(Watch):
         name: of the module in the model.
         module: that is watched.
         step: how it is called; None where it is a cell of torch's or ours, or ``module(x, s)``.
-
-    Raises:
-        GradscopeError: if the module cannot be copied.
     """
 
     def __init__(self, name: str, module: nn.Module, step: Step | None):
@@ -56,13 +53,6 @@ class StepWatch(Watch):
         self.is_cell = step is None
         self.step = step or Step()
         self.copy: nn.Module | None = None
-        try:
-            bare_copy(module)
-        except Exception as error:
-            raise GradscopeError(
-                f"'{self.place}' cannot be copied ({error}); a step is run again on a copy of its "
-                "module, so make it one that copy.deepcopy can copy, or attach to a smaller module"
-            ) from None
         self.calls: list[StepCall] = []
         self._nest: Nest = None
         self._ancestry = Ancestry()
@@ -138,7 +128,7 @@ class StepWatch(Watch):
         batched = _batched(made, entering.single)
         self._nest = pytree.tree_unflatten(batched, pytree.tree_structure(after))
         if self.copy is None:  # with the weights that the first call has
-            self.copy = full_precision(bare_copy(module))
+            self.copy = self._copied(module)
         self.calls.append(
             StepCall(
                 entering=entering,
@@ -154,6 +144,15 @@ class StepWatch(Watch):
             )
         )
         return output
+
+    def _copied(self, module: nn.Module) -> nn.Module:
+        try:
+            return full_precision(bare_copy(module))
+        except Exception as error:
+            raise GradscopeError(
+                f"'{self.place}' cannot be copied ({error}); a step is run again on a copy of its "
+                "module, so make it one that copy.deepcopy can copy, or attach to a smaller module"
+            ) from None
 
     def _check_state(self, came: list[Tensor], made: list[Tensor]) -> None:
         """The state comes out in the shapes in which it goes in."""

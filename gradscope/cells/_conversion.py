@@ -208,6 +208,8 @@ def _loaded(
     )
     with torch.no_grad():
         for name, parameter in cell.named_parameters():
-            parameter.copy_(weights[name])
+            weight = weights[name]
+            whole = getattr(weight, "full_tensor", None)  # of a sharded one: from all ranks
+            parameter.copy_(weight if whole is None else whole())
             parameter.requires_grad_(weights[name].requires_grad)
     return cell

@@ -9,6 +9,8 @@ from torch import nn
 
 import gradscope
 
+pytestmark = pytest.mark.zoo
+
 X = torch.randn(64, 12, 4, generator=torch.Generator().manual_seed(2))
 Y = (X.mean((1, 2)) > 0).long()
 
