@@ -58,7 +58,15 @@ def _of_torchrecurrent(name: str) -> Case:
     return Case(model, lambda m: m(x).square().mean(), {"cell": TIME}, {"steps": ["cell"]})
 
 
-for _name in ("MGUCell", "JANETCell", "PeepholeLSTMCell", "FastRNNCell", "SCRNCell", "RANCell"):
+#: its cells that are called as (x, state) with an input and a state of any sizes
+_CELLS = """
+    ATR AntisymmetricRNN BR CFN DSGU FastGRNN FastRNN GatedAntisymmetricRNN IndRNN JANET LEM
+    LiGRU LightRU MGU MUT1 MUT2 MUT3 MiRU1 MiRU2 MinimalRNN MultiplicativeLSTM NAS NBR
+    OriginalLSTM PeepholeLSTM RAN ResLSTM SCRN SGRN SGU STAR TGRU TRNN UGRNN UnICORNN WMCLSTM
+    coRNN tauGRU
+"""
+
+for _name in (f"{cell}Cell" for cell in _CELLS.split()):
     entry(f"torchrecurrent's {_name}", "torchrecurrent")(
         lambda name=_name: _of_torchrecurrent(name)
     )
