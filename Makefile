@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test shapes simulations faults docs zoo site gallery lint build wheel bench clean
+.PHONY: demo test simulations faults docs zoo site gallery lint build wheel bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/gradscope run quickstart --workers 2
@@ -14,13 +14,11 @@ demo: $(VENV)/installed
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 QUICK := -m "not slow and not faults and not pages and not zoo"
 
+# of the mathematics every call is held against the shapes and types that it claims
+MATHS := $(addprefix tests/,capture cells clips dynamics inits optimizers probes tasks)
 test: $(VENV)/installed-dev
-	$(PYTEST) $(QUICK)
-
-# the mathematics once more, every call held against the shapes and types that it claims
-shapes: $(VENV)/installed-dev
-	$(PYTEST) $(QUICK) --jaxtyping-packages=gradscope,beartype.beartype \
-	  $(addprefix tests/,capture cells clips dynamics inits optimizers probes tasks)
+	$(PYTEST) $(QUICK) --jaxtyping-packages=gradscope,beartype.beartype $(MATHS)
+	$(PYTEST) $(QUICK) $(addprefix --ignore=,$(MATHS))
 
 # what intervals cover and how often tests err, by thousands of draws
 simulations: $(VENV)/installed-dev

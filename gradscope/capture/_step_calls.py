@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
@@ -16,6 +16,7 @@ from gradscope.capture._step import side_by_side
 from gradscope.capture._watch import Mark, Received
 
 
+@runtime_checkable
 class _Made(Protocol):
     @property
     def again(self) -> bool: ...
