@@ -16,13 +16,15 @@ from pydantic import Field
 from gradscope.plots._axes import edges, finish, panel_grid, wrapped
 from gradscope.plots._plot import Plot, register
 from gradscope.plots._rows import ends_of_first_trials, present
-from gradscope.plots._style import new_figure
+from gradscope.plots._style import WIDTH, new_figure
 from gradscope.results.tables import Tables
 
 #: what is not defined, or exactly zero
 _GREY = "#d9dce0"
 #: nats from which on a linear scale would hide what is near 0
 _STRETCHED = 6.0
+#: inches of a panel, with its labels
+_PANEL = 2.35
 
 
 @register("jacobian_heatmap")
@@ -74,7 +76,11 @@ class JacobianHeatmap(Plot):
         frame = self.shown(tables)
         labels = present(frame, tables)
         rows, columns, labels = panel_grid(tables, labels)
-        figure, axes = new_figure(rows, columns, height=2.35 * rows + 0.4, sharex=True, sharey=True)
+        width = min(WIDTH, _PANEL * columns + 1.3)  # of square panels, so that few leave no gap
+        height = _PANEL * rows + 0.6
+        figure, axes = new_figure(
+            rows, columns, width=width, height=height, sharex=True, sharey=True
+        )
         colours = sns.color_palette("vlag_r", as_cmap=True)
         of_all = _scale(frame["log_spectral_norm"])
         for ax, label in zip(axes.flat, labels, strict=False):
