@@ -39,7 +39,7 @@ faults: $(VENV)/installed-dev
 
 # what the pages of the documentation show, run as it stands there, and notebooks
 docs: $(VENV)/installed-dev
-	$(PYTEST) -m pages tests/test_docs.py tests/notebook
+	$(PYTEST) -m pages tests/test_docs.py tests/notebook tests/report
 
 # models, loops and trainers of packages, as their users run them; SHARE of the zoo's table
 zoo: $(VENV)/installed-zoo

@@ -26,6 +26,7 @@ def test_the_pdf_has_text_and_vector_figures(reports):
         assert source.isascii()
 
 
+@pytest.mark.pages
 def test_reports_are_the_same_each_time(reports):
     again = write_report(RunDirectory(reports[".pdf"].parent), ["pdf"])
     assert again == [reports[".pdf"]]
