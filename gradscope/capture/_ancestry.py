@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 
-from gradscope.capture._watch import Received
+from gradscope.capture._watch import Mark, Received, marks
 
 #: how often a map's rounding, relative to its terms, may be taken for the map itself
 _ROUNDING = 64
@@ -32,17 +32,30 @@ class Ancestry:
 
     def __init__(self) -> None:
         self._made: dict[tuple[int, int], int] = {}
+        self._very: dict[tuple[Mark, ...], int] = {}
         self._latest: dict[int, int] = {}
         self._kept: list[Node] = []  # so that their identities stay unique
 
     def made(self, tensors: Sequence[Tensor], call: int) -> list[GradientEdge | None]:
-        """Take note of what a call made; its places in the graph, None without a gradient."""
+        """Take note of what a call made; its places in the graph, None without a gradient.
+
+        The tensors are to be kept as long as this is, so that their identities stay unique.
+        """
         edges = [get_gradient_edge(t) if t.requires_grad else None for t in tensors]
         for edge in edges:
             if edge is not None:
                 self._made[id(edge.node), edge.output_nr] = call
                 self._kept.append(edge.node)
         return edges
+
+    def known(self, tensors: Sequence[Tensor], call: int) -> None:
+        """Take note of the tensors that are a call's whole state."""
+        self._very[marks(tensors)] = call
+
+    def origin(self, state: Sequence[Tensor]) -> tuple[int, bool]:
+        """The call that a state comes from, -1 if none, and whether it is the very one it made."""
+        very = self._very.get(marks(state))
+        return (self.latest(state), False) if very is None else (very, True)
 
     def latest(self, tensors: Sequence[Tensor]) -> int:
         """The latest call from whose results one of these was made; -1 where there is none."""

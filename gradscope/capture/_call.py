@@ -10,7 +10,7 @@ from torch.autograd.graph import GradientEdge
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from gradscope.capture._ancestry import Way
-from gradscope.capture._watch import Args, Kwargs, Mark, Received, copied
+from gradscope.capture._watch import Args, Kwargs, Received, copied
 from gradscope.errors import GradscopeError
 
 
@@ -48,8 +48,7 @@ class Call:
         lengths: of each sequence; None where all are as long.
         order: of a packed batch's sequences.
         start: h_0 and, of an LSTM, c_0: (layers * directions, batch, size).
-        given: what tells the tensors that the caller gave as the initial state.
-        detached: whether these have no gradient to pass on.
+        detached: whether the initial state that the caller gave has no gradient to pass on.
         autocast: whether torch chose lower precision for some operations.
         outputs: of the top layer, directions side by side.
         weights: by torch's names, as they were.
@@ -57,11 +56,10 @@ class Call:
         by_output: the gradient that arrives at the output.
         by_final: at h_n and, of an LSTM, c_n.
         final: these tensors themselves, kept so that their identities stay unique.
-        handed_out: what tells them.
         edges: of these and the output in autograd's graph.
         output: the tensor itself, kept so that its identity stays unique.
         again: whether it was made again within a backward pass (checkpointing).
-        came: addresses of the initial state.
+        came: addresses of the initial state; none where none was given.
         previous: the call that made the initial state, or of whose results it was made; -1 if there
             is none.
         way: from what that call made; None where there is none, or it cannot be taken.
@@ -74,7 +72,6 @@ class Call:
     lengths: Tensor | None
     order: Tensor | None
     start: list[Tensor]
-    given: tuple[Mark, ...]
     detached: bool
     autocast: bool
     outputs: Tensor
@@ -83,7 +80,6 @@ class Call:
     by_output: Received
     by_final: list[Received]
     final: tuple[Tensor, ...]
-    handed_out: tuple[Mark, ...]
     edges: list[GradientEdge | None]
     output: Tensor
     again: bool = False
@@ -109,7 +105,7 @@ class Call:
     @property
     def carried(self) -> bool:
         """Whether it begins in a state that came, detached, from somewhere."""
-        return bool(self.given) and self.detached and any(bool(p.ne(0).any()) for p in self.start)
+        return bool(self.came) and self.detached and any(bool(p.ne(0).any()) for p in self.start)
 
 
 @dataclass

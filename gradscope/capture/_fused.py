@@ -95,14 +95,12 @@ class FusedWatch(Watch):
 
     def _way(self, came: tuple[Tensor, ...], x: object) -> tuple[int, Way | None, str]:
         """Which call the state comes from, the way from what that made, or why there is none."""
-        given = marks(came)
-        same = [n for n, call in enumerate(self.calls) if call.handed_out == given]
-        previous = same[-1] if same else self._ancestry.latest(came)
+        previous, same = self._ancestry.origin(came)
         if previous < 0:
             return -1, None, ""
         call, rnn = self.calls[previous], self.rnn
         if call.packed_lengths is not None or not isinstance(x, Tensor):
-            return previous, None if not same else Way(), "sequences of several lengths were packed"
+            return previous, Way() if same else None, "sequences of several lengths were packed"
         one = rnn.num_layers == 1 and time_major(x, rnn).shape[0] == 1
         fed = self._ancestry.latest([x]) == previous
         made = [
@@ -138,6 +136,7 @@ class FusedWatch(Watch):
             assert isinstance(passed.output, Tensor)
             inputs, outputs = (time_major(x, module) for x in (passed.inputs, passed.output))
             hooked = passed.output
+        self._ancestry.known(passed.final, len(self.calls))
         self.calls.append(
             Call(
                 batch=inputs.shape[1],
@@ -146,7 +145,6 @@ class FusedWatch(Watch):
                 lengths=None if lengths is None else lengths[self.measured],
                 order=order,
                 start=[part[:, self.measured] for part in start],
-                given=marks(passed.hx),
                 detached=not any(part.requires_grad for part in passed.hx),
                 autocast=torch.is_autocast_enabled(inputs.device.type),
                 outputs=copied(outputs[:, self.measured]),
@@ -155,7 +153,6 @@ class FusedWatch(Watch):
                 by_output=self.receive(hooked),
                 by_final=[self.receive(part) for part in passed.final],
                 final=passed.final,
-                handed_out=marks(passed.final),
                 edges=self._ancestry.made((*passed.final, hooked), len(self.calls)),
                 output=hooked,
                 again=recomputing(),

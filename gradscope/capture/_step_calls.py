@@ -36,7 +36,6 @@ class Entering:
         x: the input, ``(batch, ...)``.
         before: the state, ``(batch, state)``; None where none was given.
         came: its tensors, kept so that their identities stay unique.
-        marks: what told them from any others at that time.
         single: whether it was of one sequence without a batch axis.
         previous: the call that made the state, or of whose result it was made; -1 if there is none.
         way: from the state that that call made; None where it cannot be taken.
@@ -46,7 +45,6 @@ class Entering:
     x: Tensor
     before: Tensor | None
     came: list[Tensor]
-    marks: tuple[Mark, ...]
     single: bool
     previous: int
     way: Way | None
@@ -61,7 +59,6 @@ class StepCall:
         entering: what came in.
         after: the state that it made.
         made: the tensors that it made, kept so that their identities stay unique.
-        made_marks: what told them from any others at that time.
         edges: their places in autograd's graph.
         weights: what tells the weights of that time.
         received: the gradient that arrives at each tensor that it made.
@@ -73,7 +70,6 @@ class StepCall:
     entering: Entering
     after: Tensor
     made: list[Tensor]
-    made_marks: tuple[Mark, ...]
     edges: list[GradientEdge | None]
     weights: tuple[Mark, ...]
     received: list[Received]
@@ -122,9 +118,6 @@ def chains(calls: list[StepCall], place: Place, notes: list[str]) -> list[list[S
         calls: in the order in which they were made.
         place: of the module, for messages.
         notes: gains why a chain ended, and what else its reader should know.
-
-    Raises:
-        GradscopeError: if the weights changed on the way.
     """
     there = of_training(calls, place, notes)
     if later := [call for call in there if call.weights != there[0].weights]:

@@ -23,7 +23,6 @@ from gradscope.capture._watch import (
     bare_copy,
     copied,
     full_precision,
-    marks,
     recomputing,
     several_passes,
     versions,
@@ -85,7 +84,6 @@ class StepWatch(Watch):
             x=copied(x.unsqueeze(0) if single else x),
             before=side_by_side(_batched(came, single)) if came else None,
             came=came,
-            marks=marks(came),
             single=single,
             previous=previous,
             way=way,
@@ -94,9 +92,7 @@ class StepWatch(Watch):
 
     def _way(self, came: list[Tensor], x: Tensor, single: bool) -> tuple[int, Way | None, str]:
         """Which call the state comes from, the way from what that made, or why there is none."""
-        came_marks = marks(came)
-        same = [n for n, call in enumerate(self.calls) if call.made_marks == came_marks]
-        previous = same[-1] if same else self._ancestry.latest(came)
+        previous, same = self._ancestry.origin(came)
         if previous < 0:
             return -1, None, ""
         call = self.calls[previous]
@@ -129,12 +125,12 @@ class StepWatch(Watch):
         self._nest = pytree.tree_unflatten(batched, pytree.tree_structure(after))
         if self.copy is None:  # with the weights that the first call has
             self.copy = self._copied(module)
+        self._ancestry.known(made, len(self.calls))
         self.calls.append(
             StepCall(
                 entering=entering,
                 after=side_by_side(batched),
                 made=made,
-                made_marks=marks(made),
                 edges=self._ancestry.made(made, len(self.calls)),
                 weights=versions(module),
                 received=[self.receive(leaf) for leaf in made],
@@ -199,8 +195,7 @@ class StepWatch(Watch):
             of_state[id(leaf)] if id(leaf) in wanted and id(copy) not in picked else copy
             for leaf, copy in zip(found, copies, strict=True)
         ]
-        seen = pytree.tree_unflatten(whole, structure)
-        return seen
+        return pytree.tree_unflatten(whole, structure)
 
     # --- afterwards -----------------------------------------------------------------------------
 
@@ -222,19 +217,25 @@ class StepWatch(Watch):
         start = torch.zeros_like(first.after) if start is None else start
         inputs = torch.stack([rows(call.entering.x) for call in chain]).to(dtype)
         states = torch.stack([start, *(call.after for call in chain)]).to(dtype)
-        ways = [call.entering.way for call in chain]
         befores = [call.entering.before for call in chain[1:]]
         came = torch.stack([start, *(before for before in befores if before is not None)]).to(dtype)
-        ways = [None, *ways[1:]]
+        ways = [None, *(call.entering.way for call in chain[1:])]
         lowered = any(call.lowered for call in chain)
         epsilon = torch.finfo(torch.bfloat16 if lowered else first.after.dtype).eps
         again = with_ways(cell, inputs, states, came, ways)
+        departs = self._departure(*again, epsilon)
         randoms = [call.random for call in chain if call.random is not None]
-        if len(randoms) == len(chain) and self._departure(*again, epsilon):
+        if departs and len(randoms) == len(chain):
             cell = self._random_cell(first, randoms)
             again = with_ways(cell, WholeStep.numbered(inputs), states, came, ways)
+            departs = self._departure(*again, epsilon)
+        if departs:
+            raise GradscopeError(
+                f"'{self.place}': {departs}: it is not a function of x and s alone. Keep no state "
+                "inside the module, draw no random numbers but torch's own, and if it makes up "
+                "its own first state, pass that in"
+            )
         cell, inputs, states = again
-        self._check(cell, inputs, states, epsilon)
         trace = Trace(cell, inputs, states.requires_grad_())
         if all(received.value is None for call in chain for received in call.received):
             return trace
@@ -281,15 +282,6 @@ class StepWatch(Watch):
             return ""
         step = int(difference.flatten(1).amax(1).argmax()) + 1
         return f"step {step}, taken again, gives another state (by {float(difference.max()):.2g})"
-
-    def _check(self, cell: Cell, inputs: Tensor, states: Tensor, epsilon: float) -> None:
-        """The step, taken again, gives what it gave."""
-        if departs := self._departure(cell, inputs, states, epsilon):
-            raise GradscopeError(
-                f"'{self.place}': {departs}: it is not a function of x and s alone. Keep no state "
-                "inside the module, draw no random numbers but torch's own, and if it makes up "
-                "its own first state, pass that in"
-            )
 
 
 def _batched(tensors: list[Tensor], single: bool) -> list[Tensor]:
