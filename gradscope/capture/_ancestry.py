@@ -109,6 +109,32 @@ class Way:
     unread: bool = False
 
 
+class Origin(NamedTuple):
+    """Where the state that came into a call is from.
+
+    Attributes:
+        previous: the call that made it, or of whose results it was made; -1 if there is none.
+        way: from what that call made; None where it cannot be taken.
+        problem: why it cannot; "" if it can.
+    """
+
+    previous: int = -1
+    way: Way | None = None
+    problem: str = ""
+
+    @classmethod
+    def by(cls, previous: int, take: Callable[[], Way | None]) -> Origin:
+        """With the way that ``take`` gives, or why it gives none."""
+        try:
+            way = take()
+        except RuntimeError as error:
+            problem = f"what lies between two calls cannot be followed ({error})"
+            return cls(previous, problem=problem)
+        return cls(
+            previous, way, "" if way else "the batch was another one than at the call before"
+        )
+
+
 class Made(NamedTuple):
     """A tensor that a call made, its place in the graph, and how it is laid out as rows."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from gradscope.capture._ancestry import Way
+from gradscope.capture._ancestry import Origin
 from gradscope.capture._watch import Args, Kwargs, Received, copied
 from gradscope.errors import GradscopeError
 
@@ -59,11 +60,8 @@ class Call:
         edges: of these and the output in autograd's graph.
         output: the tensor itself, kept so that its identity stays unique.
         again: whether it was made again within a backward pass (checkpointing).
-        came: addresses of the initial state; none where none was given.
-        previous: the call that made the initial state, or of whose results it was made; -1 if there
-            is none.
-        way: from what that call made; None where there is none, or it cannot be taken.
-        problem: why it cannot; "" if it can.
+        came_at: addresses of the initial state; none where none was given.
+        origin: where that state is from.
     """
 
     batch: int
@@ -82,11 +80,9 @@ class Call:
     final: tuple[Tensor, ...]
     edges: list[GradientEdge | None]
     output: Tensor
-    again: bool = False
-    came: frozenset[int] = frozenset()
-    previous: int = -1
-    way: Way | None = None
-    problem: str = ""
+    again: bool
+    came_at: frozenset[int]
+    origin: Origin
 
     @property
     def received(self) -> list[Received]:
@@ -98,14 +94,15 @@ class Call:
         """Whether a gradient can come back to what it made."""
         return any(edge is not None for edge in self.edges)
 
-    def goes_on_from(self, other: Call) -> bool:
-        """Whether its initial state lies where another call's last one does."""
-        return bool(self.came & {tensor.data_ptr() for tensor in other.final})
+    @property
+    def made_at(self) -> frozenset[int]:
+        """Addresses of the last state."""
+        return addresses(self.final)
 
     @property
     def carried(self) -> bool:
         """Whether it begins in a state that came, detached, from somewhere."""
-        return bool(self.came) and self.detached and any(bool(p.ne(0).any()) for p in self.start)
+        return bool(self.came_at) and self.detached and any(bool(p.ne(0).any()) for p in self.start)
 
 
 @dataclass
@@ -144,6 +141,11 @@ class Passed:
             part.new_zeros(part.shape if part.dim() == 3 else (part.shape[0], 1, part.shape[1]))
             for part in self.final
         ]
+
+
+def addresses(tensors: Iterable[Tensor]) -> frozenset[int]:
+    """Where tensors lie."""
+    return frozenset(tensor.data_ptr() for tensor in tensors)
 
 
 def tensors_of(state: object) -> tuple[Tensor, ...]:

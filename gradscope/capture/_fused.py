@@ -6,7 +6,6 @@ taken apart afterwards (``_layers``).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,17 +13,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from gradscope.capture._ancestry import Ancestry, Laid, Made, Way, way_between
-from gradscope.capture._call import Call, Passed, RandomState, padded, tensors_of, time_major
+from gradscope.capture._ancestry import Ancestry, Laid, Made, Origin, Way, way_between
+from gradscope.capture._call import (
+    Call,
+    Passed,
+    RandomState,
+    addresses,
+    padded,
+    tensors_of,
+    time_major,
+)
+from gradscope.capture._chains import chains_of, of_training
 from gradscope.capture._joined import joined
 from gradscope.capture._layers import Layers
 from gradscope.capture._place import Place
-from gradscope.capture._step_calls import (
-    apart_notes,
-    detached_notes,
-    of_training,
-    way_notes,
-)
 from gradscope.capture._watch import (
     Args,
     Harvest,
@@ -66,7 +68,7 @@ class FusedWatch(Watch):
         self.directions = 2 if module.bidirectional else 1
         self.calls: list[Call] = []
         self._ancestry = Ancestry()
-        self._found: tuple[int, Way | None, str] = (-1, None, "")
+        self._origin = Origin()
         self._random: RandomState | None = None
         self._weights: tuple[tuple[Mark, ...], dict[str, Tensor]] | None = None
 
@@ -77,11 +79,11 @@ class FusedWatch(Watch):
         self.hook(self.module, self._after, self._before)
 
     def _before(self, module: nn.RNNBase, args: Args, kwargs: Kwargs) -> None:
-        self._random, self._found = None, (-1, None, "")
+        self._random, self._origin = None, Origin()
         given = dict(zip(("input", "hx"), args, strict=False)) | kwargs
         came = tensors_of(given.get("hx"))
         if came and self.calls:
-            self._found = self._way(came, given.get("input"))
+            self._origin = self._origin_of(came, given.get("input"))
         if not (module.dropout and module.training and module.num_layers > 1):
             return
         device = named_weights(module)[0][1].device
@@ -93,14 +95,14 @@ class FusedWatch(Watch):
             )
         self._random = RandomState.now(device)
 
-    def _way(self, came: tuple[Tensor, ...], x: object) -> tuple[int, Way | None, str]:
-        """Which call the state comes from, the way from what that made, or why there is none."""
+    def _origin_of(self, came: tuple[Tensor, ...], x: object) -> Origin:
         previous, same = self._ancestry.origin(came)
         if previous < 0:
-            return -1, None, ""
+            return Origin()
         call, rnn = self.calls[previous], self.rnn
         if call.packed_lengths is not None or not isinstance(x, Tensor):
-            return previous, Way() if same else None, "sequences of several lengths were packed"
+            problem = "sequences of several lengths were packed"
+            return Origin(previous, Way() if same else None, problem)
         one = rnn.num_layers == 1 and time_major(x, rnn).shape[0] == 1
         fed = self._ancestry.latest([x]) == previous
         made = [
@@ -108,18 +110,17 @@ class FusedWatch(Watch):
             for edge, tensor in zip(call.edges, call.final, strict=False)
         ]
         made.append(Made(call.edges[-1], call.output, lambda tensor: time_major(tensor, rnn)[-1]))
-        try:
-            way = way_between(
+
+        def way() -> Way | None:
+            found = way_between(
                 Laid(() if same else came, _of_state),
                 Laid((x,), lambda tensor: time_major(tensor, rnn)[0]) if fed and one else None,
                 made,
                 _with_output,
             )
-        except RuntimeError as error:
-            return previous, None, f"what lies between two calls cannot be followed ({error})"
-        if way is None:
-            return previous, None, "the batch was another one than at the call before"
-        return previous, replace(way, unread=True) if fed and not one else way, ""
+            return replace(found, unread=True) if found and fed and not one else found
+
+        return Origin.by(previous, way)
 
     def _after(self, module: nn.RNNBase, args: Args, kwargs: Kwargs, result: object) -> None:
         passed = Passed.of(module, args, kwargs, result)
@@ -156,10 +157,8 @@ class FusedWatch(Watch):
                 edges=self._ancestry.made((*passed.final, hooked), len(self.calls)),
                 output=hooked,
                 again=recomputing(),
-                came=frozenset(part.data_ptr() for part in passed.hx),
-                previous=self._found[0],
-                way=self._found[1],
-                problem=self._found[2],
+                came_at=addresses(passed.hx),
+                origin=self._origin,
             )
         )
 
@@ -183,7 +182,7 @@ class FusedWatch(Watch):
             calls = [layers.taken_apart(call) for call in chain]
             for position, (suffix, _) in enumerate(self.templates):
                 place = self._layer(suffix).in_stretch(index, len(chains))
-                ways = [self._of_layer(call.way, position) for call in chain[1:]]
+                ways = [self._of_layer(call.origin.way, position) for call in chain[1:]]
                 trace = joined([traces[position] for traces in calls], ways)
                 harvest.recorded.append(Recorded(place, trace, chain[0].carried))
         return harvest
@@ -211,33 +210,15 @@ class FusedWatch(Watch):
     def _chains(self, notes: list[str]) -> list[list[Call]]:
         """Calls of which each goes on from the state that the one before made."""
         there = of_training(self.calls, self.place, notes)
-        unbroken, of_call, apart = list[list[Call]](), dict[int, list[Call]](), Counter[str]()
-        detached = 0
-        kept = {id(call) for call in there}
-        for number, call in enumerate(self.calls):
-            if id(call) not in kept:
-                continue
-            chain = of_call.get(call.previous)
-            before = None if chain is None else chain[-1]
-            if before is not None and self._linked(before, call) and call.way is not None:
-                chain = [] if chain is None else chain
-                chain.append(call)
-            else:
-                if before is not None and call.problem:
-                    apart[call.problem] += 1
-                detached += before is None and any(call.goes_on_from(c[-1]) for c in unbroken)
-                unbroken.append(chain := [call])
-            of_call[number] = chain
-        ways = [call.way for chain in unbroken for call in chain[1:]]
-        notes += apart_notes(self.place, apart) + way_notes(self.place, ways)
-        lengths = [sum(len(call.inputs) for call in chain) for chain in unbroken]
-        notes += detached_notes(self.place, detached, lengths)
+        unbroken, said = chains_of(
+            self.calls, there, self.place, fits=self._fits, steps=lambda call: len(call.inputs)
+        )
+        notes += said
         return unbroken
 
-    def _linked(self, before: Call, after: Call) -> bool:
+    def _fits(self, before: Call, after: Call) -> bool:
         return (
-            before is self.calls[after.previous]
-            and self.directions == 1
+            self.directions == 1
             and before.lengths is None
             and after.lengths is None
             and before.weights is after.weights

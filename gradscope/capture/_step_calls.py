@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
-from gradscope.capture._ancestry import Way
-from gradscope.capture._call import RandomState
+from gradscope.capture._ancestry import Origin
+from gradscope.capture._call import RandomState, addresses
+from gradscope.capture._chains import chains_of, of_training
 from gradscope.capture._place import Place
 from gradscope.capture._step import side_by_side
 from gradscope.capture._watch import Mark, Received
-
-
-@runtime_checkable
-class _Made(Protocol):
-    @property
-    def again(self) -> bool: ...
-
-    @property
-    def trains(self) -> bool: ...
-
-
-_C = TypeVar("_C", bound=_Made)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,18 +24,14 @@ class Entering:
         before: the state, ``(batch, state)``; None where none was given.
         came: its tensors, kept so that their identities stay unique.
         single: whether it was of one sequence without a batch axis.
-        previous: the call that made the state, or of whose result it was made; -1 if there is none.
-        way: from the state that that call made; None where it cannot be taken.
-        problem: why it cannot; "" if it can.
+        origin: where the state is from.
     """
 
     x: Tensor
     before: Tensor | None
     came: list[Tensor]
     single: bool
-    previous: int
-    way: Way | None
-    problem: str = ""
+    origin: Origin
 
 
 @dataclass(eq=False)
@@ -100,13 +83,20 @@ class StepCall:
         single = self.entering.single
         return side_by_side([g.unsqueeze(0) if single else g for g in gradients]).detach()
 
-    def shares_storage(self, other: StepCall) -> bool:
-        """Whether the state that came in lies where another call's does: it was detached."""
-        return bool(_addresses(self.entering.came) & _addresses(other.made))
+    @property
+    def origin(self) -> Origin:
+        """Where the state that came in is from."""
+        return self.entering.origin
 
+    @property
+    def came_at(self) -> frozenset[int]:
+        """Addresses of the state that came in."""
+        return addresses(self.entering.came)
 
-def _addresses(tensors: list[Tensor]) -> set[int]:
-    return {tensor.data_ptr() for tensor in tensors}
+    @property
+    def made_at(self) -> frozenset[int]:
+        """Addresses of the state that it made."""
+        return addresses(self.made)
 
 
 def chains(calls: list[StepCall], place: Place, notes: list[str]) -> list[list[StepCall]]:
@@ -126,91 +116,12 @@ def chains(calls: list[StepCall], place: Place, notes: list[str]) -> list[list[S
             f"{place}: its weights changed within the recorded block; {len(later)} later call"
             f"{'s' * (len(later) > 1)} are left out: record one update at a time"
         )
-    kept = {id(call) for call in there}
-    unbroken: list[list[StepCall]] = []
-    of_call: dict[int, list[StepCall]] = {}
-    apart: dict[str, int] = {}
-    detached = 0
-    for number, call in enumerate(calls):
-        if id(call) not in kept:
-            continue
-        entering = call.entering
-        chain = of_call.get(entering.previous)
-        if chain is not None and entering.way is not None and chain[-1] is calls[entering.previous]:
-            chain.append(call)
-        else:
-            if chain is not None:
-                why = entering.problem or "more than one call goes on from the same state"
-                apart[why] = apart.get(why, 0) + 1
-            elif any(call.shares_storage(other[-1]) for other in unbroken):
-                detached += 1
-            chain = [call]
-            unbroken.append(chain)
-        of_call[number] = chain
+    branched = "more than one call goes on from the same state"
+    unbroken, said = chains_of(calls, there, place, branched=branched)
     if not any(call.trains for call in calls) and len(unbroken) > 1:
         notes.append(
             f"{place}: its calls were made without a gradient, so that what a model does to the "
             "state between two of them cannot be followed"
         )
-    notes += apart_notes(place, apart)
-    notes += way_notes(place, [call.entering.way for chain in unbroken for call in chain[1:]])
-    notes += detached_notes(place, detached, [len(chain) for chain in unbroken])
+    notes += said
     return unbroken
-
-
-def of_training(calls: list[_C], place: Place, notes: list[str]) -> list[_C]:
-    """The calls that a gradient can come back to; all where there is none such."""
-    there = [call for call in calls if call.trains]
-    first = [call for call in there if not call.again]  # what is made again has no gradient then
-    there = first or there
-    left_out = sum(not call.again and not call.trains for call in calls)
-    if any(call.again for call in there) or not there:
-        left_out = 0  # without a gradient the first time, and made again with one
-    if not left_out:
-        return there or calls
-    notes.append(
-        f"{place}: {left_out} of {len(calls)} calls were made without a gradient "
-        "(no_grad, or an evaluation) and are left out"
-    )
-    return there
-
-
-def apart_notes(place: Place, apart: Mapping[str, int]) -> list[str]:
-    """Why stretches begin anew though their state comes from a call before."""
-    return [
-        f"{place}: {_times(count)} {why}: a stretch begins anew" for why, count in apart.items()
-    ]
-
-
-def way_notes(place: Place, ways: Sequence[Way | None]) -> list[str]:
-    """What the reader of a recurrence should know of what lies between its calls."""
-    notes = []
-    if any(way is not None and way.mixed for way in ways):
-        notes.append(
-            f"{place}: the samples of a batch meet between two calls (as in batch normalisation); "
-            "Jacobians are of each sample by itself, adjoints of all"
-        )
-    if any(way is not None and way.unread for way in ways):
-        notes.append(
-            f"{place}: its input depends on its own earlier state in a way of which no Jacobian is "
-            "made here: it counts as a gradient from outside, and adjoints are whole"
-        )
-    return notes
-
-
-def detached_notes(place: Place, times: int, lengths: Sequence[int]) -> list[str]:
-    """That a state was detached, and how regularly, by the steps of each stretch."""
-    if not times:
-        return []
-    period, several = "", set(lengths[:-1])
-    if len(several) == 1 and len(lengths) > 2:
-        length = several.pop()
-        period = f", every {length} steps" if length > 1 else ", at every step"
-    return [
-        f"{place}: the state was detached {_times(times)}{period}; a gradient runs within each "
-        "stretch only"
-    ]
-
-
-def _times(count: int) -> str:
-    return f"{count} time{'s' * (count > 1)}"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from gradscope.capture._ancestry import Ancestry, Laid, Made, Way, way_between
+from gradscope.capture._ancestry import Ancestry, Laid, Made, Origin, way_between
 from gradscope.capture._call import RandomState
 from gradscope.capture._step import Nest, Step, leaves, rows, side_by_side
 from gradscope.capture._step_calls import Entering, StepCall, chains
@@ -77,41 +77,32 @@ class StepWatch(Watch):
         if not self.is_cell and module.training:
             self._random = RandomState.now(x.device)
         single = x.dim() == 1 and isinstance(module, nn.RNNCellBase)
-        previous, way, problem = -1, None, ""
-        if came and self.calls:
-            previous, way, problem = self._way(came, x, single)
         self._entering = Entering(
             x=copied(x.unsqueeze(0) if single else x),
             before=side_by_side(_batched(came, single)) if came else None,
             came=came,
             single=single,
-            previous=previous,
-            way=way,
-            problem=problem,
+            origin=self._origin(came, x, single) if came and self.calls else Origin(),
         )
 
-    def _way(self, came: list[Tensor], x: Tensor, single: bool) -> tuple[int, Way | None, str]:
-        """Which call the state comes from, the way from what that made, or why there is none."""
+    def _origin(self, came: list[Tensor], x: Tensor, single: bool) -> Origin:
         previous, same = self._ancestry.origin(came)
         if previous < 0:
-            return -1, None, ""
+            return Origin()
         call = self.calls[previous]
         by_input = self._ancestry.latest([x]) == previous
 
         def as_rows(tensor: Tensor) -> Tensor:
             return rows(tensor.unsqueeze(0) if single else tensor)
 
-        try:
-            way = way_between(
+        return Origin.by(
+            previous,
+            lambda: way_between(
                 Laid(() if same else came, as_rows),
                 Laid((x,), as_rows) if by_input else None,
                 [Made(*made, as_rows) for made in zip(call.edges, call.made, strict=True)],
-            )
-        except RuntimeError as error:
-            return previous, None, f"what lies between two calls cannot be followed ({error})"
-        if way is None:
-            return previous, None, "the batch was another one than at the call before"
-        return previous, way, ""
+            ),
+        )
 
     def _after(self, module: nn.Module, args: Args, kwargs: Kwargs, output: Nest) -> Nest:
         entering, self._entering = self._entering, None
@@ -219,7 +210,7 @@ class StepWatch(Watch):
         states = torch.stack([start, *(call.after for call in chain)]).to(dtype)
         befores = [call.entering.before for call in chain[1:]]
         came = torch.stack([start, *(before for before in befores if before is not None)]).to(dtype)
-        ways = [None, *(call.entering.way for call in chain[1:])]
+        ways = [None, *(call.origin.way for call in chain[1:])]
         lowered = any(call.lowered for call in chain)
         epsilon = torch.finfo(torch.bfloat16 if lowered else first.after.dtype).eps
         again = with_ways(cell, inputs, states, came, ways)
