@@ -93,37 +93,30 @@ def gru_cell() -> Case:
     return _loop(nn.GRUCell(INPUT, HIDDEN))
 
 
-@entry("nn.GRU handed on in chunks, state kept", "stateful BPTT")
-def chunks() -> Case:
+def _in_chunks(rnn: nn.RNNBase, steps: dict[str, int], *, detached: bool, told: str = "") -> Case:
     x = inputs()
 
     def loss(model: nn.Module) -> Tensor:
         state, total = None, torch.zeros(())
         for part in x.split(10):
-            output, state = model.rnn(part, state)
+            output, state = model["rnn"](part, state)
+            if detached:
+                state = tuple(tensor.detach() for tensor in state)
             total = total + output.square().mean()
         return total
 
-    model = nn.Module()
-    model.rnn = nn.GRU(INPUT, HIDDEN)
-    return Case(model, loss, {"rnn": TIME})
+    return Case(nn.ModuleDict({"rnn": rnn}), loss, steps, told=told)
+
+
+@entry("nn.GRU handed on in chunks, state kept", "stateful BPTT")
+def chunks() -> Case:
+    return _in_chunks(nn.GRU(INPUT, HIDDEN), {"rnn": TIME}, detached=False)
 
 
 @entry("nn.LSTM detached every 10 steps", "Williams and Peng 1990")
 def truncated() -> Case:
-    x = inputs()
-
-    def loss(model: nn.Module) -> Tensor:
-        state, total = None, torch.zeros(())
-        for part in x.split(10):
-            output, state = model.rnn(part, state)
-            state = tuple(tensor.detach() for tensor in state)
-            total = total + output.square().mean()
-        return total
-
-    model = nn.Module()
-    model.rnn = nn.LSTM(INPUT, HIDDEN)
-    return Case(model, loss, {f"rnn ({n})": 10 for n in (1, 2, 3)}, told="every 10 steps")
+    steps = {f"rnn ({n})": 10 for n in (1, 2, 3)}
+    return _in_chunks(nn.LSTM(INPUT, HIDDEN), steps, detached=True, told="every 10 steps")
 
 
 @entry("a weight-dropped LSTM, called by .forward()", "Merity et al. 2018, AWD-LSTM")
