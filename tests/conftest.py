@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -93,7 +94,7 @@ class Silent:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Path]:
     """A recorded run that holds a solved-by-nobody, a dead, a diverged and a gated configuration.
 
     One for all workers of a test session; nobody changes it.
@@ -108,7 +109,10 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
             outcomes = run_sweep(experiment, RunDirectory(making), Silent())
             assert set(outcomes.values()) == {"unsolved", "diverged"}
             making.rename(path)
-    return path
+    yield path
+    assert {inner.name for inner in path.iterdir()} == {
+        "ledger", "manifest.json", "tables", "timing"
+    }, "a test has written into the run that all share"  # fmt: skip
 
 
 def build(

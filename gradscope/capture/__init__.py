@@ -9,3 +9,4 @@ from gradscope.capture._recorder import Recorder as Recorder
 from gradscope.capture._recording import Recording as Recording
 from gradscope.capture._step import Step as Step
 from gradscope.capture._whole_step import WholeStep as WholeStep
+from gradscope.capture._whole_step import resets_of as resets_of

@@ -166,14 +166,15 @@ class Pullback:
         self.made, self.merged = made, merged
         self.batch = len(made[0].rows(made[0].tensor.detach()))
         self.like = torch.cat([self.rows(tensor.detach()) for tensor in self.tensors], dim=-1)
+        self.orders = [_order(tensor, self.rows) for tensor in self.tensors]
 
     def take(self, vector: Tensor, *, batched: bool = False) -> Tensor:
         """v^T d(tensors)/d(made), rows of both; with ``batched`` for each of many v at once."""
         sizes = [self.rows(tensor.detach()).shape[-1] for tensor in self.tensors]
         parts = vector.split(sizes, dim=-1)
         there = [
-            (tensor, _as_rows_of(part, tensor, self.rows))
-            for tensor, part in zip(self.tensors, parts, strict=True)
+            (tensor, _laid_back(part, tensor, order))
+            for tensor, part, order in zip(self.tensors, parts, self.orders, strict=True)
             if tensor.requires_grad
         ]
         wanted = [made.edge for made in self.made if made.edge is not None]
@@ -271,12 +272,19 @@ def way_between(
         return Way(state, by_input, mixed or input_mixed)
 
 
-def _as_rows_of(part: Tensor, tensor: Tensor, rows: Rows) -> Tensor:
+def _order(tensor: Tensor, rows: Rows) -> Tensor | None:
+    """Where each number of a tensor lies in its rows; None where rows keep the order."""
+    places = torch.arange(tensor.numel(), device=tensor.device)
+    laid = rows(places.view(tensor.shape)).flatten()
+    return None if torch.equal(laid, places) else laid.argsort()
+
+
+def _laid_back(part: Tensor, tensor: Tensor, order: Tensor | None) -> Tensor:
     """Rows, or many of them, in the layout of a tensor: the inverse of ``rows``."""
-    places = torch.arange(tensor.numel(), device=tensor.device).view(tensor.shape)
-    order = rows(places).flatten().argsort()
     lead = part.shape[: part.dim() - 2]
-    return part.reshape(*lead, -1)[..., order].reshape(*lead, *tensor.shape).contiguous()
+    flat = part.reshape(*lead, -1)
+    flat = flat if order is None else flat[..., order]
+    return flat.reshape(*lead, *tensor.shape).contiguous()
 
 
 def _signs(like: Tensor) -> Tensor:

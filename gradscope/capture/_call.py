@@ -52,6 +52,7 @@ class Call:
         detached: whether the initial state that the caller gave has no gradient to pass on.
         autocast: whether torch chose lower precision for some operations.
         outputs: of the top layer, directions side by side.
+        ended: h_n and, of an LSTM, c_n, as ``start``.
         weights: by torch's names, as they were.
         random: from which dropout between layers was drawn; None without dropout.
         by_output: the gradient that arrives at the output.
@@ -73,6 +74,7 @@ class Call:
     detached: bool
     autocast: bool
     outputs: Tensor
+    ended: list[Tensor]
     weights: dict[str, Tensor]
     random: RandomState | None
     by_output: Received
@@ -136,11 +138,16 @@ class Passed:
     def initial_state(self) -> list[Tensor]:
         """h_0 and c_0 with a batch axis; zeros where none were given."""
         if self.hx:
-            return [copied(part if part.dim() == 3 else part.unsqueeze(1)) for part in self.hx]
+            return [copied(with_batch(part)) for part in self.hx]
         return [
             part.new_zeros(part.shape if part.dim() == 3 else (part.shape[0], 1, part.shape[1]))
             for part in self.final
         ]
+
+
+def with_batch(part: Tensor) -> Tensor:
+    """h or c of all layers, (layers, batch, size), also where the call was of one sequence."""
+    return part if part.dim() == 3 else part.unsqueeze(1)
 
 
 def addresses(tensors: Iterable[Tensor]) -> frozenset[int]:

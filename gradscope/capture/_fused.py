@@ -22,8 +22,10 @@ from gradscope.capture._call import (
     padded,
     tensors_of,
     time_major,
+    with_batch,
 )
 from gradscope.capture._chains import chains_of, of_training
+from gradscope.capture._fused_steps import FusedSteps
 from gradscope.capture._joined import joined
 from gradscope.capture._layers import Layers
 from gradscope.capture._place import Place
@@ -149,6 +151,7 @@ class FusedWatch(Watch):
                 detached=not any(part.requires_grad for part in passed.hx),
                 autocast=torch.is_autocast_enabled(inputs.device.type),
                 outputs=copied(outputs[:, self.measured]),
+                ended=[copied(with_batch(part)[:, self.measured]) for part in passed.final],
                 weights=self._weights_now(),
                 random=self._random,
                 by_output=self.receive(hooked),
@@ -179,11 +182,17 @@ class FusedWatch(Watch):
         layers = Layers(self.rnn, self.place, self.templates, self.measured, harvest.notes)
         chains = self._chains(harvest.notes)
         for index, chain in enumerate(chains):
-            calls = [layers.taken_apart(call) for call in chain]
-            for position, (suffix, _) in enumerate(self.templates):
+            ways = [
+                [self._of_layer(call.origin.way, position) for call in chain[1:]]
+                for position in range(len(self.templates))
+            ]
+            if len(chain) > 1 and all(len(call.inputs) == 1 for call in chain):
+                traces = FusedSteps(layers, chain).taken_apart(ways)
+            else:
+                calls = zip(*map(layers.taken_apart, chain), strict=True)
+                traces = [joined(parts, of) for parts, of in zip(calls, ways, strict=True)]
+            for (suffix, _), trace in zip(self.templates, traces, strict=True):
                 place = self._layer(suffix).in_stretch(index, len(chains))
-                ways = [self._of_layer(call.origin.way, position) for call in chain[1:]]
-                trace = joined([traces[position] for traces in calls], ways)
                 harvest.recorded.append(Recorded(place, trace, chain[0].carried))
         return harvest
 

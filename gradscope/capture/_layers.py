@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
-from gradscope.capture._call import Call, time_major
+from gradscope.capture._call import Call, time_major, with_batch
 from gradscope.capture._directions import Direction
 from gradscope.capture._place import Place
 from gradscope.capture._watch import full_precision
@@ -63,7 +63,7 @@ class Layers:
             )
             for position in range(len(self.templates))
         ]
-        dropped = self._dropout(call)
+        dropped = self.dropout(call)
         traces: list[Trace] = []
         below = call.inputs
         for layer in range(self.module.num_layers):
@@ -88,8 +88,7 @@ class Layers:
     def _trace(
         self, call: Call, position: int, turn: Direction, inputs: Tensor, seen: Tensor | None
     ) -> Trace:
-        suffix, template = self.templates[position]
-        cell = full_precision(_with_weights(template, suffix, call.weights))
+        cell = self.cell(call, position)
         dtype = next(cell.parameters()).dtype
         with torch.no_grad():
             x = turn.to_own(inputs).to(dtype).contiguous()
@@ -99,11 +98,20 @@ class Layers:
                 forced = cell.teacher_forced(x, start, known)
             else:
                 forced = _held(cell, x, start, known, turn.mask)
-        self._check(call, forced.mismatch, suffix)
+        self.check(call, forced.mismatch, self.templates[position][0])
         states = forced.states.requires_grad_()
         return Trace(cell, x, states, mask=turn.mask, linear=forced.linear)
 
-    def _check(self, call: Call, mismatch: Tensor, suffix: str) -> None:
+    def cell(self, call: Call, position: int) -> Cell:
+        """One layer and direction, with the weights of that time."""
+        suffix, template = self.templates[position]
+        recorded = {
+            id(parameter): nn.Parameter(call.weights[f"{name}_{suffix}"])
+            for name, parameter in template.named_parameters()
+        }
+        return full_precision(copy.deepcopy(template, recorded))
+
+    def check(self, call: Call, mismatch: Tensor, suffix: str) -> None:
         """The layers, run again, give what the module gave; in a chaotic network for a while."""
         dtypes = {call.outputs.dtype, call.inputs.dtype, next(iter(call.weights.values())).dtype}
         epsilon = max(torch.finfo(dtype).eps for dtype in dtypes)
@@ -130,7 +138,7 @@ class Layers:
             "outputs, or weights changed behind torch's back"
         )
 
-    def _dropout(self, call: Call) -> list[Tensor]:
+    def dropout(self, call: Call) -> list[Tensor]:
         """What every layer's output but the last was multiplied by; empty without dropout."""
         if call.random is None:
             return []
@@ -163,7 +171,8 @@ class Layers:
     ) -> list[Trace]:
         """Every trace with its immediate gradient, top layer first."""
         heard = list(traces)
-        arriving = self._at_output(call, traces[0].states.dtype)
+        at_output = self.at_output(call)
+        arriving = None if at_output is None else Adjoints(at_output.to(traces[0].states))
         for layer in range(self.module.num_layers - 1, -1, -1):
             received: Adjoints | None = None
             for index in range(self.directions):
@@ -181,16 +190,14 @@ class Layers:
             arriving = received
         return heard
 
-    def _at_output(self, call: Call, dtype: torch.dtype) -> Adjoints | None:
+    def at_output(self, call: Call) -> Tensor | None:
         """The gradient that arrived at the output, time-major; None where none did."""
         gradient = call.by_output.value
         if gradient is None:
             return None
         if call.packed_lengths is None:
-            gradient = time_major(gradient, self.module)[:, self.measured]
-        else:
-            gradient = self._unpacked(call.packed_lengths, gradient)
-        return Adjoints(gradient.to(dtype))
+            return time_major(gradient, self.module)[:, self.measured]
+        return self._unpacked(call.packed_lengths, gradient)
 
     def _immediate(
         self,
@@ -207,35 +214,21 @@ class Layers:
             of_direction = arriving.mantissa.chunk(self.directions, dim=-1)[index]
             immediate.mantissa[1:, :, :size] = turn.to_own(of_direction)
             immediate.log_scale[1:] = turn.to_own(arriving.log_scale)
-        final = self._at_final(call, position, states.dtype)
-        if final is not None:
-            last = Adjoints(immediate.mantissa[-1:], immediate.log_scale[-1:]) + Adjoints(
-                final[None]
-            )
+        if any(received.value is not None for received in call.by_final):
+            final = Adjoints(self.at_final(call, position).to(states)[None])
+            last = Adjoints(immediate.mantissa[-1:], immediate.log_scale[-1:]) + final
             immediate.mantissa[-1], immediate.log_scale[-1] = last.mantissa[0], last.log_scale[0]
         return immediate
 
-    def _at_final(self, call: Call, position: int, dtype: torch.dtype) -> Tensor | None:
+    def at_final(self, call: Call, position: int) -> Tensor:
         """The gradient at h_n and c_n of one layer and direction, side by side."""
-        if all(received.value is None for received in call.by_final):
-            return None
         parts = []
         for received, tensor in zip(call.by_final, call.final, strict=True):
-            gradient = received.or_zero(tensor).detach()
-            gradient = gradient if gradient.dim() == 3 else gradient.unsqueeze(1)
+            gradient = with_batch(received.or_zero(tensor).detach())
             if call.order is not None:
                 gradient = gradient.index_select(1, call.order)
             parts.append(gradient[position][self.measured])
-        return torch.cat(parts, dim=-1).to(dtype)
-
-
-def _with_weights(template: Cell, suffix: str, weights: dict[str, Tensor]) -> Cell:
-    """The same cell with the weights of that time."""
-    recorded = {
-        id(parameter): nn.Parameter(weights[f"{name}_{suffix}"])
-        for name, parameter in template.named_parameters()
-    }
-    return copy.deepcopy(template, recorded)
+        return torch.cat(parts, dim=-1)
 
 
 def _held(cell: Cell, x: Tensor, start: Tensor, seen: Tensor | None, mask: Tensor) -> Forced:

@@ -10,6 +10,7 @@ from torch import nn
 
 from gradscope.capture._gradients import GradientNorms
 from gradscope.capture._place import Place
+from gradscope.capture._whole_step import resets_of
 from gradscope.cells import Cell, Stack
 from gradscope.components import suggest
 from gradscope.dynamics import Adjoints, Trace, adjoints
@@ -67,6 +68,13 @@ class Recording:
         self.traces[name], self.places[name], self.modules[name] = trace, place, module
         if carried:
             self.carried.add(name)
+        if (resets := resets_of(trace)) is not None:
+            times = int(resets.sum())
+            self.notes.append(
+                f"{name}: the state of a sequence was set anew {times} time{'s' * (times > 1)} (as "
+                "by a mask at the end of an episode): no gradient passes there, and findings are "
+                "of what lies between"
+            )
         states = trace.states.detach()
         if bool(states.sum().isfinite()):
             return

@@ -26,12 +26,11 @@ from gradscope.capture._watch import (
     recomputing,
     several_passes,
     versions,
-    without_rounding,
 )
-from gradscope.capture._whole_step import WholeStep, with_ways
+from gradscope.capture._whole_step import WholeStep, with_totals, with_ways
 from gradscope.cells import Cell
 from gradscope.cells._conversion import convert
-from gradscope.dynamics import Adjoints, Trace
+from gradscope.dynamics import Trace
 from gradscope.errors import GradscopeError
 
 #: whose equation is known; a subclass may take another step
@@ -230,7 +229,9 @@ class StepWatch(Watch):
         trace = Trace(cell, inputs, states.requires_grad_())
         if all(received.value is None for call in chain for received in call.received):
             return trace
-        return _with_immediate(trace, chain)
+        few = slice(trace.batch)
+        totals = torch.stack([call.by_state[few] for call in chain]).to(states)
+        return with_totals(trace, totals)[0]
 
     def _cell(self, call: StepCall) -> Cell:
         module = self.copy
@@ -277,23 +278,3 @@ class StepWatch(Watch):
 
 def _batched(tensors: list[Tensor], single: bool) -> list[Tensor]:
     return [leaf.detach().unsqueeze(0) if single else leaf.detach() for leaf in tensors]
-
-
-def _with_immediate(trace: Trace, chain: list[StepCall]) -> Trace:
-    """A trace with its immediate gradient.
-
-    What hooks saw at a state is its total gradient: the immediate one is what J^T of the next one's
-    leaves of it.
-    """
-    states = trace.states.detach()
-    totals = torch.zeros_like(states)
-    for t, call in enumerate(chain):
-        totals[t + 1] = call.by_state[: trace.batch]
-    linear = trace.cell.linearise(trace.inputs, states[:-1], states[1:])
-    carried = linear.vjp(totals[1:])[0].detach()
-    immediate = totals.clone()
-    immediate[:-1] = without_rounding(totals[:-1] - carried, totals[:-1].abs() + carried.abs())
-    immediate[0] = 0
-    return Trace(
-        trace.cell, trace.inputs, trace.states, immediate=Adjoints(immediate), linear=linear
-    )

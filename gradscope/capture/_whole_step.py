@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Generator, Tensor, nn
 
 from gradscope.capture._ancestry import Way
+from gradscope.capture._watch import without_rounding
 from gradscope.cells import Cell
+from gradscope.dynamics import Adjoints, Trace
 from gradscope.dynamics.activations import Gate
 from gradscope.dynamics.linearisation import Linearisation
 from gradscope.errors import GradscopeError
@@ -103,6 +105,21 @@ class WholeStep(Cell):
     def is_affine(self) -> bool:
         """Whether it is exact beside the recorded states as well, as far as can be known."""
         return self.ways.dim() == 2 and self.by_input is None
+
+    def resets(self, x: Float[Tensor, "time batch more"]) -> Bool[Tensor, "time batch"]:
+        """Before which steps the state was set anew, whatever it had been.
+
+        Not where it is the one that came before, held while what the cell made of it is not used.
+        """
+        place = x[..., -1].round().long()
+        cut = _at(self.ways, place).flatten(2).eq(0).all(-1)
+        if self.by_input is not None:
+            cut &= _at(self.by_input, place).flatten(2).eq(0).all(-1)
+        came = _at(self.came, place)
+        held = came[1:].eq(came[:-1]).all(-1) & came[1:].ne(came[:1]).any(-1)
+        for t in range(1, len(cut)):
+            cut[t] &= ~held[t - 1] | cut[t - 1]
+        return cut
 
     def _into(self, x: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
         """What comes into the cell."""
@@ -198,6 +215,36 @@ def with_ways(
         cell, few[:-1], came[:, :batch], torch.stack([of_state(way) for way in known]), by_input
     )
     return whole, WholeStep.numbered(inputs[:, :batch]), few
+
+
+def with_totals(trace: Trace, totals: Tensor) -> tuple[Trace, Tensor]:
+    """A trace with its immediate gradient, where the total one is known: a_t less J^T a_{t+1}.
+
+    Args:
+        trace: of steps.
+        totals: what arrived at the state that each made, ``(time, batch, state)``.
+
+    Returns:
+        The trace, and what its steps send back to their inputs, ``(time, batch, input)``.
+    """
+    states = trace.states.detach()
+    linear = trace.cell.linearise(trace.inputs, states[:-1], states[1:])
+    carried, by_input = (part.detach() for part in linear.vjp(totals))
+    before, sent = totals[:-1], carried[1:]
+    left = without_rounding(before - sent, before.abs() + sent.abs())
+    immediate = torch.cat((torch.zeros_like(states[:1]), left, totals[-1:]))
+    whole = Trace(
+        trace.cell, trace.inputs, trace.states, immediate=Adjoints(immediate), linear=linear
+    )
+    return whole, by_input[..., : trace.cell.input_size]
+
+
+def resets_of(trace: Trace) -> Bool[Tensor, "time batch"] | None:
+    """Before which steps of which sequences the state was set anew; None where it never was."""
+    if not isinstance(trace.cell, WholeStep):
+        return None
+    resets = trace.cell.resets(trace.inputs)
+    return resets if bool(resets.any()) else None
 
 
 class _WholeLinearisation(Linearisation):

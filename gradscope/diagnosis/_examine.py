@@ -6,10 +6,12 @@ import traceback
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import torch
 from torch import nn
 
-from gradscope.capture import Recording
+from gradscope.capture import Recording, resets_of
 from gradscope.diagnosis._diagnosis import Diagnosis
+from gradscope.dynamics import Trace
 from gradscope.findings import FINDINGS, ClippedNorm, Evidence, Finding
 
 #: steps of a recurrence from which on a gradient that vanishes is told
@@ -64,10 +66,12 @@ def _unjudged(recording: Recording) -> dict[str, str]:
         if not place.along_depth and name not in recording.nonfinite:
             stretches.setdefault(place.recurrence, []).append(name)
     for recurrence, names in stretches.items():
-        time = max(recording.traces[name].time for name in names)
+        time = max(_uncut(recording.traces[name]) for name in names)
         if time >= ENOUGH:
             continue
-        if len(names) == 1:
+        if any(resets_of(recording.traces[name]) is not None for name in names):
+            todo = "record episodes that are longer: the state is set anew at the end of each"
+        elif len(names) == 1:
             todo = f"record sequences of {ENOUGH} steps or more"
         else:
             todo = (
@@ -77,6 +81,14 @@ def _unjudged(recording: Recording) -> dict[str, str]:
         steps = f"{time} step{'s' * (time > 1)}"
         found[recurrence] = f"a gradient goes back {steps} at most, {ENOUGH} are needed; {todo}"
     return found
+
+
+def _uncut(trace: Trace) -> int:
+    """The most steps that any sequence takes after its state was last set anew."""
+    if (resets := resets_of(trace)) is None:
+        return trace.time
+    since = resets.flip(0).int().argmax(0) + 1  # from the end; the step that begins anew counts
+    return int(torch.where(resets.any(0), since, trace.time).max())
 
 
 def _said(error: Exception) -> str:

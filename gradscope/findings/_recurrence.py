@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from gradscope.capture import GradientNorms, Place, WholeStep
+from gradscope.capture import GradientNorms, Place, WholeStep, resets_of
 from gradscope.dynamics import (
     Adjoints,
     Gate,
@@ -86,9 +86,15 @@ class Recurrence:
         return self.trace.lengths()
 
     @cached_property
+    def resets(self) -> Bool[Tensor, "time batch"] | None:
+        """Before which steps the state was set anew, as at an episode's end; None where never."""
+        return resets_of(self.trace)
+
+    @cached_property
     def whole(self) -> Bool[Tensor, " batch"]:
-        """Which sequences take every step."""
-        return self.lengths == self.time
+        """Which sequences take every step, their state never set anew."""
+        whole = self.lengths == self.time
+        return whole if self.resets is None else whole & ~self.resets.any(0)
 
     @cached_property
     def total(self) -> Adjoints | None:
@@ -119,7 +125,8 @@ class Recurrence:
     def reach(self) -> Float[np.ndarray, "lag batch"] | None:
         """ln of the norm of what the last loss alone sends back, by 0, 1, 2, ... steps.
 
-        Over its own norm, of the first sequences that it hears; NaN beyond a sequence's beginning.
+        Over its own norm, of the first sequences that it hears; NaN beyond a sequence's beginning,
+        or where its state was set anew.
         Without a backward pass it is of a random direction. None where there is no way back, or no
         step that can be linearised.
         """
@@ -140,6 +147,9 @@ class Recurrence:
             return None
         logs = sent_back.log_norms().flip(0).cpu().numpy()
         lengths = (self.lengths[sent] - (self.time - last)).cpu().numpy()
+        if self.resets is not None:
+            cut = self.resets[:last, sent].flip(0).cpu().numpy()
+            lengths = np.where(cut.any(0), cut.argmax(0), lengths)
         beyond = np.arange(last + 1)[:, None] > lengths[None]
         return np.where(beyond, np.nan, logs - logs[0])
 

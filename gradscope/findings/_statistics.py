@@ -22,6 +22,8 @@ def laplace(shown: Tensor | Sequence[bool]) -> float:
 
 def middle(logs: Float[np.ndarray, "lag batch"]) -> Float[np.ndarray, " lag"]:
     """Median over sequences at each lag, of those that are that long; exact zeros stay -inf."""
+    if not logs.shape[1]:
+        return np.full(len(logs), np.nan)
     ordered = np.sort(np.where(np.isnan(logs), np.inf, logs), axis=1)
     count = (~np.isnan(logs)).sum(1)
     medians = ordered[np.arange(len(ordered)), np.maximum(count - 1, 0) // 2]

@@ -40,11 +40,10 @@ class TruncatedEarly(Check):
             reach = recurrence.reach
             if not recurrence.carried or reach is None or evidence.detached(recurrence):
                 continue
-            curve = middle(reach)
-            last = float(curve[~np.isnan(curve)][-1])
+            last = float(middle(reach)[-1])  # of sequences that were there and not begun anew since
             if last > math.log(self.left):
                 left, window = math.exp(min(last, 50)), len(reach) - 1
-                alive = [bool(logs[~np.isnan(logs)][-1] > math.log(self.left)) for logs in reach.T]
+                alive = [bool(log > math.log(self.left)) for log in reach[-1] if not np.isnan(log)]
                 yield self.finding(
                     recurrence.place,
                     f"is cut off too early: of what a loss sends back, {left:.0%} is still alive "

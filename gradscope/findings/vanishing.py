@@ -58,12 +58,12 @@ class Vanishing(Check):
         """Find the lag beyond which the median over sequences has fallen for good."""
         for recurrence in evidence.recurrences:
             reach, in_depth = recurrence.reach, recurrence.place.along_depth
-            if reach is None or len(reach) <= (2 if in_depth else self.steps):
+            if reach is None:
                 continue
             curve = middle(reach)
             curve = curve[~np.isnan(curve)]
             lag, last = below_for_good(curve, -self.fall), len(curve) - 1
-            if lag is None:
+            if lag is None or last < (2 if in_depth else self.steps):
                 continue
             fall, slope = -float(curve[-1]), _slope(curve)
             whole = _of_whole_loss(recurrence, last)

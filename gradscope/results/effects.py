@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import linalg, stats
+from scipy import linalg, special
 
 from gradscope.results.contests import settings_axes
 from gradscope.results.statistics import holm, spreads
@@ -79,7 +79,7 @@ def _table(
         p = math.nan
         if repeated and spare > 0:
             f = squares / freedom / (left / spare) if left > 1e-12 * whole else math.nan
-            p = float(stats.f.sf(f, freedom, spare))
+            p = float(special.fdtrc(freedom, spare, f))
         rows.append([" × ".join(term), squares / whole, freedom, p])
     rows.append([REST, left / whole, spare, math.nan])
     table = pd.DataFrame(rows, columns=_COLUMNS)

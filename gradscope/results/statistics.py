@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special
 
 #: ln of the factor, a thousand, beyond which a gradient is said to vanish or to explode
 STRONG = math.log(1e3)
@@ -151,8 +151,10 @@ def share(successes: int, trials: int, level: float = LEVEL) -> Estimate:
     """
     if trials == 0:
         return Estimate(math.nan, level=level)
-    ends = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
-    return Estimate(successes / trials, ends.low, ends.high, trials, level)
+    tail, failures = (1 - level) / 2, trials - successes
+    low = special.betaincinv(successes, failures + 1, tail) if successes else 0.0
+    high = special.betainccinv(successes + 1, failures, tail) if failures else 1.0
+    return Estimate(successes / trials, float(low), float(high), trials, level)
 
 
 def middle(values: ArrayLike) -> Estimate:
@@ -174,10 +176,10 @@ def middle(values: ArrayLike) -> Estimate:
 @lru_cache(maxsize=256)
 def order(n: int) -> tuple[int, float]:
     """(k, level) of the order statistics that bound a median of n values, see ``middle``."""
-    k = max(1, int(stats.binom.ppf((1 - LEVEL) / 2, n, 0.5)))
-    while k > 1 and 2 * stats.binom.cdf(k - 1, n, 0.5) > 1 - LEVEL:
-        k -= 1
-    return k, float(1 - 2 * stats.binom.cdf(k - 1, n, 0.5))
+    k = 1
+    while 2 * special.bdtr(k, n, 0.5) <= 1 - LEVEL:
+        k += 1
+    return k, float(1 - 2 * special.bdtr(k - 1, n, 0.5))
 
 
 def survival_median(values: ArrayLike, bounds: ArrayLike | None) -> Estimate:
@@ -219,6 +221,8 @@ def _kaplan_meier(times: NDArray[np.float64], seen: NDArray[np.bool_]) -> tuple[
     longest = float(times.max())
     if not seen.any():
         return longest, True
+    from scipy import stats  # takes a second, and few runs have a censored time
+
     survival = stats.ecdf(stats.CensoredData.right_censored(times, ~seen)).sf
     at, left = np.asarray(survival.quantiles), np.asarray(survival.probabilities)
     half, below = at[left <= 0.5 + 1e-12], at[left < 0.5 - 1e-12]
@@ -245,7 +249,8 @@ def sign_test(differences: ArrayLike) -> float:
 @lru_cache(maxsize=1024)
 def _binomial_p(successes: int, trials: int) -> float:
     """The two-sided p of so many successes where one is as likely as not."""
-    return float(stats.binomtest(successes, trials).pvalue) if trials else 1.0
+    fewer = min(successes, trials - successes)
+    return min(1.0, 2 * float(special.bdtr(fewer, trials, 0.5))) if trials else 1.0
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -6,7 +6,8 @@ import torch
 import gradscope
 from gradscope.capture import WholeStep
 from gradscope.capture._ancestry import Way
-from gradscope.capture._whole_step import with_ways
+from gradscope.capture._whole_step import resets_of, with_ways
+from gradscope.dynamics import Trace
 from tests.conftest import build, draw
 
 TIME, BATCH, INPUT = 5, 3, 3
@@ -87,3 +88,33 @@ def test_of_matrices_that_are_kept_of_few_sequences_these_are_measured():
 def test_where_nothing_lies_between_the_cell_is_left_alone():
     cell, inputs, states, came, _ = whole("rnn", matrix=False, fed=False)
     assert with_ways(cell, inputs, states, came, [None, Way()] * 2 + [None])[0] is cell
+
+
+def test_a_state_that_is_held_is_not_one_that_is_set_anew():
+    """Of three sequences one is set to zero twice in a row, one is held, one goes on as it is."""
+    cell = build("gru", INPUT)
+    size = cell.state_size
+    made, came = draw(TIME + 1, BATCH, size, seed=2), draw(TIME, BATCH, size, seed=3)
+    ways = [None, *(Way(torch.ones(BATCH, size, dtype=torch.float64)) for _ in range(TIME - 1))]
+    came[0] = 0
+    for t in (2, 3):
+        came[t, 0], came[t, 1] = 0, came[t - 1, 1]
+        ways[t].state[:2] = 0
+    step, x, states = with_ways(cell, draw(TIME, BATCH, INPUT), made, came, ways)
+    expected = torch.zeros(TIME, BATCH, dtype=torch.bool)
+    expected[2:4, 0] = True
+    trace = Trace(step, x, states)
+    assert torch.equal(resets_of(trace), expected)
+    assert resets_of(trace.sequences(slice(1, None))) is None
+    assert resets_of(trace.steps(3, TIME))[0, 0]
+    assert resets_of(gradscope.unroll(cell, draw(TIME, BATCH, INPUT))) is None
+
+
+def test_a_state_that_is_fed_back_through_the_input_is_not_set_anew():
+    cell = build("gru", INPUT)
+    zero = torch.zeros(BATCH, cell.state_size, dtype=torch.float64)
+    fed = draw(BATCH, INPUT, cell.state_size, seed=4)
+    made, came = draw(TIME + 1, BATCH, cell.state_size), draw(TIME, BATCH, cell.state_size, seed=3)
+    ways = [Way(zero, fed)] * TIME
+    step, x, states = with_ways(cell, draw(TIME, BATCH, INPUT), made, came, ways)
+    assert resets_of(Trace(step, x, states)) is None

@@ -106,3 +106,44 @@ def test_a_diagonal_scan_is_diagnosed_as_anything_else(gradients):
 def test_two_findings_of_one_kind_at_one_place_are_both_said():
     findings = [finding_of(says="one"), finding_of(says="another")]
     assert [finding.says for finding in _gathered(findings)] == ["one", "another"]
+
+
+class Rollout(nn.Module):
+    """An LSTM cell whose state is set to zero where an episode ends, as in recurrent PPO."""
+
+    def __init__(self, done, forget):
+        super().__init__()
+        self.core, self.done = nn.LSTMCell(6, 32), done
+        with torch.no_grad():
+            self.core.bias_ih[32:64] = forget
+
+    def forward(self, x):
+        state, outputs = None, []
+        for step, done in zip(x, self.done, strict=True):
+            state = self.core(step, state)
+            outputs.append(state[0])
+            state = tuple(part * ~done[:, None] for part in state)
+        return torch.stack(outputs)
+
+
+@pytest.mark.parametrize(
+    ("every", "forget", "said"),
+    [
+        (16, 2.5, "Nothing found"),
+        (16, -2.0, "vanishes: what the last loss sends back along it has lost"),
+        (4, 2.5, "record episodes that are longer"),
+    ],
+)
+def test_the_end_of_an_episode_is_no_vanishing_gradient(every, forget, said):
+    torch.manual_seed(0)
+    steps = torch.arange(64)[:, None]
+    done = (steps + torch.arange(8)) % every == every - 1  # each sequence at steps of its own
+    model = Rollout(done, forget)
+    scope = gradscope.attach(model)
+    with scope.record():
+        model(torch.randn(64, 8, 6))[-1].square().mean().backward()
+    diagnosis = scope.diagnose()
+    assert said.casefold() in " ".join(str(diagnosis).split()).casefold()
+    assert ("vanishing" in [finding.name for finding in diagnosis.findings]) == (forget < 0)
+    [note] = diagnosis.notes
+    assert f"was set anew {int(done[:-1].sum())} times (as by a mask" in note

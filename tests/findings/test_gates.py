@@ -47,6 +47,15 @@ def test_gates_are_shut_below_a_level(check, cell, gate, level):
             assert findings[0].confidence == (3 + 1) / (3 + 2)
 
 
+@pytest.mark.parametrize(
+    ("kept", "found"), [(0.5, True), (0.95, True), (0.97, False), (1.0, False)]
+)
+def test_little_at_a_time_adds_up_where_little_is_lost(kept, found):
+    """0.02 / (1 - f) reaches a half at f = 0.96."""
+    evidence = unrolled("lstm", gate0=logit(0.02), gate1=logit(kept) if kept < 1 else 100.0)
+    assert bool(findings_of("input_gates_shut", evidence)) == found
+
+
 @pytest.mark.parametrize(("saturated", "found"), [(2, False), (3, True)])
 def test_units_are_saturated_by_share(saturated, found):
     """tanh'(u) is a tenth of its largest at |u| = 1.82: two or three of four units are beyond."""

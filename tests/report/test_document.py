@@ -5,12 +5,12 @@ from gradscope.report.document import Bullets, FigureBlock, Grid, Heading, Terms
 from gradscope.results.records import RunDirectory
 
 
-def _contents(run):
-    return contents_of(run, run.path / "figures")
+def _contents(run, tmp_path):
+    return contents_of(run, tmp_path / "figures")
 
 
-def test_a_run_s_report_in_blocks(recorded):
-    contents = _contents(recorded("cell: rnn\nprobes: []\nquestion: Why?\n"))
+def test_a_run_s_report_in_blocks(recorded, tmp_path):
+    contents = _contents(recorded("cell: rnn\nprobes: []\nquestion: Why?\n"), tmp_path)
     document = run_document(contents)
     assert document.title == "run"
     assert document.opening.endswith("gradscope.open_run('.')")
@@ -27,9 +27,9 @@ def test_a_run_s_report_in_blocks(recorded):
     assert "1 of 1" in words["trials"]
 
 
-def test_what_failed_and_what_is_missing_is_said(tiny_run):
+def test_what_failed_and_what_is_missing_is_said(tiny_run, tmp_path):
     run = RunDirectory(tiny_run)
-    document = run_document(_contents(run))
+    document = run_document(_contents(run, tmp_path))
     kinds = [block.kind for block in document.blocks]
     assert kinds.count("figure") > 5
     assert "Expected and measured" in [b.text for b in document.blocks if isinstance(b, Heading)]
