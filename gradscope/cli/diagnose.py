@@ -123,8 +123,20 @@ def command(
         echo(f"\nRemedies, {plural(try_updates, 'update')} each:\n{tried}")
     if out is not None:
         echo("measuring the last update in full and drawing the report ...", err=True)
-        echo(f"report: {scope.report(out, tried=tried)}", err=as_json)
+        echo(f"report: {_reported(scope, out, tried)}", err=as_json)
     sys.exit(_exit_code(diagnosis, refused))
+
+
+def _reported(scope: Scope, out: Path, tried: RemedyTrials | None) -> Path:
+    """The page; on a terminal with the probe that measures just now."""
+    from rich.console import Console
+
+    with Console(stderr=True).status("measuring") as status:
+        return scope.report(
+            out,
+            tried=tried,
+            progress=lambda done, of, name: status.update(f"measuring {name}, {done + 1} of {of}"),
+        )
 
 
 def _finding_names(fail_on: str | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain, repeat
 from typing import NamedTuple
 
@@ -21,6 +21,10 @@ from gradscope.scope._budget import Budget
 
 #: the table of the parameters' gradient norms
 GRAD_NORMS = "grad_norms"
+
+
+#: (how many probes have measured, of how many, the next one's name): told as a report is measured
+Progress = Callable[[int, int, str], object]
 
 
 class Measurement(NamedTuple):
@@ -69,7 +73,11 @@ class Measurements:
         self.measure(recording, probes)
 
     def measure(
-        self, recording: Recording, probes: Sequence[Probe], budget: Budget | None = None
+        self,
+        recording: Recording,
+        probes: Sequence[Probe],
+        budget: Budget | None = None,
+        progress: Progress | None = None,
     ) -> None:
         """What the probes measure of a recording; what they have measured of it already stays.
 
@@ -77,6 +85,7 @@ class Measurements:
             recording: whose traces are measured.
             probes: in this order, those that cost little first where there is a budget.
             budget: of time; what does not fit into it is skipped.
+            progress: is told of each probe before it begins.
         """
         finite = {
             name: trace
@@ -84,7 +93,9 @@ class Measurements:
             if name not in recording.nonfinite
         }
         budget = budget or Budget(None)
-        for probe in budget.in_order(probes, finite.values()):
+        for number, probe in enumerate(budget.in_order(probes, finite.values())):
+            if progress is not None:
+                progress(number, len(probes), probe.name)
             done = {earlier.recurrence for earlier in self.at(probe.name, recording.train_step)}
             for name, trace in finite.items():
                 if name in done:

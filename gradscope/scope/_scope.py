@@ -16,7 +16,7 @@ from gradscope.errors import GradscopeError
 from gradscope.results.tables import Tables
 from gradscope.scope._budget import Budget
 from gradscope.scope._given import RecordedPlace, Tried
-from gradscope.scope._measurements import Measurements
+from gradscope.scope._measurements import Measurements, Progress
 from gradscope.scope._probes import ProbeChoice, default_probes, made, report_probes
 from gradscope.scope._scalars import scalars
 from gradscope.tracking.sinks import Logger, Sink, sink_of
@@ -177,10 +177,11 @@ class Scope:
 
         Args:
             sink: a TensorBoard ``SummaryWriter``, a Weights & Biases or trackio run, the ``mlflow``
-                module, a Lightning logger, or any function of (scalars, train_step).
+                module, a Lightning logger, the path of a CSV file, or any function of (scalars,
+                train_step).
 
         Raises:
-            GradscopeError: for something else.
+            GradscopeError: for something else, or a file that holds something else.
         """
         self._sinks.append(sink_of(sink))
         return self
@@ -274,16 +275,29 @@ class Scope:
         """What could not be measured of the last recording, and why."""
         return self._measurements.left_out()
 
-    def _measure_for_report(self, seconds: float | None) -> list[str]:
+    def _measure_for_report(
+        self,
+        seconds: float | None,
+        probes: Sequence[ProbeChoice] | None = None,
+        progress: Progress | None = None,
+    ) -> list[str]:
         """Measure the last recording with the probes of a report; what the reader should know."""
         recording = self._recorded()
         sizes = [trace.states.shape[-1] for trace in recording.traces.values()]
         chosen, note = report_probes(max(sizes), self.diagnose().probes)
-        self._measurements.measure(recording, chosen, Budget(seconds))
+        if probes is not None:
+            chosen, note = made(probes), []
+        self._measurements.measure(recording, chosen, Budget(seconds), progress)
         return note
 
     def report(
-        self, folder: str | Path, *, seconds: float | None = 60.0, tried: Tried | None = None
+        self,
+        folder: str | Path,
+        *,
+        seconds: float | None = 60.0,
+        probes: Sequence[ProbeChoice] | None = None,
+        progress: Progress | None = None,
+        tried: Tried | None = None,
     ) -> Path:
         """Measure the last recording in full and write ``index.html``, the figures and the tables.
 
@@ -292,20 +306,23 @@ class Scope:
             seconds: that measuring may take, roughly; a measurement that would take longer than is
                 left is not begun, the page says which, and what it would take. None is no limit.
                 Drawing comes on top, some ten seconds.
+            probes: that measure beside the scope's own (``gradscope list probe``): names, or
+                mappings with ``name`` and options; all that suit a report where not given.
+            progress: called as (how many probes have measured, of how many, the next one's name).
             tried: remedies that were tried, of ``gradscope.try_remedies``.
 
         Returns:
             The page's path.
 
         Raises:
-            GradscopeError: if nothing is recorded, the folder holds something else, or for seconds
-                below 0.
+            GradscopeError: if nothing is recorded, the folder holds something else, for seconds
+                below 0, or for an unknown probe.
         """
         # drawing takes a second to import, and a training that is watched needs none
         from gradscope.scope._report import write_recording_report
 
         diagnosis = self.diagnose()
-        note = self._measure_for_report(seconds)
+        note = self._measure_for_report(seconds, probes, progress)
         return write_recording_report(
             Path(folder),
             title=type(self.model).__name__,

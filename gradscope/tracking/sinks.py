@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from gradscope.errors import GradscopeError
@@ -38,8 +41,11 @@ class RunLogger(Protocol):
         ...
 
 
-#: what ``Scope.log_to`` takes
-Logger = ScalarWriter | MetricsLogger | RunLogger | Sink
+#: what ``Scope.log_to`` takes; a path is of a CSV file
+Logger = ScalarWriter | MetricsLogger | RunLogger | Sink | str | os.PathLike[str]
+
+#: columns of a CSV file of scalars
+_COLUMNS = ("train_step", "name", "value")
 
 
 def sink_of(logger: object, prefix: str = "gradscope/") -> Sink:
@@ -68,11 +74,43 @@ def sink_of(logger: object, prefix: str = "gradscope/") -> Sink:
         return lambda scalars, step: run.log(
             {**_prefixed(scalars, prefix), f"{prefix}train_step": step}
         )
+    if isinstance(logger, str | os.PathLike):
+        return _csv_sink(Path(logger), prefix)
     if callable(logger):
         return logger
     raise GradscopeError(
         f"cannot log to a {type(logger).__name__}: it should be a SummaryWriter, a wandb or "
-        "trackio run, mlflow, a Lightning logger, or a function of (scalars, train_step)"
+        "trackio run, mlflow, a Lightning logger, the path of a CSV file, or a function of "
+        "(scalars, train_step)"
+    )
+
+
+def _csv_sink(path: Path, prefix: str) -> Sink:
+    """Appends a row for each scalar; there is a header first, and none twice.
+
+    Raises:
+        GradscopeError: for a file that holds something else, or cannot be written.
+    """
+
+    def rows(written: list[tuple[object, ...]]) -> None:
+        with path.open("a", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(written)
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        header = path.read_text(encoding="utf-8").partition("\n")[0] if path.exists() else ""
+        if not header:
+            rows([_COLUMNS])
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise GradscopeError(f"{path}: cannot be written as a CSV file: {reason}") from None
+    if header and header.strip() != ",".join(_COLUMNS):
+        raise GradscopeError(
+            f"{path}: holds something else; give another file, or one whose first line is "
+            f"{','.join(_COLUMNS)}"
+        )
+    return lambda scalars, step: rows(
+        [(step, name, value) for name, value in _prefixed(scalars, prefix).items()]
     )
 
 

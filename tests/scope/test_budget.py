@@ -73,3 +73,17 @@ def test_what_forms_jacobians_says_what_it_costs(name, scope):
 def test_a_budget_is_a_number_of_seconds(seconds):
     with pytest.raises(GradscopeError, match="at least 0, or None"):
         Budget(seconds)
+
+
+def test_probes_are_chosen_and_progress_is_told(scope, tmp_path, monkeypatch):
+    monkeypatch.setattr("gradscope.scope._report.write_recording_report", lambda page, **_: page)
+    own, told = set(scope.tables()), []
+    scope.report(
+        tmp_path,
+        probes=["spectra", {"name": "jacobian_norms"}],
+        progress=lambda *at: told.append(at),
+    )
+    assert told == [(0, 2, "spectra"), (1, 2, "jacobian_norms")]
+    assert set(scope.tables()) == {*own, "spectra", "jacobian_norms"}
+    with pytest.raises(GradscopeError, match="no probe called 'spectre'; did you mean 'spectra'"):
+        scope.report(tmp_path, probes=["spectre"])

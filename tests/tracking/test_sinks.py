@@ -1,5 +1,6 @@
 """Loggers get the scalars, each in its own way."""
 
+import pandas as pd
 import pytest
 import torch
 
@@ -44,6 +45,26 @@ def test_each_in_its_own_way():
     assert run.calls == [{"gradscope/a": 1.0, "gradscope/b": 2.0, "gradscope/train_step": 7}]
     assert metrics.calls == [({"gradscope/a": 1.0, "gradscope/b": 2.0}, 7)]
     assert calls == [({"a": 1.0, "b": 2.0}, 7)]
+
+
+def test_a_path_is_a_csv_file_that_grows(tmp_path):
+    path = tmp_path / "of this" / "scalars.csv"
+    sink_of(path)({"a,b": 1.5}, 7)
+    sink_of(str(path))({"c": 2.0, "d": 1e-300}, 8)
+    frame = pd.read_csv(path)
+    assert frame.columns.tolist() == ["train_step", "name", "value"]
+    assert frame.values.tolist() == [
+        [7, "gradscope/a,b", 1.5], [8, "gradscope/c", 2.0], [8, "gradscope/d", 1e-300],
+    ]  # fmt: skip
+
+
+def test_a_file_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "notes.txt").write_text("dear diary")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
+    for name in ("notes.txt", "bytes", "."):
+        with pytest.raises(GradscopeError, match=r"holds something else|cannot be written"):
+            sink_of(tmp_path / name)
+    assert (tmp_path / "notes.txt").read_text() == "dear diary"
 
 
 def test_what_is_no_logger_is_named():
