@@ -3,22 +3,27 @@
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test simulations faults docs zoo site gallery lint build wheel bench clean
+.PHONY: demo test whole shapes simulations faults docs zoo site gallery lint build wheel bench clean
 
 demo: $(VENV)/installed
 	$(BIN)/gradscope run quickstart --workers 2
 
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
-QUICK := -m "not slow and not faults and not pages and not zoo"
+test: $(VENV)/installed-test
+	$(PYTEST) -m "not slow and not faults and not whole and not pages and not zoo"
 
-# of the mathematics every call is held against the shapes and types that it claims
-MATHS := $(addprefix tests/,capture cells clips dynamics inits optimizers probes tasks)
-test: $(VENV)/installed-dev
-	$(PYTEST) $(QUICK) --jaxtyping-packages=gradscope,beartype.beartype $(MATHS)
-	$(PYTEST) $(QUICK) $(addprefix --ignore=,$(MATHS))
+# commands in processes of their own, reports with all their figures, notebooks and browsers
+whole: $(VENV)/installed-dev
+	$(PYTEST) -m whole tests
+
+# the mathematics again, every call held against the shapes and types that it claims
+SHAPES := $(wildcard tests/*/test_contract.py) $(addprefix tests/,capture clips inits dynamics/test_backpropagation.py \
+  dynamics/test_products.py dynamics/test_norms.py dynamics/test_horizon.py dynamics/test_lyapunov.py)
+shapes: $(VENV)/installed-dev
+	$(PYTEST) -m "not slow" --jaxtyping-packages=gradscope,beartype.beartype $(SHAPES)
 
 # what intervals cover and how often tests err, by thousands of draws
 simulations: $(VENV)/installed-dev
@@ -37,9 +42,9 @@ faults: $(VENV)/installed-dev
 	mv $(FAULTS).part $(FAULTS).jsonl
 	$(BIN)/python -m tests.faults.figures .faults $(SHARE)
 
-# what the pages of the documentation show, run as it stands there, and notebooks
+# what the pages of the documentation show, run as it stands there
 docs: $(VENV)/installed-dev
-	$(PYTEST) -m pages tests/test_docs.py tests/notebook tests/report
+	$(PYTEST) -m pages tests/test_docs.py
 
 # models, loops and trainers of packages, as their users run them; SHARE of the zoo's table
 zoo: $(VENV)/installed-zoo
@@ -73,7 +78,7 @@ build: $(VENV)/installed-dev
 wheel: build
 	rm -rf $(VENV)-wheel
 	$(PYTHON) -m venv $(VENV)-wheel
-	$(VENV)-wheel/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
+	$(VENV)-wheel/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt dist/*.whl
 	cd $$(mktemp -d) && $(CURDIR)/$(VENV)-wheel/bin/gradscope run quickstart --set training.steps=20
 	rm -rf $(VENV)-wheel
 
@@ -92,7 +97,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PIP) -e .
 	touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP) -e '.[test]'
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed-test
 	$(PIP) -e '.[dev]'
 	touch $@
 

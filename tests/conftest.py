@@ -79,6 +79,15 @@ expect:
 """
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What opens a browser, or uses a report with all its figures, is a test of the whole."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if item.get_closest_marker("browser") or {"page", "reports"} & set(fixtures):
+            item.add_marker("whole")
+
+
 class Silent:
     """An observer that keeps what it is told."""
 

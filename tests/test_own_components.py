@@ -15,6 +15,8 @@ import pytest
 
 from gradscope.components.registry import FOLDERS
 
+pytestmark = pytest.mark.whole
+
 HERE = Path(__file__).parent / "own_components"
 #: kind to the name of the one component of it
 OWN = {

@@ -95,6 +95,7 @@ def test_nor_by_one_in_the_package_that_it_comes_from(package):
     assert modules & exported == set()
 
 
+@pytest.mark.whole
 def test_names_stay_what_they_are_when_every_module_is_imported():
     code = (
         "import importlib, pkgutil, sys, types, gradscope\n"
@@ -139,6 +140,7 @@ print("torch" in sys.modules, "gradscope.experiment" in sys.modules)
 """
 
 
+@pytest.mark.whole
 def test_a_run_is_opened_read_drawn_and_reported_without_torch(tmp_path):
     run = gradscope.run(
         {
@@ -158,6 +160,7 @@ def test_a_run_is_opened_read_drawn_and_reported_without_torch(tmp_path):
     assert in_a_fresh_process(READ, str(run.path)).split() == ["False", "False"]
 
 
+@pytest.mark.whole
 def test_the_question_can_be_answered_with_yes():
     code = "import sys, gradscope\ngradscope.run\nprint('torch' in sys.modules)\n"
     assert in_a_fresh_process(code + "gradscope.Cell\nprint('torch' in sys.modules)").split() == [

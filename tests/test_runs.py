@@ -147,6 +147,7 @@ def test_somebody_may_be_told_of_progress(tmp_path):
     assert observer.outcomes == dict.fromkeys(run.trials["trial"], "unsolved")
 
 
+@pytest.mark.whole
 def test_two_workers(small, tmp_path):
     run = gradscope.run(SMALL, out=tmp_path / "run", workers=2, progress=False)
     assert run.trials.equals(small.trials)
@@ -161,6 +162,7 @@ def run_script(folder, text):
     )
 
 
+@pytest.mark.whole
 def test_a_script_needs_no_guard_to_ask_for_workers(tmp_path):
     call = f"print(gradscope.run({SMALL!r}, workers=2, out='run', progress=False))"
     done = run_script(tmp_path, f"import gradscope\n{call}\n")
@@ -184,6 +186,7 @@ class Half(Clip):
 """
 
 
+@pytest.mark.whole
 def test_a_script_with_components_of_its_own_needs_one_and_is_told_so(tmp_path):
     call = f"print(gradscope.run({ {**SMALL, 'clip': 'half'}!r}, workers=2, progress=False))"
     unguarded = run_script(tmp_path, f"{OWN}{call}\n")
@@ -238,6 +241,7 @@ def test_failures_are_warned_of(broken, tmp_path):
     assert run.trials["outcome"].tolist() == ["failed", "failed"]
 
 
+@pytest.mark.whole
 def test_the_warning_is_of_the_callers_line(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

@@ -91,6 +91,7 @@ def test_divergence_is_a_status(experiment, tmp_path):
         assert trial["final_loss"] is None
 
 
+@pytest.mark.whole
 def test_a_folder_has_a_run_for_each_file(tmp_path):
     folder, out = tmp_path / "questions", tmp_path / "out"
     folder.mkdir()

@@ -1,5 +1,7 @@
 """gradscope report."""
 
+import pytest
+
 from tests.cli.conftest import GOOD, invoke, refused
 
 
@@ -36,6 +38,7 @@ def test_a_directory_that_holds_no_run(tmp_path):
     assert "holds no manifest.json" in refused("report", tmp_path)
 
 
+@pytest.mark.whole
 def test_several_runs_are_held_against_the_first(experiment, tmp_path):
     experiment.write_text(GOOD)
     for name in ("before", "after"):

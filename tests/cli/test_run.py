@@ -43,6 +43,7 @@ def test_a_shipped_experiment_is_found_by_its_name(tmp_path, monkeypatch):
     assert "quickstart: 8 trials -> reports/quickstart" in result.output
 
 
+@pytest.mark.whole
 def test_a_folder_runs_all_that_is_in_it_and_links_the_reports(tmp_path):
     folder, out = tmp_path / "questions", tmp_path / "out"
     folder.mkdir()

@@ -16,6 +16,8 @@ import pytest
 from gradscope.components.signals import taken
 from tests.cli.conftest import GOOD, invoke, refused
 
+pytestmark = pytest.mark.whole
+
 LONG = 300
 FEW = "figures: [learning_curves]\nprobes: [none]\n"
 

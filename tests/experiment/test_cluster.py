@@ -31,6 +31,7 @@ def scheduler():
         yield cluster.scheduler_address
 
 
+@pytest.mark.whole
 def test_two_runs_on_one_scheduler_do_not_take_each_others_trials(tmp_path, scheduler):
     experiment = Experiment.parse(TEXT, default_name="same")
     for folder in ("a", "b"):

@@ -12,6 +12,8 @@ from gradscope.results.tables import Tables
 from tests.browser import needs_browser, opened
 from tests.results.test_markup import RUDE
 
+pytestmark = pytest.mark.whole
+
 THEMES = {"light": ("#ffffff", "#202124"), "dark": ("#111111", "rgba(255, 255, 255, 0.87)")}
 
 

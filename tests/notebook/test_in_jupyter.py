@@ -7,7 +7,7 @@ import pytest
 
 from tests.browser import needs_browser, opened
 
-pytestmark = pytest.mark.pages
+pytestmark = pytest.mark.whole
 pytest.importorskip("ipykernel")
 
 QUICK = (

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.pages
+pytestmark = pytest.mark.whole
 pytest.importorskip("marimo")
 
 NOTEBOOK = """

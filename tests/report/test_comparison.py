@@ -2,8 +2,12 @@
 
 import re
 
+import pytest
+
 import gradscope
 from tests.browser import opened
+
+pytestmark = pytest.mark.whole
 
 
 def test_the_report_says_what_differs(two_rates, tmp_path):

@@ -1,5 +1,7 @@
 """The report as blocks."""
 
+import pytest
+
 from gradscope.report.contents import contents_of
 from gradscope.report.document import Bullets, FigureBlock, Grid, Heading, Terms, run_document
 from gradscope.results.records import RunDirectory
@@ -27,6 +29,7 @@ def test_a_run_s_report_in_blocks(recorded, tmp_path):
     assert "1 of 1" in words["trials"]
 
 
+@pytest.mark.whole
 def test_what_failed_and_what_is_missing_is_said(tiny_run, tmp_path):
     run = RunDirectory(tiny_run)
     document = run_document(_contents(run, tmp_path))

@@ -15,6 +15,8 @@ from gradscope.results.tables import load
 from tests.browser import needs_browser, opened
 from tests.report.conftest import SMALL
 
+pytestmark = pytest.mark.whole
+
 EXPECT = """
 cell: rnn
 probes: []

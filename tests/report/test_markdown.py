@@ -2,8 +2,12 @@
 
 import re
 
+import pytest
+
 from gradscope.report.markdown import escaped, markdown
 from tests.report.conftest import ODD, all_of
+
+pytestmark = pytest.mark.whole
 
 
 def test_markdown_has_every_number_of_the_summary(reports):

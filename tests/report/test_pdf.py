@@ -1,6 +1,5 @@
 """The report as a PDF."""
 
-import pypdf
 import pytest
 
 from gradscope.errors import MissingPackageError
@@ -8,6 +7,9 @@ from gradscope.report import pdf, write_report
 from gradscope.report.document import Document, Grid, Paragraph
 from gradscope.results.records import RunDirectory
 from tests.report.conftest import ODD, all_of
+
+pytestmark = pytest.mark.whole
+pypdf = pytest.importorskip("pypdf")
 
 
 def test_the_pdf_has_text_and_vector_figures(reports):
@@ -26,7 +28,6 @@ def test_the_pdf_has_text_and_vector_figures(reports):
         assert source.isascii()
 
 
-@pytest.mark.pages
 def test_reports_are_the_same_each_time(reports):
     again = write_report(RunDirectory(reports[".pdf"].parent), ["pdf"])
     assert again == [reports[".pdf"]]

@@ -202,6 +202,7 @@ def test_in_chromium(page, width, tmp_path):
         assert len(picture) > 50_000
 
 
+@pytest.mark.whole
 def test_redrawing_needs_no_torch(tiny_run):
     script = (
         "import sys; from gradscope.report import write_report; from gradscope.results.records"

@@ -13,6 +13,8 @@ from gradscope.report import write_report
 from gradscope.results.records import RunDirectory
 from tests.report.conftest import SMALL
 
+pytestmark = pytest.mark.whole
+
 SWEEP = "cell: rnn\nsweep: {cell: [rnn, lstm], seed: [0, 1]}\n"
 
 

@@ -15,6 +15,8 @@ from gradscope.scope._report import check_folder
 from tests.browser import needs_browser, opened
 from tests.scope.conftest import BATCH, HIDDEN, INPUT, Tagger
 
+pytestmark = pytest.mark.whole
+
 
 class TriedOnce:
     """Remedies that were tried, by hand."""

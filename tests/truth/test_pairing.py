@@ -110,6 +110,7 @@ def test_all_configurations_see_the_same_sequences(what):
     assert {**plain.draws, "weights": ""} == {**changed.draws, "weights": ""}
 
 
+@pytest.mark.slow
 def test_whole_trainings_start_from_the_same_loss_with_and_without_a_clip():
     """The quickstart's tanh network once started at 0.903 without a clip, and at 1.257 with one."""
     recorded = [run_trial(trial(change)).tables for change in ({}, *NOTHING_MOVES.values())]
@@ -254,6 +255,7 @@ def recorded(content: dict[str, object], folder: Path) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 def test_neither_order_nor_company_nor_resume_changes_a_trial(tmp_path):
     clips = ["none", {"name": "global_norm", "max_norm": 0.05}]
     sweep = {"clip": clips, "cell.name": ["rnn", "lstm"], "seed": [0, 1]}

@@ -31,6 +31,7 @@ REACH = {torch.float32: 40.0, torch.float64: 340.0}
 SQUARED = {torch.float32: 9.0, torch.float64: 26.0}  # of those that fall like exp(-u^2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", REACH)
 @pytest.mark.parametrize("name", EXACT)
 def test_slopes_keep_their_digits_to_the_end_of_the_dtype(name, dtype):

@@ -14,6 +14,8 @@ from gradscope.results.tables import Tables
 from tests.browser import needs_browser, opened
 from tests.plots.conftest import made
 
+pytestmark = pytest.mark.whole
+
 LAST = 20
 #: a configuration's name as somebody might write it
 RUDE = "</script><b>bold</b>"

@@ -150,6 +150,7 @@ def test_what_is_no_request_is_refused_without_a_word_on_this_program(server):
     assert b"Error" not in answer or b"400" in answer
 
 
+@pytest.mark.whole
 def test_however_many_connect_few_are_waited_for(server, monkeypatch):
     held = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(40)]
     try:

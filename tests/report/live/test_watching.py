@@ -18,6 +18,8 @@ from gradscope.report.live import LiveReport
 from tests.browser import CHROMIUM, needs_browser
 from tests.report.live.conftest import eight_trials
 
+pytestmark = pytest.mark.whole
+
 #: seconds that a machine with much else to do may take
 LONG = 300
 
