@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
 export OMP_NUM_THREADS := 1
+# what is compiled is kept, so that every process after the first one starts sooner
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test whole shapes simulations faults docs zoo site gallery lint build wheel bench clean
 
@@ -44,7 +46,7 @@ faults: $(VENV)/installed-dev
 
 # what the pages of the documentation show, run as it stands there
 docs: $(VENV)/installed-dev
-	$(PYTEST) -m pages tests/test_docs.py
+	$(PYTEST) -m pages tests/test_docs.py tests/test_site.py
 
 # models, loops and trainers of packages, as their users run them; SHARE of the zoo's table
 zoo: $(VENV)/installed-zoo

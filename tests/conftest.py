@@ -81,10 +81,9 @@ expect:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What opens a browser, or uses a report with all its figures, is a test of the whole."""
+    """What uses a report with all its figures is a test of the whole."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if item.get_closest_marker("browser") or {"page", "reports"} & set(fixtures):
+        if {"page", "reports"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("whole")
 
 

@@ -11,6 +11,8 @@ import pytest
 import yaml
 
 import gradscope
+
+pytest.importorskip("mkdocs", reason="the site needs the extra docs")
 from docs._site import docstrings, formulas, hooks, notebooks, offline, reference, schema
 from gradscope.cli import main
 from gradscope.cli._json_schema import json_schema
@@ -18,6 +20,8 @@ from gradscope.components import registry
 from gradscope.experiment import Experiment
 from gradscope.experiment.shipped import shipped
 from gradscope.plots import PLOTS
+
+pytestmark = pytest.mark.pages
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -118,7 +118,6 @@ def test_saving(run, tmp_path):
 
 
 @needs_browser
-@pytest.mark.browser
 def test_a_saved_page_keeps_the_selection_in_its_address(run, tmp_path):
     page = gradscope.explorer(run).save(tmp_path / "explorer.html")
     with opened(page) as shown:
@@ -129,7 +128,6 @@ def test_a_saved_page_keeps_the_selection_in_its_address(run, tmp_path):
 
 
 @needs_browser
-@pytest.mark.browser
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_frames_follow_the_notebook_and_not_the_system(run, scope, theme, scheme, tmp_path):
@@ -145,7 +143,6 @@ def test_frames_follow_the_notebook_and_not_the_system(run, scope, theme, scheme
 
 
 @needs_browser
-@pytest.mark.browser
 def test_a_changed_theme_is_followed(run, tmp_path):
     with opened(notebook(tmp_path, "light", gradscope.explorer(run)), 1000) as shown:
         (frame,) = frames(shown.view)
@@ -159,7 +156,6 @@ def test_a_changed_theme_is_followed(run, tmp_path):
 
 
 @needs_browser
-@pytest.mark.browser
 def test_several_on_a_page_are_used_by_themselves(run, scope, tmp_path):
     page = notebook(
         tmp_path, "light", gradscope.explorer(run), gradscope.explorer(scope, height=420)
@@ -187,7 +183,6 @@ def test_several_on_a_page_are_used_by_themselves(run, scope, tmp_path):
 
 
 @needs_browser
-@pytest.mark.browser
 def test_a_frame_is_entered_and_left_by_the_tab_key(run, tmp_path):
     page = notebook(tmp_path, "light", gradscope.explorer(run))
     after = '<a href="#x" id="after">after</a></main></body>'

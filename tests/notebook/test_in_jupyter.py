@@ -137,7 +137,6 @@ def test_an_interrupted_kernel_stops_and_goes_on(tmp_path, workers):
 
 
 @needs_browser
-@pytest.mark.browser
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_exported_page_is_explored(tiny_run, tmp_path, theme):

@@ -188,7 +188,6 @@ def test_a_run_without_a_trial_has_no_report(tmp_path):
 
 
 @needs_browser
-@pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_in_chromium(page, width, tmp_path):
     with opened(page, width) as shown:

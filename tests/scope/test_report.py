@@ -123,7 +123,6 @@ def test_a_healthy_model_has_a_report_as_well_which_may_be_written_over(tmp_path
 
 
 @needs_browser
-@pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 def test_in_chromium(page, width):
     with opened(page, width) as shown:

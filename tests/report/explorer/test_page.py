@@ -118,7 +118,6 @@ def test_of_nothing_there_is_none():
 
 
 @needs_browser
-@pytest.mark.browser
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_is_whole_at_every_width_and_in_both_schemes(explorer, width, scheme, tmp_path):
@@ -137,7 +136,6 @@ def test_it_is_whole_at_every_width_and_in_both_schemes(explorer, width, scheme,
 
 
 @needs_browser
-@pytest.mark.browser
 def test_it_opens_at_the_end_of_training(explorer):
     with opened(explorer) as shown:
         view = shown.view
@@ -149,7 +147,6 @@ def test_it_opens_at_the_end_of_training(explorer):
 
 
 @needs_browser
-@pytest.mark.browser
 def test_choosing_and_stepping_by_keyboard_moves_all_panels(explorer):
     with opened(explorer) as shown:
         view = shown.view
@@ -173,7 +170,6 @@ def test_choosing_and_stepping_by_keyboard_moves_all_panels(explorer):
 
 
 @needs_browser
-@pytest.mark.browser
 def test_every_control_is_reached_by_the_tab_key(explorer):
     with opened(explorer) as shown:
         view = shown.view
@@ -194,7 +190,6 @@ def test_every_control_is_reached_by_the_tab_key(explorer):
 
 
 @needs_browser
-@pytest.mark.browser
 def test_what_is_older_than_the_chosen_step_looks_so(explorer):
     with opened(explorer) as shown:
         view = shown.view
@@ -217,7 +212,6 @@ def test_what_is_older_than_the_chosen_step_looks_so(explorer):
 
 
 @needs_browser
-@pytest.mark.browser
 def test_steps_have_their_true_places(explorer):
     with opened(explorer) as shown:
         view = shown.view
@@ -231,7 +225,6 @@ def test_steps_have_their_true_places(explorer):
 
 
 @needs_browser
-@pytest.mark.browser
 def test_pointing_shows_exact_values_and_a_click_chooses(explorer):
     with opened(explorer) as shown:
         view = shown.view
@@ -255,7 +248,6 @@ def test_pointing_shows_exact_values_and_a_click_chooses(explorer):
 
 
 @needs_browser
-@pytest.mark.browser
 def test_others_are_compared_under_their_names(explorer):
     with opened(explorer) as shown:
         view = shown.view
@@ -265,7 +257,6 @@ def test_others_are_compared_under_their_names(explorer):
 
 
 @needs_browser
-@pytest.mark.browser
 def test_a_training_is_played_through(explorer):
     with opened(explorer) as shown:
         view = shown.view
@@ -287,7 +278,6 @@ def test_a_training_is_played_through(explorer):
 
 
 @needs_browser
-@pytest.mark.browser
 def test_the_address_keeps_the_selection(explorer):
     with opened(explorer) as shown:
         view = shown.view
@@ -307,7 +297,6 @@ def test_the_address_keeps_the_selection(explorer):
 
 
 @needs_browser
-@pytest.mark.browser
 @pytest.mark.parametrize(
     "fragment",
     [

@@ -166,7 +166,6 @@ def hidden(run: Path) -> list[tuple[Path, Path]]:
 
 
 @needs_browser
-@pytest.mark.browser
 def test_a_page_refreshes_itself_and_stops_when_the_run_is_done(live, run, view):
     complaints: list[str] = []
     view.on("pageerror", lambda error: complaints.append(str(error)))
@@ -199,7 +198,6 @@ def test_a_page_refreshes_itself_and_stops_when_the_run_is_done(live, run, view)
 
 
 @needs_browser
-@pytest.mark.browser
 def test_a_page_says_that_the_server_has_gone(live, run, view):
     live.watch(run)
     view.goto(live.address)
@@ -209,7 +207,6 @@ def test_a_page_says_that_the_server_has_gone(live, run, view):
 
 
 @needs_browser
-@pytest.mark.browser
 def test_refreshing_can_be_paused(live, run, view):
     ledgers = hidden(run)
     live.watch(run)
