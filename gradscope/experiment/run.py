@@ -97,7 +97,7 @@ def claimed(experiment: Experiment, run: RunDirectory, device: str) -> Iterator[
     manifest = manifest_of(experiment)
     continued(run, manifest)  # refused before a lock is put into what is not ours
     with locked(run.path):
-        yield prepare(experiment, run, device)
+        yield _prepared(experiment, run, device, manifest)
 
 
 def prepare(experiment: Experiment, run: RunDirectory, device: str) -> Ready:
@@ -107,7 +107,11 @@ def prepare(experiment: Experiment, run: RunDirectory, device: str) -> Ready:
         RunDirectoryError: if it holds something else.
         StorageError: if it cannot be written.
     """
-    manifest, damaged = prepare_directory(run, manifest_of(experiment), device)
+    return _prepared(experiment, run, device, manifest_of(experiment))
+
+
+def _prepared(experiment: Experiment, run: RunDirectory, device: str, asked: Manifest) -> Ready:
+    manifest, damaged = prepare_directory(run, asked, device)
     done = run.done()
     missing = [trial for trial in experiment.trials if trial.id not in done]
     return Ready(missing, damaged, manifest)

@@ -72,6 +72,7 @@ def test_draws_the_run_that_has_everything(name, everything):
     _check(PLOTS.get(name)(), everything)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", PLOTS.names())
 def test_one_column_of_a_paper_holds_it(name, everything):
     with column():
@@ -138,6 +139,7 @@ def test_facts_of_the_class(name):
     assert set(plot.scope_options) <= set(plot.model_fields)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", PLOTS.names())
 def test_mixed_runs_lose_no_configuration(name, mixed):
     plot = PLOTS.get(name)()
