@@ -83,7 +83,7 @@ expect:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What uses a report with all its figures is a test of the whole."""
     for item in items:
-        if {"page", "reports"} & set(getattr(item, "fixturenames", ())):
+        if "once" in getattr(item, "fixturenames", ()):
             item.add_marker("whole")
 
 

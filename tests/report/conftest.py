@@ -26,18 +26,31 @@ evaluation: {sequences: 5}
 
 
 @pytest.fixture(scope="session")
-def page(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The report of a copy of the tiny run; one for all workers of a test session."""
+def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[..., Path]:
+    """Makes a folder once for all workers of a test session."""
     root = tmp_path_factory.getbasetemp()
     shared = root if worker_id == "master" else root.parent
-    path = shared / "tiny_report"
-    with FileLock(shared / "tiny_report.lock"):
-        if not path.exists():
-            drawing = path.with_name("drawing")
-            shutil.copytree(tiny_run, drawing)
-            write_report(RunDirectory(drawing))
-            drawing.rename(path)
-    return path / "index.html"
+
+    def folder(name: str, make: Callable[[Path], object]) -> Path:
+        path = shared / name
+        with FileLock(shared / f"{name}.lock"):
+            if not path.exists():
+                make(making := path.with_name(f"making {name}"))
+                making.rename(path)
+        return path
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def page(tiny_run: Path, once: Callable[..., Path]) -> Path:
+    """The report of a copy of the tiny run."""
+
+    def draw(folder: Path) -> None:
+        shutil.copytree(tiny_run, folder)
+        write_report(RunDirectory(folder))
+
+    return once("tiny_report", draw) / "index.html"
 
 
 @pytest.fixture
@@ -53,14 +66,16 @@ def recorded(tmp_path: Path) -> Callable[..., RunDirectory]:
 
 
 @pytest.fixture(scope="session")
-def reports(tiny_run, tmp_path_factory):
+def reports(tiny_run: Path, once: Callable[..., Path]) -> dict[str, Path]:
     """The tiny run's report in every format but the page."""
-    folder = tmp_path_factory.mktemp("formats") / "run"
-    shutil.copytree(tiny_run, folder)
     pytest.importorskip("typst")
-    return {
-        path.suffix: path for path in write_report(RunDirectory(folder), ["md", "ipynb", "pdf"])
-    }
+
+    def draw(folder: Path) -> None:
+        shutil.copytree(tiny_run, folder)
+        write_report(RunDirectory(folder), ["md", "ipynb", "pdf"])
+
+    folder = once("tiny_formats", draw)
+    return {f".{kind}": folder / f"report.{kind}" for kind in ("md", "ipynb", "pdf")}
 
 
 def all_of(words: str) -> Document:

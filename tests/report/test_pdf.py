@@ -5,7 +5,6 @@ import pytest
 from gradscope.errors import MissingPackageError
 from gradscope.report import pdf, write_report
 from gradscope.report.document import Document, Grid, Paragraph
-from gradscope.results.records import RunDirectory
 from tests.report.conftest import ODD, all_of
 
 pytestmark = pytest.mark.whole
@@ -28,12 +27,12 @@ def test_the_pdf_has_text_and_vector_figures(reports):
         assert source.isascii()
 
 
-def test_reports_are_the_same_each_time(reports):
-    again = write_report(RunDirectory(reports[".pdf"].parent), ["pdf"])
-    assert again == [reports[".pdf"]]
-    before = reports[".pdf"].read_bytes()
-    write_report(RunDirectory(reports[".pdf"].parent), ["pdf"])
-    assert reports[".pdf"].read_bytes() == before
+def test_reports_are_the_same_each_time(recorded):
+    run = recorded("cell: gru\nfigures: [learning_curves, gradient_vs_lag]")
+    [path] = write_report(run, ["pdf"])
+    before = path.read_bytes()
+    assert write_report(run, ["pdf"]) == [path]
+    assert path.read_bytes() == before
 
 
 def test_typst_sets_any_words(tmp_path):
