@@ -22,8 +22,8 @@ whole: $(VENV)/installed-dev
 	$(PYTEST) -m whole tests
 
 # the mathematics again, every call held against the shapes and types that it claims
-SHAPES := $(wildcard tests/*/test_contract.py) $(addprefix tests/,capture clips inits dynamics/test_backpropagation.py \
-  dynamics/test_products.py dynamics/test_norms.py dynamics/test_horizon.py dynamics/test_lyapunov.py)
+SHAPES := $(addprefix tests/,$(addsuffix /test_contract.py,cells clips inits optimizers probes tasks) capture \
+  $(patsubst %,dynamics/test_%.py,backpropagation products norms horizon lags paths))
 shapes: $(VENV)/installed-dev
 	$(PYTEST) -m "not slow" --jaxtyping-packages=gradscope,beartype.beartype $(SHAPES)
 
