@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import functools
+import operator
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -18,8 +20,6 @@ from gradscope.errors import GradscopeError
 #: well; the latter may give another output of the same numbers
 Before = Callable[..., object]
 After = Callable[..., object]
-
-_MARK = "_gradscope_sees"
 
 
 class Onlooker:
@@ -58,8 +58,8 @@ class Onlooker:
     def notes(self, name: str) -> list[str]:
         """Which calls were left out, and why."""
         return [
-            f"{name}: {count} call{'s' * (count > 1)} under {why} left out: a gradient cannot be "
-            "seen there"
+            f"{name}: {count} call{'s' * (count > 1)} {why} left out: a gradient cannot be seen "
+            "there"
             for why, count in self.unseen.items()
         ]
 
@@ -77,23 +77,7 @@ def watch_forward(
         hooks: gives the module its own ``forward`` back.
     """
     own = vars(module).get("forward")
-    inner = module.forward
-
-    @functools.wraps(inner)
-    def forward(*args: object, **kwargs: object) -> object:
-        if why := _blind():
-            onlooker.unseen.update([why] if why != _COMPILING else [])
-            return inner(*args, **kwargs)
-        if onlooker.compiled is None:
-            onlooker.compiled = _is_compiled()
-        if before is not None:
-            onlooker.look(before, module, args, kwargs)
-        output = inner(*args, **kwargs)
-        seen = onlooker.look(after, module, args, kwargs, output)
-        return output if seen is None else seen
-
-    setattr(forward, _MARK, own)
-    object.__setattr__(module, "forward", forward)
+    object.__setattr__(module, "forward", _Watched(module, own, onlooker, before, after))
 
     def restore() -> None:
         if own is None:
@@ -104,16 +88,54 @@ def watch_forward(
     hooks.callback(restore)
 
 
-def unwatched(module: nn.Module) -> None:
-    """Give a copy of a watched module, and those within it, the forward passes of their own."""
-    for inner in module.modules():
-        forward = vars(inner).get("forward")
-        while forward is not None and hasattr(forward, _MARK):
-            forward = getattr(forward, _MARK)
-            if forward is None:
-                del vars(inner)["forward"]
-            else:
-                object.__setattr__(inner, "forward", forward)
+class _Watched:
+    """The forward pass of a module that is looked at; a copy of the module has its own instead.
+
+    Args:
+        module: whose it is.
+        own: what the module had in its place; None if its class has it.
+        onlooker: calls the next two.
+        before: is called with (module, args, kwargs).
+        after: is called with (module, args, kwargs, output).
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        own: Callable[..., object] | None,
+        onlooker: Onlooker,
+        before: Before | None,
+        after: After,
+    ):
+        self.module, self.own, self.inner = module, own, module.forward
+        self.onlooker, self.before, self.after = onlooker, before, after
+        functools.update_wrapper(self, self.inner)
+
+    def __call__(self, *args: object, **kwargs: object) -> object:
+        onlooker, module = self.onlooker, self.module
+        if why := _blind():
+            onlooker.unseen.update([why] if why != _COMPILING else [])
+            return self.inner(*args, **kwargs)
+        if onlooker.compiled is None:
+            onlooker.compiled = _is_compiled()
+        if self.before is not None:
+            onlooker.look(self.before, module, args, kwargs)
+        output = self.inner(*args, **kwargs)
+        seen = onlooker.look(self.after, module, args, kwargs, output)
+        return output if seen is None else seen
+
+    def __deepcopy__(self, memo: dict[int, object]) -> object:
+        """The copied module's own forward pass."""
+        copied = memo.get(id(self.module), self.module)
+        if self.own is not None:
+            return copy.deepcopy(self.own, memo)
+        return type(self.module).forward.__get__(copied)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """The module's own forward pass, so that it can be saved while it is looked at."""
+        if self.own is not None:
+            return operator.itemgetter(0), ([self.own],)
+        return getattr, (self.module, "forward")
 
 
 def _is_compiled() -> bool:
@@ -126,7 +148,9 @@ def _is_compiled() -> bool:
     return False
 
 
-_COMPILING = "compilation"
+_COMPILING = "under compilation"
+#: why a call of no sequence is left out
+EMPTY = "of an empty batch"
 
 
 def _blind() -> str:
@@ -134,9 +158,9 @@ def _blind() -> str:
     if torch.compiler.is_compiling():
         return _COMPILING
     if torch.is_inference_mode_enabled():
-        return "torch.inference_mode()"
+        return "under torch.inference_mode()"
     if _functorch.peek_interpreter_stack() is not None:
-        return "torch.func (vmap, grad, jvp ...)"
+        return "under torch.func (vmap, grad, jvp ...)"
     if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
-        return "the capture of a CUDA graph"
+        return "under the capture of a CUDA graph"
     return ""

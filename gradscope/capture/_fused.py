@@ -25,6 +25,7 @@ from gradscope.capture._call import (
     with_batch,
 )
 from gradscope.capture._chains import chains_of, of_training
+from gradscope.capture._forward import EMPTY
 from gradscope.capture._fused_steps import FusedSteps
 from gradscope.capture._joined import joined
 from gradscope.capture._layers import Layers
@@ -139,6 +140,9 @@ class FusedWatch(Watch):
             assert isinstance(passed.output, Tensor)
             inputs, outputs = (time_major(x, module) for x in (passed.inputs, passed.output))
             hooked = passed.output
+        if not inputs.shape[1]:
+            self.onlooker.unseen[EMPTY] += 1
+            return
         self._ancestry.known(passed.final, len(self.calls))
         self.calls.append(
             Call(

@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from gradscope.capture._ancestry import Ancestry, Laid, Made, Origin, way_between
 from gradscope.capture._call import RandomState
+from gradscope.capture._forward import EMPTY
 from gradscope.capture._step import Nest, Step, leaves, rows, side_by_side
 from gradscope.capture._step_calls import Entering, StepCall, chains
 from gradscope.capture._step_cell import RandomStepCell, StepCell
@@ -66,13 +67,16 @@ class StepWatch(Watch):
     def _before(self, module: nn.Module, args: Args, kwargs: Kwargs) -> None:
         x, before = self.step.read(args, kwargs)
         came = leaves(before)
-        self._random = None
+        self._random = self._entering = None
         if not isinstance(x, Tensor):
             raise GradscopeError(
                 f"'{self.place}': a step should be called as (x, s) with a tensor x and give the "
                 "new s, a nest of tensors; say how to read its calls with "
                 "gradscope.Step(read=..., state=...)"
             )
+        if x.dim() > 1 and not x.shape[0]:
+            self.onlooker.unseen[EMPTY] += 1
+            return
         if not self.is_cell and module.training:
             self._random = RandomState.now(x.device)
         single = x.dim() == 1 and isinstance(module, nn.RNNCellBase)

@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 import torch
 from torch import Tensor, nn
 
-from gradscope.capture._forward import Onlooker, unwatched, watch_forward
+from gradscope.capture._forward import Onlooker, watch_forward
 from gradscope.capture._place import Place
 from gradscope.dynamics.trace import Trace
 
@@ -188,9 +188,7 @@ def bare_copy(module: _M) -> _M:
             for tensor in held
             if isinstance(tensor, Tensor) and not tensor.is_leaf
         }
-    copied_module = copy.deepcopy(module, memo)
-    unwatched(copied_module)
-    return copied_module
+    return copy.deepcopy(module, memo)
 
 
 def several_passes(place: Place, received: Iterable[Received]) -> list[str]:

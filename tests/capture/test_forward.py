@@ -1,5 +1,8 @@
 """Looking at forward passes: however they are called, and without ending or changing anything."""
 
+import copy
+import inspect
+import io
 from contextlib import ExitStack
 
 import pytest
@@ -7,7 +10,7 @@ import torch
 from torch import nn
 
 import gradscope
-from gradscope.capture._forward import Onlooker, unwatched, watch_forward
+from gradscope.capture._forward import Onlooker, watch_forward
 from gradscope.errors import GradscopeError
 from tests.capture.conftest import recorded
 
@@ -63,14 +66,12 @@ def test_an_error_of_the_models_own_goes_through():
 
 
 def test_a_copy_of_a_watched_module_is_not_watched():
-    import copy
-
-    module = nn.Sequential(nn.Linear(2, 2))
-    _, hooks = looked_at(module[0])
+    module, seen = nn.Sequential(nn.Linear(2, 2)), []
+    _, hooks = looked_at(module[0], lambda *given: seen.append(given))
     with hooks:
-        unwatched(copied := copy.deepcopy(module))
-        assert "forward" in vars(module[0])
-    assert "forward" not in vars(copied[0])
+        copied = copy.deepcopy(module)
+        assert torch.equal(copied(torch.ones(2)), module(torch.ones(2)))
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize(
@@ -126,3 +127,78 @@ def test_modules_whose_weights_are_made_of_others(recwarn):
     [trace] = recording.traces.values()
     assert trace.time == 9
     assert gradscope.adjoints(trace).log_norms().isfinite().all()
+
+
+def saved(model):
+    """The model as it comes back from a file."""
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+def twice(x):
+    """A forward pass that a library puts in a module's place."""
+    return 2 * x
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, saved])
+def test_a_model_is_copied_and_saved_while_it_is_recorded(duplicate):
+    """As an average of weights or a checkpoint is, within the step that happens to be recorded."""
+    model, x = nn.Sequential(nn.Linear(3, 3), nn.LSTM(3, 5)), torch.randn(6, 2, 3)
+    model[0].forward = twice
+    with recorded(model) as recording:
+        first = duplicate(model)
+        model(x)[0].sum().backward()
+    assert list(recording.traces) == ["1"]
+    for other in (first, duplicate(first)):
+        assert torch.equal(other(x)[0], model(x)[0])
+        with torch.no_grad():
+            other[1].weight_hh_l0.zero_()
+        assert not torch.equal(other(x)[0], model(x)[0])
+        with recorded(other) as again:
+            other(x)[0].sum().backward()
+        assert not again.traces["1"].cell.weight_hh.any()
+
+
+def test_the_signature_stays():
+    module = nn.LSTM(2, 3)
+    before = inspect.signature(module.forward)
+    _, hooks = looked_at(module)
+    with hooks:
+        assert inspect.signature(module.forward) == before
+        assert module.forward.__name__ == "forward"
+
+
+class Loop(nn.Module):
+    """A cell in a loop."""
+
+    def __init__(self):
+        super().__init__()
+        self.cell = nn.GRUCell(3, 5)
+
+    def forward(self, x):
+        state = x.new_zeros(x.shape[1], 5)
+        for step in x:
+            state = self.cell(step, state)
+        return state
+
+
+@pytest.mark.parametrize(
+    ("make", "calls"), [(lambda: nn.LSTM(3, 5), "1 call"), (Loop, "6 calls")], ids=["LSTM", "cell"]
+)
+def test_a_batch_without_a_sequence_is_left_out(make, calls):
+    model = make()
+
+    def loss(batch):
+        output = model(torch.randn(6, batch, 3))
+        return (output[0] if isinstance(output, tuple) else output).sum()
+
+    with recorded(model) as recording:
+        (loss(0) + loss(2)).backward()
+    [trace] = recording.traces.values()
+    assert (trace.time, trace.batch) == (6, 2)
+    assert f"{calls} of an empty batch left out" in recording.notes[0]
+    said = f"{calls} of an empty batch left out"
+    with pytest.raises(GradscopeError, match=said), recorded(model):
+        loss(0).backward()
