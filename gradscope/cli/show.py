@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: columns of what is no terminal and says nothing of its width
 _WIDE = 160
+#: before a claim that is held, is not, or of which nothing is known
+_SIGNS = {True: "✓", False: "✗", None: "?"}
 
 
 @click.command()
@@ -51,6 +53,7 @@ def _print(directory: RunDirectory, as_csv: bool) -> None:
 
     from gradscope.cli._experiments import say_failures
     from gradscope.cli._layout import laid_out
+    from gradscope.results.predictions import predictions
     from gradscope.results.spreadsheets import csv_of
     from gradscope.results.summary import formatted, summary
     from gradscope.results.tables import load
@@ -77,6 +80,13 @@ def _print(directory: RunDirectory, as_csv: bool) -> None:
         console.print(f"Left out for want of width: {names}. --csv has all.", highlight=False)
     for sentence in verdict(tables, manifest.tasks):
         console.print(f"- {escape(sentence)}", highlight=False)
+    judged_claims = predictions(tables, manifest.expect, manifest.tasks)
+    if len(judged_claims):
+        console.print("Expected and measured:")
+    for row in judged_claims.to_dict("records"):
+        sign = _SIGNS[row["held"]]
+        said = f"{sign} {row['claim']}: {row['result']} ({row['measured']}; {row['predicted']})"
+        console.print(escape(said), highlight=False)
     say_failures(directory)
 
 

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from gradscope.components.marks import Mapping, Sequence
+from gradscope.components.registry import FOLDERS, names
 from gradscope.components.suggestions import nearest, shown, suggest
 from gradscope.errors import ConfigError, MissingOptionError, UnknownNameError
 
@@ -39,6 +40,10 @@ def translated(
         return ConfigError(str(problem.get("ctx", {})["error"]), where=where, key=key)
     message = problem["msg"].replace("Input should be", "should be")
     got = shown(problem["input"])
+    if problem["type"] in ("model_type", "model_attributes_type"):
+        message = f"should be a mapping of {', '.join(_fields(model, location))}"
+        kinds = [kind for kind in FOLDERS if problem["input"] in names(kind)]
+        got += "".join(f"; it is a {kind}, so write it as {kind!r}" for kind in kinds[:1])
     if problem["type"] == "literal_error":
         choices = re.findall("'([^']*)'", str(problem.get("ctx", {})["expected"]))
         got += "".join(f"; did you mean {near!r}?" for near in nearest(problem["input"], choices))

@@ -115,8 +115,8 @@ class Diagnosis:
     def remedies(self, finding: Finding) -> list[Remedy]:
         """What may help against one finding, for the cell that it is at.
 
-        First what experiments showed to help, the most first; then what they did not try; then the
-        rest.
+        In the order of what gradscope's experiments measured, the most helpful first, then what
+        these did not try, then the rest.
         """
         cell = self.cells.get(finding.where, "")
         remedies = [REMEDIES.make(name) for name in finding.remedies]

@@ -173,12 +173,27 @@ def _axis(key: str, values: object, where: Where, model: type[BaseModel]) -> lis
         return [_Choice(_label(key, value), ((key, value, at),)) for value, at in placed]
     if all(isinstance(value, Mapping) for value in values):
         return _zip_axis(path, values, where)
+    homes = _homes(key, model)
+    meant = f"did you mean {homes[0]!r}? known: " if homes else ""
+    known = ", ".join(model.model_fields) if homes else suggest(key, model.model_fields)
     raise UnknownNameError(
-        f"is not a key of an experiment; {suggest(key, model.model_fields)} "
+        f"is not a key of an experiment; {meant}{known} "
         "(an axis with a name of its own takes a list of mappings)",
         where=where,
         key=path,
     )
+
+
+def _homes(key: str, model: type[BaseModel]) -> list[str]:
+    """The dotted keys that end in this one, such as ``cell.hidden_size``."""
+    homes = []
+    for section, field in model.model_fields.items():
+        own = getattr(field.annotation, "model_fields", {})
+        kinds = registry.names(section) if section in registry.FOLDERS else []
+        options = (registry.options(registry.get(section, name)).model_fields for name in kinds)
+        if key in own or any(key in fields for fields in options):
+            homes.append(f"{section}.{key}")
+    return homes
 
 
 def _no_list(key: str, values: object, model: type[BaseModel]) -> str:

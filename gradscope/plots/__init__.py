@@ -22,7 +22,9 @@ from gradscope.plots._plot import register as register
 
 def __getattr__(name: str) -> PlotFunction:
     if name not in PLOTS.names():
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # with name and module, Python adds the nearest name to the message
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message, name=name, obj=sys.modules[__name__])
     return PlotFunction(PLOTS.get(name))
 
 

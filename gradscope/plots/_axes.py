@@ -9,7 +9,13 @@ import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
-from matplotlib.ticker import AutoLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import (
+    AutoLocator,
+    FormatStrFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+)
 
 from gradscope.plots._style import characters, side_by_side
 from gradscope.results.tables import Tables
@@ -101,6 +107,17 @@ def finish(axes: np.ndarray, shown: int, x: str, y: str) -> None:
             ax.tick_params(labelbottom=True)
         if index % columns == 0:
             ax.set_ylabel(y)
+
+
+def plain_ticks(figure: Figure) -> None:
+    """Round numbers in the place of powers of ten on logarithmic axes of less than a decade."""
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            if isinstance(axis.get_major_locator(), LogLocator) and low > 0 and high < 10 * low:
+                axis.set_minor_locator(NullLocator())
+                axis.set_major_locator(MaxNLocator(_TICKS, steps=[1, 2, 5, 10]))
+                axis.set_major_formatter(FormatStrFormatter("%g"))
 
 
 def edges(points: np.ndarray) -> np.ndarray:

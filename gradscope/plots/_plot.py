@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from gradscope.components import Component, Kind
 from gradscope.errors import NothingToDrawError
+from gradscope.plots._axes import plain_ticks
 from gradscope.plots._style import NotebookFigure, labelled_again, styled
 from gradscope.results.tables import Tables
 
@@ -91,6 +92,7 @@ class Plot(Component):
             raise NothingToDrawError("nothing was recorded that it could show")
         with styled():
             figure = self.draw(tables)
+            plain_ticks(figure)
             labelled_again(figure)
         if isinstance(figure, NotebookFigure):
             figure.description = f"{self.title}. {self.caption(tables)}".strip()

@@ -104,8 +104,8 @@ def _others(rest: Sequence[Standing]) -> str:
 def title(axis: str) -> str:
     """An axis of the sweep as the beginning of a sentence.
 
-    >>> title("cell.hidden_size")
-    'Hidden size'
+    >>> title("cell.hidden_size"), title("cell.name")
+    ('Hidden size', 'Cell')
     """
-    words = axis.split(".")[-1].replace("_", " ")
+    words = axis.removesuffix(".name").split(".")[-1].replace("_", " ")
     return words[:1].upper() + words[1:]

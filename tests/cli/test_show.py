@@ -17,6 +17,20 @@ def test_the_summary(recorded):
     assert "- Solved by no seed: rnn (0/2); 95% interval of the share 0% to 84%." in shown.output
 
 
+def test_expectations_are_held_against_what_was_measured(experiment, tmp_path):
+    claims = [
+        ("it [b] learns nothing", "success_rate, configuration: rnn, below: 0.5"),
+        ("it has learnt", "final_loss, configuration: rnn, below: 0"),
+    ]
+    expected = [f"  - {{claim: '{claim}', measure: {rest}}}\n" for claim, rest in claims]
+    experiment.write_text(f"{GOOD}expect:\n{''.join(expected)}")
+    assert invoke("run", experiment, "--out", tmp_path / "run", "--no-report").exit_code == 0
+    text = " ".join(invoke("show", tmp_path / "run").output.split())
+    assert "Expected and measured: ✓ it [b] learns nothing: held, not beyond chance (success rate" in text
+    assert "✗ it has learnt: not held (final loss of rnn: " in text
+    assert text.endswith("; below 0)")
+
+
 def test_the_summary_as_csv(recorded):
     from io import StringIO
 

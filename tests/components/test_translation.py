@@ -18,6 +18,12 @@ from gradscope.components.translation import (
 from gradscope.errors import ConfigError, MissingOptionError, UnknownNameError
 
 
+class Inner(BaseModel):
+    """A part of something."""
+
+    layers: int = 1
+
+
 class Options(BaseModel):
     """Options of something."""
 
@@ -25,16 +31,23 @@ class Options(BaseModel):
 
     count: int = Field(description="how many")
     mode: Literal["slow", "fast"] = "slow"
+    inner: Inner = Inner()
 
 
 @pytest.mark.parametrize(
     ("content", "kind", "message"),
     [
         ({}, MissingOptionError, "the thing needs 'count' (how many)"),
-        ({"count": 1, "moed": 2}, UnknownNameError, "did you mean 'mode'? known: count, mode"),
+        (
+            {"count": 1, "moed": 2},
+            UnknownNameError,
+            "did you mean 'mode'? known: count, mode, inner",
+        ),
         ({"count": "x"}, ConfigError, "should be a valid integer, got 'x'"),
         ({"count": 1, "mode": "FAST"}, ConfigError, "got 'FAST'; did you mean 'fast'?"),
         ({"count": 1, "mode": 3}, ConfigError, "should be 'slow' or 'fast', got 3"),
+        ({"count": 1, "inner": 3}, ConfigError, "should be a mapping of layers, got 3"),
+        ({"count": 1, "inner": "lstm"}, ConfigError, "it is a cell, so write it as 'cell'"),
     ],
 )
 def test_a_problem_in_words(content, kind, message):
