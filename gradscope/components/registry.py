@@ -243,6 +243,11 @@ def options(cls: type) -> type[Component]:
     return cls
 
 
+def has_option(kind: str, key: str) -> bool:
+    """Whether any component of a kind has an option of that name."""
+    return any(key in options(get(kind, name)).model_fields for name in names(kind))
+
+
 def _check_options(cls: type, names: Iterable[str]) -> None:
     if "name" in names:
         raise ValueError(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from gradscope.components.suggestions import shown
 from gradscope.errors import DamagedError, RunDirectoryError
 from gradscope.results import lock
 from gradscope.results.damage import Damage, damage, migrate, set_aside
 from gradscope.results.files import remove_temporaries
-from gradscope.results.manifest import FORMAT, Manifest, Provenance
+from gradscope.results.manifest import FORMAT, Manifest, Provenance, leaves
 from gradscope.results.provenance import git_revision, hardware, versions
 from gradscope.results.records import PARTS, RunDirectory
+
+#: settings that are told of a trial that has changed
+_TOLD = 3
 
 
 class Prepared(NamedTuple):
@@ -86,9 +91,9 @@ def continued(run: RunDirectory, wanted: Manifest) -> Manifest | None:
             ) from None
         before = None
     ids = {trial.id for trial in wanted.trials}
-    if problem := _difference(before, wanted, len(run.done() - ids)):
+    if problem := _difference(before, wanted, run.done() - ids):
         raise RunDirectoryError(
-            f"{run.path}: holds {problem}; give another directory with --out, or remove it"
+            f"{run.path}: holds {problem}; give another directory (--out, or out=), or remove it"
         )
     return before
 
@@ -113,7 +118,7 @@ def _is_fragment(run: RunDirectory, wanted: Manifest) -> bool:
     return all(path.stem in ids for path in ours)
 
 
-def _difference(before: Manifest | None, wanted: Manifest, foreign: int) -> str:
+def _difference(before: Manifest | None, wanted: Manifest, foreign: Set[str]) -> str:
     """Why a run cannot go on as the one wanted; empty if it can."""
     if before is not None and before.name != wanted.name:
         return f"a run of the experiment {before.name!r}, not of {wanted.name!r}"
@@ -129,9 +134,28 @@ def _difference(before: Manifest | None, wanted: Manifest, foreign: int) -> str:
                     f"plugin's SHA-256 was {' or '.join(digests[part])} and now is {plugin.sha256}"
                 )
     if foreign:
-        several = "s" * (foreign > 1)
-        return f"{foreign} recorded trial{several} that the experiment, as it is now, does not have"
+        trials = f"{len(foreign)} recorded trial{'s' * (len(foreign) > 1)}"
+        changed = _changed(before, wanted, foreign) if before is not None else ""
+        return f"{trials} that the experiment, as it is now, does not have{changed}"
     return ""
+
+
+def _changed(before: Manifest, wanted: Manifest, foreign: Set[str]) -> str:
+    """How the first of some recorded trials differs from the wanted one that is most like it."""
+    recorded = next((dict(leaves(t.settings)) for t in before.trials if t.id in foreign), None)
+    if recorded is None or not wanted.trials:
+        return ""
+    differences = [
+        [
+            f"{key} was {shown(recorded.get(key))}, is {shown(now.get(key))}"
+            for key in {**recorded, **now}
+            if recorded.get(key) != now.get(key)
+        ]
+        for now in (dict(leaves(trial.settings)) for trial in wanted.trials)
+    ]
+    told = min(differences, key=len)
+    more = f" and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+    return f" ({'; '.join(told[:_TOLD])}{more})" if told else ""
 
 
 def _now() -> str:

@@ -26,7 +26,10 @@ def test_expectations_are_held_against_what_was_measured(experiment, tmp_path):
     experiment.write_text(f"{GOOD}expect:\n{''.join(expected)}")
     assert invoke("run", experiment, "--out", tmp_path / "run", "--no-report").exit_code == 0
     text = " ".join(invoke("show", tmp_path / "run").output.split())
-    assert "Expected and measured: ✓ it [b] learns nothing: held, not beyond chance (success rate" in text
+    assert (
+        "Expected and measured: ✓ it [b] learns nothing: held, not beyond chance (success rate"
+        in text
+    )
     assert "✗ it has learnt: not held (final loss of rnn: " in text
     assert text.endswith("; below 0)")
 

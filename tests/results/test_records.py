@@ -146,6 +146,22 @@ def test_a_sweep_may_grow_and_not_lose_recorded_trials(tmp_path):
     assert run.manifest_path.read_bytes() == before
 
 
+def test_what_changed_since_is_named(tmp_path):
+    def trial(name, **settings):
+        return entry(name).model_copy(update={"settings": settings})
+
+    run = RunDirectory(tmp_path / "run")
+    before = trial("aaa", training={"steps": 400}, cell={"name": "rnn"})
+    prepare_directory(run, wanted(before), "cpu")
+    run.write_trial("aaa", SOLVED, {})
+    now = [
+        trial("bbb", training={"steps": 20, "batch": 3}, cell={"name": "lstm"}),
+        trial("ccc", training={"steps": 20}, cell={"name": "rnn"}),
+    ]
+    with pytest.raises(RunDirectoryError, match=r"have \(training.steps was 400, is 20\); give"):
+        prepare_directory(run, wanted(*now), "cpu")
+
+
 def test_words_may_change(tmp_path):
     run = run_at(tmp_path / "run")
     manifest = prepare_directory(run, wanted(*TRIALS, question="better put"), "cpu").manifest
