@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -83,7 +83,7 @@ expect:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What uses a report with all its figures is a test of the whole."""
     for item in items:
-        if "once" in getattr(item, "fixturenames", ()):
+        if "drawn" in getattr(item, "fixturenames", ()):
             item.add_marker("whole")
 
 
@@ -101,22 +101,36 @@ class Silent:
         self.outcomes[trial] = outcome
 
 
+def made_once(
+    name: str,
+    make: Callable[[Path], object],
+    tmp_path_factory: pytest.TempPathFactory,
+    worker_id: str,
+) -> Path:
+    """A folder that one worker of a test session makes for all."""
+    root = tmp_path_factory.getbasetemp()
+    path = (root if worker_id == "master" else root.parent) / name
+    path.parent.mkdir(exist_ok=True)
+    with FileLock(path.with_name(f"{path.name}.lock")):
+        if not path.exists():
+            make(making := path.with_name(f"making_{path.name}"))
+            making.rename(path)
+    return path
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Iterator[Path]:
     """A recorded run that holds a solved-by-nobody, a dead, a diverged and a gated configuration.
 
     One for all workers of a test session; nobody changes it.
     """
-    root = tmp_path_factory.getbasetemp()
-    shared = root if worker_id == "master" else root.parent
-    path = shared / "tiny_run" / "tiny"
-    with FileLock(shared / "tiny_run.lock"):
-        if not path.exists():
-            making = path.with_name("making")
-            experiment = Experiment.parse(TINY, default_name="tiny")
-            outcomes = run_sweep(experiment, RunDirectory(making), Silent())
-            assert set(outcomes.values()) == {"unsolved", "diverged"}
-            making.rename(path)
+
+    def record(folder: Path) -> None:
+        experiment = Experiment.parse(TINY, default_name="tiny")
+        outcomes = run_sweep(experiment, RunDirectory(folder), Silent())
+        assert set(outcomes.values()) == {"unsolved", "diverged"}
+
+    path = made_once("tiny_run/tiny", record, tmp_path_factory, worker_id)
     yield path
     assert {inner.name for inner in path.iterdir()} == {
         "ledger", "manifest.json", "tables", "timing"

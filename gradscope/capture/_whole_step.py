@@ -241,9 +241,10 @@ def with_totals(trace: Trace, totals: Tensor) -> tuple[Trace, Tensor]:
 
 def resets_of(trace: Trace) -> Bool[Tensor, "time batch"] | None:
     """Before which steps of which sequences the state was set anew; None where it never was."""
-    if not isinstance(trace.cell, WholeStep):
+    cell = trace.cell
+    if not isinstance(cell, WholeStep):
         return None
-    resets = trace.cell.resets(trace.inputs)
+    resets = trace.memo("resets", lambda: cell.resets(trace.inputs))
     return resets if bool(resets.any()) else None
 
 

@@ -67,10 +67,11 @@ def _axis(key: str, values: object, where: Where, model: type[BaseModel]) -> lis
     if all(isinstance(value, Mapping) for value in values):
         return _zip_axis(path, values, where)
     homes = _homes(key, model)
-    meant = f"did you mean {homes[0]!r}? known: " if homes else ""
-    known = ", ".join(model.model_fields) if homes else suggest(key, model.model_fields)
+    hint = suggest(key, model.model_fields)
+    if homes:
+        hint = f"did you mean {homes[0]!r}? known: {', '.join(model.model_fields)}"
     raise UnknownNameError(
-        f"is not a key of an experiment; {meant}{known} "
+        f"is not a key of an experiment; {hint} "
         "(an axis with a name of its own takes a list of mappings)",
         where=where,
         key=path,

@@ -98,7 +98,9 @@ def _csv_sink(path: Path, prefix: str) -> Sink:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        header = path.read_text(encoding="utf-8").partition("\n")[0] if path.exists() else ""
+        with path.open("a+", encoding="utf-8") as file:
+            file.seek(0)
+            header = file.readline()
         if not header:
             rows([_COLUMNS])
     except (OSError, UnicodeDecodeError) as error:

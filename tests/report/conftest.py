@@ -5,14 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from gradscope.experiment import Experiment
 from gradscope.experiment.run import run_sweep
 from gradscope.report import write_report
 from gradscope.report.document import Document, Grid, Heading, Paragraph, Terms
 from gradscope.results.records import RunDirectory
-from tests.conftest import Silent
+from tests.conftest import Silent, made_once
 
 #: a name that is markup in every format
 ODD = "a_b *c* `d` $e$ <i>f</i> [g](h) #i |j| ~k~ @l = + - \\m"
@@ -26,31 +25,25 @@ evaluation: {sequences: 5}
 
 
 @pytest.fixture(scope="session")
-def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Callable[..., Path]:
-    """Makes a folder once for all workers of a test session."""
-    root = tmp_path_factory.getbasetemp()
-    shared = root if worker_id == "master" else root.parent
+def drawn(
+    tiny_run: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Callable[..., Path]:
+    """Draws the tiny run's report in some formats, for all workers of a test session."""
 
-    def folder(name: str, make: Callable[[Path], object]) -> Path:
-        path = shared / name
-        with FileLock(shared / f"{name}.lock"):
-            if not path.exists():
-                make(making := path.with_name(f"making {name}"))
-                making.rename(path)
-        return path
+    def folder(*formats: str) -> Path:
+        def draw(copied: Path) -> None:
+            shutil.copytree(tiny_run, copied)
+            write_report(RunDirectory(copied), formats)
+
+        return made_once("_".join(("tiny", *formats)), draw, tmp_path_factory, worker_id)
 
     return folder
 
 
 @pytest.fixture(scope="session")
-def page(tiny_run: Path, once: Callable[..., Path]) -> Path:
+def page(drawn: Callable[..., Path]) -> Path:
     """The report of a copy of the tiny run."""
-
-    def draw(folder: Path) -> None:
-        shutil.copytree(tiny_run, folder)
-        write_report(RunDirectory(folder))
-
-    return once("tiny_report", draw) / "index.html"
+    return drawn("html") / "index.html"
 
 
 @pytest.fixture
@@ -66,16 +59,12 @@ def recorded(tmp_path: Path) -> Callable[..., RunDirectory]:
 
 
 @pytest.fixture(scope="session")
-def reports(tiny_run: Path, once: Callable[..., Path]) -> dict[str, Path]:
+def reports(drawn: Callable[..., Path]) -> dict[str, Path]:
     """The tiny run's report in every format but the page."""
     pytest.importorskip("typst")
-
-    def draw(folder: Path) -> None:
-        shutil.copytree(tiny_run, folder)
-        write_report(RunDirectory(folder), ["md", "ipynb", "pdf"])
-
-    folder = once("tiny_formats", draw)
-    return {f".{kind}": folder / f"report.{kind}" for kind in ("md", "ipynb", "pdf")}
+    kinds = ("md", "ipynb", "pdf")
+    folder = drawn(*kinds)
+    return {f".{kind}": folder / f"report.{kind}" for kind in kinds}
 
 
 def all_of(words: str) -> Document:
