@@ -26,6 +26,10 @@ _NARROW, _WIDE = 60, 100
 _INDENT = 23
 #: kinds whose names stand alone on a line, as they are long
 _LONG_NAMES = ("experiment", "measure")
+#: where to find what a list of names leaves out
+_MORE = """\
+gradscope list cell   each of a kind, with its options
+gradscope list lstm   whatever has the name, in full"""
 #: facts that are sentences, each a paragraph
 _LONG_FACTS = ("question", "answer", "source", "solved")
 
@@ -43,8 +47,8 @@ def listing(kind: str | None = None, name: str | None = None, width: int | None 
     """
     page = Page(width or min(_WIDE, max(_NARROW, shutil.get_terminal_size((80, 24)).columns)))
     if kind is None:
-        kinds = [page.kind(known, entries(known)) for known in KINDS]
-        return "\n\n".join([*kinds, "More: gradscope list NAME, or gradscope list KIND NAME"])
+        kinds = [page.names(known, entries(known)) for known in KINDS]
+        return "\n\n".join([*kinds, _MORE])
     if name is not None:
         return page.entry(entry(kind, name))
     known = singular(kind)
@@ -79,6 +83,10 @@ class Page:
 
     def __init__(self, width: int):
         self.width = width
+
+    def names(self, kind: str, of_kind: Sequence[Entry]) -> str:
+        """The names of a kind alone."""
+        return f"{kind}\n{self._paragraph(', '.join(one.name for one in of_kind), ' ' * 2)}"
 
     def kind(self, kind: str, of_kind: Sequence[Entry]) -> str:
         """The entries of a kind, each with its options on the lines below."""

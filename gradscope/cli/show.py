@@ -53,7 +53,7 @@ def _print(directory: RunDirectory, as_csv: bool) -> None:
 
     from gradscope.cli._experiments import say_failures
     from gradscope.cli._layout import laid_out
-    from gradscope.results.predictions import predictions
+    from gradscope.results.predictions import explained, predictions
     from gradscope.results.spreadsheets import csv_of
     from gradscope.results.summary import formatted, summary
     from gradscope.results.tables import load
@@ -87,6 +87,8 @@ def _print(directory: RunDirectory, as_csv: bool) -> None:
         sign = _SIGNS[row["held"]]
         said = f"{sign} {row['claim']}: {row['result']} ({row['measured']}; {row['predicted']})"
         console.print(escape(said), highlight=False)
+    for sentence in explained(str(row) for row in judged_claims.to_numpy().ravel()):
+        console.print(sentence, style="dim", highlight=False)
     say_failures(directory)
 
 

@@ -143,16 +143,25 @@ def read(text: str, file: str, mistakes: Mistakes | None = None) -> Mapping:
     except RecursionError:
         raise ConfigError("not valid YAML: it is nested too deeply", where=file) from None
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        problem = (error.problem or str(error)).replace("\t", "\\t")
-        raise ConfigError(
-            f"not valid YAML: {problem}", where=_place(mark, file) if mark else file
-        ) from None
+        raise _not_yaml(error, file) from None
     except yaml.YAMLError as error:
         raise ConfigError(f"not valid YAML: {str(error).splitlines()[0]}", where=file) from None
     if mistakes is None:
         gathered.raise_any()
     return mapping
+
+
+def _not_yaml(error: yaml.MarkedYAMLError, file: str) -> ConfigError:
+    """What PyYAML found wrong; of a bracket that is left open, where it stands."""
+    mark = error.problem_mark or error.context_mark
+    problem = (error.problem or str(error)).replace("\t", "\\t")
+    opened = error.context_mark
+    if opened is not None and "while parsing a flow" in (error.context or ""):
+        bracket = "{" if "mapping" in (error.context or "") else "["
+        problem += (
+            f"; the '{bracket}' of line {opened.line + 1}, column {opened.column + 1} is not closed"
+        )
+    return ConfigError(f"not valid YAML: {problem}", where=_place(mark, file) if mark else file)
 
 
 def _document(node: yaml.Node | None, file: str, mistakes: Mistakes) -> Mapping:

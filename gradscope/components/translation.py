@@ -15,6 +15,16 @@ from gradscope.components.registry import FOLDERS, names
 from gradscope.components.suggestions import nearest, shown, suggest
 from gradscope.errors import ConfigError, MissingOptionError, UnknownNameError
 
+_NUMBER, _WHOLE = "should be a number, such as 0.01", "should be a whole number, such as 20"
+#: pydantic's kinds of error whose words are said more plainly
+_NUMBERS = {
+    "float_parsing": _NUMBER,
+    "float_type": _NUMBER,
+    "int_parsing": _WHOLE,
+    "int_type": _WHOLE,
+    "int_from_float": _WHOLE,
+}
+
 
 def translated(
     problem: ErrorDetails,
@@ -38,7 +48,9 @@ def translated(
         )
     if problem["type"] == "value_error":
         return ConfigError(str(problem.get("ctx", {})["error"]), where=where, key=key)
-    message = problem["msg"].replace("Input should be", "should be")
+    message = _NUMBERS.get(problem["type"]) or problem["msg"].replace(
+        "Input should be", "should be"
+    )
     got = shown(problem["input"])
     if problem["type"] in ("model_type", "model_attributes_type"):
         message = f"should be a mapping of {', '.join(_fields(model, location))}"

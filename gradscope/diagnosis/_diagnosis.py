@@ -127,7 +127,7 @@ class Diagnosis:
         """The same in words, with what was measured."""
         cell = self.cells.get(finding.where, "RNN")
         return [
-            Advice(remedy.name, remedy.what, remedy.measured(cell))
+            Advice(remedy.name, remedy.told(cell), remedy.measured(cell))
             for remedy in self.remedies(finding)
         ]
 

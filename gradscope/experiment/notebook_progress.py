@@ -75,7 +75,7 @@ class NotebookProgress:
         elif ended == len(self.trials):
             said.append(f"done in {clock(self.pace.seconds)}")
         elif left := self.pace.left():
-            said.append(f"at most {left} left")
+            said.append(f"about {left} left")
         bar = f'<progress value="{share:.3f}" max="1" aria-label="trials"></progress>'
         named = list(self.running.items())[:_NAMED]
         rows = [f"<li>{escape(label(self.trials[trial]))}: {note}</li>" for trial, note in named]

@@ -55,7 +55,7 @@ class Stream(Protocol):
 
 
 class PlainProgress:
-    """Prints a line when a trial ends, with the time left at most."""
+    """Prints a line when a trial ends, with the time left."""
 
     def __init__(self, trials: Sequence[Trial], stream: Stream):
         self.trials = {trial.id: trial for trial in trials}
@@ -76,7 +76,7 @@ class PlainProgress:
         self.count += 1
         self.pace.finished(trial)
         left = self.pace.left() if self.count < len(self.trials) else ""
-        left = f", at most {left} left" if left else ""
+        left = f", about {left} left" if left else ""
         print(
             f"[{self.count}/{len(self.trials)}] {label(self.trials[trial])}: {outcome}{left}",
             file=self.stream,
@@ -186,7 +186,7 @@ class _Trend(ProgressColumn):
         if isinstance(losses, Losses):
             return Text(losses.line() if self.drawable else "", style="cyan")
         left = self.pace.left() if task.id == 0 else ""
-        return Text(f"at most {left} left" if left else "")
+        return Text(f"about {left} left" if left else "")
 
 
 def fitted(text: str, width: int) -> str:

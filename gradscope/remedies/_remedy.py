@@ -33,12 +33,18 @@ class Remedy(Component):
     #: its label in experiments/fights.yaml, where it was measured, and the one it is compared with
     entrant: ClassVar[str] = ""
     against: ClassVar[str] = ""
+    #: what to do where the cell is already of the kind that it puts in; empty is the same
+    in_place: ClassVar[str] = ""
 
     @property
     def what(self) -> str:
         """What to do: the docstring's first sentence, as part of a longer one."""
         sentence = " ".join((inspect.getdoc(type(self)) or self.name).split("\n\n")[0].split())
         return sentence[0].lower() + sentence[1:].removesuffix(".")
+
+    def told(self, cell: str) -> str:
+        """What to do, to one who has this class of cell."""
+        return self.in_place if self.in_place and "LSTM" in cell else self.what
 
     def apply(self, plan: Plan) -> bool:
         """Change the plan; False where there is nothing to change.

@@ -23,6 +23,9 @@ class LstmChrono(Remedy):
     of = ("RNN", "LSTM", "ProjectedLSTM")
     entrant = "LSTM, chrono"
     against = SIMPLE
+    in_place = (
+        "give its gates chrono biases for the longest lag T: b_f ~ ln U(1, T - 1), b_i = -b_f"
+    )
 
     def apply(self, plan: Plan) -> bool:
         """Set the biases of every LSTM for T = 100; without one, swap every nn.RNN for one."""

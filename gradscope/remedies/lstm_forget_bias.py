@@ -17,6 +17,7 @@ class LstmForgetBias(Remedy):
     of = ("RNN", "LSTM", "ProjectedLSTM")
     entrant = "LSTM, forget bias 1"
     against = SIMPLE
+    in_place = "start its forget gates open (bias 1)"
 
     def apply(self, plan: Plan) -> bool:
         """Set the bias of every LSTM; without one, swap every nn.RNN for one."""

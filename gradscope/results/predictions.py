@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -64,6 +65,23 @@ def predictions(
     found = groups(tables)
     rows = [_row(tables, prediction, measures, found) for prediction in expected]
     return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def explained(words: Iterable[str]) -> list[str]:
+    """What a reader needs to know to read these words of ``predictions``, a sentence each."""
+    said = "\n".join(words)
+    sentences = []
+    if HELD_BY_CHANCE in said:
+        sentences.append(
+            "Held, not beyond chance: the estimate lies on the expected side of the bound, and its "
+            "interval reaches over it; more seeds would decide."
+        )
+    if re.search(r" at \d+%", said):
+        sentences.append(
+            "(1 to 3 at 75%): an interval of a median holds it with that chance; of so few seeds "
+            "none reaches 95%, as the others do."
+        )
+    return sentences
 
 
 def _row(

@@ -7,6 +7,8 @@ from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
+from gradscope.capture import Recording
+
 
 @dataclass(frozen=True)
 class RecordedPlace:
@@ -15,6 +17,15 @@ class RecordedPlace:
     place: str
     kind: str
     names: list[str]
+
+
+def names_by_module(recording: Recording) -> dict[str, list[str]]:
+    """What is watched, by its name in ``Scope.places``, to its recurrences."""
+    names: dict[str, list[str]] = {}
+    for name, place in recording.places.items():
+        watched = place.recurrence if place.along_depth else place.module
+        names.setdefault(watched, []).append(name)
+    return names
 
 
 @runtime_checkable

@@ -46,18 +46,21 @@ class Measurements:
 
     Attributes:
         recurrences: all names that were recorded, in the order of their first recording.
+        recordings: how many there were.
         history: train_step to the gradient's norm over all parameters.
         skipped: "probe of recurrence" to why it could not be measured.
     """
 
     def __init__(self) -> None:
         self.recurrences: list[str] = []
+        self.recordings = 0
         self.history: dict[int, ClippedNorm] = {}
         self.skipped: dict[str, str] = {}
         self._by_table: dict[str, list[Measurement]] = {}
 
     def add(self, recording: Recording, probes: Sequence[Probe]) -> None:
         """Take in a recording: its gradient norms, and what the probes measure of it."""
+        self.recordings += 1
         self.recurrences += [name for name in recording.traces if name not in self.recurrences]
         if recording.gradients:
             norms = recording.gradients.values()

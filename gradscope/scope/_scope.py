@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from torch import nn
@@ -15,7 +15,7 @@ from gradscope.dynamics import Trace
 from gradscope.errors import GradscopeError
 from gradscope.results.tables import Tables
 from gradscope.scope._budget import Budget
-from gradscope.scope._given import RecordedPlace, Tried
+from gradscope.scope._given import RecordedPlace, Tried, names_by_module
 from gradscope.scope._measurements import Measurements, Progress
 from gradscope.scope._probes import ProbeChoice, default_probes, made, report_probes
 from gradscope.scope._scalars import scalars
@@ -83,12 +83,13 @@ class Scope:
             return f"recording block {self.train_step - 1} now"
         if self.last is None:
             return "nothing recorded yet"
-        blocks = f"{self.train_step} block{'s' * (self.train_step != 1)} so far"
-        return f"last recorded at step {self.last.train_step} ({blocks})"
+        done = f"{self._measurements.recordings} of {self.train_step}"
+        blocks = f"{done} block{'s' * (self.train_step != 1)} recorded"
+        return f"{blocks}, the last at step {self.last.train_step}"
 
     def _places(self) -> list[RecordedPlace]:
         """What is watched, and what the last recording calls it."""
-        names = {} if self.last is None else _names_by_module(self.last)
+        names = {} if self.last is None else names_by_module(self.last)
         return [
             RecordedPlace(name or type(self.model).__name__, kind, names.get(name, []))
             for name, kind in self.places.items()
@@ -126,10 +127,9 @@ class Scope:
             for sink in self._sinks:
                 sink(numbers, recording.train_step)
 
-    @contextmanager
     def every(
         self, steps: int, *, probes: Sequence[ProbeChoice] | None = None
-    ) -> Iterator[Recording | None]:
+    ) -> AbstractContextManager[Recording | None]:
         """``record`` in the first block and in every so many blocks from then on.
 
         None, and no cost, in the others. Made for loops: what cannot be recorded is a warning, and
@@ -143,6 +143,12 @@ class Scope:
                 f"every({steps!r}): should be at least 1, the number of blocks from one recording "
                 "to the next"
             )
+        return self._every(steps, probes)
+
+    @contextmanager
+    def _every(
+        self, steps: int, probes: Sequence[ProbeChoice] | None
+    ) -> Iterator[Recording | None]:
         if self.train_step % steps:
             self.train_step += 1
             yield None
@@ -223,7 +229,8 @@ class Scope:
         """What the probes measured, a DataFrame for each: ``scope.tables()["adjoint_norms"]``.
 
         Columns ``configuration`` (the recurrence) and ``train_step``, then the probe's own
-        (``gradscope list probe``). There are those of the scope's own probes; ``measure`` and
+        (``gradscope list probe``); ``trial``, ``length``, ``seed`` and ``task`` say nothing of a
+        scope, and are there as in a run's tables, for the same figures. There are those of the scope's own probes; ``measure`` and
         ``report`` add more.
 
         Raises:
@@ -318,10 +325,10 @@ class Scope:
             GradscopeError: if nothing is recorded, the folder holds something else, for seconds
                 below 0, or for an unknown probe.
         """
+        diagnosis = self.diagnose()
         # drawing takes a second to import, and a training that is watched needs none
         from gradscope.scope._report import write_recording_report
 
-        diagnosis = self.diagnose()
         note = self._measure_for_report(seconds, probes, progress)
         return write_recording_report(
             Path(folder),
@@ -337,12 +344,3 @@ class Scope:
             places=self._places(),
             tried=tried,
         )
-
-
-def _names_by_module(recording: Recording) -> dict[str, list[str]]:
-    """What is watched, by its name in ``Scope.places``, to its recurrences."""
-    names: dict[str, list[str]] = {}
-    for name, place in recording.places.items():
-        watched = place.recurrence if place.along_depth else place.module
-        names.setdefault(watched, []).append(name)
-    return names

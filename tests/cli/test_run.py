@@ -107,7 +107,7 @@ def test_overrides(experiment, tmp_path):
         ("=3", "--set '=3': should be KEY=VALUE"),
         ("cell={name: rnn", "--set 'cell={name: rnn': not valid YAML"),
         ("training.stps=3", "training.stps: there is no option 'stps' here; did you mean 'steps'"),
-        ("training.steps=few", "training.steps: should be a valid integer, got 'few'"),
+        ("training.steps=few", "training.steps: should be a whole number, such as 20, got 'few'"),
     ],
 )
 def test_wrong_overrides(change, message, experiment, tmp_path):

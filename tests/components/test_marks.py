@@ -166,6 +166,8 @@ WRONG = {
     "too long in base 16": ("a: 0x" + "f" * 4000, ":1:4", ["4002 digits is too long"]),
     "too long in base 8": ("a: 0o" + "7" * 300, ":1:4", ["302 digits is too long"]),
     "broken list": ("a: [1, 2\nb: c", ":2:", ["not valid YAML"]),
+    "open brace": ("a: 1\nb: {c: 1\nd: 2\n", ":3:2", ["the '{' of line 2, column 4 is not closed"]),
+    "open bracket": ("a: [1, 2\n", ":2:1", ["the '[' of line 1, column 4 is not closed"]),
     "tab": ("a:\n\tb: c", ":2:1", ["not valid YAML"]),
     "colon in a value": ("a: b: c", ":1:5", ["not valid YAML"]),
     "unknown alias": ("a: *b", ":1:4", ["not valid YAML", "undefined alias"]),

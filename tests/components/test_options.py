@@ -162,7 +162,13 @@ WRONG = {
         MissingOptionError,
         ["the section needs 'steps' (how many)"],
     ),
-    "wrong type": ("steps: many", "1:8", "steps", ConfigError, ["a valid integer, got 'many'"]),
+    "wrong type": (
+        "steps: many",
+        "1:8",
+        "steps",
+        ConfigError,
+        ["a whole number, such as 20, got 'many'"],
+    ),
     "out of range": ("steps: 1\nrate: 0.0", "2:7", "rate", ConfigError, ["greater than 0, got 0"]),
     "unknown choice": ("steps: 1\nmode: fats", "2:7", "mode", ConfigError, ["'slow' or 'fast'"]),
     "none of the words": ("steps: 1\nword: of", "2:7", "word", ConfigError, ["'yes' or 'no'"]),
@@ -178,7 +184,7 @@ WRONG = {
         "2:14",
         "lengths[1]",
         ConfigError,
-        ["a valid integer, got 'x'"],
+        ["a whole number, such as 20, got 'x'"],
     ),
     "an unknown component": (
         "steps: 1\nclip: nome",
@@ -291,7 +297,7 @@ SEVERAL = {
     ),
     "two options of a component": (
         "steps: 1\nclip: {name: global_norm, max_nrom: 1, max_norm: x}",
-        {"2:37": "did you mean 'max_norm'?", "2:50": "a valid number"},
+        {"2:37": "did you mean 'max_norm'?", "2:50": "a number"},
     ),
 }
 

@@ -43,7 +43,7 @@ class Options(BaseModel):
             UnknownNameError,
             "did you mean 'mode'? known: count, mode, inner",
         ),
-        ({"count": "x"}, ConfigError, "should be a valid integer, got 'x'"),
+        ({"count": "x"}, ConfigError, "should be a whole number, such as 20, got 'x'"),
         ({"count": 1, "mode": "FAST"}, ConfigError, "got 'FAST'; did you mean 'fast'?"),
         ({"count": 1, "mode": 3}, ConfigError, "should be 'slow' or 'fast', got 3"),
         ({"count": 1, "inner": 3}, ConfigError, "should be a mapping of layers, got 3"),

@@ -41,17 +41,17 @@ CASES = {
     "wrong type": (
         GOOD + "training: {steps: many}",
         "4:19",
-        ["training.steps", "should be a valid integer", "'many'"],
+        ["training.steps", "should be a whole number", "'many'"],
     ),
     "float for an integer": (
         GOOD + "training: {steps: 1.5}",
         "4:19",
-        ["should be a valid integer", "1.5"],
+        ["should be a whole number", "1.5"],
     ),
     "text for a number": (
         GOOD + "optimizer: {name: sgd, lr: fast}",
         "4:28",
-        ["optimizer.lr", "should be a valid number"],
+        ["optimizer.lr", "should be a number"],
     ),
     "out of range": (
         GOOD + "clip: {name: global_norm, max_norm: -1}",
@@ -140,7 +140,7 @@ CASES = {
     "sweep value of a wrong type": (
         GOOD + "sweep:\n  training.steps: [100, few]",
         "5:25",
-        ["training.steps", "should be a valid integer", "'few'"],
+        ["training.steps", "should be a whole number", "'few'"],
     ),
     "sweep value out of range": (
         GOOD + "sweep:\n  task.length: [10, 1]",

@@ -56,7 +56,7 @@ def test_overrides_come_before_the_sweep():
 def test_an_override_of_a_wrong_value_names_its_key():
     with pytest.raises(
         ConfigError,
-        match=r"^overrides: training.steps: should be a valid integer",
+        match=r"^overrides: training.steps: should be a whole number, such as 20",
     ):
         Experiment.parse(BASE, overrides={"training.steps": "abc"})
 

@@ -38,7 +38,7 @@ def test_one_output_is_kept_up_to_date_twice_a_second(clock):
         assert len(shown) == 1 + 25
         assert "<li>&lt;b&gt; · seed 0: step 100 of 100, loss 0.25</li>" in shown[-1]
         assert 'value="0.100"' in shown[-1]
-        assert re.search(r"at most 1:5\d left", shown[-1])  # of 900 steps, eight a second
+        assert re.search(r"about 1:5\d left", shown[-1])  # of 900 steps, eight a second
     assert "0 of 10 trials" in shown[-1]
 
 

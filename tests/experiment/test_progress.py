@@ -59,9 +59,9 @@ def test_plain_lines_say_what_became_of_a_trial_and_how_long_it_may_take(clock):
             shown.advanced(trial.id, 100, 100, 0.5)
             shown.finished(trial.id, "diverged")
     assert stream.getvalue().splitlines() == [
-        "[1/4] rnn · seed 0: solved, at most 1:00 left",
-        "[2/4] rnn · seed 1: unsolved, at most 0:40 left",
-        "[3/4] lstm · seed 0: diverged, at most 0:12 left",
+        "[1/4] rnn · seed 0: solved, about 1:00 left",
+        "[2/4] rnn · seed 1: unsolved, about 0:40 left",
+        "[3/4] lstm · seed 0: diverged, about 0:12 left",
         "[4/4] lstm · seed 1: diverged",
     ]
 
@@ -143,7 +143,7 @@ def test_a_trial_has_the_curve_of_its_loss_and_all_the_time_that_is_left(moving)
     assert "100/200" in row
     assert "loss 4.54e-05" in row
     assert "0/4" in whole
-    assert "at most 1:00 left" in whole
+    assert "about 1:00 left" in whole
 
 
 def test_it_can_be_read_at_80_columns(moving):

@@ -43,7 +43,7 @@ def test_a_recording_shows_its_verdict_and_its_figure(scope):
 
 def test_without_a_backward_pass_there_is_no_figure(scope):
     html = recorded(scope, backward=False)
-    assert "last recorded at step 0 (1 block so far)." in html
+    assert "1 of 1 block recorded, the last at step 0." in html
     assert "<img" not in html
 
 

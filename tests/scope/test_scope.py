@@ -196,6 +196,6 @@ def test_in_words():
         assert "recording block 0 now" in scope._repr_html_()
         model["<gru>"](torch.randn(5, 2, 2))
     html = scope._repr_html_()
-    assert "<b>Scope of ModuleDict:</b> last recorded at step 0 (1 block so far)." in html
+    assert "<b>Scope of ModuleDict:</b> 1 of 1 block recorded, the last at step 0." in html
     assert "<td>&lt;gru&gt;.l0, &lt;gru&gt;.l1</td>" in html
     assert "<p>Not attached: own: Own" in html
