@@ -229,9 +229,9 @@ class Scope:
         """What the probes measured, a DataFrame for each: ``scope.tables()["adjoint_norms"]``.
 
         Columns ``configuration`` (the recurrence) and ``train_step``, then the probe's own
-        (``gradscope list probe``); ``trial``, ``length``, ``seed`` and ``task`` say nothing of a
-        scope, and are there as in a run's tables, for the same figures. There are those of the scope's own probes; ``measure`` and
-        ``report`` add more.
+        (``gradscope list probe``); ``trial``, ``length``, ``seed`` and ``task`` are there for the
+        figures, which a run's tables draw as well. There are those of the scope's own probes;
+        ``measure`` and ``report`` add more.
 
         Raises:
             GradscopeError: if nothing is recorded.
