@@ -7,6 +7,6 @@ from gradscope.capture._gradients import GradientNorms as GradientNorms
 from gradscope.capture._place import Place as Place
 from gradscope.capture._recorder import Recorder as Recorder
 from gradscope.capture._recording import Recording as Recording
+from gradscope.capture._resets import resets_of as resets_of
 from gradscope.capture._step import Step as Step
 from gradscope.capture._whole_step import WholeStep as WholeStep
-from gradscope.capture._whole_step import resets_of as resets_of

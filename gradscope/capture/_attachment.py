@@ -9,10 +9,9 @@ from functools import partial
 import torch
 from torch import nn
 
-from gradscope.capture._adapters import ADAPTERS
 from gradscope.capture._depth import DepthWatch, containers
 from gradscope.capture._fused import FusedWatch
-from gradscope.capture._scans import ScanWatch
+from gradscope.capture._kernel_watch import KernelWatch, about, kernels_of
 from gradscope.capture._step import Step
 from gradscope.capture._steps import StepWatch
 from gradscope.capture._watch import Watch
@@ -102,9 +101,9 @@ class Attachment:
             elif isinstance(module, nn.RNNBase):
                 make = partial(FusedWatch, name, module, sequences, layer_cells(module))
                 self.watched[name] = Watched(name, kind, make)
-            elif adapter := next((known for known in ADAPTERS if known.knows(module)), None):
-                make = partial(ScanWatch, name, module, adapter, sequences)
-                self.watched[name] = Watched(name, f"{kind}, a diagonal scan", make)
+            elif kernels := kernels_of(module):
+                make = partial(KernelWatch, name, module, sequences)
+                self.watched[name] = Watched(name, f"{kind}, {about(kernels)}", make)
             elif isinstance(module, nn.RNNCellBase | Cell):
                 make = partial(StepWatch, name, module, None)
                 self.watched[name] = Watched(name, f"{kind}, step by step", make)

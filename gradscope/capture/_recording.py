@@ -10,7 +10,7 @@ from torch import nn
 
 from gradscope.capture._gradients import GradientNorms
 from gradscope.capture._place import Place
-from gradscope.capture._whole_step import resets_of
+from gradscope.capture._resets import resets_of
 from gradscope.cells import Cell, Stack
 from gradscope.components import suggest
 from gradscope.dynamics import Adjoints, Trace, adjoints

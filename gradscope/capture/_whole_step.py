@@ -239,15 +239,6 @@ def with_totals(trace: Trace, totals: Tensor) -> tuple[Trace, Tensor]:
     return whole, by_input[..., : trace.cell.input_size]
 
 
-def resets_of(trace: Trace) -> Bool[Tensor, "time batch"] | None:
-    """Before which steps of which sequences the state was set anew; None where it never was."""
-    cell = trace.cell
-    if not isinstance(cell, WholeStep):
-        return None
-    resets = trace.memo("resets", lambda: cell.resets(trace.inputs))
-    return resets if bool(resets.any()) else None
-
-
 class _WholeLinearisation(Linearisation):
     """The chain rule along G and E into the cell's own derivative."""
 

@@ -16,6 +16,8 @@ from gradscope.dynamics.decay import DecayFit as DecayFit
 from gradscope.dynamics.decay import decay_fits as decay_fits
 from gradscope.dynamics.fixed_point_search import FixedPoints as FixedPoints
 from gradscope.dynamics.fixed_point_search import fixed_points as fixed_points
+from gradscope.dynamics.heads import by_head as by_head
+from gradscope.dynamics.heads import transitions_of as transitions_of
 from gradscope.dynamics.horizon import MemoryHorizon as MemoryHorizon
 from gradscope.dynamics.horizon import memory_horizon as memory_horizon
 from gradscope.dynamics.jacobians import Norm as Norm
@@ -29,6 +31,7 @@ from gradscope.dynamics.lyapunov import LyapunovSpectrum as LyapunovSpectrum
 from gradscope.dynamics.lyapunov import adjoint_lyapunov_spectrum as adjoint_lyapunov_spectrum
 from gradscope.dynamics.lyapunov import largest_lyapunov_exponent as largest_lyapunov_exponent
 from gradscope.dynamics.lyapunov import lyapunov_spectrum as lyapunov_spectrum
+from gradscope.dynamics.matrix_state import MatrixRecurrence as MatrixRecurrence
 from gradscope.dynamics.mean_field_theory import MeanField as MeanField
 from gradscope.dynamics.mean_field_theory import critical_gain as critical_gain
 from gradscope.dynamics.mean_field_theory import mean_field as mean_field
@@ -48,6 +51,7 @@ from gradscope.dynamics.singular import top_singular_values as top_singular_valu
 from gradscope.dynamics.trace import StepFunction as StepFunction
 from gradscope.dynamics.trace import Trace as Trace
 from gradscope.dynamics.trace import Update as Update
+from gradscope.dynamics.transitions import Transitions as Transitions
 from gradscope.dynamics.truncated_gradients import TruncationBias as TruncationBias
 from gradscope.dynamics.truncated_gradients import truncation_bias as truncation_bias
 from gradscope.dynamics.truncation import windows as windows

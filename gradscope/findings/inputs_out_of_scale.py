@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
+from gradscope.dynamics.heads import headed
 from gradscope.findings._check import Check, register
 from gradscope.findings._evidence import Evidence
 from gradscope.findings._finding import Finding
@@ -33,9 +34,9 @@ class InputsOutOfScale(Check):
     def examine(self, evidence: Evidence) -> Iterator[Finding]:
         """Look at what reads the model's own inputs."""
         for recurrence in evidence.in_time:
-            if not recurrence.place.reads_inputs:
-                continue
             trace = recurrence.trace
+            if not recurrence.place.reads_inputs or headed(trace) is not None:
+                continue  # those of a step with heads are its decays, keys and values
             x = trace.read if trace.mask is None else trace.read[trace.mask]
             size = float(x.double().square().mean().sqrt())
             if size > self.largest or 0 < size < self.smallest:

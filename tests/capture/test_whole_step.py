@@ -6,7 +6,8 @@ import torch
 import gradscope
 from gradscope.capture import WholeStep
 from gradscope.capture._ancestry import Way
-from gradscope.capture._whole_step import resets_of, with_ways
+from gradscope.capture._resets import resets_of
+from gradscope.capture._whole_step import with_ways
 from gradscope.dynamics import Trace
 from tests.conftest import build, draw
 

@@ -1,0 +1,170 @@
+"""The trace of a recurrence with a matrix for a state, from what one call computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gradscope.capture._kernel import KernelCall
+from gradscope.capture._matrix_cell import MatrixScan
+from gradscope.capture._place import Place
+from gradscope.capture._watch import Received
+from gradscope.dynamics import Adjoints, MatrixRecurrence, Trace
+from gradscope.dynamics.heads import Streamed, effective_rank
+from gradscope.errors import GradscopeError
+
+#: how far outputs that are made again may depart from those that were given, over their size:
+#: beyond the first it is noted, beyond the second refused
+_NOTED, _REFUSED = 1e-3, 0.05
+#: bytes that the states of one trace may take
+_STATES = 2**26
+
+
+@dataclass
+class Seen:
+    """One call: what it computes, what came out, and what arrived there.
+
+    Attributes:
+        call: the recurrence.
+        output: as it was given.
+        version: of the output when it was given, which changes if it is changed in place.
+        received: the gradient that arrives at it.
+    """
+
+    call: KernelCall
+    output: Tensor
+    version: int
+    received: Received
+
+
+def matrix_trace(seen: Seen, place: Place, kind: str, measured: slice) -> tuple[Trace, list[str]]:
+    """The trace of a call, and what the reader should know of it.
+
+    Its whole state streams by once forward, to be compared with what was given, and once back, for
+    the adjoint of every head; a trace keeps of it what fits into 64 MiB: all columns of the value
+    axis, or as many random mixes of them, whose Jacobians are the same.
+
+    Args:
+        seen: the call.
+        place: where.
+        kind: the module's class.
+        measured: which sequences.
+
+    Raises:
+        GradscopeError: if what was given is not what such a recurrence gives.
+    """
+    whole = seen.call.recurrence()
+    last, notes = _check(seen, whole, place, kind)
+    by_read = _by_read(seen, whole)
+    part = _of(whole, measured)
+    norms = None if by_read is None else part.adjoint_log_norms(by_read[:, measured])
+    kept, mix = _kept(part)
+    if mix is not None:
+        notes.append(
+            f"{place}: a state of {part.key.shape[-2]} heads of {part.key.shape[-1]} x "
+            f"{part.value.shape[-1]} over {part.time} steps is too large to keep; kept are "
+            f"{mix.shape[1]} random mixes of its value columns, whose Jacobians are those of all "
+            "columns. Adjoint norms by head are of the whole state"
+        )
+    trace = _trace(kept, None if by_read is None else _mixed(by_read[:, measured], mix))
+    streamed = Streamed(norms, effective_rank(last[measured]), part.value.shape[-1])
+    return streamed.kept_in(trace), notes
+
+
+def _trace(kept: MatrixRecurrence, by_read: Tensor | None) -> Trace:
+    cell = MatrixScan.of(kept)
+    with torch.no_grad():
+        states = torch.stack([state.flatten(-3) for state in kept.states()])
+        inputs = cell.packed(kept)
+    trace = Trace(cell, inputs, states.requires_grad_())
+    if by_read is None:
+        return trace
+    return trace.with_losses_of(Adjoints(kept.immediate(by_read).flatten(-3)))
+
+
+def _of(whole: MatrixRecurrence, measured: slice) -> MatrixRecurrence:
+    """The recurrence of some sequences."""
+    if measured == slice(None):
+        return whole
+    start = None if whole.start is None else whole.start[measured]
+    chosen = whole.transitions[:, measured]
+    parts = (part[:, measured] for part in (whole.key, whole.value, whole.query))
+    return MatrixRecurrence(chosen, *parts, start, whole.reads_before)
+
+
+def _kept(part: MatrixRecurrence) -> tuple[MatrixRecurrence, Tensor | None]:
+    """What a trace keeps of a recurrence, and the mix of columns; None where it keeps them all."""
+    value = part.value.shape[-1]
+    column = (part.time + 1) * part.key[0].numel() * part.key.element_size()
+    columns = max(1, min(value, _STATES // max(1, column)))
+    if columns == value:
+        return part, None
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn(value, columns, generator=generator, dtype=torch.float64)
+    mix = torch.linalg.qr(drawn)[0].to(part.value)
+    return part.columns(mix), mix
+
+
+def _mixed(by_read: Tensor, mix: Tensor | None) -> Tensor:
+    """The gradient of the mixes: what of it lies along them, of the size that the whole has."""
+    if mix is None:
+        return by_read
+    return by_read @ mix * (mix.shape[0] / mix.shape[1]) ** 0.5
+
+
+def _by_read(seen: Seen, whole: MatrixRecurrence) -> Float[Tensor, "time batch head value"] | None:
+    """dL/do_t of what is read of the state, from what arrived at the kernel's output."""
+    arrived = seen.received.value
+    if arrived is None:
+        return None
+    if seen.call.tail is None:
+        return arrived.to(whole.value.dtype).transpose(0, 1)
+    reads = whole.outputs().transpose(0, 1).detach().requires_grad_()
+    with torch.enable_grad():
+        output = seen.call.tail(reads)
+    (by_read,) = torch.autograd.grad(output, reads, arrived.to(output.dtype))
+    return by_read.transpose(0, 1)
+
+
+def _check(
+    seen: Seen, whole: MatrixRecurrence, place: Place, kind: str
+) -> tuple[Float[Tensor, "batch head key value"], list[str]]:
+    """The last state; the outputs, made again of the states, are what they were.
+
+    Raises:
+        GradscopeError: if they are not.
+    """
+    with torch.no_grad():
+        reads, last = _outputs(whole)
+        again = reads.transpose(0, 1)
+        again = again if seen.call.tail is None else seen.call.tail(again)
+    if seen.output._version != seen.version:
+        return last, [f"{place}: its output was changed in place, so that it could not be checked"]
+    given = seen.output.to(again.dtype)
+    size = float(given.abs().max().clamp_min(1e-12))
+    departure = float((again - given).abs().max()) / size
+    if not departure < _REFUSED:
+        raise GradscopeError(
+            f"'{place}', run again, departs from what it gave by {departure:.0%} of its size: this "
+            f"version of {kind} computes something else than gradscope knows of"
+        )
+    if departure > _NOTED:
+        dtype = str(seen.output.dtype).removeprefix("torch.")
+        return last, [
+            f"{place}: run again in full precision it departs from what it gave, in {dtype}, by "
+            f"{departure:.1e} of its size"
+        ]
+    return last, []
+
+
+def _outputs(whole: MatrixRecurrence) -> tuple[Tensor, Tensor]:
+    """What is read at every step, and the last state."""
+    states, reads = whole.states(), []
+    state = next(states)
+    for t, after in enumerate(states):
+        reads.append(whole.read(t, state if whole.reads_before else after))
+        state = after
+    return torch.stack(reads), state

@@ -1,0 +1,150 @@
+"""Recurrences with a matrix for a state, streamed: states, outputs and adjoints, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from gradscope.dynamics.scaled import frobenius_norm
+from gradscope.dynamics.transitions import Transitions
+
+#: norms between which an adjoint is left as it is
+_LOW, _HIGH = 1e-6, 1e6
+
+
+@dataclass(frozen=True, eq=False)
+class MatrixRecurrence:
+    """S_t = A_t S_{t-1} + k_t v_t^T in every head, and what is read of it, o_t = S_t^T q_t.
+
+    The state is ``(key, value)`` for each head; it is never kept for all steps at once.
+
+    Attributes:
+        transitions: A_t, with leading axes (time, batch).
+        key: k_t, with the write strength in it.
+        value: v_t.
+        query: q_t, with its scale in it.
+        start: S_0; None is zero.
+        reads_before: whether o_t = S_{t-1}^T q_t, of the state before the update.
+    """
+
+    transitions: Transitions
+    key: Float[Tensor, "time batch head key"]
+    value: Float[Tensor, "time batch head value"]
+    query: Float[Tensor, "time batch head key"]
+    start: Float[Tensor, "batch head key value"] | None = None
+    reads_before: bool = False
+
+    @property
+    def time(self) -> int:
+        """Number of steps."""
+        return len(self.key)
+
+    @property
+    def size(self) -> int:
+        """Length of the state of all heads."""
+        return self.key.shape[-2] * self.key.shape[-1] * self.value.shape[-1]
+
+    def first(self) -> Float[Tensor, "batch head key value"]:
+        """S_0."""
+        if self.start is not None:
+            return self.start
+        return self.key.new_zeros(*self.key.shape[1:], self.value.shape[-1])
+
+    def states(self) -> Iterator[Float[Tensor, "batch head key value"]]:
+        """S_0, S_1 ... S_T, one after another."""
+        state = self.first()
+        yield state
+        for t in range(self.time):
+            written = self.key[t].unsqueeze(-1) * self.value[t].unsqueeze(-2)
+            state = self.transitions[t].mv(state) + written
+            yield state
+
+    def read(self, t: int, state: Tensor) -> Float[Tensor, "batch head value"]:
+        """S^T q_t."""
+        return (state * self.query[t].unsqueeze(-1)).sum(-2)
+
+    def outputs(self) -> Float[Tensor, "time batch head value"]:
+        """o_1 ... o_T."""
+        read = []
+        states = self.states()
+        state = next(states)
+        for t, after in enumerate(states):
+            read.append(self.read(t, state if self.reads_before else after))
+            state = after
+        return torch.stack(read)
+
+    def columns(self, mix: Float[Tensor, "value column"]) -> MatrixRecurrence:
+        """The recurrence of S_t M, whose A_t are the same: columns of the value axis, or a mix."""
+        start = None if self.start is None else self.start @ mix
+        value = self.value @ mix
+        return MatrixRecurrence(
+            self.transitions, self.key, value, self.query, start, self.reads_before
+        )
+
+    # --- gradients --------------------------------------------------------------------------------
+
+    def immediate(
+        self, by_output: Float[Tensor, "time batch head value"]
+    ) -> Float[Tensor, "times batch head key value"]:
+        """dl_t/dS_t = q_t (dL/do_t)^T for t = 0 .. T, all at once."""
+        read = self.query.unsqueeze(-1) * by_output.unsqueeze(-2)
+        rest = torch.zeros_like(read[:1])
+        return torch.cat((read, rest) if self.reads_before else (rest, read))
+
+    def adjoint_log_norms(
+        self, by_output: Float[Tensor, "time batch head value"]
+    ) -> Float[Tensor, "times batch head"]:
+        """ln ||dL/dS_t||_F of every head for t = 0 .. T, nats; -inf where it is zero.
+
+            dL/dS_t = q_t (dL/do_t)^T + A_{t+1}^T dL/dS_{t+1}
+
+        In one sweep back from the last step, of which one adjoint is held at a time, with a scale
+        of its own for every head and sequence.
+        """
+        adjoint = torch.zeros_like(self.first())
+        scale = torch.full(
+            adjoint.shape[:2], -torch.inf, dtype=torch.float64, device=adjoint.device
+        )
+        norms: list[Tensor] = []
+        for t in range(self.time, -1, -1):
+            if t < self.time:
+                adjoint = self._back(t, adjoint)
+                scale = scale + self.transitions.log_scale[t].double()
+            at = t if self.reads_before else t - 1
+            if 0 <= at < self.time:
+                read = self.query[at].unsqueeze(-1) * by_output[at].unsqueeze(-2)
+                adjoint, scale = _added(adjoint, scale, read)
+            size = frobenius_norm(adjoint)
+            norms.append(size.log() + scale)
+            adjoint, scale = _kept(adjoint, scale, size)
+        return torch.stack(norms[::-1])
+
+    def _back(self, t: int, adjoint: Tensor) -> Tensor:
+        """A_{t+1}^T G over e^log_scale."""
+        step = self.transitions[t]
+        moved = step.over_scale()[..., None] * adjoint
+        if step.rank:
+            moved = moved + step.right @ (step.left.mT @ adjoint)
+        return moved
+
+
+def _added(adjoint: Tensor, scale: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
+    """e^scale adjoint + read, on the larger scale of the two."""
+    larger = torch.maximum(scale, frobenius_norm(read).log())
+    larger = torch.where(larger.isfinite(), larger, torch.zeros_like(larger))
+    carried, fresh = (
+        part.exp()[..., None, None].to(adjoint.dtype) for part in (scale - larger, -larger)
+    )
+    return adjoint * carried + read * fresh, larger
+
+
+def _kept(adjoint: Tensor, scale: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+    """An adjoint in the range in which it is safe; of one that is zero the scale is too."""
+    drifted = ((size < _LOW) | (size > _HIGH)) & (size > 0)
+    by = torch.where(drifted, size, torch.ones_like(size))
+    kept = torch.where(size == 0, torch.full_like(scale, -torch.inf), scale + by.log())
+    return adjoint / by[..., None, None].to(adjoint.dtype), kept
