@@ -91,8 +91,8 @@ def _of(whole: MatrixRecurrence, measured: slice) -> MatrixRecurrence:
         return whole
     start = None if whole.start is None else whole.start[measured]
     chosen = whole.transitions[:, measured]
-    parts = (part[:, measured] for part in (whole.key, whole.value, whole.query))
-    return MatrixRecurrence(chosen, *parts, start, whole.reads_before)
+    key, value, query = (part[:, measured] for part in (whole.key, whole.value, whole.query))
+    return MatrixRecurrence(chosen, key, value, query, start, whole.reads_before)
 
 
 def _kept(part: MatrixRecurrence) -> tuple[MatrixRecurrence, Tensor | None]:

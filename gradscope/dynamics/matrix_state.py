@@ -106,9 +106,7 @@ class MatrixRecurrence:
         of its own for every head and sequence.
         """
         adjoint = torch.zeros_like(self.first())
-        scale = torch.full(
-            adjoint.shape[:2], -torch.inf, dtype=torch.float64, device=adjoint.device
-        )
+        scale = torch.full_like(adjoint[..., 0, 0], -torch.inf, dtype=torch.float64)
         norms: list[Tensor] = []
         for t in range(self.time, -1, -1):
             if t < self.time:

@@ -34,7 +34,7 @@ def test_known_modules_are_found():
         "encoder.lstm": "LSTM",
         "cell": "GRUCell, step by step",
         "ours": "RNN, step by step",
-        "mixer": "MambaMixer, a diagonal scan",
+        "mixer": "MambaMixer, a decay of each key of a channel (selective scan)",
     }
     assert kinds(nn.GRU(2, 3)) == {"": "GRU"}
 

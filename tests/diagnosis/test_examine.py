@@ -99,7 +99,7 @@ def test_a_diagonal_scan_is_diagnosed_as_anything_else(gradients):
         if gradients:
             output.sum().backward()
     diagnosis = scope.diagnose()
-    assert diagnosis.cells == {"mixer": "DiagonalScan"}
+    assert diagnosis.cells == {"mixer": "MatrixScan"}
     assert str(diagnosis)
 
 
