@@ -22,6 +22,7 @@ from benchmarks.planted_models import (
     Reader,
     Residual,
     Slow,
+    attending,
     changed,
     data,
     deep,
@@ -136,6 +137,7 @@ PLANTED = {
         changed(gru, lambda m: gates(m, ("r", "z", "n"), z=-5.0)),
     ),
     "input gates at -6": ("input_gates_shut", changed(lstm, lambda m: gates(m, i=-6.0))),
+    "heads whose steps are softplus(1)": ("heads_forget", attending(1.3133, 4.0)),
     "output gates at -6": ("output_gates_shut", changed(lstm, lambda m: gates(m, o=-6.0))),
     "update gates at 25": (
         "frozen_state",
@@ -297,5 +299,6 @@ HEALTHY = {
         lambda m: m.bias_ih_l0.data[:5].fill_(-0.05),
         inputs=lambda x: 0.3 * x,
     ),
+    "heads whose steps are slow": attending(0.004, 4.0),
     "output gates half shut": changed(lstm, lambda m: gates(m, f=3.5, o=-1.0)),
 }

@@ -4,6 +4,8 @@ Modules, their weights, data from a seed, and builders: functions of a seed that
 recording.
 """
 
+import math
+
 import torch
 from torch import nn
 
@@ -24,6 +26,57 @@ class Reader(nn.Module):
     def forward(self, x, state=None):
         out, state = self.rnn(x, state)
         return self.out(self.read(out)), state
+
+
+def chunk_simple_gla(q, k, v, g):
+    """S_t = e^g_t S_{t-1} + k_t v_t^T and o_t = S_t^T q_t, as flash-linear-attention calls it."""
+    state, read = torch.zeros(len(q), *k.shape[2:], v.shape[-1]), []
+    for t in range(q.shape[1]):
+        state = state * g[:, t].exp()[..., None, None] + k[:, t, :, :, None] * v[:, t, :, None]
+        read.append((state * q[:, t, :, :, None]).sum(-2) * q.shape[-1] ** -0.5)
+    return torch.stack(read, 1)
+
+
+class Attention(nn.Module):
+    """Attention without a softmax, whose heads decay as those of Mamba-2: dt A, A = 1 .. largest.
+
+    Args:
+        step: dt of every head.
+        largest: A of the last one.
+        heads: how many.
+    """
+
+    def __init__(self, step, largest, heads=4):
+        super().__init__()
+        self.heads, self.qkv = heads, nn.Linear(INPUT, 3 * HIDDEN)
+        self.dt_bias = nn.Parameter(torch.full((heads,), math.log(math.expm1(step))))
+        self.A_log = nn.Parameter(torch.linspace(1, largest, heads).log())
+
+    def forward(self, x):
+        q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in self.qkv(x).chunk(3, -1))
+        decay = -self.A_log.exp() * nn.functional.softplus(self.dt_bias)
+        return chunk_simple_gla(q, k, v, decay.expand(*x.shape[:2], self.heads)).flatten(-2)
+
+
+class AttentionReader(nn.Module):
+    """Such attention, read at the last step."""
+
+    def __init__(self, step, largest):
+        super().__init__()
+        self.attention, self.out = Attention(step, largest), nn.Linear(HIDDEN, 3)
+
+    def forward(self, x):
+        return self.out(self.attention(x.transpose(0, 1))[:, -1]), None
+
+
+def attending(step, largest):
+    """A builder of such a model."""
+
+    def build(seed):
+        x, y = data(seed)
+        return recorded(AttentionReader(step, largest), x, y)
+
+    return build
 
 
 def lstm(bias=3.5, layers=1, **options):

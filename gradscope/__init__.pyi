@@ -21,6 +21,8 @@ from .capture import Step as Step
 from .capture import Recording as Recording
 from .diagnosis import Diagnosis as Diagnosis
 from .findings import Finding as Finding
+from .auditing import audit as audit
+from .auditing import Audit as Audit
 from .scope import TrainingSetup as TrainingSetup
 from .scope import try_remedies as try_remedies
 from .scope import RemedyTrials as RemedyTrials
@@ -48,6 +50,10 @@ from .dynamics import singular_value_spectrum as singular_value_spectrum
 from .dynamics import top_singular_values as top_singular_values
 from .dynamics import non_normality as non_normality
 from .dynamics import NonNormality as NonNormality
+from .dynamics import by_head as by_head
+from .dynamics import transitions_of as transitions_of
+from .dynamics import Transitions as Transitions
+from .dynamics import MatrixRecurrence as MatrixRecurrence
 from .dynamics import memory_horizon as memory_horizon
 from .dynamics import MemoryHorizon as MemoryHorizon
 from .dynamics import decay_fits as decay_fits

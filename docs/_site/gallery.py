@@ -23,7 +23,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 import gradscope
+from docs._site import heads_model
 from gradscope.components import registry
+from gradscope.results.tables import Tables
 
 ROOT = Path(__file__).parent.parent.parent
 PICTURES = ROOT / "docs" / "gallery"
@@ -39,6 +41,7 @@ _OF = {
     "differences": "compared",
     "language": "text",
     "traced_text": "text",
+    "heads": "heads",
 }
 #: the learning rate of the four regimes' second run, which the first is held against
 _FASTER = 1e-2
@@ -46,13 +49,14 @@ _FASTER = 1e-2
 _WIDTH, _COLOURS = 1400, 96
 
 
-def runs(train: bool) -> dict[str, gradscope.Run | gradscope.Compared]:
+def runs(train: bool) -> dict[str, gradscope.Run | gradscope.Compared | Tables]:
     """What pictures are drawn from; what is missing of it is trained."""
-    made: dict[str, gradscope.Run | gradscope.Compared] = {
+    made: dict[str, gradscope.Run | gradscope.Compared | Tables] = {
         path.stem: _run(path, train) for path in sorted(PICTURES.glob("*.yaml"))
     }
     regimes = PICTURES / "regimes.yaml"
     made["compared"] = gradscope.compare(_run(regimes, train), _run(regimes, train, _FASTER))
+    made["heads"] = heads_model.tables()
     return made
 
 
@@ -65,7 +69,7 @@ def _run(path: Path, train: bool, rate: float | None = None) -> gradscope.Run:
     return gradscope.run(path, out=out, overrides=overrides) if train else gradscope.open_run(out)
 
 
-def draw(made: dict[str, gradscope.Run | gradscope.Compared]) -> None:
+def draw(made: dict[str, gradscope.Run | gradscope.Compared | Tables]) -> None:
     """A picture of every registered plot."""
     for name in registry.names("plot"):
         run = made[_OF.get(name, "regimes")]

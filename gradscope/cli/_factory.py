@@ -133,6 +133,15 @@ def training_of(factory: str, data: str | None, loss: str | None) -> TrainingSet
     return TrainingSetup(model, chosen_data, chosen_loss)
 
 
+def model_of(factory: str) -> nn.Module:
+    """The model that a factory returns, alone or with data.
+
+    Raises:
+        GradscopeError: as ``training_of``.
+    """
+    return _parts(made(factory))[0]
+
+
 def _parts(given: Any) -> tuple[nn.Module, Any, Any]:
     """The model, the data and the loss of what a factory returned; without data, None.
 

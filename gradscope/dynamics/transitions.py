@@ -83,6 +83,13 @@ class Transitions:
         """Some of the steps, by an index into the leading axes."""
         return Transitions(self.log_diagonal[index], self.left[index], self.right[index])
 
+    def of_heads(self, heads: list[int]) -> Transitions:
+        """Those of some heads."""
+        at = torch.tensor(heads, device=self.left.device)
+        decay = self.log_diagonal.index_select(-2, at)
+        left, right = (factor.index_select(-3, at) for factor in (self.left, self.right))
+        return Transitions(decay, left, right)
+
     @property
     def log_scale(self) -> Float[Tensor, "*steps head"]:
         """ln of the largest entry of the diagonal, nats; 0 where all of it is zero."""

@@ -73,7 +73,7 @@ def test_another_name_of_a_command_is_the_same_command():
 def test_a_command_that_does_not_exist():
     result = invoke("lst")
     assert result.exit_code == 2
-    assert "there is no command 'lst'; did you mean 'list'? known: completion" in result.stderr
+    assert "there is no command 'lst'; did you mean 'list'? known: audit" in result.stderr
     assert invoke("--lst").exit_code == 2
 
 

@@ -101,8 +101,36 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Tables:
 @pytest.fixture(scope="session")
 def recordings(text: Tables) -> Tables:
     """The measurements of a run, as if they were recordings of one model."""
-    measured = {name: text[name] for name in PROBES.names()}
-    return Tables(measured, text.trials, words=RECORDINGS)
+    measured = {name: text[name] for name in PROBES.names() if name in text}
+    about = ["trial", "configuration", "length", "seed", "task", "train_step"]
+    trials = text["memory_horizon"].drop_duplicates("trial")[about]
+    heads = trials.assign(sequence=0).merge(_heads(), how="cross")
+    return Tables({**measured, "heads": heads}, text.trials, words=RECORDINGS)
+
+
+def _heads() -> pd.DataFrame:
+    """Two heads, one of which remembers beyond the sequence."""
+    columns = {
+        "head": [0, 1],
+        "horizon": [0.5, 40.0],
+        "censored": [False, True],
+        "longest": [8.0, 8.0],
+        "eigenvalue_low": [0.1, 0.8],
+        "eigenvalue_high": [0.4, 1.0],
+        "open": [0.0, 0.5],
+        "shut": [0.25, 0.0],
+        "rank": [1.0, 3.0],
+        "most": [4, 4],
+        "rate": [-2.0, -0.025],
+        "adjoint_log_ratio": [-16.0, -0.2],
+    }
+    return pd.DataFrame(columns)
+
+
+@pytest.fixture(scope="session")
+def headed() -> Tables:
+    """A run of one cell with two heads."""
+    return made(heads={"sequence": 0, **_heads().to_dict("list")})
 
 
 def made(words: Words = SWEEP, **frames: Mapping[str, object]) -> Tables:
