@@ -1,4 +1,4 @@
-"""audit: what every recurrence of a model can remember, without data and without a forward pass."""
+"""audit: what every recurrence of a model can remember, without data and forward pass."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from gradscope.errors import GradscopeError
 
 _READERS = (*READERS, Cells())
 _NONE = (
-    "has no recurrence that can be read from its weights: no RNN, LSTM, GRU, gradscope cell, Mamba, "
-    "Gated DeltaNet, KDA, RWKV, xLSTM, RG-LRU or retention. gradscope.influence(model, inputs) "
-    "measures what any model remembers"
+    "has no recurrence that can be read from its weights: no RNN, LSTM, GRU, gradscope cell, "
+    "Mamba, Gated DeltaNet, KDA, RWKV, xLSTM, RG-LRU or retention. "
+    "gradscope.influence(model, inputs) measures what any model remembers"
 )
 
 

@@ -11,6 +11,8 @@ from gradscope.results.formats import number
 
 #: share of heads that forget within a step beyond which that is a fault
 _SHARE = 0.5
+#: of what: an LSTM's units have a bias, and of a random matrix most modes are fast
+_OF_THEIR_OWN = ("head", "channel")
 #: mean of a forget gate below which it is shut
 _SHUT = 0.15
 #: eigenvalues at rest above which a state runs away; chi above which gradients explode
@@ -47,7 +49,7 @@ def judged(memory: Memory, length: int | None) -> Iterator[Judgement]:
     """
     within = memory.share_within(1.0)
     plural = f"{memory.unit}s" if memory.count > 1 else memory.unit
-    if within > _SHARE and memory.unit != "mode":  # of a random matrix most modes are fast
+    if within > _SHARE and memory.unit in _OF_THEIR_OWN:
         count = f"{round(within * memory.count)} of {memory.count} {plural}"
         yield Judgement(
             "heads_forget",
