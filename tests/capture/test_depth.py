@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 import gradscope
-from gradscope.capture._depth import containers
 from gradscope.errors import GradscopeError
 from tests.capture.conftest import recorded
 from tests.capture.depth_models import Block, Residual
@@ -158,17 +157,3 @@ def test_a_block_without_an_activation_is_named():
         recorded(model, depth=[""]),
     ):
         model[0](size=2)
-
-
-def test_containers_are_outermost_and_of_one_class_with_parameters():
-    inner = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
-    model = nn.ModuleDict(
-        {
-            "outer": nn.ModuleList([inner, nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))]),
-            "mixed": nn.Sequential(nn.Linear(2, 2), nn.Tanh()),
-            "plain": nn.Sequential(nn.Tanh(), nn.Tanh()),
-            "alone": nn.ModuleList([nn.Linear(2, 2)]),
-            "second": nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)),
-        }
-    )
-    assert [name for name, _ in containers(model)] == ["outer", "second"]
