@@ -134,13 +134,15 @@ class Tape(TorchFunctionMode):
         operation.function, operation.call = copy, self._calls
         entered = Ancestry()
         entering = [self.tensors[number] for number in operation.takes]
-        entered.made([t for t in entering if t.requires_grad and not _is_weight(t)], 0)
+        heard = [t for t in entering if t.requires_grad and not _is_weight(t)]
+        entered.made(heard, 0)
         changed = self._changed(operation)
         self._finish(operation, made, changed, self._calls)
-        for number in operation.gives[1:]:  # what does not depend on what came in, as a mask
-            tensor = self.tensors[number]
-            if tensor.requires_grad and entered.latest([tensor]) < 0:
-                self.latest[number] = -1
+        given = [self.tensors[number] for number in operation.gives]
+        if heard and any(tensor.requires_grad for tensor in given):
+            for number, tensor in zip(operation.gives, given, strict=True):
+                if not tensor.requires_grad or entered.latest([tensor]) < 0:
+                    self.latest[number] = -1  # does not depend on what came in, as a mask
         own = [self.tensors[n] for n in operation.makes if self.latest[n] == self._calls]
         self.ancestry.made(own, self._calls)
         self._calls, self._since = self._calls + 1, 0
