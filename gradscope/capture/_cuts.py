@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +12,10 @@ from torch import nn
 from gradscope.capture._program import Operation
 from gradscope.capture._tape import Tape
 
-#: a state's size, in numbers, at each place of a gap where one could be cut
-_Sizes = dict[int, list[int]]
+#: the shapes of a state's tensors
+_Shapes = tuple[tuple[int, ...], ...]
+#: the last place of a gap where a state of these shapes could be cut
+_Places = dict[_Shapes, int]
 #: operations after the last layer among which the last state's is looked for
 _STEPS = 64
 
@@ -96,21 +99,17 @@ class _Finder:
         end = self._end()
         for _ in range(2):
             gaps = [self._gap(index, end) for index in range(1, len(self.first))]
-            size = _common(gaps)
-            if size is None:
+            first = self._places(self.way.start, self.first[0], end)
+            shapes = _common(gaps, [self._ends(end), first])
+            if shapes is None or not all(shapes in gap for gap in gaps):
                 return Cut(problem=self._unequal(gaps, end))
-            places = [gap.get(size, []) for gap in gaps]
-            if not all(places):
-                return Cut(problem=self._unequal(gaps, end))
-            between = [State(found[-1], self._live(found[-1], end)) for found in places]
-            end = self._alike(between, end)
-            if self._size(end.tensors) != size:
-                shapes = [tuple(self.tape.tensors[number].shape) for number in end.tensors]
-                return Cut(problem=self._unequal(gaps, end, shapes))
-        before = self._before(end).get(size)
-        if before is None:
+            between = [State(gap[shapes], self._live(gap[shapes], end)) for gap in gaps]
+            end = self._alike(between, end, shapes)
+            if self._shapes(end.tensors) != shapes:
+                return Cut(problem=self._unequal(gaps, end, self._shapes(end.tensors)))
+        if shapes not in first:
             return Cut([*between, end], missing=1)
-        return Cut([State(before[-1], self._live(before[-1], end)), *between, end])
+        return Cut([State(first[shapes], self._live(first[shapes], end)), *between, end])
 
     # --- what the state may be of -----------------------------------------------------------------
 
@@ -128,7 +127,7 @@ class _Finder:
             if place is None or place >= self.first[0]:
                 continue
             operation = self.operations[place]
-            new = [n for n in (*operation.takes, *operation.changes) if n not in found]
+            new = [n for n in (*operation.reads, *operation.changes) if n not in found]
             found.update(new)
             waiting += new
         tensors = self.tape.tensors
@@ -142,7 +141,7 @@ class _Finder:
     def _activation(self, call: Operation) -> int | None:
         """What among a block's arguments is the activation."""
         tensors = self.tape.tensors
-        takes = [n for n in call.takes if tensors[n].is_floating_point()]
+        takes = [n for n in call.reads if tensors[n].is_floating_point()]
         shapes = [tensors[number].shape for number in call.gives[:1]]
         alike = [number for number in takes if tensors[number].shape in shapes]
         return next(iter([*alike, *takes]), None)
@@ -152,12 +151,12 @@ class _Finder:
         tensors, data = self.tape.tensors, set[int]()
         for place in range(self.way.start, self.first[0] + 1):
             operation = self.operations[place]
-            for number in operation.takes:
+            for number in operation.reads:
                 tensor = tensors[number]
                 given = number not in self.made_at and not isinstance(tensor, nn.Parameter)
                 if given and id(tensor) not in buffers:
                     data.add(number)
-            if data.intersection(operation.takes):
+            if data.intersection(operation.reads):
                 data.update(operation.makes)
         return data
 
@@ -166,7 +165,7 @@ class _Finder:
         reached = set(begin)
         for place in range(start, self.way.stop):
             operation = self.operations[place]
-            if not reached.isdisjoint(operation.takes):
+            if not reached.isdisjoint(operation.reads):
                 reached.update(
                     number
                     for number in operation.makes
@@ -181,7 +180,7 @@ class _Finder:
         used = set(end.tensors)
         for place in self._needed(end):
             if place >= at:
-                used.update(self.operations[place].takes)
+                used.update(self.operations[place].reads)
         return [n for n in sorted(used & self.dependent) if self.made_at.get(n, -1) < at]
 
     def _needed(self, end: State) -> list[int]:
@@ -195,61 +194,73 @@ class _Finder:
             made = wanted.intersection(operation.makes) & self.dependent
             if made:
                 needed.append(place)
-                wanted.update(operation.takes)
+                wanted.update(operation.reads)
         self.known[key] = needed[::-1]
         return self.known[key]
 
-    def _gap(self, index: int, end: State) -> _Sizes:
-        """The places before a layer where the state could be cut, by its size."""
+    def _gap(self, index: int, end: State) -> _Places:
+        """The places before a layer where the state could be cut, by its shapes."""
         return self._places(self.last[index - 1] + 1, self.first[index], end)
 
-    def _before(self, end: State) -> _Sizes:
-        """Those before the first layer."""
-        return self._places(self.way.start, self.first[0], end)
-
-    def _places(self, begin: int, stop: int, end: State) -> _Sizes:
-        needed = set(self._needed(end))
-        sizes: _Sizes = {}
+    def _places(self, begin: int, stop: int, end: State) -> _Places:
+        needed, places = set(self._needed(end)), _Places()
         for at in range(begin, stop + 1):
-            if at != stop and at not in needed and at != begin:
-                continue
-            size = sum(self.tape.tensors[number].numel() for number in self._live(at, end))
-            if size:
-                sizes.setdefault(size, []).append(at)
-        return sizes
+            if at in (begin, stop) or at in needed:
+                live = self._live(at, end)
+                if live:
+                    places[self._shapes(live)] = at
+        return places
+
+    def _shapes(self, numbers: Iterable[int]) -> _Shapes:
+        return tuple(tuple(self.tape.tensors[number].shape) for number in numbers)
 
     # --- the end ----------------------------------------------------------------------------------
 
     def _end(self) -> State:
         """After the last layer, where the fewest tensors are handed on for the first time."""
-        last = self.last[-1]
-        given = [n for n in self.operations[last].makes if self.tape.latest[n] >= 0]
-        after = self._reached(given, last + 1)
+        last, after = self.last[-1], self._after()
         best: tuple[int, State] | None = None
         for at in [last + 1, *(p + 1 for p in self._steps(after))]:
             live = self._kept(at)
             own = [number for number in live if number in after]
             if own and (best is None or len(live) < best[0]):
                 best = len(live), State(at, own)
-        return best[1] if best else State(last + 1, given[:1])
+        return best[1] if best else State(last + 1, self.operations[last].makes[:1])
 
     def _steps(self, among: set[int]) -> list[int]:
         """The operations after the last layer that take something of these."""
         places = range(self.last[-1] + 1, self.way.stop)
-        taking = [p for p in places if not among.isdisjoint(self.operations[p].takes)]
+        taking = [p for p in places if not among.isdisjoint(self.operations[p].reads)]
         return taking[:_STEPS]
 
     def _kept(self, at: int) -> list[int]:
         """What is used after a place, by whatever it is."""
-        used = {n for p in range(at, self.way.stop) for n in self.operations[p].takes}
+        used = {n for p in range(at, self.way.stop) for n in self.operations[p].reads}
         if at == self.way.stop:
             used.update(self.operations[at - 1].makes)
         return [n for n in sorted(used & self.dependent) if self.made_at.get(n, -1) < at]
 
-    def _alike(self, between: Sequence[State], end: State) -> State:
-        """The end after the same operations as between two layers, where there are such."""
-        given = set(self.operations[self.last[-1]].makes)
-        after = self._reached(given, self.last[-1] + 1)
+    def _ends(self, end: State) -> _Places:
+        """The places after the last layer where its state could be cut, by its shapes.
+
+        What else is kept there, as for losses along the way, is kept at the end that is known.
+        """
+        after = self._after()
+        aside = set(self._kept(end.at)) - set(end.tensors)
+        places = _Places()
+        for at in [self.last[-1] + 1, *(p + 1 for p in self._steps(after))]:
+            live = self._kept(at)
+            own = [number for number in live if number in after]
+            if own and set(live) - set(own) <= aside:
+                places.setdefault(self._shapes(own), at)
+        return places
+
+    def _alike(self, between: Sequence[State], end: State, shapes: _Shapes) -> State:
+        """The end after the same operations as between two layers, where there are such.
+
+        If not, the first place where the state has these shapes.
+        """
+        after = self._after()
         places = self._steps(after)
         mine = [_name(self.operations[place]) for place in places]
         for index in range(len(between) - 1, -1, -1):
@@ -257,51 +268,63 @@ class _Finder:
             theirs = [
                 _name(self.operations[place])
                 for place in range(self.last[index] + 1, between[index].at)
-                if not own.isdisjoint(self.operations[place].takes)
+                if not own.isdisjoint(self.operations[place].reads)
             ]
             if mine[: len(theirs)] != theirs:
                 continue
             at = places[len(theirs) - 1] + 1 if theirs else self.last[-1] + 1
             live = [number for number in self._kept(at) if number in after]
-            if len(live) == 0:
-                live = self.operations[at - 1].makes[:1]
-            if self._size(live) == self._size(between[index].tensors):
+            live = live or self.operations[at - 1].makes[:1]
+            if self._shapes(live) == shapes:
                 return State(at, live)
-        return end
+        at = self._ends(end).get(shapes)
+        if at is None:
+            return end
+        return State(at, [number for number in self._kept(at) if number in after])
 
-    def _size(self, numbers: Iterable[int]) -> int:
-        return sum(self.tape.tensors[number].numel() for number in numbers)
+    def _after(self) -> set[int]:
+        """What is made of what the last layer's block gave."""
+        made = self.operations[self.last[-1]].makes
+        given = [number for number in made if self.tape.latest[number] >= 0]
+        return self._reached(given, self.last[-1] + 1)
 
     # --- where there is none ----------------------------------------------------------------------
 
-    def _unequal(
-        self, gaps: Sequence[_Sizes], end: State, last: Sequence[tuple[int, ...]] = ()
-    ) -> str:
-        """What is handed on, where that differs from layer to layer."""
-        shapes = []
-        for gap in gaps:
-            if not gap:
-                return ""
-            smallest = gap[min(gap)][-1]
-            live = self._live(smallest, end)
-            shapes.append([tuple(self.tape.tensors[number].shape) for number in live])
-        shown = list(enumerate(shapes, 1))[:4]
-        shown += [(len(self.first), list(last))] if last else []
+    def _unequal(self, gaps: Sequence[_Places], end: State, last: _Shapes = ()) -> str:
+        """What is handed on, where that differs from layer to layer; "" if nothing is."""
+        if not all(gaps):
+            return ""
+        smallest = [min(gap, key=_size) for gap in gaps]
+        shown = list(enumerate(smallest, 1))[:4]
+        shown += [(len(self.first), last or self._shapes(end.tensors))]
         said = "; ".join(
             f"after layer {index}: {' and '.join(map(str, layer))}" for index, layer in shown
         )
         return (
-            f"what is handed on from layer to layer is not always of one size ({said}), as with "
+            f"what is handed on from layer to layer is not always of one shape ({said}), as with "
             "dense connections, skips to far later blocks (U-Net), or a change of resolution: "
-            "depth as time needs a state of one size; name the blocks between two such places, "
-            "such as those of one stage"
+            "depth as time needs blocks that keep the shape; name those between two such places, "
+            "such as the blocks of one stage"
         )
 
 
-def _common(gaps: Sequence[_Sizes]) -> int | None:
-    """The size of a state that is there between the most layers; of several the smallest."""
-    count = Counter(size for gap in gaps for size in gap)
-    return min(count, key=lambda size: (-count[size], size), default=None)
+def _common(gaps: Sequence[_Places], ends: Sequence[_Places]) -> _Shapes | None:
+    """The shapes of a state that is there between the most layers, and best at the ends as well.
+
+    Of several the smallest, and of these that which is there last.
+    """
+    count = Counter(shapes for gap in gaps for shapes in gap)
+
+    def rank(shapes: _Shapes) -> tuple[int, int, int, int]:
+        at_ends = sum(shapes in end for end in ends)
+        last = sum(gap.get(shapes, 0) for gap in gaps)
+        return -count[shapes], _size(shapes), -at_ends, -last
+
+    return min(count, key=rank, default=None)
+
+
+def _size(shapes: _Shapes) -> int:
+    return sum(math.prod(shape) for shape in shapes)
 
 
 def _name(operation: Operation) -> str:

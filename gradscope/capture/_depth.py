@@ -83,9 +83,9 @@ class DepthWatch(Watch):
         operation = self._inside
         if recomputing() or operation is None or operation.function is not block:
             return
-        came = max((self.tape.latest[number] for number in operation.takes), default=-1)
         self.lowered |= self._is_lowered(operation)
         self.tape.leave(operation, self.copies[block], output)
+        came = max((self.tape.latest[number] for number in operation.reads), default=-1)
         self._inside, self.called = None, True
         self.tape.paused -= 1
         self._go_on(block, len(self.tape.operations) - 1, came)

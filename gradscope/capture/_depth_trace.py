@@ -13,6 +13,10 @@ from gradscope.capture._watch import Received, without_rounding
 from gradscope.dynamics import Adjoints, Trace
 
 
+#: by how much what is run again may depart from what it gave, over its size, in any precision
+_ROUNDING = 64 * torch.finfo(torch.float32).eps
+
+
 @dataclass
 class Passage:
     """One way through a stack.
@@ -38,10 +42,13 @@ class Passage:
 
 def trace_of(passage: Passage) -> tuple[Trace, list[str]]:
     """The trace, and what the reader should know of it."""
-    dtype = torch.promote_types(passage.states[0][0].dtype, torch.float32)
+    dtype = torch.float32
+    for part in passage.states[0]:
+        dtype = torch.promote_types(dtype, part.dtype)
     values = [[tensor.to(dtype) for tensor in state] for state in passage.states]
     cell = DepthCell(passage.layers, values[:-1], passage.blocks, passage.between)
-    epsilon = torch.finfo(torch.bfloat16 if passage.lowered else dtype).eps
+    coarsest = max(torch.finfo(part.dtype).eps for state in passage.states for part in state)
+    epsilon = torch.finfo(torch.bfloat16).eps if passage.lowered else coarsest
     cell.stochastic = not _comes_again(cell, values, epsilon)
     if not cell.stochastic:
         cell.find_layout()
@@ -67,7 +74,8 @@ def trace_of(passage: Passage) -> tuple[Trace, list[str]]:
 def _comes_again(cell: DepthCell, values: list[list[Tensor]], epsilon: float) -> bool:
     """Whether every layer, run again, gives what it gave."""
     largest = max(float(part.abs().max()) for state in values for part in state if part.numel())
-    allowed = (1e4 if epsilon < 1e-5 else 16) * epsilon * max(1.0, largest)
+    # a model in float64 may go through float32 within a block
+    allowed = max((1e4 if epsilon < 1e-5 else 16) * epsilon, _ROUNDING) * max(1.0, largest)
     for differentiable in (True, False):
         cell.differentiable = differentiable
         with torch.no_grad():

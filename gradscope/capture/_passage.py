@@ -59,7 +59,7 @@ class Layers:
                 continue
             places.add(place)
             operation = self.tape.operations[place]
-            wanted += [n for n in (*operation.takes, *operation.changes) if n not in given]
+            wanted += [n for n in (*operation.reads, *operation.changes) if n not in given]
         operations = [self.tape.operations[place] for place in sorted(places)]
         known = given | {number for operation in operations for number in operation.makes}
         read = {n for op in operations for n in (*op.takes, *op.changes) if n not in known}
@@ -71,7 +71,7 @@ class Layers:
         reached = set(takes)
         for place in range(self.way.start, self.way.stop):
             operation = self.tape.operations[place]
-            if not reached.isdisjoint(operation.takes):
+            if not reached.isdisjoint(operation.reads):
                 reached.update(
                     number
                     for number in operation.makes
@@ -91,9 +91,9 @@ class Layers:
                 return False
             operation: Operation = self.tape.operations[place]
             steps += 1
-            if steps > _FEW or operation.call >= 0 or not operation.takes:
+            if steps > _FEW or operation.call >= 0 or not operation.reads:
                 return False
-            waiting += operation.takes
+            waiting += operation.reads
         return steps > 0
 
     def _constant(self, number: int) -> Tensor:

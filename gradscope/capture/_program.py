@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
 from gradscope.capture._call import RandomState
 from gradscope.capture._nests import mapped, snapshots, tensors_in
@@ -35,6 +36,7 @@ class Operation:
         args: by position, with a ``Ref`` in the place of each tensor.
         kwargs: by name, likewise.
         takes: numbers of the tensors among the arguments.
+        reads: those of which its result is made; a block may be given more.
         gives: numbers of the tensors in its result, in order.
         changes: numbers of tensors that it changed in place, before to after.
         call: which call of a block it is, from 0; -1 where it is none.
@@ -46,6 +48,7 @@ class Operation:
     args: Args
     kwargs: Kwargs
     takes: list[int]
+    reads: list[int] = field(default_factory=list)
     gives: list[int] = field(default_factory=list)
     changes: dict[int, int] = field(default_factory=dict)
     call: int = -1
@@ -103,9 +106,7 @@ class Layer:
         dtype, device = state[0].dtype, state[0].device
         known = {number: _widened(value, dtype) for number, value in self.constants.items()}
         known |= dict(zip(self.takes, state, strict=True))
-        with ExitStack() as stack:
-            if differentiable:
-                stack.enter_context(sdpa_kernel([SDPBackend.MATH]))
+        with _Differentiable() if differentiable else nullcontext():
             for operation in self.operations:
                 operation.run(known, device)
         return [known[number].to(dtype) for number in self.gives]
@@ -114,6 +115,23 @@ class Layer:
     def is_random(self) -> bool:
         """Whether it draws random numbers."""
         return any(operation.random is not None for operation in self.operations)
+
+
+class _Differentiable(TorchFunctionMode):
+    """Attention takes the kernel that has every derivative, whatever the model asks for."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: Iterable[type],
+        args: Args = (),
+        kwargs: Kwargs | None = None,
+    ) -> object:
+        """Called in the place of a function of torch's."""
+        if func is not torch.nn.functional.scaled_dot_product_attention:
+            return func(*args, **(kwargs or {}))
+        with sdpa_kernel([SDPBackend.MATH]):
+            return func(*args, **(kwargs or {}))
 
 
 def _widened(value: Tensor, dtype: torch.dtype) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
-from gradscope.capture._ancestry import Ancestry
+from gradscope.capture._ancestry import Ancestry, reached
 from gradscope.capture._call import RandomState
 from gradscope.capture._forward import Onlooker
 from gradscope.capture._nests import mapped, snapshots, tensors_in
@@ -111,7 +111,7 @@ class Tape(TorchFunctionMode):
         changed = self._changed(operation)
         if not made and not changed:
             return
-        latest = max((self.latest[number] for number in operation.takes), default=-1)
+        latest = max((self.latest[number] for number in operation.reads), default=-1)
         self._finish(operation, made, changed, latest)
 
     # --- blocks -----------------------------------------------------------------------------------
@@ -132,20 +132,35 @@ class Tape(TorchFunctionMode):
     def _leave(self, operation: Operation, copy: nn.Module, result: object) -> None:
         made = tensors_in(result)
         operation.function, operation.call = copy, self._calls
-        entered = Ancestry()
-        entering = [self.tensors[number] for number in operation.takes]
-        heard = [t for t in entering if t.requires_grad and not _is_weight(t)]
-        entered.made(heard, 0)
         changed = self._changed(operation)
+        read = [self._read(tensor, operation) for tensor in made]
         self._finish(operation, made, changed, self._calls)
-        given = [self.tensors[number] for number in operation.gives]
-        if heard and any(tensor.requires_grad for tensor in given):
-            for number, tensor in zip(operation.gives, given, strict=True):
-                if not tensor.requires_grad or entered.latest([tensor]) < 0:
+        heard = [number for number in operation.takes if self._is_heard(number)]
+        if heard and any(read):
+            of_blocks = {n for n in operation.takes if self.latest[n] >= 0} or set(heard)
+            for number, numbers in zip(operation.gives, read, strict=True):
+                if not numbers & of_blocks:
                     self.latest[number] = -1  # does not depend on what came in, as a mask
+            unread = set(heard) - set().union(*read) - set(changed)
+            operation.reads = [n for n in operation.takes if n not in unread]
         own = [self.tensors[n] for n in operation.makes if self.latest[n] == self._calls]
         self.ancestry.made(own, self._calls)
         self._calls, self._since = self._calls + 1, 0
+
+    def _is_heard(self, number: int) -> bool:
+        return self.edges[number] is not None and not _is_weight(self.tensors[number])
+
+    def _read(self, made: Tensor, operation: Operation) -> set[int]:
+        """Of which of an operation's arguments something was made, as autograd knows it."""
+        if not made.requires_grad:
+            return set()
+        edges = {n: self.edges[n] for n in operation.takes}
+        places = {
+            (id(edge.node), edge.output_nr): number
+            for number, edge in edges.items()
+            if edge is not None
+        }
+        return {places[key] for key in reached(get_gradient_edge(made), places.keys())}
 
     # --- numbers ----------------------------------------------------------------------------------
 
@@ -181,7 +196,8 @@ class Tape(TorchFunctionMode):
             return Ref(takes[-1])
 
         marked, named = mapped(snapshots((args, kwargs)), numbered)
-        operation = Operation(func, marked, named, takes, grad=torch.is_grad_enabled())
+        reads, grad = list(dict.fromkeys(takes)), torch.is_grad_enabled()
+        operation = Operation(func, marked, named, takes, reads, grad=grad)
         if any(part in name for part in _DRAWING):
             device = self.tensors[takes[0]].device if takes else torch.device("cpu")
             operation.random = RandomState.now(device)
