@@ -16,6 +16,8 @@ from gradscope.capture._tape import Tape
 _Shapes = tuple[tuple[int, ...], ...]
 #: the last place of a gap where a state of these shapes could be cut
 _Places = dict[_Shapes, int]
+#: functions that make tensors of nothing, such as numbers of positions, which are no data
+_PLAIN = ("arange", "zeros", "ones", "full", "eye", "empty", "linspace")
 #: operations after the last layer among which the last state's is looked for
 _STEPS = 64
 
@@ -156,7 +158,8 @@ class _Finder:
                 given = number not in self.made_at and not isinstance(tensor, nn.Parameter)
                 if given and id(tensor) not in buffers:
                     data.add(number)
-            if data.intersection(operation.reads):
+            made_of_data = not data.isdisjoint(operation.reads)
+            if made_of_data or (not operation.takes and _name(operation) not in _PLAIN):
                 data.update(operation.makes)
         return data
 
