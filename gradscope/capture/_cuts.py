@@ -237,11 +237,13 @@ class _Finder:
         return taking[:_STEPS]
 
     def _kept(self, at: int) -> list[int]:
-        """What is used after a place, by whatever it is."""
+        """What of the blocks' making is used after a place, by whatever it is."""
         used = {n for p in range(at, self.way.stop) for n in self.operations[p].reads}
         if at == self.way.stop:
             used.update(self.operations[at - 1].makes)
-        return [n for n in sorted(used & self.dependent) if self.made_at.get(n, -1) < at]
+        begun = self.operations[self.first[0]].call
+        of_blocks = {n for n in used & self.dependent if self.tape.latest[n] >= begun}
+        return [n for n in sorted(of_blocks) if self.made_at.get(n, -1) < at]
 
     def _ends(self, end: State) -> _Places:
         """The places after the last layer where its state could be cut, by its shapes.

@@ -10,7 +10,7 @@ from torch import nn
 
 from gradscope.capture._cuts import Cut, Way, cut
 from gradscope.capture._depth_trace import Passage, trace_of
-from gradscope.capture._passage import Layers, LostError
+from gradscope.capture._passage import LOST, Layers, LostError
 from gradscope.capture._program import Operation
 from gradscope.capture._stack import Stack
 from gradscope.capture._tape import Tape
@@ -88,6 +88,8 @@ class DepthWatch(Watch):
         came = max((self.tape.latest[number] for number in operation.reads), default=-1)
         self._inside, self.called = None, True
         self.tape.paused -= 1
+        if came < 0 and self.ways and self.tape.is_lost(operation.reads):
+            self.problems[LOST] = None
         self._go_on(block, len(self.tape.operations) - 1, came)
 
     def _is_lowered(self, operation: Operation) -> bool:

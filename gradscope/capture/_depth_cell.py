@@ -137,9 +137,7 @@ class DepthCell(Cell):
         return DepthLinearisation.of(self, x, s_prev)
 
 
-def inputs_of(
-    layers: int, samples: int, like: Tensor
-) -> Float[Tensor, "layer sample input"]:
+def inputs_of(layers: int, samples: int, like: Tensor) -> Float[Tensor, "layer sample input"]:
     """What says to a ``DepthCell`` which layer and sample a step is of."""
     options = {"dtype": like.dtype, "device": like.device}
     layer = torch.arange(layers, **options)[:, None].expand(-1, samples)

@@ -12,7 +12,6 @@ from gradscope.capture._program import Layer
 from gradscope.capture._watch import Received, without_rounding
 from gradscope.dynamics import Adjoints, Trace
 
-
 #: by how much what is run again may depart from what it gave, over its size, in any precision
 _ROUNDING = 64 * torch.finfo(torch.float32).eps
 
@@ -78,18 +77,21 @@ def _comes_again(cell: DepthCell, values: list[list[Tensor]], epsilon: float) ->
     allowed = max((1e4 if epsilon < 1e-5 else 16) * epsilon, _ROUNDING) * max(1.0, largest)
     for differentiable in (True, False):
         cell.differentiable = differentiable
-        with torch.no_grad():
-            gaps = [
-                float((made - part).abs().max())
-                for layer, before, after in zip(cell.program, values, values[1:], strict=False)
-                for made, part in zip(
-                    layer(before, differentiable=differentiable), after, strict=True
-                )
-            ]
-        finite = all(gap == gap for gap in gaps)
-        if not finite or max(gaps) <= allowed:
-            return finite
+        gap = max(_gap(cell, values), _gap(cell, values))  # a block may keep a state
+        if gap != gap or gap <= allowed:
+            return gap == gap
     return False
+
+
+@torch.no_grad()
+def _gap(cell: DepthCell, values: list[list[Tensor]]) -> float:
+    """By how much what is run again departs from what it gave."""
+    gaps = [
+        (made - part).abs().max()
+        for layer, before, after in zip(cell.program, values[:-1], values[1:], strict=True)
+        for made, part in zip(layer(before, differentiable=cell.differentiable), after, strict=True)
+    ]
+    return float(torch.stack(gaps).max())
 
 
 def _notes(passage: Passage, cell: DepthCell) -> list[str]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from gradscope.capture._cuts import Cut, Way
 from gradscope.capture._program import Layer, Operation
 from gradscope.capture._tape import Tape
 from gradscope.capture._watch import copied
+
+#: said where the way from one block to the next cannot be followed
+LOST = (
+    "what lies between two blocks cannot be followed: something that a layer reads was made of an "
+    "earlier one by what torch does not show (a torch.autograd.Function, a scripted function, "
+    "another thread); make it part of a block, and name the container of such blocks"
+)
 
 
 class LostError(Exception):
@@ -31,6 +41,8 @@ class Layers:
         self.tape, self.way, self.cut, self.names = tape, way, cut, names
         self.between: dict[str, nn.Parameter] = {}
         self._weights: dict[int, nn.Parameter] = {}
+        # without autograd what ran under torch.no_grad() says nothing
+        self.is_heard = any(tape.tensors[n].requires_grad for n in cut.states[-1].tensors)
         self.made_at = {
             number: place
             for place in range(way.start, way.stop)
@@ -44,10 +56,7 @@ class Layers:
     def made(self) -> list[Layer]:
         """Every layer, first to last."""
         states = self.cut.states
-        return [
-            self._layer(before.tensors, after.tensors)
-            for before, after in zip(states, states[1:], strict=False)
-        ]
+        return [self._layer(before.tensors, after.tensors) for before, after in pairwise(states)]
 
     def _layer(self, takes: list[int], gives: list[int]) -> Layer:
         places, wanted, given = set[int](), [n for n in gives if n not in takes], set(takes)
@@ -61,6 +70,8 @@ class Layers:
             operation = self.tape.operations[place]
             wanted += [n for n in (*operation.reads, *operation.changes) if n not in given]
         operations = [self.tape.operations[place] for place in sorted(places)]
+        if not self.is_heard:
+            operations = [replace(operation, grad=True) for operation in operations]
         known = given | {number for operation in operations for number in operation.makes}
         read = {n for op in operations for n in (*op.takes, *op.changes) if n not in known}
         read |= set(gives) - known
@@ -101,18 +112,15 @@ class Layers:
         if isinstance(tensor, nn.Parameter):
             return self._weight(tensor)
         if tensor.requires_grad and self._is_lost(number):
-            raise LostError(
-                "what lies between two blocks cannot be followed: something that a layer reads was "
-                "made of an earlier one by what torch does not show (a torch.autograd.Function, a "
-                "scripted function, another thread); make it part of a block, and name the "
-                "container of such blocks"
-            )
+            raise LostError(LOST)
         return self._value(number)
 
     def _is_lost(self, number: int) -> bool:
-        return number not in self.made_at and self.tape.ancestry.latest(
-            [self.tape.tensors[number]]
-        ) >= self.tape.operations[self.way.layers[0][0]].call
+        return (
+            number not in self.made_at
+            and self.tape.ancestry.latest([self.tape.tensors[number]])
+            >= self.tape.operations[self.way.layers[0][0]].call
+        )
 
     def _weight(self, weight: nn.Parameter) -> nn.Parameter:
         if id(weight) not in self._weights:

@@ -63,6 +63,7 @@ class Tape(TorchFunctionMode):
         self.saved: dict[int, Tensor] = {}
         self.ancestry = Ancestry()
         self._numbers: dict[int, int] = {}
+        self._of_blocks: set[int] = set()
         self._calls = self._since = 0
 
     @contextmanager
@@ -96,9 +97,7 @@ class Tape(TorchFunctionMode):
             self.onlooker.look(self._end, begun, result)
         return result
 
-    def _begin(
-        self, func: Callable[..., object], args: Args, kwargs: Kwargs
-    ) -> Operation | None:
+    def _begin(self, func: Callable[..., object], args: Args, kwargs: Kwargs) -> Operation | None:
         self._since += 1
         if self._calls and self._since > _AFTER:
             return None
@@ -131,7 +130,7 @@ class Tape(TorchFunctionMode):
 
     def _leave(self, operation: Operation, copy: nn.Module, result: object) -> None:
         made = tensors_in(result)
-        operation.function, operation.call = copy, self._calls
+        operation.function, operation.call, operation.grad = copy, self._calls, True
         changed = self._changed(operation)
         read = [self._read(tensor, operation) for tensor in made]
         self._finish(operation, made, changed, self._calls)
@@ -143,6 +142,7 @@ class Tape(TorchFunctionMode):
                     self.latest[number] = -1  # does not depend on what came in, as a mask
             unread = set(heard) - set().union(*read) - set(changed)
             operation.reads = [n for n in operation.takes if n not in unread]
+        self._of_blocks.update(operation.makes)
         own = [self.tensors[n] for n in operation.makes if self.latest[n] == self._calls]
         self.ancestry.made(own, self._calls)
         self._calls, self._since = self._calls + 1, 0
@@ -167,7 +167,18 @@ class Tape(TorchFunctionMode):
     def number(self, tensor: Tensor) -> int:
         """A tensor's number, as it is now."""
         known = self._numbers.get(id(tensor))
-        return self._add(tensor, -1) if known is None else known
+        if known is None:
+            return self._add(tensor, -1)
+        if self.edges[known] is None and tensor.requires_grad:
+            if self.latest[known] < 0 or known not in self._of_blocks:
+                return self._add(tensor, -1)  # of a torch.autograd.Function: its own backward
+            self.edges[known] = get_gradient_edge(tensor)  # by checkpointing
+        return known
+
+    def is_lost(self, numbers: Iterable[int]) -> bool:
+        """Whether one of these was made of what a block gave, by what torch does not show."""
+        unknown = [self.tensors[n] for n in numbers if self.latest[n] < 0 and self._is_heard(n)]
+        return self.ancestry.latest(unknown) >= 0
 
     def value(self, number: int) -> Tensor | None:
         """A tensor's numbers as they were; None where they were lost."""
@@ -222,9 +233,7 @@ class Tape(TorchFunctionMode):
     def _finish(
         self, operation: Operation, made: list[Tensor], changed: list[int], latest: int
     ) -> None:
-        operation.changes = {
-            number: self._add(self.tensors[number], latest) for number in changed
-        }
+        operation.changes = {number: self._add(self.tensors[number], latest) for number in changed}
         operation.gives = [
             self._numbers[id(tensor)]
             if any(tensor is self.tensors[number] for number in changed)

@@ -51,8 +51,9 @@ class DepthGainPlot(Plot):
         return (
             "Left: natural logarithm of ‖J‖$_F$/√d for J = ∂x$_L$/∂x$_l$, by how much a gradient "
             "of random direction grows on its way back from the last layer to layer l (steps, "
-            "where there are no layers but those of time). Right: tr(J)²/(d ‖J‖$_F$²), the share of J that is a "
-            "multiple of the identity, as a skip path gives it: 1 where nothing but that acts. "
+            "where there are no layers but those of time). Right: tr(J)²/(d ‖J‖$_F$²), the share "
+            "of J that is a multiple of the identity, as a skip path gives it: 1 where nothing but "
+            "that acts. "
             "Estimated with random vectors; the table has the standard errors. "
             f"Of {words.last}; {words.spread}."
         )

@@ -193,9 +193,7 @@ class Dropout(Variant):
 
     def __init__(self):
         super().__init__()
-        self.blocks = nn.ModuleList(
-            [nn.Sequential(mlp(), nn.Dropout(0.3)) for _ in range(LAYERS)]
-        )
+        self.blocks = nn.ModuleList([nn.Sequential(mlp(), nn.Dropout(0.3)) for _ in range(LAYERS)])
 
     def layer(self, index: int, x: Tensor) -> Tensor:
         return x + nn.functional.dropout(self.blocks[index](x), 0.2)
@@ -369,8 +367,7 @@ class StreamList(Streams):
             mix, write = self.mix[index], self.write[index]
             y = block(sum(w * part for w, part in zip(self.read[index], h, strict=True)))
             h = [
-                sum(mix[row, column] * h[column] for column in range(self.streams))
-                + write[row] * y
+                sum(mix[row, column] * h[column] for column in range(self.streams)) + write[row] * y
                 for row in range(self.streams)
             ]
             self.keep(*h)
@@ -383,9 +380,7 @@ class DynamicStreams(Streams):
     def __init__(self):
         super().__init__()
         size = self.streams * WIDTH
-        self.ask = nn.ModuleList(
-            [nn.Linear(size, self.streams**2) for _ in range(LAYERS)]
-        )
+        self.ask = nn.ModuleList([nn.Linear(size, self.streams**2) for _ in range(LAYERS)])
 
     def layer(self, index: int, x: Tensor) -> Tensor:
         asked = torch.tanh(self.ask[index](x.flatten(2))).unflatten(-1, (self.streams, -1))

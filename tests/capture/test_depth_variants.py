@@ -45,9 +45,7 @@ def test_jacobians_and_adjoints_are_autograds(variant):
     )
     values = torch.stack([flat(state) for state in states])
     torch.testing.assert_close(trace.states.detach(), values.detach(), rtol=0, atol=0)
-    torch.testing.assert_close(
-        gradscope.adjoints(trace).values(), expected, rtol=1e-10, atol=1e-13
-    )
+    torch.testing.assert_close(gradscope.adjoints(trace).values(), expected, rtol=1e-10, atol=1e-13)
     sample = 1
     for layer in (0, LAYERS - 2):
         product = gradscope.jacobian_product(trace, LAYERS, layer).matrix()[sample]
@@ -81,6 +79,4 @@ def test_training_keeps_every_bit(variant):
         else:
             model(x).backward()
         found.append([*(p.grad for p in model.parameters()), torch.get_rng_state()])
-    assert all(
-        (a is None and b is None) or torch.equal(a, b) for a, b in zip(*found, strict=True)
-    )
+    assert all((a is None and b is None) or torch.equal(a, b) for a, b in zip(*found, strict=True))

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from gradscope.capture._stack import Stack, stacks
+from gradscope.capture._stack import stacks
 
 
 def test_stacks_are_outermost_and_of_one_class_with_parameters():
