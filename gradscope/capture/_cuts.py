@@ -98,20 +98,23 @@ class _Finder:
 
     def found(self) -> Cut:
         """The states, or why there are none."""
-        end = self._end()
-        for _ in range(2):
-            gaps = [self._gap(index, end) for index in range(1, len(self.first))]
-            first = self._places(self.way.start, self.first[0], end)
-            shapes = _common(gaps, [self._ends(end), first])
-            if shapes is None or not all(shapes in gap for gap in gaps):
-                return Cut(problem=self._unequal(gaps, end))
-            between = [State(gap[shapes], self._live(gap[shapes], end)) for gap in gaps]
-            end = self._alike(between, end, shapes)
-            if self._shapes(end.tensors) != shapes:
-                return Cut(problem=self._unequal(gaps, end, self._shapes(end.tensors)))
+        once = self._cut(self._end())
+        # what is needed follows from the end, and where the end is from what is between
+        return once if once.problem or not once.states else self._cut(once.states[-1])
+
+    def _cut(self, end: State) -> Cut:
+        gaps = [self._gap(index, end) for index in range(1, len(self.first))]
+        first = self._places(self.way.start, self.first[0], end)
+        shapes = _common(gaps, [self._ends(end), first])
+        if shapes is None or not all(shapes in gap for gap in gaps):
+            return Cut(problem=self._unequal(gaps, end))
+        between = [State(gap[shapes], self._live(gap[shapes], end)) for gap in gaps]
+        last = self._alike(between, end, shapes)
+        if self._shapes(last.tensors) != shapes:
+            return Cut(problem=self._unequal(gaps, end, self._shapes(last.tensors)))
         if shapes not in first:
-            return Cut([*between, end], missing=1)
-        return Cut([State(first[shapes], self._live(first[shapes], end)), *between, end])
+            return Cut([*between, last], missing=1)
+        return Cut([State(first[shapes], self._live(first[shapes], end)), *between, last])
 
     # --- what the state may be of -----------------------------------------------------------------
 

@@ -36,11 +36,12 @@ class Layout:
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one sample's state, streams first; its length where it is of several tensors."""
-        if len(self.shapes) > 1:
+        first, *others = self.shapes
+        if others:
             return (sum(shape.numel() for shape in self.shapes) // self.samples,)
         if self.axis < 0:
-            return tuple(self.shapes[0])
-        rest = [size for axis, size in enumerate(self.shapes[0]) if axis != self.axis]
+            return tuple(first)
+        rest = [size for axis, size in enumerate(first) if axis != self.axis]
         return (self.streams, *rest) if self.streams > 1 else tuple(rest)
 
     def of_rows(self) -> Layout:

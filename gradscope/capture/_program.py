@@ -71,7 +71,10 @@ class Operation:
             assert isinstance(ref, Ref)
             return given[ref.number]
 
-        args, kwargs = mapped(snapshots((self.args, self.kwargs)), filled, of=Ref)
+        args = mapped(snapshots(self.args), filled, of=Ref)
+        kwargs = mapped(snapshots(self.kwargs), filled, of=Ref)
+        assert isinstance(args, tuple)
+        assert isinstance(kwargs, dict)
         with _as_drawn(self.random, device):
             result = self.function(*args, **kwargs)
         known.update(zip(self.gives, tensors_in(result), strict=False))

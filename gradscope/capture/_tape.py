@@ -206,7 +206,9 @@ class Tape(TorchFunctionMode):
             takes.append(self.number(tensor))
             return Ref(takes[-1])
 
-        marked, named = mapped(snapshots((args, kwargs)), numbered)
+        marked, named = mapped(snapshots(args), numbered), mapped(snapshots(kwargs), numbered)
+        assert isinstance(marked, tuple)
+        assert isinstance(named, dict)
         reads, grad = list(dict.fromkeys(takes)), torch.is_grad_enabled()
         operation = Operation(func, marked, named, takes, reads, grad=grad)
         if any(part in name for part in _DRAWING):
