@@ -45,7 +45,9 @@ def test_an_orthogonal_matrix_keeps_lengths_and_little_of_the_identity():
     weight = orthogonal()
     gain = depth_gain(linear(weight), probes=SIZE)
     torch.testing.assert_close(gain.log_gain, torch.zeros(LAYERS + 1, 3).double())
-    shares = [exact_share(torch.linalg.matrix_power(weight, LAYERS - l)) for l in range(LAYERS + 1)]
+    shares = [
+        exact_share(torch.linalg.matrix_power(weight, LAYERS - at)) for at in range(LAYERS + 1)
+    ]
     torch.testing.assert_close(gain.identity_share[:, 0], torch.tensor(shares).double())
 
 
@@ -74,7 +76,7 @@ def test_estimates_are_right_within_their_standard_errors():
     trace = linear(weight)
     exact = depth_gain(trace, probes=SIZE)
     apart = {"log_gain": [], "scale": [], "identity_share": []}
-    for seed in range(30):
+    for seed in range(15):
         found = depth_gain(trace, probes=12, seed=seed)
         for name, values in apart.items():
             error = getattr(found, f"{name}_error")[:-1]
