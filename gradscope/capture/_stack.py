@@ -61,9 +61,8 @@ def _called(module: nn.Module) -> Iterator[nn.Module]:
 def stacks(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """Containers along whose blocks depth may be looked, outermost first, by name.
 
-    Lists, mappings and sequences of at least two blocks that have parameters. Blocks of a sequence
-    are of one class; those of a list, which the model calls as it likes, may be of several if
-    most have parameters.
+    Lists and sequences of at least two blocks of one class that have parameters. Others, such as
+    lists of blocks of several classes, are looked along where they are named.
     """
     outermost: list[tuple[str, nn.Module]] = []
     for name, module in model.named_modules():
