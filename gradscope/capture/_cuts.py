@@ -99,6 +99,9 @@ class _Finder:
     def found(self) -> Cut:
         """The states, or why there are none."""
         once = self._cut(self._end())
+        if once.problem and (end := self._end_as_before()) is not None:
+            again = self._cut(end)
+            once = once if again.problem else again
         # what is needed follows from the end, and where the end is from what is between
         return once if once.problem or not once.states else self._cut(once.states[-1])
 
@@ -232,6 +235,17 @@ class _Finder:
             if own and (best is None or len(live) < best[0]):
                 best = len(live), State(at, own)
         return best[1] if best else State(last + 1, self.operations[last].makes[:1])
+
+    def _end_as_before(self) -> State | None:
+        """After the operations that follow an earlier block, up to the last layer's input."""
+        call = self.operations[self.first[-1]]
+        entering = State(self.first[-1], [n for n in call.reads if n in self.dependent])
+        gaps = [self._gap(index, entering) for index in range(1, len(self.first) - 1)]
+        shapes = _common(gaps, [])
+        if shapes is None or not all(shapes in gap for gap in gaps):
+            return None
+        between = [State(gap[shapes], self._live(gap[shapes], entering)) for gap in gaps]
+        return self._alike(between, entering, shapes)
 
     def _steps(self, among: set[int]) -> list[int]:
         """The operations after the last layer that take something of these."""

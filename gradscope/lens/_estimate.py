@@ -26,25 +26,22 @@ def depth_lens(
 ) -> DepthLens:
     """The mean Jacobian E[d h_L / d h_l] of a stack, over positions and sequences, for every l.
 
-    A token's activation h_l[t] moves its own last activation, and by attention those of other
-    positions. ``same`` is E_t[d h_L[t] / d h_l[t]], the position's own; ``all`` is E_t[sum over u
-    of d h_L[u] / d h_l[t]], everything that it moves. A gradient for each channel of h_L serves all
-    layers and positions at once: ``all`` is exact for the sequences given; ``same`` tells the
-    positions apart by random signs, which is without bias, and whose noise is in the standard
-    errors; with ``exact`` by a gradient for each position, at as many times the cost.
+    ``same`` is E_t[d h_L[t] / d h_l[t]], of a position's own last activation; ``all`` is E_t[sum
+    over u of d h_L[u] / d h_l[t]], of everything that it moves, by attention too. A gradient for
+    each channel of h_L serves all layers and positions: ``all`` is exact for the sequences given;
+    ``same`` tells positions apart by random signs, without bias, and with noise that is in the
+    standard errors.
 
         lens = gradscope.depth_lens(scope.trace("blocks.depth"))
         lens.mean[0]               # (channel, channel), axes (out, in)
         lens.standard_errors()[0]  # over sequences
 
     Args:
-        traces: of one stack (``attach(depth=...)``), each of other sequences; or of a recurrence,
-            whose steps are then the layers.
+        traces: of one stack (``attach(depth=...)``), each of other sequences; or of a recurrence.
         position: ``same`` or ``all``.
-        axis: of one sample's activation along which the channels lie: -1 for tokens, 0 for images
-            of torch's layout. All other axes are positions.
+        axis: along which the channels lie: -1 for tokens, 0 for images; others are positions.
         mask: which positions count, where some are padding; the same for every trace.
-        exact: tell positions apart exactly.
+        exact: tell positions apart by a gradient for each, at as many times the cost.
         seed: of the random signs.
 
     Returns:
@@ -54,9 +51,8 @@ def depth_lens(
         GradscopeError: without a trace, for another position or axis, a mask that does not fit, or
             blocks that are random.
 
-    Reference: nostalgebraist (2020), interpreting GPT: the logit lens; Belrose et al. (2023),
-    Eliciting latent predictions from transformers with the tuned lens; Hernandez et al. (2024),
-    Linearity of relation decoding in transformer language models, whose Jacobians these are.
+    Reference: Belrose et al. (2023), Eliciting latent predictions from transformers with the tuned
+    lens; Hernandez et al. (2024), Linearity of relation decoding in transformer language models.
     """
     if not traces:
         raise GradscopeError("depth_lens takes one trace or more, got none")
