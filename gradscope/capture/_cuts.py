@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
 
 from torch import nn
 
 from gradscope.capture._program import Operation
 from gradscope.capture._tape import Tape
+from gradscope.capture._way import Cut, State, Way
 
 #: the shapes of a state's tensors
 _Shapes = tuple[tuple[int, ...], ...]
@@ -20,49 +20,6 @@ _Places = dict[_Shapes, int]
 _PLAIN = ("arange", "zeros", "ones", "full", "eye", "empty", "linspace")
 #: operations after the last layer among which the last state's is looked for
 _STEPS = 64
-
-
-@dataclass
-class Way:
-    """One way through a stack: calls of blocks, each made of what the one before gave.
-
-    Attributes:
-        layers: places, among the tape's operations, of each layer's calls.
-        start: the first operation that belongs to it.
-        stop: the operation before which it ends.
-    """
-
-    layers: list[list[int]] = field(default_factory=list)
-    start: int = 0
-    stop: int = 0
-
-
-@dataclass
-class State:
-    """What is handed on between two layers.
-
-    Attributes:
-        at: the operation before which it is cut.
-        tensors: their numbers.
-    """
-
-    at: int
-    tensors: list[int]
-
-
-@dataclass
-class Cut:
-    """The states along a way.
-
-    Attributes:
-        states: one before each layer, and the last.
-        problem: why there are none; "" where there are.
-        missing: layers at the beginning that are left out, as what enters them is another state.
-    """
-
-    states: list[State] = field(default_factory=list)
-    problem: str = ""
-    missing: int = 0
 
 
 def cut(tape: Tape, way: Way, buffers: Collection[int]) -> Cut:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from gradscope.capture._cuts import Cut, Way, cut
+from gradscope.capture._cuts import cut
 from gradscope.capture._depth_trace import Passage, trace_of
 from gradscope.capture._passage import LOST, Layers, LostError
 from gradscope.capture._program import Operation
@@ -25,6 +25,7 @@ from gradscope.capture._watch import (
     recomputing,
     versions,
 )
+from gradscope.capture._way import Cut, Way
 from gradscope.errors import GradscopeError
 
 #: ways through the blocks in one recorded block that are all kept; of more, as of a stack inside a

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from gradscope.capture._cuts import Cut, Way
 from gradscope.capture._program import Layer, Operation
 from gradscope.capture._tape import Tape
 from gradscope.capture._watch import copied
+from gradscope.capture._way import Cut, Way
 
 #: said where the way from one block to the next cannot be followed
 LOST = (

@@ -33,8 +33,7 @@ def depth_lens(
     standard errors.
 
         lens = gradscope.depth_lens(scope.trace("blocks.depth"))
-        lens.mean[0]               # (channel, channel), axes (out, in)
-        lens.standard_errors()[0]  # over sequences
+        lens.mean[0]  # (channel, channel), axes (out, in); lens.standard_errors()[0] beside it
 
     Args:
         traces: of one stack (``attach(depth=...)``), each of other sequences; or of a recurrence.
