@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import torch
@@ -228,7 +229,9 @@ class DepthLinearisation(Linearisation):
 
 def _moved(layer: Callable[[Tensor], Tensor], before: Tensor, change: Tensor) -> Tensor:
     try:
-        return torch.func.jvp(layer, (before,), (change,))[1]
+        with warnings.catch_warnings():  # torch's own, of how it makes some derivatives
+            warnings.filterwarnings("ignore", ".torch.jit.script. is deprecated")
+            return torch.func.jvp(layer, (before,), (change,))[1]
     except (NotImplementedError, RuntimeError):  # an operation without forward mode
         pass
     with torch.enable_grad():
