@@ -90,6 +90,15 @@ from .dynamics import critical_gain as critical_gain
 from .dynamics import MeanField as MeanField
 from .phase import PhaseDiagram as PhaseDiagram
 
+# depth as time
+from .dynamics import depth_gain as depth_gain
+from .dynamics import DepthGain as DepthGain
+from .dynamics import composite_gain as composite_gain
+from .dynamics import CompositeGain as CompositeGain
+from .capture import stream_mixing as stream_mixing
+from .lens import depth_lens as depth_lens
+from .lens import DepthLens as DepthLens
+
 # components of your own
 from .components import load_plugin as load_plugin
 from .components import Plugin as Plugin

@@ -4,6 +4,7 @@ from gradscope.capture._attachment import Attachment as Attachment
 from gradscope.capture._attachment import Depth as Depth
 from gradscope.capture._attachment import Steps as Steps
 from gradscope.capture._gradients import GradientNorms as GradientNorms
+from gradscope.capture._mixing import stream_mixing as stream_mixing
 from gradscope.capture._place import Place as Place
 from gradscope.capture._recorder import Recorder as Recorder
 from gradscope.capture._recording import Recording as Recording

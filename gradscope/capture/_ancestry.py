@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -87,6 +87,26 @@ class Ancestry:
             self._kept.append(here)
             waiting.pop()
         return self._latest[id(node)]
+
+
+def reached(edge: GradientEdge, places: Collection[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Which places of the graph, as (node's identity, output), a tensor was made of.
+
+    What these were made of is not looked at.
+    """
+    found: set[tuple[int, int]] = set()
+    waiting: list[tuple[Node | None, int]] = [(edge.node, edge.output_nr)]
+    seen: set[tuple[int, int]] = set()
+    while waiting:
+        node, output = waiting.pop()
+        if node is None or (id(node), output) in seen:
+            continue
+        seen.add((id(node), output))
+        if (id(node), output) in places:
+            found.add((id(node), output))
+            continue
+        waiting += node.next_functions
+    return found
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from functools import partial
 import torch
 from torch import nn
 
-from gradscope.capture._depth import DepthWatch, containers
+from gradscope.capture._depth import DepthWatch
 from gradscope.capture._fused import FusedWatch
 from gradscope.capture._kernel_watch import KernelWatch, about, kernels_of
+from gradscope.capture._stack import Stack, stacks
 from gradscope.capture._step import Step
 from gradscope.capture._steps import StepWatch
 from gradscope.capture._watch import Watch
@@ -111,14 +112,14 @@ class Attachment:
 
     def _take_depth(self, model: nn.Module, depth: Depth) -> None:
         modules = named_modules(model)
-        stacks = (
-            containers(model)
+        chosen = (
+            [Stack.within(name, module) for name, module in stacks(model)]
             if depth is True
-            else [(name, _container(modules, name)) for name in _depth_names(depth)]
+            else [_stack(modules, name) for name in _depth_names(depth)]
         )
-        for name, module in stacks:
-            make = partial(DepthWatch, name, module)
-            self.watched[f"{name}.depth".strip(".")] = Watched(name, "depth", make)
+        for stack in chosen:
+            make = partial(DepthWatch, stack, model)
+            self.watched[f"{stack.name}.depth".strip(".")] = Watched(stack.name, "depth", make)
 
 
 def named_modules(model: nn.Module) -> dict[str, nn.Module]:
@@ -164,17 +165,24 @@ def _module(modules: dict[str, nn.Module], name: str, option: str) -> nn.Module:
     return modules[name]
 
 
-def _container(modules: dict[str, nn.Module], name: str) -> nn.Module:
-    """The container of that name, of blocks that are called one after another."""
+def _stack(modules: dict[str, nn.Module], name: str) -> Stack:
+    """The blocks of a container, or those whose names match a pattern."""
+    if any(sign in name for sign in "*?["):
+        stack = Stack.matching(name, modules)
+        if stack is None:
+            raise GradscopeError(f"depth: fewer than two modules match {name!r}")
+        return stack
     module = _module(modules, name, "depth")
-    if isinstance(module, nn.Sequential | nn.ModuleList) and len(module) >= 2:
-        return module
-    within = [f"{name}.{inner}" for inner, _ in containers(module) if inner]
-    better = within or [other for other, _ in containers(modules[""]) if other]
+    if isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict) and len(module):
+        return Stack.within(name, module)
+    within = [f"{name}.{inner}" for inner, _ in stacks(module) if inner]
+    if not within and not isinstance(module, nn.RNNBase | nn.RNNCellBase | Cell):
+        return Stack.within(name, module)
+    better = within or [other for other, _ in stacks(modules[""]) if other]
     hint = f"; did you mean {better[0]!r}?" if better else ""
     raise GradscopeError(
-        f"depth: {name!r} is a {type(module).__name__}, not a Sequential or ModuleList of two "
-        f"blocks or more{hint}"
+        f"depth: {name!r} is a {type(module).__name__}, not a Sequential or ModuleList of blocks, "
+        f"nor a block that is called again and again{hint}"
     )
 
 

@@ -109,7 +109,7 @@ class _Watched:
     ):
         self.module, self.own, self.inner = module, own, module.forward
         self.onlooker, self.before, self.after = onlooker, before, after
-        functools.update_wrapper(self, self.inner)
+        functools.update_wrapper(self, self.inner, updated=())  # another watch's are its own
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         onlooker, module = self.onlooker, self.module

@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from gradscope.capture._forward import Onlooker, watch_forward
 from gradscope.capture._place import Place
@@ -97,9 +98,9 @@ class Watch(ABC):
         """Call ``before`` and ``after`` around every forward pass of a module."""
         watch_forward(module, self.onlooker, before, after, self.hooks)
 
-    def receive(self, tensor: Tensor) -> Received:
-        """Watch the gradient that arrives at a tensor."""
-        received = Received(tensor, self.hooks)
+    def receive(self, tensor: Tensor, edge: GradientEdge | None = None) -> Received:
+        """Watch the gradient that arrives at a tensor, or at what it was."""
+        received = Received(tensor, self.hooks, edge)
         self.arriving.append(received)
         return received
 
@@ -119,16 +120,18 @@ class Received:
     Args:
         tensor: that is watched.
         hooks: takes the hook off again.
+        edge: where it was in the graph, if it was changed in place since.
     """
 
     _own: ClassVar[int] = 0
 
-    def __init__(self, tensor: Tensor, hooks: ExitStack):
+    def __init__(self, tensor: Tensor, hooks: ExitStack, edge: GradientEdge | None = None):
         self.value: Tensor | None = None
         self.passes = 0
         if tensor.grad_fn is not None:  # after hooks of the model's own, which may change it
-            place = tensor.output_nr
-            handle = tensor.grad_fn.register_prehook(lambda gradients: self._add(gradients[place]))
+            found = edge or get_gradient_edge(tensor)
+            place = found.output_nr
+            handle = found.node.register_prehook(lambda gradients: self._add(gradients[place]))
             hooks.callback(handle.remove)
         elif tensor.requires_grad:
             hooks.callback(tensor.register_hook(self._add).remove)
@@ -142,6 +145,11 @@ class Received:
         self.value = (
             gradient.detach().clone() if self.value is None else self.value + gradient.detach()
         )
+
+    @classmethod
+    def is_unheard(cls) -> bool:
+        """Whether gradients are taken that are not the model's."""
+        return cls._own > 0
 
     @classmethod
     @contextmanager

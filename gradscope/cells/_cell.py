@@ -94,6 +94,11 @@ class Cell(nn.Module, ABC):
         return len(self.state_blocks) * self.hidden_size
 
     @property
+    def state_shape(self) -> tuple[int, ...]:
+        """The shape of one sequence's state, where it is more than a vector."""
+        return (self.state_size,)
+
+    @property
     def blocks(self) -> dict[str, slice]:
         """Where each named part of the state lies along its last axis."""
         size = self.hidden_size

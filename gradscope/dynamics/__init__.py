@@ -14,6 +14,10 @@ from gradscope.dynamics.covariant import CovariantVectors as CovariantVectors
 from gradscope.dynamics.covariant import covariant_lyapunov_vectors as covariant_lyapunov_vectors
 from gradscope.dynamics.decay import DecayFit as DecayFit
 from gradscope.dynamics.decay import decay_fits as decay_fits
+from gradscope.dynamics.depth import CompositeGain as CompositeGain
+from gradscope.dynamics.depth import DepthGain as DepthGain
+from gradscope.dynamics.depth import composite_gain as composite_gain
+from gradscope.dynamics.depth import depth_gain as depth_gain
 from gradscope.dynamics.fixed_point_search import FixedPoints as FixedPoints
 from gradscope.dynamics.fixed_point_search import fixed_points as fixed_points
 from gradscope.dynamics.heads import by_head as by_head

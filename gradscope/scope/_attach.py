@@ -36,8 +36,10 @@ def attach(
         steps: names of modules whose call is one step (x, s) -> s; a mapping to ``Step`` says how
             to read other calls.
         depth: look along depth too, d x_L / d x_l: the name (or names) of a container of blocks
-            called one after another; True takes every Sequential or ModuleList of blocks of one
-            class.
+            called one after another, of a block that is called again and again, or a pattern that
+            the blocks' names match (``"block*"``); True takes every Sequential or ModuleList of
+            blocks of one class. What the model does between two blocks, such as residuals, norms,
+            gates or streams, is part of the layer; a state is all that a layer hands on.
         sequences: of torch.nn.RNN, LSTM and GRU take the first so many sequences of the batch alone
             (packed: the longest), at a cost as much smaller; None is all, and only then do
             contributions add up to the parameters' own gradients.

@@ -33,6 +33,16 @@ def test_both_ways_of_calling_are_seen(call):
     assert len(seen) == 1
 
 
+def test_two_watches_of_one_module_both_see_every_call_once():
+    module, seen = nn.Linear(2, 3), []
+    _, first = looked_at(module, lambda *given: seen.append("first"))
+    _, second = looked_at(module, lambda *given: seen.append("second"))
+    with first, second:
+        module(torch.ones(2))
+    assert seen == ["first", "second"]
+    assert "forward" not in vars(module)
+
+
 def test_a_forward_of_ones_own_comes_back():
     module = nn.Linear(2, 2)
     module.forward = own = lambda x: 2 * x

@@ -51,9 +51,6 @@ def test_jacobians_and_adjoints_are_autograds(join, needs_grad):
     with recorded(model, depth="blocks") as recording:
         model(x).square().sum().backward()
     trace = recording.trace("blocks.depth")
-    if join == "with an offset" and not needs_grad:  # the first block's cannot be told apart
-        assert trace.time == LAYERS - 1
-        return
     assert trace.time == LAYERS
     adjoints = gradscope.adjoints(trace).values()
     torch.testing.assert_close(adjoints[1:-1], torch.stack(expected), rtol=1e-9, atol=1e-12)
@@ -62,16 +59,6 @@ def test_jacobians_and_adjoints_are_autograds(join, needs_grad):
         lambda e: model.join(e, model.blocks[0](e)), x[0].detach()
     )
     torch.testing.assert_close(trace.jacobians(0, 1)[0, 0], first, rtol=1e-9, atol=1e-12)
-
-
-def test_a_join_that_is_not_elementwise_is_named():
-    norm = nn.LayerNorm(WIDTH)
-    model = Residual(lambda x, y: norm(x + y))
-    with (
-        pytest.raises(gradscope.GradscopeError, match="no block's output was the next one's input"),
-        recorded(model, depth="blocks"),
-    ):
-        model(torch.randn(3, WIDTH)).sum().backward()
 
 
 def test_training_keeps_every_bit():
