@@ -70,7 +70,7 @@ class RgLru(Kernel):
     def read(self, given: Given, module: nn.Module) -> KernelCall | None:
         """What is written, and the decay, which is 0 where a sequence begins."""
         x, decay = full(given.tensor("hidden_states")), full(given.tensor("recurrent_gate"))
-        reset, start = given.find("reset"), given.find("recurrent_states")
+        reset, start = given.find("reset"), given.start("recurrent_states")
         if reset is not None:
             anew = reset.expand(decay.shape).clone()
             anew[:, :1] &= start is not None  # a state of zero is not set anew
@@ -189,12 +189,8 @@ class Mamba(Kernel):
 
 
 def _whole_sequence(given: Given) -> Tensor | None:
-    """What a module reads, (batch, time, width); None of a call with a cache, or of anything else.
-
-    The first argument is the sequence; a cache is the second, or has a name of its own.
-    """
+    """What a module reads, (batch, time, width); None of a call with a cache or of another kind."""
     names = ("cache", "cache_params", "state", "past_key_values")
     if any(given.values.get(name) is not None for name in names):
         return None
-    first = next(iter(given.values.values()), None)
-    return first.detach() if isinstance(first, Tensor) and first.dim() == 3 else None
+    return given.sequence()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -23,21 +21,44 @@ _NOTED, _REFUSED = 1e-3, 0.05
 _STATES = 2**26
 
 
-@dataclass
 class Seen:
     """One call: what it computes, what came out, and what arrived there.
 
-    Attributes:
+    Args:
         call: the recurrence.
         output: as it was given.
-        version: of the output when it was given, which changes if it is changed in place.
         received: the gradient that arrives at it.
+        given: the tensors that the kernel was given, each with its version.
+        carried: whether it begins in a state that came, detached, from an earlier step.
+
+    Attributes:
+        version: of the output when it was given, which changes if it is changed in place.
+        trains: whether a gradient can come back to it.
     """
 
-    call: KernelCall
-    output: Tensor
-    version: int
-    received: Received
+    def __init__(
+        self,
+        call: KernelCall,
+        output: Tensor,
+        received: Received,
+        given: list[tuple[Tensor, int]],
+        carried: bool = False,
+    ):
+        self.call, self.received, self.given, self.carried = call, received, given, carried
+        self.output, self.version = output.detach(), output._version
+        self.trains = output.requires_grad
+
+    def refuse_changes(self, place: Place) -> None:
+        """Refuse a call whose arguments are no longer what they were.
+
+        Raises:
+            GradscopeError: if one was changed in place.
+        """
+        if any(tensor._version != version for tensor, version in self.given):
+            raise GradscopeError(
+                f"what '{place}' gave to its kernel was changed in place afterwards, so that it "
+                "could not be looked at; change a copy (clone()) within the recorded block"
+            )
 
 
 def matrix_trace(seen: Seen, place: Place, kind: str, measured: slice) -> tuple[Trace, list[str]]:
@@ -56,6 +77,7 @@ def matrix_trace(seen: Seen, place: Place, kind: str, measured: slice) -> tuple[
     Raises:
         GradscopeError: if what was given is not what such a recurrence gives.
     """
+    seen.refuse_changes(place)
     whole = seen.call.recurrence()
     last, notes = _check(seen, whole, place, kind)
     by_read = _by_read(seen, whole)
@@ -144,6 +166,8 @@ def _check(
     if seen.output._version != seen.version:
         return last, [f"{place}: its output was changed in place, so that it could not be checked"]
     given = seen.output.to(again.dtype)
+    known = given.isfinite()
+    given, again = given.where(known, 0), again.where(known, 0)
     size = float(given.abs().max().clamp_min(1e-12))
     departure = float((again - given).abs().max()) / size
     if not departure < _REFUSED:

@@ -122,15 +122,18 @@ def adjoint_log_norms_by_head(trace: Trace) -> Float[Tensor, "times batch head"]
 def effective_rank(states: Float[Tensor, "*batch key value"]) -> Float[Tensor, "*batch"]:
     """e^H, H the entropy of the singular values over their sum: between 1 and the true rank.
 
-    0 of a state that is zero.
+    0 of a state that is zero, NaN of one that is not finite.
 
     Reference: Roy and Vetterli (2007), The effective rank.
     """
-    values = torch.linalg.svdvals(states.double())
+    known = states.isfinite().flatten(-2).all(-1)
+    safe = torch.where(known[..., None, None], states.double(), torch.zeros_like(states.double()))
+    values = torch.linalg.svdvals(safe)
     total = values.sum(-1, keepdim=True)
     share = values / torch.where(total > 0, total, torch.ones_like(total))
     entropy = -torch.special.xlogy(share, share).sum(-1)
-    return torch.where(total[..., 0] > 0, entropy.exp(), torch.zeros_like(entropy))
+    rank = torch.where(total[..., 0] > 0, entropy.exp(), torch.zeros_like(entropy))
+    return torch.where(known, rank, torch.full_like(rank, torch.nan))
 
 
 def head_horizons(
