@@ -13,7 +13,7 @@ from gradscope.capture._matrix_cell import MatrixScan
 from gradscope.capture._place import Place
 from gradscope.capture._watch import Received
 from gradscope.dynamics import Adjoints, MatrixRecurrence, Trace
-from gradscope.dynamics.heads import Streamed, effective_rank
+from gradscope.dynamics.heads import Streamed
 from gradscope.errors import GradscopeError
 
 #: how far outputs that are made again may depart from those that were given, over their size:
@@ -66,9 +66,9 @@ class Seen:
 def matrix_trace(seen: Seen, place: Place, kind: str, measured: slice) -> tuple[Trace, list[str]]:
     """The trace of a call, and what the reader should know of it.
 
-    Its whole state is made again, to be compared with what was given, and the adjoint of every head
-    streams by once; a trace keeps of the state what fits into 64 MiB: all columns of the value
-    axis, or as many random mixes of them, whose Jacobians are the same.
+    Its whole state is made again, to be compared with what was given; a trace keeps of it what fits
+    into 64 MiB: all columns of the value axis, or as many random mixes of them, whose Jacobians are
+    the same.
 
     Args:
         seen: the call.
@@ -87,7 +87,6 @@ def matrix_trace(seen: Seen, place: Place, kind: str, measured: slice) -> tuple[
     by_read = _by_read(seen, run.reads)
     part = _of(whole, measured)
     by_read = None if by_read is None else by_read[:, measured].contiguous()
-    norms = None if by_read is None else part.adjoint_log_norms(by_read)
     kept, mix = _kept(part)
     if mix is not None:
         notes.append(
@@ -98,8 +97,7 @@ def matrix_trace(seen: Seen, place: Place, kind: str, measured: slice) -> tuple[
         )
     states = None if run.states is None or mix is not None else run.states[:, measured]
     trace = _trace(kept, states, None if by_read is None else _mixed(by_read, mix))
-    streamed = Streamed(norms, effective_rank(run.last[measured]), part.value.shape[-1])
-    return streamed.kept_in(trace), notes
+    return Streamed(part, by_read, run.last[measured].clone()).kept_in(trace), notes
 
 
 class _Run(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -11,11 +12,12 @@ from torch import Tensor
 
 from gradscope.dynamics.backpropagation import adjoints
 from gradscope.dynamics.horizon import MemoryHorizon, memory_horizon
+from gradscope.dynamics.matrix_state import MatrixRecurrence
 from gradscope.dynamics.trace import Trace
 from gradscope.dynamics.transitions import Transitions
 from gradscope.errors import GradscopeError
 
-#: where a trace keeps what was measured while its state streamed by
+#: where a trace keeps its whole recurrence
 _STREAMED = "streamed heads"
 
 
@@ -38,17 +40,32 @@ class HeadedStep(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Streamed:
-    """What was measured of the whole state while it streamed by, of which a trace keeps a part.
+    """The whole recurrence of a trace, which may keep a part of its state, to be streamed.
 
     Attributes:
-        adjoint_log_norms: ln ||dL/dS_t||_F; None where no gradient arrived.
-        effective_rank: of S_T.
-        value: columns of the whole state.
+        recurrence: of all columns.
+        by_read: dL/do_t; None where no gradient arrived.
+        last: S_T.
     """
 
-    adjoint_log_norms: Float[Tensor, "times batch head"] | None
-    effective_rank: Float[Tensor, "batch head"]
-    value: int
+    recurrence: MatrixRecurrence
+    by_read: Float[Tensor, "time batch head value"] | None
+    last: Float[Tensor, "batch head key value"]
+
+    @property
+    def value(self) -> int:
+        """Columns of the whole state."""
+        return self.last.shape[-1]
+
+    @cached_property
+    def adjoint_log_norms(self) -> Float[Tensor, "times batch head"] | None:
+        """ln ||dL/dS_t||_F; None where no gradient arrived."""
+        return None if self.by_read is None else self.recurrence.adjoint_log_norms(self.by_read)
+
+    @cached_property
+    def effective_rank(self) -> Float[Tensor, "batch head"]:
+        """Of S_T."""
+        return effective_rank(self.last)
 
     def kept_in(self, trace: Trace) -> Trace:
         """The same trace, which knows of it."""
@@ -96,7 +113,7 @@ def by_head(trace: Trace) -> Trace:
 
 
 def streamed(trace: Trace) -> Streamed | None:
-    """What was measured of the whole state; None where the trace was not recorded in a model."""
+    """Its whole recurrence; None where the trace was not recorded in a model."""
     found = trace.cache.get(_STREAMED)
     return found if isinstance(found, Streamed) else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -56,8 +56,15 @@ class MatrixRecurrence:
 
     def states(self) -> Iterator[Float[Tensor, "batch head key value"]]:
         """S_0, S_1 ... S_T, one after another."""
-        state, by = self.first(), self.transitions
+        state = self.first()
         yield state
+        for step in self._steps():
+            state = step(state, torch.empty_like(state))
+            yield state
+
+    def _steps(self) -> Iterator[Callable[[Tensor, Tensor], Tensor]]:
+        """Functions of S_{t-1} that write S_t into another tensor, one for each step."""
+        by = self.transitions
         parts = zip(
             by.log_diagonal.exp().unsqueeze(-1).unbind(),
             (by.left * by.log_scale.exp()[..., None, None]).unbind(),
@@ -67,15 +74,23 @@ class MatrixRecurrence:
             strict=True,
         )
         for diagonal, left, right, key, value in parts:
-            moved = diagonal * state
-            if by.rank:
-                moved = moved + left @ (right @ state)
-            state = torch.addcmul(moved, key, value)
-            yield state
+
+            def step(before: Tensor, after: Tensor) -> Tensor:
+                torch.mul(diagonal, before, out=after)  # noqa: B023 - called before the next one
+                if by.rank:
+                    after += left @ (right @ before)  # noqa: B023
+                return after.addcmul_(key, value)  # noqa: B023
+
+            yield step
 
     def all_states(self) -> Float[Tensor, "times batch head key value"]:
         """The same, side by side."""
-        return torch.stack(list(self.states()))
+        first = self.first()
+        whole = first.new_empty(self.time + 1, *first.shape)
+        whole[0] = first
+        for before, after, step in zip(whole[:-1], whole[1:], self._steps(), strict=True):
+            step(before, after)
+        return whole
 
     def outputs_of(
         self, states: Float[Tensor, "times batch head key value"]
@@ -112,9 +127,12 @@ class MatrixRecurrence:
         self, by_output: Float[Tensor, "time batch head value"]
     ) -> Float[Tensor, "times batch head key value"]:
         """dl_t/dS_t = q_t (dL/do_t)^T for t = 0 .. T, all at once."""
-        read = self.query.unsqueeze(-1) * by_output.unsqueeze(-2)
-        rest = torch.zeros_like(read[:1])
-        return torch.cat((read, rest) if self.reads_before else (rest, read))
+        first = self.first()
+        whole = first.new_empty(self.time + 1, *first.shape)
+        unread, read = (-1, whole[:-1]) if self.reads_before else (0, whole[1:])
+        whole[unread] = 0
+        torch.mul(self.query.unsqueeze(-1), by_output.unsqueeze(-2), out=read)
+        return whole
 
     def adjoint_log_norms(
         self, by_output: Float[Tensor, "time batch head value"]

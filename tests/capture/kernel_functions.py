@@ -211,7 +211,7 @@ def chunk_simple_gla(
     cu_seqlens=None,
 ):  # fmt: skip
     decay = torch.zeros(()) if g is None else g
-    decay = decay if g_gamma is None else decay + g_gamma
+    decay = decay if g_gamma is None else (decay + g_gamma).expand(q.shape[:3])
     return decaying(q, k, v, decay.exp()[..., None, None], scale, initial_state, cu_seqlens)
 
 
