@@ -1,4 +1,4 @@
-"""Modules whose own forward pass is the recurrence: mLSTM, RG-LRU, RWKV-4, Lightning, Mamba-1."""
+"""Modules that hold their recurrence: mLSTM, RG-LRU, minGRU, RWKV-4, Lightning, Mamba-1."""
 
 from __future__ import annotations
 
@@ -83,6 +83,31 @@ class RgLru(Kernel):
             x.unsqueeze(-1),
             one,
             start=start,
+            tail=lambda reads: reads.squeeze(-1),
+        )
+
+
+class LogScan(Kernel):
+    """minGRU and minLSTM: s_t = a_t s_{t-1} + b_t, unit by unit, from ln a_t and ln b_t.
+
+    A unit is a head of its own, with a key and a value axis of length 1.
+
+    Reference: Feng et al. (2024), Were RNNs all we needed?; Heinsen (2023), Efficient
+    parallelization of a ubiquitous sequential computation.
+    """
+
+    names = ("heinsen_associative_scan_log",)
+    about = "a decay of each unit (minGRU, minLSTM)"
+
+    def read(self, given: Given, module: nn.Module) -> KernelCall | None:
+        """What is written, and the decay; a state that came is the first that is written."""
+        decay, written = (full(given.tensor(name)) for name in ("log_coeffs", "log_values"))
+        one = torch.ones_like(decay).unsqueeze(-1)
+        return KernelCall(
+            decay.unsqueeze(-1),
+            one,
+            written.exp().unsqueeze(-1),
+            one,
             tail=lambda reads: reads.squeeze(-1),
         )
 

@@ -108,6 +108,10 @@ def _diagonal(name: str, draw: Draw, decay: Tensor, by_key: Tensor) -> Case:
         }
         gates = {part: draw(BATCH, HEADS, TIME, 1) for part in ("igate_preact", "fgate_preact")}
         return Case(functions.parallel_stabilized_simple, given | gates)
+    if name == "heinsen_associative_scan_log":
+        log_coeffs, log_values = _leaf(-draw(BATCH, TIME, WIDTH).exp()), draw(BATCH, TIME, WIDTH)
+        given = {"log_coeffs": log_coeffs, "log_values": log_values}
+        return Case(functions.heinsen_associative_scan_log, given)
     if name == "_rnn_scan":
         gate = _leaf(draw(BATCH, TIME, WIDTH).sigmoid())
         reset = torch.zeros(BATCH, TIME, 1, dtype=torch.bool)

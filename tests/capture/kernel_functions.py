@@ -323,6 +323,14 @@ def _rnn_scan(hidden_states, recurrent_gate, reset, recurrent_states, acc_dtype=
     return output, last[..., 0, 0]
 
 
+def heinsen_associative_scan_log(log_coeffs, log_values):
+    def step(t, s):
+        return (log_coeffs[:, t].exp() * s[..., 0, 0] + log_values[:, t].exp())[..., None, None]
+
+    start = torch.zeros_like(log_coeffs[:, 0])[..., None, None]
+    return scan(step, lambda t, _, s: s[..., 0, 0], start, log_coeffs.shape[1])[0]
+
+
 class Calls(nn.Module):
     """A module that calls a kernel, which it holds itself."""
 

@@ -94,7 +94,4 @@ def test_a_reset_of_rg_lru():
 
 
 def test_what_cannot_be_set_anew_is_none():
-    assert (
-        resets_of(gradscope.unroll(GRU(3, hidden_size=4), torch.randn(5, 2, 3)))
-        is None
-    )
+    assert resets_of(gradscope.unroll(GRU(3, hidden_size=4), torch.randn(5, 2, 3))) is None
