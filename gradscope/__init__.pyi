@@ -69,6 +69,9 @@ from .dynamics import windows as windows
 from .dynamics import truncation_bias as truncation_bias
 from .dynamics import TruncationBias as TruncationBias
 from .dynamics import saturated as saturated
+from .dynamics import transitions_of as transitions_of
+from .dynamics import Transitions as Transitions
+from .dynamics import by_head as by_head
 
 # exponents, fixed points and mean field
 from .dynamics import lyapunov_spectrum as lyapunov_spectrum
