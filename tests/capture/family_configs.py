@@ -49,12 +49,6 @@ FAMILIES: dict[str, tuple[dict[str, object], int]] = {
          "use_mamba_kernels": False},
         3,
     ),
-    "Zamba": (
-        {"num_attention_heads": 4, "num_key_value_heads": 4, "intermediate_size": 32,
-         "num_hidden_layers": 4, "mamba_d_state": 8, "mamba_dt_rank": 4, "n_mamba_heads": 2,
-         "use_mamba_kernels": False, "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid"]},
-        4,
-    ),
     "Zamba2": (
         {"num_attention_heads": 4, "num_key_value_heads": 4, "intermediate_size": 32,
          "num_hidden_layers": 4, "mamba_d_state": 8, "mamba_ngroups": 1, "n_mamba_heads": 8,
