@@ -50,9 +50,6 @@ from .dynamics import singular_value_spectrum as singular_value_spectrum
 from .dynamics import top_singular_values as top_singular_values
 from .dynamics import non_normality as non_normality
 from .dynamics import NonNormality as NonNormality
-from .dynamics import by_head as by_head
-from .dynamics import transitions_of as transitions_of
-from .dynamics import Transitions as Transitions
 from .dynamics import MatrixRecurrence as MatrixRecurrence
 from .dynamics import memory_horizon as memory_horizon
 from .dynamics import MemoryHorizon as MemoryHorizon
@@ -75,6 +72,9 @@ from .dynamics import windows as windows
 from .dynamics import truncation_bias as truncation_bias
 from .dynamics import TruncationBias as TruncationBias
 from .dynamics import saturated as saturated
+from .dynamics import transitions_of as transitions_of
+from .dynamics import Transitions as Transitions
+from .dynamics import by_head as by_head
 
 # exponents, fixed points and mean field
 from .dynamics import lyapunov_spectrum as lyapunov_spectrum

@@ -207,6 +207,12 @@ def _problem(module: nn.Module) -> str:
             "from"
         )
     stock = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
+    if type(module).__name__ in ("sLSTMCell_vanilla", "sLSTMCell_cuda"):
+        return (
+            f"{type(module).__name__}, the scalar memory of xLSTM, is not read yet. Its recurrent "
+            "matrices are block-diagonal in each of four gates; a module that calls it one step at "
+            "a time can be named in steps="
+        )
     if isinstance(module, nn.RNNBase) and type(module).forward not in stock:
         return (
             f"{type(module).__name__} has a forward of its own; name it in steps=, or attach to "

@@ -65,7 +65,12 @@ class Onlooker:
 
 
 def watch_forward(
-    module: nn.Module, onlooker: Onlooker, before: Before | None, after: After, hooks: ExitStack
+    module: nn.Module,
+    onlooker: Onlooker,
+    before: Before | None,
+    after: After,
+    hooks: ExitStack,
+    failed: Before | None = None,
 ) -> None:
     """Look at every forward pass of a module, called as ``module(x)`` or ``module.forward(x)``.
 
@@ -75,9 +80,11 @@ def watch_forward(
         before: is called with (module, args, kwargs).
         after: is called with (module, args, kwargs, output).
         hooks: gives the module its own ``forward`` back.
+        failed: is called with (module, args, kwargs) where the forward pass raises.
     """
     own = vars(module).get("forward")
-    object.__setattr__(module, "forward", _Watched(module, own, onlooker, before, after))
+    watched = _Watched(module, own, onlooker, before, after, failed)
+    object.__setattr__(module, "forward", watched)
 
     def restore() -> None:
         if own is None:
@@ -97,6 +104,7 @@ class _Watched:
         onlooker: calls the next two.
         before: is called with (module, args, kwargs).
         after: is called with (module, args, kwargs, output).
+        failed: is called with (module, args, kwargs) where it raises.
     """
 
     def __init__(
@@ -106,9 +114,10 @@ class _Watched:
         onlooker: Onlooker,
         before: Before | None,
         after: After,
+        failed: Before | None = None,
     ):
         self.module, self.own, self.inner = module, own, module.forward
-        self.onlooker, self.before, self.after = onlooker, before, after
+        self.onlooker, self.before, self.after, self.failed = onlooker, before, after, failed
         functools.update_wrapper(self, self.inner, updated=())  # another watch's are its own
 
     def __call__(self, *args: object, **kwargs: object) -> object:
@@ -120,7 +129,12 @@ class _Watched:
             onlooker.compiled = _is_compiled()
         if self.before is not None:
             onlooker.look(self.before, module, args, kwargs)
-        output = self.inner(*args, **kwargs)
+        try:
+            output = self.inner(*args, **kwargs)
+        except BaseException:
+            if self.failed is not None:
+                onlooker.look(self.failed, module, args, kwargs)
+            raise
         seen = onlooker.look(self.after, module, args, kwargs, output)
         return output if seen is None else seen
 

@@ -33,8 +33,7 @@ class KernelCall:
         left: of A_t's low rank; None where it is diagonal.
         right: likewise.
         start: S_0; None is zero.
-        begins: where a sequence begins that knows nothing of what lies before; None is at the first
-            step alone.
+        begins: where a sequence begins after another, of which it knows nothing; None is nowhere.
         reads_before: whether what is read at t is the state before the update.
         tail: what is made of the reads; None leaves them as they are.
     """
@@ -60,8 +59,8 @@ class KernelCall:
         high = none if right is None else full(right).transpose(0, 1)
         if self.begins is not None:
             anew = self.begins.T[..., None, None]
-            decay = torch.where(anew, -torch.inf, decay)
-            low = torch.where(anew[..., None], 0.0, low)
+            decay = torch.where(anew, torch.full_like(decay, -torch.inf), decay)
+            low = torch.where(anew[..., None], torch.zeros_like(low), low)
         return MatrixRecurrence(
             Transitions(decay, low, high),
             key,
@@ -97,6 +96,7 @@ class Given:
             ) from None
         bound.apply_defaults()
         self.values: dict[str, object] = {}
+        self._copied: set[int] = set()
         for name, value in bound.arguments.items():
             kind = bound.signature.parameters[name].kind
             if kind is inspect.Parameter.VAR_KEYWORD and isinstance(value, Mapping):
@@ -127,6 +127,66 @@ class Given:
             )
         return found
 
+    def start(self, *names: str) -> Tensor | None:
+        """S_0 as (key, value), a copy, as a cache may be filled in place; None is zero.
+
+        Raises:
+            GradscopeError: of packed sequences of which each begins in a state of its own.
+        """
+        found = self.find(*names)
+        if found is None:
+            given = next((part for part in map(self.values.get, names) if part is not None), None)
+            found = given[0].detach() if isinstance(given, tuple) and given else None
+        if not isinstance(found, Tensor):
+            return None
+        self._copied |= {id(self.values.get(name)) for name in names}
+        offsets = self.find("cu_seqlens")
+        if offsets is None or len(offsets) <= 2:
+            turned = self.is_set("state_v_first") or self.is_set("transpose_state_layout")
+            return (found.mT if turned else found).clone()
+        if bool(found.any()):
+            raise GradscopeError(
+                "packed sequences (cu_seqlens) of which each begins in a state of its own are not "
+                "read; call the kernel for each of them, or with initial states of zero"
+            )
+        return None
+
+    def is_carried(self, start: Tensor | None) -> bool:
+        """Whether a call begins in a state that came, detached, from somewhere."""
+        if start is None or not bool(start.any()):
+            return False
+        names = ("initial_state", "initial_states", "recurrent_states")
+        given = [self.values.get(name) for name in names]
+        return not any(isinstance(part, Tensor) and part.requires_grad for part in given)
+
+    def marks(self) -> list[tuple[Tensor, int]]:
+        """Tensors that were given and not copied, each with its version, which tells a change."""
+        given = (value for value in self.values.values() if isinstance(value, Tensor))
+        kept = (value for value in given if id(value) not in self._copied)
+        return [(value.detach(), value._version) for value in kept]
+
+    def sequence(self) -> Tensor | None:
+        """A copy of the first argument, (batch, time, width); None where it is anything else."""
+        first = next(iter(self.values.values()), None)
+        if not isinstance(first, Tensor) or first.dim() != 3:
+            return None
+        self._copied.add(id(first))
+        return first.detach().clone()
+
+    def refuse(self, *names: str) -> None:
+        """Refuse a call with one of these options, by which it computes something else.
+
+        Raises:
+            GradscopeError: if one is set.
+        """
+        for name in names:
+            if self.values.get(name) is not None and self.values[name] is not False:
+                called = getattr(self.function, "__name__", "a kernel")
+                raise GradscopeError(
+                    f"{called} was called with {name!r}, which gradscope does not read: with it "
+                    "the recurrence has another form"
+                )
+
     def number(self, name: str) -> float | None:
         """An argument that is a number; None where it is not given."""
         value = self.values.get(name)
@@ -139,13 +199,14 @@ class Given:
         return self.values.get(name) is True
 
     def begins(self, batch: int, time: int) -> Tensor | None:
-        """Where packed sequences begin (``cu_seqlens``); None where they are not packed."""
+        """Before which steps a packed sequence ended (``cu_seqlens``); None where none did."""
         offsets = self.find("cu_seqlens")
         if offsets is None or batch != 1:
             return None
-        begins = torch.zeros(1, time, dtype=torch.bool, device=offsets.device)
-        begins[0, offsets[:-1].long()] = True
-        return begins
+        begins = torch.zeros(1, time + 1, dtype=torch.bool, device=offsets.device)
+        begins[0, offsets.long()] = True
+        begins[:, 0] = False
+        return begins[:, :time] if bool(begins[:, :time].any()) else None
 
 
 class Kernel(ABC):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,7 +25,7 @@ class Ssd(Kernel):
         """Steps, decays, and what is written."""
         x = full(given.tensor("hidden_states", "x"))
         dt = _step_size(given, full(given.tensor("dt")), given.find("dt_bias"))
-        heads, start = x.shape[2], given.find("initial_states")
+        heads, start = x.shape[2], given.start("initial_states")
         return KernelCall(
             (dt * full(given.tensor("A"))).unsqueeze(-1),
             spread(full(given.tensor("B")), heads),
@@ -78,6 +80,7 @@ class GatedLinearAttention(Kernel):
 
     def read(self, given: Given, module: nn.Module) -> KernelCall | None:
         """Keys and decays."""
+        given.refuse("gv")
         return _attention(given, full(given.tensor("g", "gk")))
 
 
@@ -133,9 +136,17 @@ class LinearAttention(Kernel):
     about = "a sum over all steps (linear attention)"
 
     def read(self, given: Given, module: nn.Module) -> KernelCall | None:
-        """Keys."""
+        """Keys; where the output is a mean, the weights are a sum of keys that no state feels."""
         key = given.tensor("k")
-        return _attention(given, key.new_zeros(*key.shape[:3], 1))
+        call = _attention(given, key.new_zeros(*key.shape[:3], 1))
+        if not given.is_set("normalize"):
+            return call
+        given.refuse("cu_seqlens")
+        came, before = given.values.get("initial_state"), 0.0
+        if isinstance(came, tuple) and isinstance(came[1], Tensor):
+            before = full(came[1].detach())
+        below = (call.query * (call.key.cumsum(1) + before)).sum(-1, keepdim=True) + 1e-10
+        return replace(call, tail=lambda reads: reads / below)
 
 
 class Rwkv6(Kernel):
@@ -151,6 +162,7 @@ class Rwkv6(Kernel):
         """Keys and decays; what is written at a step is read there by a bonus of its own."""
         read, key, value = (full(given.tensor(*names)) for names in (("r", "q"), ("k",), ("v",)))
         scale = given.number("scale")
+        given.refuse("reverse")
         read = read * (read.shape[-1] ** -0.5 if scale is None else scale)
         now = (read * full(given.tensor("u")) * key).sum(-1, keepdim=True) * value
         return KernelCall(
@@ -158,7 +170,7 @@ class Rwkv6(Kernel):
             key,
             value,
             read,
-            start=given.find("initial_state"),
+            start=given.start("initial_state"),
             begins=given.begins(*key.shape[:2]),
             reads_before=True,
             tail=lambda reads: reads + now,
@@ -170,6 +182,7 @@ class Rwkv6(Kernel):
 
 def _attention(given: Given, log_diagonal: Tensor) -> KernelCall:
     """What attention without a softmax reads and writes, with these decays."""
+    given.refuse("reverse")
     query, key = full(given.tensor("q", "query")), full(given.tensor("k", "key"))
     scale = given.number("scale")
     return KernelCall(
@@ -177,7 +190,7 @@ def _attention(given: Given, log_diagonal: Tensor) -> KernelCall:
         key,
         full(given.tensor("v", "value")),
         query * (query.shape[-1] ** -0.5 if scale is None else scale),
-        start=given.find("initial_state"),
+        start=given.start("initial_state"),
         begins=given.begins(*key.shape[:2]),
     )
 

@@ -1,4 +1,4 @@
-"""Modules whose own forward pass is the recurrence: mLSTM, RG-LRU, RWKV-4, Lightning, Mamba-1."""
+"""Modules that hold their recurrence: mLSTM, RG-LRU, minGRU, RWKV-4, Lightning, Mamba-1."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class RgLru(Kernel):
     def read(self, given: Given, module: nn.Module) -> KernelCall | None:
         """What is written, and the decay, which is 0 where a sequence begins."""
         x, decay = full(given.tensor("hidden_states")), full(given.tensor("recurrent_gate"))
-        reset, start = given.find("reset"), given.find("recurrent_states")
+        reset, start = given.find("reset"), given.start("recurrent_states")
         if reset is not None:
             anew = reset.expand(decay.shape).clone()
             anew[:, :1] &= start is not None  # a state of zero is not set anew
@@ -83,6 +83,31 @@ class RgLru(Kernel):
             x.unsqueeze(-1),
             one,
             start=start,
+            tail=lambda reads: reads.squeeze(-1),
+        )
+
+
+class LogScan(Kernel):
+    """minGRU and minLSTM: s_t = a_t s_{t-1} + b_t, unit by unit, from ln a_t and ln b_t.
+
+    A unit is a head of its own, with a key and a value axis of length 1.
+
+    Reference: Feng et al. (2024), Were RNNs all we needed?; Heinsen (2023), Efficient
+    parallelization of a ubiquitous sequential computation.
+    """
+
+    names = ("heinsen_associative_scan_log",)
+    about = "a decay of each unit (minGRU, minLSTM)"
+
+    def read(self, given: Given, module: nn.Module) -> KernelCall | None:
+        """What is written, and the decay; a state that came is the first that is written."""
+        decay, written = (full(given.tensor(name)) for name in ("log_coeffs", "log_values"))
+        one = torch.ones_like(decay).unsqueeze(-1)
+        return KernelCall(
+            decay.unsqueeze(-1),
+            one,
+            written.exp().unsqueeze(-1),
+            one,
             tail=lambda reads: reads.squeeze(-1),
         )
 
@@ -189,12 +214,8 @@ class Mamba(Kernel):
 
 
 def _whole_sequence(given: Given) -> Tensor | None:
-    """What a module reads, (batch, time, width); None of a call with a cache, or of anything else.
-
-    The first argument is the sequence; a cache is the second, or has a name of its own.
-    """
+    """What a module reads, (batch, time, width); None of a call with a cache or of another kind."""
     names = ("cache", "cache_params", "state", "past_key_values")
     if any(given.values.get(name) is not None for name in names):
         return None
-    first = next(iter(given.values.values()), None)
-    return first.detach() if isinstance(first, Tensor) and first.dim() == 3 else None
+    return given.sequence()

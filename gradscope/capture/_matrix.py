@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -13,7 +13,7 @@ from gradscope.capture._matrix_cell import MatrixScan
 from gradscope.capture._place import Place
 from gradscope.capture._watch import Received
 from gradscope.dynamics import Adjoints, MatrixRecurrence, Trace
-from gradscope.dynamics.heads import Streamed, effective_rank
+from gradscope.dynamics.heads import Streamed
 from gradscope.errors import GradscopeError
 
 #: how far outputs that are made again may depart from those that were given, over their size:
@@ -23,29 +23,52 @@ _NOTED, _REFUSED = 1e-3, 0.05
 _STATES = 2**26
 
 
-@dataclass
 class Seen:
     """One call: what it computes, what came out, and what arrived there.
 
-    Attributes:
+    Args:
         call: the recurrence.
         output: as it was given.
-        version: of the output when it was given, which changes if it is changed in place.
         received: the gradient that arrives at it.
+        given: the tensors that the kernel was given, each with its version.
+        carried: whether it begins in a state that came, detached, from an earlier step.
+
+    Attributes:
+        version: of the output when it was given, which changes if it is changed in place.
+        trains: whether a gradient can come back to it.
     """
 
-    call: KernelCall
-    output: Tensor
-    version: int
-    received: Received
+    def __init__(
+        self,
+        call: KernelCall,
+        output: Tensor,
+        received: Received,
+        given: list[tuple[Tensor, int]],
+        carried: bool = False,
+    ):
+        self.call, self.received, self.given, self.carried = call, received, given, carried
+        self.output, self.version = output.detach(), output._version
+        self.trains = output.requires_grad
+
+    def refuse_changes(self, place: Place) -> None:
+        """Refuse a call whose arguments are no longer what they were.
+
+        Raises:
+            GradscopeError: if one was changed in place.
+        """
+        if any(tensor._version != version for tensor, version in self.given):
+            raise GradscopeError(
+                f"what '{place}' gave to its kernel was changed in place afterwards, so that it "
+                "could not be looked at; change a copy (clone()) within the recorded block"
+            )
 
 
 def matrix_trace(seen: Seen, place: Place, kind: str, measured: slice) -> tuple[Trace, list[str]]:
     """The trace of a call, and what the reader should know of it.
 
-    Its whole state streams by once forward, to be compared with what was given, and once back, for
-    the adjoint of every head; a trace keeps of it what fits into 64 MiB: all columns of the value
-    axis, or as many random mixes of them, whose Jacobians are the same.
+    Its whole state is made again, to be compared with what was given; a trace keeps of it what fits
+    into 64 MiB: all columns of the value axis, or as many random mixes of them, whose Jacobians are
+    the same.
 
     Args:
         seen: the call.
@@ -56,11 +79,14 @@ def matrix_trace(seen: Seen, place: Place, kind: str, measured: slice) -> tuple[
     Raises:
         GradscopeError: if what was given is not what such a recurrence gives.
     """
+    seen.refuse_changes(place)
     whole = seen.call.recurrence()
-    last, notes = _check(seen, whole, place, kind)
-    by_read = _by_read(seen, whole)
+    with torch.no_grad():
+        run = _Run.of(whole)
+    notes = _check(seen, run.reads, place, kind)
+    by_read = _by_read(seen, run.reads)
     part = _of(whole, measured)
-    norms = None if by_read is None else part.adjoint_log_norms(by_read[:, measured])
+    by_read = None if by_read is None else by_read[:, measured].contiguous()
     kept, mix = _kept(part)
     if mix is not None:
         notes.append(
@@ -69,20 +95,52 @@ def matrix_trace(seen: Seen, place: Place, kind: str, measured: slice) -> tuple[
             f"{mix.shape[1]} random mixes of its value columns, whose Jacobians are those of all "
             "columns. Adjoint norms by head are of the whole state"
         )
-    trace = _trace(kept, None if by_read is None else _mixed(by_read[:, measured], mix))
-    streamed = Streamed(norms, effective_rank(last[measured]), part.value.shape[-1])
-    return streamed.kept_in(trace), notes
+    states = None if run.states is None or mix is not None else run.states[:, measured]
+    trace = _trace(kept, states, None if by_read is None else _mixed(by_read, mix))
+    return Streamed(part, by_read, run.last[measured].clone()).kept_in(trace), notes
 
 
-def _trace(kept: MatrixRecurrence, by_read: Tensor | None) -> Trace:
+class _Run(NamedTuple):
+    """A recurrence that was run again.
+
+    Attributes:
+        reads: what is read at every step.
+        last: S_T.
+        states: of all steps; None where they are too large to keep.
+    """
+
+    reads: Float[Tensor, "time batch head value"]
+    last: Float[Tensor, "batch head key value"]
+    states: Float[Tensor, "times batch head key value"] | None
+
+    @classmethod
+    def of(cls, whole: MatrixRecurrence) -> _Run:
+        """Run it, and keep what fits."""
+        if _column(whole) * whole.value.shape[-1] <= _STATES:
+            states = whole.all_states()
+            return cls(whole.outputs_of(states), states[-1], states)
+        reads, states = [], whole.states()
+        state = next(states)
+        for t, after in enumerate(states):
+            reads.append(whole.read(t, state if whole.reads_before else after))
+            state = after
+        return cls(torch.stack(reads), state, None)
+
+
+def _trace(kept: MatrixRecurrence, states: Tensor | None, by_read: Tensor | None) -> Trace:
     cell = MatrixScan.of(kept)
     with torch.no_grad():
-        states = torch.stack([state.flatten(-3) for state in kept.states()])
+        states = (kept.all_states() if states is None else states).flatten(-3)
         inputs = cell.packed(kept)
-    trace = Trace(cell, inputs, states.requires_grad_())
+    trace = Trace(cell, inputs, states.detach().requires_grad_())
     if by_read is None:
         return trace
     return trace.with_losses_of(Adjoints(kept.immediate(by_read).flatten(-3)))
+
+
+def _column(part: MatrixRecurrence) -> int:
+    """Bytes of one column of the value axis over all steps."""
+    return (part.time + 1) * part.key[0].numel() * part.key.element_size()
 
 
 def _of(whole: MatrixRecurrence, measured: slice) -> MatrixRecurrence:
@@ -98,8 +156,7 @@ def _of(whole: MatrixRecurrence, measured: slice) -> MatrixRecurrence:
 def _kept(part: MatrixRecurrence) -> tuple[MatrixRecurrence, Tensor | None]:
     """What a trace keeps of a recurrence, and the mix of columns; None where it keeps them all."""
     value = part.value.shape[-1]
-    column = (part.time + 1) * part.key[0].numel() * part.key.element_size()
-    columns = max(1, min(value, _STATES // max(1, column)))
+    columns = max(1, min(value, _STATES // max(1, _column(part))))
     if columns == value:
         return part, None
     generator = torch.Generator().manual_seed(0)
@@ -115,35 +172,34 @@ def _mixed(by_read: Tensor, mix: Tensor | None) -> Tensor:
     return by_read @ mix * (mix.shape[0] / mix.shape[1]) ** 0.5
 
 
-def _by_read(seen: Seen, whole: MatrixRecurrence) -> Float[Tensor, "time batch head value"] | None:
+def _by_read(seen: Seen, reads: Tensor) -> Float[Tensor, "time batch head value"] | None:
     """dL/do_t of what is read of the state, from what arrived at the kernel's output."""
     arrived = seen.received.value
     if arrived is None:
         return None
     if seen.call.tail is None:
-        return arrived.to(whole.value.dtype).transpose(0, 1)
-    reads = whole.outputs().transpose(0, 1).detach().requires_grad_()
+        return arrived.to(reads.dtype).transpose(0, 1)
+    reads = reads.transpose(0, 1).detach().requires_grad_()
     with torch.enable_grad():
         output = seen.call.tail(reads)
     (by_read,) = torch.autograd.grad(output, reads, arrived.to(output.dtype))
     return by_read.transpose(0, 1)
 
 
-def _check(
-    seen: Seen, whole: MatrixRecurrence, place: Place, kind: str
-) -> tuple[Float[Tensor, "batch head key value"], list[str]]:
-    """The last state; the outputs, made again of the states, are what they were.
+def _check(seen: Seen, reads: Tensor, place: Place, kind: str) -> list[str]:
+    """The output, made again of the states, is what it was.
 
     Raises:
-        GradscopeError: if they are not.
+        GradscopeError: if it is not.
     """
+    if seen.output._version != seen.version:
+        return [f"{place}: its output was changed in place, so that it could not be checked"]
     with torch.no_grad():
-        reads, last = _outputs(whole)
         again = reads.transpose(0, 1)
         again = again if seen.call.tail is None else seen.call.tail(again)
-    if seen.output._version != seen.version:
-        return last, [f"{place}: its output was changed in place, so that it could not be checked"]
     given = seen.output.to(again.dtype)
+    known = given.isfinite()
+    given, again = given.where(known, 0), again.where(known, 0)
     size = float(given.abs().max().clamp_min(1e-12))
     departure = float((again - given).abs().max()) / size
     if not departure < _REFUSED:
@@ -153,18 +209,8 @@ def _check(
         )
     if departure > _NOTED:
         dtype = str(seen.output.dtype).removeprefix("torch.")
-        return last, [
+        return [
             f"{place}: run again in full precision it departs from what it gave, in {dtype}, by "
             f"{departure:.1e} of its size"
         ]
-    return last, []
-
-
-def _outputs(whole: MatrixRecurrence) -> tuple[Tensor, Tensor]:
-    """What is read at every step, and the last state."""
-    states, reads = whole.states(), []
-    state = next(states)
-    for t, after in enumerate(states):
-        reads.append(whole.read(t, state if whole.reads_before else after))
-        state = after
-    return torch.stack(reads), state
+    return []

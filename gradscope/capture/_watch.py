@@ -94,9 +94,10 @@ class Watch(ABC):
         module: nn.Module,
         after: Callable[..., object],
         before: Callable[..., object] | None = None,
+        failed: Callable[..., object] | None = None,
     ) -> None:
-        """Call ``before`` and ``after`` around every forward pass of a module."""
-        watch_forward(module, self.onlooker, before, after, self.hooks)
+        """Call ``before`` and ``after`` around every forward pass; ``failed`` where it raises."""
+        watch_forward(module, self.onlooker, before, after, self.hooks, failed)
 
     def receive(self, tensor: Tensor, edge: GradientEdge | None = None) -> Received:
         """Watch the gradient that arrives at a tensor, or at what it was."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -11,11 +12,12 @@ from torch import Tensor
 
 from gradscope.dynamics.backpropagation import adjoints
 from gradscope.dynamics.horizon import MemoryHorizon, memory_horizon
+from gradscope.dynamics.matrix_state import MatrixRecurrence
 from gradscope.dynamics.trace import Trace
 from gradscope.dynamics.transitions import Transitions
 from gradscope.errors import GradscopeError
 
-#: where a trace keeps what was measured while its state streamed by
+#: where a trace keeps its whole recurrence
 _STREAMED = "streamed heads"
 
 
@@ -38,17 +40,32 @@ class HeadedStep(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Streamed:
-    """What was measured of the whole state while it streamed by, of which a trace keeps a part.
+    """The whole recurrence of a trace, which may keep a part of its state, to be streamed.
 
     Attributes:
-        adjoint_log_norms: ln ||dL/dS_t||_F; None where no gradient arrived.
-        effective_rank: of S_T.
-        value: columns of the whole state.
+        recurrence: of all columns.
+        by_read: dL/do_t; None where no gradient arrived.
+        last: S_T.
     """
 
-    adjoint_log_norms: Float[Tensor, "times batch head"] | None
-    effective_rank: Float[Tensor, "batch head"]
-    value: int
+    recurrence: MatrixRecurrence
+    by_read: Float[Tensor, "time batch head value"] | None
+    last: Float[Tensor, "batch head key value"]
+
+    @property
+    def value(self) -> int:
+        """Columns of the whole state."""
+        return self.last.shape[-1]
+
+    @cached_property
+    def adjoint_log_norms(self) -> Float[Tensor, "times batch head"] | None:
+        """ln ||dL/dS_t||_F; None where no gradient arrived."""
+        return None if self.by_read is None else self.recurrence.adjoint_log_norms(self.by_read)
+
+    @cached_property
+    def effective_rank(self) -> Float[Tensor, "batch head"]:
+        """Of S_T."""
+        return effective_rank(self.last)
 
     def kept_in(self, trace: Trace) -> Trace:
         """The same trace, which knows of it."""
@@ -96,7 +113,7 @@ def by_head(trace: Trace) -> Trace:
 
 
 def streamed(trace: Trace) -> Streamed | None:
-    """What was measured of the whole state; None where the trace was not recorded in a model."""
+    """Its whole recurrence; None where the trace was not recorded in a model."""
     found = trace.cache.get(_STREAMED)
     return found if isinstance(found, Streamed) else None
 
@@ -122,15 +139,18 @@ def adjoint_log_norms_by_head(trace: Trace) -> Float[Tensor, "times batch head"]
 def effective_rank(states: Float[Tensor, "*batch key value"]) -> Float[Tensor, "*batch"]:
     """e^H, H the entropy of the singular values over their sum: between 1 and the true rank.
 
-    0 of a state that is zero.
+    0 of a state that is zero, NaN of one that is not finite.
 
     Reference: Roy and Vetterli (2007), The effective rank.
     """
-    values = torch.linalg.svdvals(states.double())
+    known = states.isfinite().flatten(-2).all(-1)
+    safe = torch.where(known[..., None, None], states.double(), torch.zeros_like(states.double()))
+    values = torch.linalg.svdvals(safe)
     total = values.sum(-1, keepdim=True)
     share = values / torch.where(total > 0, total, torch.ones_like(total))
     entropy = -torch.special.xlogy(share, share).sum(-1)
-    return torch.where(total[..., 0] > 0, entropy.exp(), torch.zeros_like(entropy))
+    rank = torch.where(total[..., 0] > 0, entropy.exp(), torch.zeros_like(entropy))
+    return torch.where(known, rank, torch.full_like(rank, torch.nan))
 
 
 def head_horizons(

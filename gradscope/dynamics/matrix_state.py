@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.dynamics.scaled import frobenius_norm
+from gradscope.dynamics.scaled import frobenius_norm, vector_norms
 from gradscope.dynamics.transitions import Transitions
 
 #: norms between which an adjoint is left as it is
@@ -58,10 +58,46 @@ class MatrixRecurrence:
         """S_0, S_1 ... S_T, one after another."""
         state = self.first()
         yield state
-        for t in range(self.time):
-            written = self.key[t].unsqueeze(-1) * self.value[t].unsqueeze(-2)
-            state = self.transitions[t].mv(state) + written
+        for step in self._steps():
+            state = step(state, torch.empty_like(state))
             yield state
+
+    def _steps(self) -> Iterator[Callable[[Tensor, Tensor], Tensor]]:
+        """Functions of S_{t-1} that write S_t into another tensor, one for each step."""
+        by = self.transitions
+        parts = zip(
+            by.log_diagonal.exp().unsqueeze(-1).unbind(),
+            (by.left * by.log_scale.exp()[..., None, None]).unbind(),
+            by.right.mT.unbind(),
+            self.key.unsqueeze(-1).unbind(),
+            self.value.unsqueeze(-2).unbind(),
+            strict=True,
+        )
+        for diagonal, left, right, key, value in parts:
+
+            def step(before: Tensor, after: Tensor) -> Tensor:
+                torch.mul(diagonal, before, out=after)  # noqa: B023 - called before the next one
+                if by.rank:
+                    after += left @ (right @ before)  # noqa: B023
+                return after.addcmul_(key, value)  # noqa: B023
+
+            yield step
+
+    def all_states(self) -> Float[Tensor, "times batch head key value"]:
+        """The same, side by side."""
+        first = self.first()
+        whole = first.new_empty(self.time + 1, *first.shape)
+        whole[0] = first
+        for before, after, step in zip(whole[:-1], whole[1:], self._steps(), strict=True):
+            step(before, after)
+        return whole
+
+    def outputs_of(
+        self, states: Float[Tensor, "times batch head key value"]
+    ) -> Float[Tensor, "time batch head value"]:
+        """o_1 ... o_T from S_0 ... S_T."""
+        read = states[:-1] if self.reads_before else states[1:]
+        return (self.query.unsqueeze(-2) @ read).squeeze(-2)
 
     def read(self, t: int, state: Tensor) -> Float[Tensor, "batch head value"]:
         """S^T q_t."""
@@ -91,9 +127,12 @@ class MatrixRecurrence:
         self, by_output: Float[Tensor, "time batch head value"]
     ) -> Float[Tensor, "times batch head key value"]:
         """dl_t/dS_t = q_t (dL/do_t)^T for t = 0 .. T, all at once."""
-        read = self.query.unsqueeze(-1) * by_output.unsqueeze(-2)
-        rest = torch.zeros_like(read[:1])
-        return torch.cat((read, rest) if self.reads_before else (rest, read))
+        first = self.first()
+        whole = first.new_empty(self.time + 1, *first.shape)
+        unread, read = (-1, whole[:-1]) if self.reads_before else (0, whole[1:])
+        whole[unread] = 0
+        torch.mul(self.query.unsqueeze(-1), by_output.unsqueeze(-2), out=read)
+        return whole
 
     def adjoint_log_norms(
         self, by_output: Float[Tensor, "time batch head value"]
@@ -106,43 +145,53 @@ class MatrixRecurrence:
         of its own for every head and sequence.
         """
         adjoint = torch.zeros_like(self.first())
-        scale = torch.full_like(adjoint[..., 0, 0], -torch.inf, dtype=torch.float64)
+        scale = torch.full(
+            adjoint.shape[:2], -torch.inf, dtype=torch.float64, device=adjoint.device
+        )
+        (query, by_query), (value, by_value) = _directions(self.query), _directions(by_output)
+        by, read = self.transitions, by_query + by_value
+        over, scales = by.over_scale().unsqueeze(-1), by.log_scale.double()
         norms: list[Tensor] = []
         for t in range(self.time, -1, -1):
-            if t < self.time:
-                adjoint = self._back(t, adjoint)
-                scale = scale + self.transitions.log_scale[t].double()
             at = t if self.reads_before else t - 1
-            if 0 <= at < self.time:
-                read = self.query[at].unsqueeze(-1) * by_output[at].unsqueeze(-2)
-                adjoint, scale = _added(adjoint, scale, read)
+            fresh = read[at] if 0 <= at < self.time else None
+            moved = scale + scales[t] if t < self.time else scale
+            scale = moved if fresh is None else torch.maximum(moved, fresh)
+            scale = scale.masked_fill(scale == -torch.inf, 0.0)
+            kept = (moved - scale).exp().to(adjoint.dtype)[..., None, None]
+            if t < self.time:
+                adjoint = self._back(t, adjoint, over[t] * kept, kept)
+            if fresh is not None:
+                weight = (fresh - scale).exp().to(adjoint.dtype)[..., None]
+                adjoint = torch.addcmul(
+                    adjoint, (query[at] * weight).unsqueeze(-1), value[at].unsqueeze(-2)
+                )
             size = frobenius_norm(adjoint)
             norms.append(size.log() + scale)
             adjoint, scale = _kept(adjoint, scale, size)
         return torch.stack(norms[::-1])
 
-    def _back(self, t: int, adjoint: Tensor) -> Tensor:
-        """A_{t+1}^T G over e^log_scale."""
-        step = self.transitions[t]
-        moved = step.over_scale()[..., None] * adjoint
-        if step.rank:
-            moved = moved + step.right @ (step.left.mT @ adjoint)
+    def _back(self, t: int, adjoint: Tensor, over: Tensor, kept: Tensor) -> Tensor:
+        """A_{t+1}^T G over e^log_scale, times ``kept``; ``over`` is the diagonal's part of it."""
+        moved = over * adjoint
+        if self.transitions.rank:
+            inner = self.transitions.left[t].mT @ adjoint
+            moved = moved + self.transitions.right[t] @ (inner * kept)
         return moved
 
 
-def _added(adjoint: Tensor, scale: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
-    """e^scale adjoint + read, on the larger scale of the two."""
-    larger = torch.maximum(scale, frobenius_norm(read).log())
-    larger = torch.where(larger.isfinite(), larger, torch.zeros_like(larger))
-    carried, fresh = (
-        part.exp()[..., None, None].to(adjoint.dtype) for part in (scale - larger, -larger)
-    )
-    return adjoint * carried + read * fresh, larger
+def _directions(vectors: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors over their norms, and ln of the norms; zeros stay zero, and their ln is -inf."""
+    sizes = vector_norms(vectors)
+    safe = torch.where(sizes > 0, sizes, torch.ones_like(sizes))
+    return (vectors.double() / safe[..., None]).to(vectors.dtype), sizes.log()
 
 
 def _kept(adjoint: Tensor, scale: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
     """An adjoint in the range in which it is safe; of one that is zero the scale is too."""
     drifted = ((size < _LOW) | (size > _HIGH)) & (size > 0)
-    by = torch.where(drifted, size, torch.ones_like(size))
-    kept = torch.where(size == 0, torch.full_like(scale, -torch.inf), scale + by.log())
-    return adjoint / by[..., None, None].to(adjoint.dtype), kept
+    if bool(drifted.any()):
+        by = torch.where(drifted, size, torch.ones_like(size))
+        adjoint = adjoint / by[..., None, None].to(adjoint.dtype)
+        scale = scale + by.log()
+    return adjoint, scale.masked_fill(size == 0, -torch.inf)

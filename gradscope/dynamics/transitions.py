@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -135,11 +135,14 @@ class Transitions:
             raise GradscopeError("the later of two updates needs one decay for all keys of a head")
         diagonal = earlier.over_scale()[..., None] * self.right
         carried = diagonal + earlier.right @ (earlier.left.mT @ self.right)
-        return Transitions(
+        both = Transitions(
             self.log_diagonal + earlier.log_diagonal,
-            torch.cat((earlier.left, self.left), dim=-1),
+            torch.cat((earlier.left * self.over_scale()[..., None], self.left), dim=-1),
             torch.cat((earlier.right, carried), dim=-1),
         )
+        # 0 but where a diagonal is zero, whose scale is not that of the others
+        left_over = self.log_scale + earlier.log_scale - both.log_scale
+        return replace(both, left=both.left * left_over.exp()[..., None, None])
 
     # --- what a step does -------------------------------------------------------------------------
 

@@ -137,3 +137,13 @@ def test_steps_are_names(steps):
 def test_depth_is_a_name_or_several(depth):
     with pytest.raises(GradscopeError, match="depth: the name of a container"):
         _depth_names(depth)
+
+
+def test_a_scalar_memory_of_xlstm_is_named_as_not_read():
+    cell = type("sLSTMCell_vanilla", (nn.Module,), {})()
+    attachment = Attachment.of(nn.ModuleDict({"slstm": cell, "rnn": nn.RNN(2, 3)}))
+    assert list(attachment.watched) == ["rnn"]
+    assert len(attachment.unattached) == 1
+    assert attachment.unattached[0].startswith(
+        "slstm: sLSTMCell_vanilla, the scalar memory of xLSTM"
+    )

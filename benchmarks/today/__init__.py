@@ -1,0 +1,1 @@
+"""Measurements on the recurrences of today's language models."""
