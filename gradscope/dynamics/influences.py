@@ -77,7 +77,6 @@ class InfluenceProfile:
         """
         squares, scale = _squares(log_norms)
         positions, cotangents, examples, _ = squares.shape
-        there = ~np.isnan(squares[:, 0])
         pairs = squares.mean(1)
         if examples >= _EXAMPLES:
             units: Units = "examples"
@@ -96,7 +95,7 @@ class InfluenceProfile:
                 np.log(mean) / 2 + scale,
                 np.where(mean > 0, spread / (2 * mean), np.nan),
                 np.log(median) / 2 + scale,
-                there.sum((0, 1)),
+                (~np.isnan(pairs)).sum((0, 1)),
                 units,
                 np.log(pairs) / 2 + scale,
             )
@@ -123,6 +122,14 @@ class InfluenceProfile:
         """Whether no input before the output has any influence on it, exactly."""
         lags, log_norms = self._past
         return len(lags) > 1 and not bool(np.isfinite(log_norms[1:]).any())
+
+    @property
+    def shares(self) -> Float[np.ndarray, " lag"]:
+        """How much of the sum of norms over the lags seen lies within each; NaN at others."""
+        shares, weights = np.full(len(self.lags), np.nan), weights_of(self._past[1])
+        if weights.sum() > 0:
+            shares[self.seen] = np.cumsum(weights) / weights.sum()
+        return shares
 
     @property
     def future_share(self) -> float:
