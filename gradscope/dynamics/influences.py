@@ -124,6 +124,29 @@ class InfluenceProfile:
         return len(lags) > 1 and not bool(np.isfinite(log_norms[1:]).any())
 
     @property
+    def support(self) -> int | None:
+        """The lag from which on all that were seen are exactly zero; None if the last is not."""
+        lags, log_norms = self._past
+        alive = np.flatnonzero(~np.isneginf(log_norms))
+        end = int(alive[-1]) + 1 if len(alive) else 0
+        return int(lags[end]) if end < len(lags) else None
+
+    @property
+    def fall(self) -> tuple[float, float]:
+        """By how much it falls from lag 1 to the longest, and the standard error of that, nats."""
+        _, log_norms = self._past
+        if len(log_norms) < 3:
+            return np.nan, np.nan
+        ends = self.standard_errors[self.seen][[1, -1]]
+        with np.errstate(invalid="ignore"):  # both exactly zero
+            return float(log_norms[1] - log_norms[-1]), float(np.sqrt(np.sum(ends**2)))
+
+    @property
+    def own_share(self) -> float:
+        """The share of lag 0, of an output's own input, in the sum of norms over the lags seen."""
+        return float(self.shares[self.lags == 0][0])
+
+    @property
     def shares(self) -> Float[np.ndarray, " lag"]:
         """How much of the sum of norms over the lags seen lies within each; NaN at others."""
         shares, weights = np.full(len(self.lags), np.nan), weights_of(self._past[1])

@@ -115,5 +115,7 @@ def twice_as_long(lags: _Array, log_norms: _Array) -> tuple[_Array, _Array]:
 
 
 def _steps(lag: float) -> str:
-    """A lag to three digits."""
+    """A lag to three digits, a whole one as it is."""
+    if lag == int(lag):
+        return f"{lag:.0f}"
     return f"{lag:#.3g}".removesuffix(".") if lag < 1000 else f"{lag:.0f}"

@@ -73,7 +73,8 @@ class View:
             value = losses[..., None]
         outputs = outputs_asked(scored, positions, axes.future)
         places = Places(real, outputs, axes.future, axes.batch_first)
-        return cls(leaf, value, places, tuple(note for note in (where.note, axes.note) if note))
+        notes = axes.note, where.note if loss is None else ""
+        return cls(leaf, value, places, tuple(note for note in notes if note))
 
     def of_layer(self, hidden: Tensor) -> Float[Tensor, "batch time state"] | None:
         """A layer's output along batch and time; None where it is not one for each position."""

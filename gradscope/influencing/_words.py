@@ -12,12 +12,17 @@ from gradscope.results.formats import number, share
 
 #: columns of a line
 _WIDTH = 100
+#: a fall is clear from so many standard errors on
+_CLEAR = 3
 
 
 def text(of: str, profile: InfluenceProfile, estimator: str, notes: Sequence[str]) -> str:
     """What it is of, its measures, and how they were found."""
     lines = [f"Influence of inputs on {of}, {lags(profile)}"]
-    lines += [f"  {name:<18} {value}" for name, value in measures(profile)]
+    for name, value in measures(profile):
+        lines += textwrap.wrap(
+            f"{name:<18} {value}", _WIDTH, initial_indent="  ", subsequent_indent=21 * " "
+        )
     for said in (f"{estimator}; {errors(profile)}", *(f"note: {note}" for note in notes)):
         lines += textwrap.wrap(said, _WIDTH, initial_indent="  ", subsequent_indent="    ")
     return "\n".join(lines)
@@ -35,7 +40,8 @@ def measures(profile: InfluenceProfile) -> list[tuple[str, str]]:
         return [("all lags", "exactly zero")]
     said = [
         ("temporal range", str(profile.temporal_range)),
-        ("effective context", f"{profile.effective_context}: within it lies 90% of the influence"),
+        ("effective context", f"{profile.effective_context}: 90% of the influence lies within it"),
+        ("own input", f"{share(profile.own_share)} of the influence is that of lag 0"),
         ("decay", decay(profile)),
     ]
     if profile.horizon is not None:
@@ -46,19 +52,23 @@ def measures(profile: InfluenceProfile) -> list[tuple[str, str]]:
 
 
 def decay(profile: InfluenceProfile) -> str:
-    """The law of decay from lag 1 on, and how much speaks for it."""
+    """How it falls from lag 1 on: by which law, how much speaks for that, and where it ends."""
     if profile.past_is_zero:
         return "exactly zero from lag 1 on"
-    if profile.longest < 4:
-        return "too few lags for a law"
-    if not profile.falls:
-        return "no significant fall from lag 1 on"
+    ends = "" if profile.support is None else f"; exactly zero from lag {profile.support} on"
+    if len(profile.fits) == 0:
+        return f"too few lags for a law{ends}"
     if profile.decay is None:
-        return "too few lags that are not exactly zero for a law"
+        fallen, error = profile.fall
+        if not fallen > _CLEAR * error:
+            return f"no fall from lag 1 to {profile.longest}{ends}"
+        if ends:
+            return f"no law of decay from lag 1 on{ends}"
+        return f"falls by {number(fallen)} nats from lag 1 to {profile.longest}, by no clear law"
     weights = profile.law_weights
     others = ", ".join(f"{law} {weight:.2g}" for law, weight in list(weights.items())[1:])
     best = f"{weights[profile.decay.law]:.2g}"
-    return f"{law(profile.decay)}; Akaike weight {best} ({others}), from lag 1 on"
+    return f"{law(profile.decay)}; Akaike weight {best} ({others}), from lag 1 on{ends}"
 
 
 def law(fit: DecayFit) -> str:

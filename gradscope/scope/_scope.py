@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Unpack
 
 from torch import nn
 
@@ -13,6 +14,7 @@ from gradscope.capture import Attachment, Recorder, Recording
 from gradscope.diagnosis import Diagnosis, examine
 from gradscope.dynamics import Trace
 from gradscope.errors import GradscopeError
+from gradscope.influencing import Influence, InfluenceOptions, Inputs, influence
 from gradscope.results.tables import Tables
 from gradscope.scope._budget import Budget
 from gradscope.scope._given import RecordedPlace, Tried
@@ -88,11 +90,7 @@ class Scope:
 
     def _places(self) -> list[RecordedPlace]:
         """What is watched, and what the last recording calls it."""
-        names = {} if self.last is None else _names_by_module(self.last)
-        return [
-            RecordedPlace(name or type(self.model).__name__, kind, names.get(name, []))
-            for name, kind in self.places.items()
-        ]
+        return RecordedPlace.all_of(type(self.model).__name__, self.places, self.last)
 
     # --- recording --------------------------------------------------------------------------------
 
@@ -185,6 +183,20 @@ class Scope:
         """
         self._sinks.append(sink_of(sink))
         return self
+
+    def influence(self, inputs: Inputs, **options: Unpack[InfluenceOptions]) -> Influence:
+        """How far back in these inputs what the model puts out depends on them.
+
+        Nothing needs to be recorded before, and the model is left as it was.
+
+        Args:
+            inputs: as the model takes them.
+            options: of ``gradscope.influence``.
+
+        Raises:
+            GradscopeError: as ``gradscope.influence``.
+        """
+        return influence(self.model, inputs, **options)
 
     # --- what was recorded ------------------------------------------------------------------------
 
@@ -337,12 +349,3 @@ class Scope:
             places=self._places(),
             tried=tried,
         )
-
-
-def _names_by_module(recording: Recording) -> dict[str, list[str]]:
-    """What is watched, by its name in ``Scope.places``, to its recurrences."""
-    names: dict[str, list[str]] = {}
-    for name, place in recording.places.items():
-        watched = place.recurrence if place.along_depth else place.module
-        names.setdefault(watched, []).append(name)
-    return names
