@@ -187,14 +187,8 @@ class Scope:
     def influence(self, inputs: Inputs, **options: Unpack[InfluenceOptions]) -> Influence:
         """How far back in these inputs what the model puts out depends on them.
 
-        Nothing needs to be recorded before, and the model is left as it was.
-
-        Args:
-            inputs: as the model takes them.
-            options: of ``gradscope.influence``.
-
-        Raises:
-            GradscopeError: as ``gradscope.influence``.
+        Nothing needs to be recorded, and the model is left as it was. Inputs, options and errors
+        are those of ``gradscope.influence``.
         """
         return influence(self.model, inputs, **options)
 
