@@ -113,7 +113,7 @@ def _axis_of_examples(placed: Placed, leaf: Leaf, declared: bool | None) -> bool
         if declared is not None and declared != first:
             raise GradscopeError(
                 f"batch_first={declared}, but an example lies along the input's "
-                f"{'second' if first else 'first'} axis: give batch_first={first}"
+                f"{'first' if first else 'second'} axis: give batch_first={first}"
             )
         return first
     if not first:

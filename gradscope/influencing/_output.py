@@ -40,7 +40,7 @@ def tensor_of(output: object, read: Read | None) -> Tensor:
 
 
 def _found(output: object) -> object:
-    if isinstance(output, Tensor):
+    if isinstance(output, Tensor | nn.utils.rnn.PackedSequence):
         return output
     for name in _NAMES:
         value = output.get(name) if isinstance(output, Mapping) else getattr(output, name, None)

@@ -116,8 +116,9 @@ def _spread(
     last = int(counts.max()) - 1
     number = min(number, math.floor(high * last) - math.ceil(low * last) + 1)
     share = torch.linspace(high, low, max(number, 1), dtype=torch.float64, device=counts.device)
-    places = (share[:, None] * (counts - 1)).round().long()
-    return torch.maximum(places, (low * (counts - 1)).ceil().long()).flip(0)
+    places = (share[:, None] * (counts - 1)).round()
+    first, final = (low * (counts - 1)).ceil(), (high * (counts - 1)).floor()
+    return torch.minimum(torch.maximum(places, first), final).long().flip(0)
 
 
 def _placed(
