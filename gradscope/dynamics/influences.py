@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from gradscope.dynamics.decay import DecayFit, decay_fits
-from gradscope.dynamics.horizon import MemoryHorizon, memory_horizon
+from gradscope.dynamics.horizon import MemoryHorizon, explains, memory_horizon
 from gradscope.dynamics.reach import (
     Reach,
     effective_context,
@@ -31,7 +31,7 @@ _EXAMPLES = 4
 #: resamples that an interval is made of
 _RESAMPLES = 400
 #: a mean lag that a sequence twice as long would raise by more than this is a lower bound
-_RAISED = 0.1
+_RAISED = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,10 +206,20 @@ class InfluenceProfile:
         there = np.isfinite(log_norms) & (lags > 0)
         return decay_fits(lags[there], log_norms[there]) if there.sum() > 3 else ()
 
-    @property
+    @cached_property
     def decay(self) -> DecayFit | None:
-        """The law of decay that explains it best, from lag 1 on; None where nothing falls."""
-        return self.fits[0] if self.fits and self.falls else None
+        """The law of decay that explains it best, from lag 1 on.
+
+        None where nothing falls, or a step is out of scale with how it wanders about the law.
+        """
+        lags, log_norms = self._past
+        there = np.isfinite(log_norms) & (lags > 0)
+        clear = self.falls and bool(self.fits)
+        return (
+            self.fits[0]
+            if clear and explains(self.fits[0], lags[there], log_norms[there])
+            else None
+        )
 
     @cached_property
     def falls(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -113,12 +112,11 @@ def _spread(
     if number < 1:
         raise GradscopeError(f"positions={number}: should be at least 1")
     low, high = _MIDDLE if future else _LAST
-    last = int(counts.max()) - 1
-    number = min(number, math.floor(high * last) - math.ceil(low * last) + 1)
-    share = torch.linspace(high, low, max(number, 1), dtype=torch.float64, device=counts.device)
-    places = (share[:, None] * (counts - 1)).round()
-    first, final = (low * (counts - 1)).ceil(), (high * (counts - 1)).floor()
-    return torch.minimum(torch.maximum(places, first), final).long().flip(0)
+    final = (high * (counts - 1)).floor()
+    first = torch.minimum((low * (counts - 1)).ceil(), final)
+    number = min(number, int((final - first).max()) + 1)
+    share = torch.linspace(1, 0, number, dtype=torch.float64, device=counts.device)[:, None]
+    return (first + share * (final - first)).round().long().flip(0)  # of one, the last
 
 
 def _placed(
