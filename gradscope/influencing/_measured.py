@@ -149,7 +149,7 @@ def _notes(norms: Norms, profile: InfluenceProfile) -> list[str]:
             f"beyond lag {profile.longest} some influence is too small for its dtype, so that "
             "measures are of the lags up to there; model.double() and float64 inputs see further"
         )
-    elif profile.longest < norms.lags[-1] // 2:
+    elif profile.lags[0] == 0 and profile.longest < norms.lags[-1] // 2:
         notes.append(
             f"measures are of lags up to {profile.longest}, which all outputs have: some are near "
             "the beginning of their sequence"
