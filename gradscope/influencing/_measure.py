@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import TypedDict
 
 from torch import Tensor, nn
 
 from gradscope.errors import GradscopeError
 from gradscope.influencing._as_it_was import left_as_it_was
+from gradscope.influencing._asked import Asked, Cotangents
 from gradscope.influencing._given import Given, Inputs
 from gradscope.influencing._influence import Influence
 from gradscope.influencing._layers import Layers, caught
 from gradscope.influencing._leaf import Leaf, put_into
 from gradscope.influencing._losses import Loss
-from gradscope.influencing._measured import Asked, by_layer, measured
+from gradscope.influencing._measured import by_layer, measured
 from gradscope.influencing._output import Read, tensor_of
 from gradscope.influencing._places import Positions
 from gradscope.influencing._view import View
@@ -28,7 +29,7 @@ class InfluenceOptions(TypedDict, total=False):
     mask: Tensor | None
     batch_first: bool | None
     positions: Positions | None
-    cotangents: int | Literal["exact"] | None
+    cotangents: Cotangents
     layers: Layers
     seed: int
 
@@ -43,7 +44,7 @@ def influence(
     mask: Tensor | None = None,
     batch_first: bool | None = None,
     positions: Positions | None = None,
-    cotangents: int | Literal["exact"] | None = None,
+    cotangents: Cotangents = None,
     layers: Layers = False,
     seed: int = 0,
 ) -> Influence:
@@ -76,16 +77,31 @@ def influence(
 
     Raises:
         GradscopeError: where there is no derivative to take; it says why, and what to do.
+
+    Reference: Lafuente-Mercado, Rus and Rusch (2025), arXiv 2512.06204; Brändel, Köhler and
+    Rheinbach (2026), arXiv 2606.29139.
     """
+    asked = Asked(loss, mask, batch_first, positions, cotangents, seed)
+    return _answered(model, inputs, of, read, layers, asked)
+
+
+def _answered(
+    model: nn.Module,
+    inputs: Inputs,
+    of: str | None,
+    read: Read | None,
+    layers: Layers,
+    asked: Asked,
+) -> Influence:
+    """Run the model, and measure."""
     _check(model)
-    asked = Asked(positions, cotangents, seed)
     given = Given.of(model, inputs, of)
     module = None if of is None or of == given.key else of
     with left_as_it_was(model) as notes:
         with put_into(model, given, module) as leaf, caught(model, layers) as hidden:
             output = tensor_of(_run(model, given, leaf, module), read)
-        view = View.of(output, leaf, positions, loss, mask, batch_first)
-        found = measured(view, view.value, _named(model, loss), asked)
+        view = View.of(output, leaf, asked)
+        found = measured(view, view.value, _named(model, asked), asked)
         of_layers = by_layer(view, hidden, asked)
     return found.with_layers(of_layers, [*notes, *_others(leaf)])
 
@@ -115,9 +131,9 @@ def _run(model: nn.Module, given: Given, leaf: Leaf, module: str | None) -> obje
     )
 
 
-def _named(model: nn.Module, loss: Loss | None) -> str:
+def _named(model: nn.Module, asked: Asked) -> str:
     """What the influence is of, in words."""
-    return f"the {'output' if loss is None else 'loss'} of {type(model).__name__}"
+    return f"the {'output' if asked.loss is None else 'loss'} of {type(model).__name__}"
 
 
 def _others(leaf: Leaf) -> list[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,42 +11,10 @@ from torch import Tensor
 
 from gradscope.dynamics import InfluenceProfile
 from gradscope.errors import GradscopeError
+from gradscope.influencing._asked import Asked
 from gradscope.influencing._influence import Influence, Influences
-from gradscope.influencing._places import Positions
 from gradscope.influencing._view import View
 from gradscope.influencing._vjps import Norms, log_norms
-
-#: random cotangents of each output unless said otherwise; an output of so few numbers is exact
-_COTANGENTS = 2
-
-Cotangents = int | Literal["exact"] | None
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Which outputs are asked, and by which cotangents.
-
-    Attributes:
-        positions: outputs.
-        cotangents: of each; None is 2.
-        seed: of the random ones.
-    """
-
-    positions: Positions | None = None
-    cotangents: Cotangents = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        count = self.cotangents
-        if count is not None and count != "exact" and not (isinstance(count, int) and count > 0):
-            raise GradscopeError(
-                f"cotangents={count!r}: should be a number of at least 1, or 'exact'"
-            )
-
-    def number(self, size: int) -> int | None:
-        """How many random cotangents of outputs of a size; None is every unit vector."""
-        count = _COTANGENTS if self.cotangents is None else self.cotangents
-        return None if count == "exact" or size <= count else count
 
 
 def measured(

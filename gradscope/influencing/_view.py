@@ -9,11 +9,12 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from gradscope.errors import GradscopeError
+from gradscope.influencing._asked import Asked
 from gradscope.influencing._axes import Axes
 from gradscope.influencing._leaf import Leaf
-from gradscope.influencing._losses import Loss, next_token_losses
+from gradscope.influencing._losses import next_token_losses
 from gradscope.influencing._output import Placed, placed, tensor_of
-from gradscope.influencing._places import Places, Positions, outputs_asked
+from gradscope.influencing._places import Places, outputs_asked
 
 
 @dataclass(frozen=True)
@@ -33,29 +34,18 @@ class View:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(
-        cls,
-        output: Tensor,
-        leaf: Leaf,
-        positions: Positions | None,
-        loss: Loss | None = None,
-        mask: Tensor | None = None,
-        batch_first: bool | None = None,
-    ) -> View:
+    def of(cls, output: Tensor, leaf: Leaf, asked: Asked) -> View:
         """Find the axes of an output, and choose the positions that are asked.
 
         Args:
             output: that counts of what the model has returned.
             leaf: the input.
-            positions: outputs that are asked.
-            loss: of each output, in its place; None is the output.
-            mask: True where there is no padding, along the input's axes.
-            batch_first: whether the input's first axis is the batch; None finds it.
+            asked: of the model.
 
         Raises:
             GradscopeError: for an output without a derivative, or of a shape that cannot be read.
         """
-        real = _real(leaf, mask)
+        real, loss = _real(leaf, asked.mask), asked.loss
         rows, columns = real.shape
         if callable(loss):
             output = tensor_of(loss(output), None)
@@ -63,7 +53,7 @@ class View:
                 raise GradscopeError("loss= gives one number: should give one for each output")
         where = placed(output, rows, columns)
         _check(where)
-        axes = Axes.of(where, leaf, real, batch_first)
+        axes = Axes.of(where, leaf, real, asked.batch_first)
         value, real = _along(where, axes, columns if axes.batch_first else rows), _batch(real, axes)
         last = real & (real.flip(1).cumsum(1).flip(1) == 1)
         scored = real if where.by_position else last
@@ -71,7 +61,7 @@ class View:
             tokens = _batch(leaf.given.sequence, axes)
             losses, scored = next_token_losses(value, tokens, real, loss)
             value = losses[..., None]
-        outputs = outputs_asked(scored, positions, axes.future)
+        outputs = outputs_asked(scored, asked.positions, axes.future)
         places = Places(real, outputs, axes.future, axes.batch_first)
         notes = axes.note, where.note if loss is None else ""
         return cls(leaf, value, places, tuple(note for note in notes if note))
