@@ -1,6 +1,6 @@
 """What the influence profile says where the answer is known, and of small language models.
 
-    python -m benchmarks.today.influence [--only copy language cost] [--updates 1500]
+    python -m benchmarks.today.influence [--only copy language cost] [--updates 800]
 
 copy: y_t = x_{t-k} of numbers drawn uniformly, learned by a GRU and by one block of attention; the
 Temporal Range should be k. language: a character model on the standard library's text, a
@@ -158,11 +158,11 @@ def language(updates: int, time: int) -> None:
 
 
 def language_model(kind: str, symbols: int, time: int) -> nn.Module:
-    """A small one of a kind, of some 400,000 weights."""
+    """A small one of a kind, of some 170,000 weights."""
     if kind == "LSTM":
-        rnn = nn.LSTM(64, 256, batch_first=True)
+        rnn = nn.LSTM(64, 160, batch_first=True)
         return Recurrent(nn.Embedding(symbols, 64), rnn, symbols)
-    return Attending(nn.Embedding(symbols, 96), symbols, width=96, layers=3, time=time)
+    return Attending(nn.Embedding(symbols, 64), symbols, width=64, layers=3, time=time)
 
 
 def tell(name: str, loss: float, found: Influence) -> None:
@@ -192,9 +192,9 @@ def with_a_floor(found: Influence) -> str:
 
 
 def cost() -> None:
-    """A profile of a transformer over 192 tokens of 8 examples, in passes of its own."""
+    """A profile of a transformer over 128 tokens of 8 examples, in passes of its own."""
     torch.manual_seed(0)
-    model, x = language_model("transformer", 100, 192), torch.randint(0, 100, (8, 192))
+    model, x = language_model("transformer", 100, 128), torch.randint(0, 100, (8, 128))
 
     def step() -> None:
         model.zero_grad()
@@ -216,8 +216,8 @@ def main() -> None:
     )
     parts = ("copy", "language", "cost")
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
-    parser.add_argument("--updates", type=int, default=1500, help="of a language model")
-    parser.add_argument("--time", type=int, default=192, help="characters in a window")
+    parser.add_argument("--updates", type=int, default=800, help="of a language model")
+    parser.add_argument("--time", type=int, default=128, help="characters in a window")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(machine())

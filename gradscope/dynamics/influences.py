@@ -223,11 +223,11 @@ class InfluenceProfile:
 
     @cached_property
     def falls(self) -> bool:
-        """Whether it falls from lag 1 on, significantly or to an exact zero."""
+        """Whether it falls significantly from lag 1 on, before it ends in exact zeros."""
         lags, log_norms = self._past
         if len(lags) < 4 or not np.isfinite(log_norms[1]):
             return False
-        return memory_horizon(lags[1:] - 1, log_norms[1:]).kind != "no fall"
+        return memory_horizon(lags[1:] - 1, log_norms[1:]).kind in ("reached", "extrapolated")
 
     @property
     def law_weights(self) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+import torch
 from torch import Tensor, nn
 
 from gradscope.errors import GradscopeError
@@ -109,6 +110,8 @@ def _answered(
 def _check(model: nn.Module) -> None:
     if not isinstance(model, nn.Module):
         raise GradscopeError(f"the model is a {type(model).__name__}: should be a torch.nn.Module")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise GradscopeError("the model is scripted: give the module that it was made from")
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
         raise GradscopeError(
             f"the model is wrapped in {type(model).__name__}: give model.module, which it wraps"

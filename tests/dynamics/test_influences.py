@@ -102,6 +102,8 @@ def test_zero_from_some_lag_on():
     found = profile_of(np.where(LAGS < 9, -LAGS / 3, -np.inf))
     assert found.support == 9
     assert not found.effective_context.censored
+    assert found.decay.law == "exponential"
+    assert profile_of(np.where(LAGS < 15, 0.0, -np.inf), 0.1).decay is None  # level until it ends
     assert profile_of(np.where(LAGS == 0, 0.0, -np.inf)).past_is_zero
     nothing = profile_of(np.full(100, -np.inf))
     assert np.isneginf(nothing.log_norms).all()

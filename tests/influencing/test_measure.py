@@ -357,6 +357,8 @@ def test_what_has_no_derivative_is_said(how, message):
 def test_what_is_no_model():
     with pytest.raises(GradscopeError, match=r"a function: should be a torch\.nn\.Module"):
         gradscope.influence(lambda x: x, IDS)
+    with pytest.raises(GradscopeError, match="the model is scripted"):
+        gradscope.influence(torch.jit.script(nn.Linear(3, 3)), IDS)
     with pytest.raises(GradscopeError, match=r"give model\.module"):
         gradscope.influence(nn.DataParallel(Tagger()), IDS)
 
