@@ -94,7 +94,6 @@ def copy() -> None:
         ("GRU", 8, 2000),
         ("attention", 4, 1500),
         ("attention", 12, 1500),
-        ("attention", 24, 1500),
     ):
         torch.manual_seed(0)
         time = max(24, 3 * k)

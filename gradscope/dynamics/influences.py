@@ -48,7 +48,7 @@ class InfluenceProfile:
         counts: how many pairs of a position and an example each lag is of. Long lags may be of
             fewer: of outputs far enough into a sequence.
         units: what standard errors and intervals are over.
-        log_pairs: ln of the norm of each position of each example, ``(position, example, lag)``;
+        log_pairs: ln of the norm of each position of each example, ``(position, batch, lag)``;
             NaN where an example has no such lag.
     """
 
@@ -58,13 +58,13 @@ class InfluenceProfile:
     log_medians: Float[np.ndarray, " lag"]
     counts: Int[np.ndarray, " lag"]
     units: Units
-    log_pairs: Float[np.ndarray, "position example lag"]
+    log_pairs: Float[np.ndarray, "position batch lag"]
 
     @classmethod
     def of(
         cls,
         lags: Int[np.ndarray, " lag"],
-        log_norms: Float[np.ndarray, "position cotangent example lag"],
+        log_norms: Float[np.ndarray, "position cotangent batch lag"],
     ) -> InfluenceProfile:
         """From ln of the norms of J_{s,t}^T v, for each position s, cotangent v and example.
 

@@ -28,10 +28,12 @@ class Reach:
 
     lag: float
     interval: tuple[float, float]
-    longest: float
+    longest: int
     censored: bool
 
     def __str__(self) -> str:
+        if np.isnan(self.lag):
+            return "not known, as all is zero"
         if self.censored:
             return f"> {_steps(self.lag)} steps"
         if np.isnan(self.interval[0]):

@@ -121,7 +121,7 @@ def _axis_of_examples(placed: Placed, leaf: Leaf, declared: bool | None) -> bool
     return _unknown(declared, rows, columns)[0]
 
 
-def _others(reached: Bool[Tensor, "examples time"], example: int) -> bool:
+def _others(reached: Bool[Tensor, "batch time"], example: int) -> bool:
     """Whether an output depends on other examples."""
     return bool(reached.any(1).sum() > reached[example].any())
 

@@ -38,7 +38,7 @@ class Norms:
     """
 
     lags: NDArray[np.int64]
-    log_norms: Float[np.ndarray, "position cotangent example lag"]
+    log_norms: Float[np.ndarray, "position cotangent batch lag"]
     too_small: bool = False
 
 
@@ -82,7 +82,7 @@ def log_norms(
 
 def _cotangent(
     number: int, examples: int, size: int, count: int | None, generator: torch.Generator
-) -> Float[Tensor, "example output"]:
+) -> Float[Tensor, "batch output"]:
     """Signs at random; or the unit vector of a number, whose squares have the same mean."""
     if count is not None:
         return torch.randint(0, 2, (examples, size), generator=generator).mul(2).sub(1).float()
@@ -92,8 +92,8 @@ def _cotangent(
 
 
 def _seen(
-    asked: Float[Tensor, "example output"],
-    v: Float[Tensor, "example output"],
+    asked: Float[Tensor, "batch output"],
+    v: Float[Tensor, "batch output"],
     leaf: Leaf,
     places: Places,
     counts: Bool[Tensor, "batch time"],
@@ -138,8 +138,8 @@ def _lost(
 
 
 def _norms(
-    asked: Float[Tensor, "example output"],
-    v: Float[Tensor, "example output"],
+    asked: Float[Tensor, "batch output"],
+    v: Float[Tensor, "batch output"],
     leaf: Leaf,
     places: Places,
 ) -> Float[Tensor, "batch time"]:

@@ -7,7 +7,7 @@ import gradscope
 from gradscope.dynamics.reach import Reach, twice_as_long
 from gradscope.errors import GradscopeError
 
-LAGS = np.arange(200)
+LAGS = np.arange(200.0)
 
 
 def test_of_one_lag_they_are_that_lag():
@@ -65,3 +65,4 @@ def test_in_words():
     assert str(Reach(12.345, (11.9, 12.7), 95, False)) == "12.3 steps (11.9 to 12.7)"
     assert str(Reach(12.0, (np.nan, np.nan), 95, False)) == "12 steps"
     assert str(Reach(95.0, (90.0, 95.0), 95, True)) == "> 95 steps"
+    assert str(Reach(np.nan, (np.nan, np.nan), 95, False)) == "not known, as all is zero"

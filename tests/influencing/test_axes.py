@@ -47,11 +47,15 @@ def test_examples_that_influence_each_other_are_refused():
         def forward(self, x):
             return x.cumsum(1) - x.mean(0)
 
+    class Shifted(nn.Module):
+        def forward(self, x):
+            return x.roll((1, 1), (0, 1))
+
     class Pooled(nn.Module):
         def forward(self, x):
             return x.mean(1) - x.mean((0, 1))
 
-    for model in (Mixing(), Pooled()):
+    for model in (Mixing(), Shifted(), Pooled()):
         with pytest.raises(GradscopeError, match="depends on other examples' inputs"):
             gradscope.influence(model, X)
 
