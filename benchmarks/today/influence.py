@@ -1,6 +1,6 @@
 """What the influence profile says where the answer is known, and of small language models.
 
-    python -m benchmarks.today.influence [--only copy language cost] [--updates 800]
+    python -m benchmarks.today.influence [--only copy language cost] [--models LSTM] [--updates 450]
 
 copy: y_t = x_{t-k} of numbers drawn uniformly, learned by a GRU and by one block of attention; the
 Temporal Range should be k. language: a character model on the standard library's text, a
@@ -126,7 +126,7 @@ def windows(text: Tensor, count: int, time: int, generator: torch.Generator) -> 
     return torch.stack([text[start : start + time] for start in starts.tolist()])
 
 
-def language(updates: int, time: int) -> None:
+def language(kinds: list[str], updates: int, time: int) -> None:
     """A character model of each kind, before and after training, on held-out text."""
     text = CharLM(length=time).text()
     symbols, generator = len(text.symbols), torch.Generator().manual_seed(0)
@@ -135,7 +135,7 @@ def language(updates: int, time: int) -> None:
     print(f"\n{symbols} characters, {time} in a window, {updates} updates of 16 windows")
     print("\n| model | loss | influence | law from lag 1 on | p by the paper's form |")
     print("| --- | ---: | --- | --- | ---: |")
-    for kind in ("transformer", "LSTM"):
+    for kind in kinds:
         torch.manual_seed(0)
         model = language_model(kind, symbols, time)
 
@@ -215,7 +215,9 @@ def main() -> None:
     )
     parts = ("copy", "language", "cost")
     parser.add_argument("--only", nargs="+", choices=parts, default=list(parts))
-    parser.add_argument("--updates", type=int, default=800, help="of a language model")
+    kinds = ("transformer", "LSTM")
+    parser.add_argument("--models", nargs="+", choices=kinds, default=list(kinds))
+    parser.add_argument("--updates", type=int, default=450, help="of a language model")
     parser.add_argument("--time", type=int, default=128, help="characters in a window")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -223,7 +225,7 @@ def main() -> None:
     if "copy" in options.only:
         copy()
     if "language" in options.only:
-        language(options.updates, options.time)
+        language(options.models, options.updates, options.time)
     if "cost" in options.only:
         cost()
 
