@@ -206,20 +206,17 @@ class InfluenceProfile:
         there = np.isfinite(log_norms) & (lags > 0)
         return decay_fits(lags[there], log_norms[there]) if there.sum() > 3 else ()
 
-    @cached_property
+    @property
     def decay(self) -> DecayFit | None:
-        """The law of decay that explains it best, from lag 1 on.
+        """The law of decay that explains it best, from lag 1 on; None where nothing falls."""
+        return self.fits[0] if self.fits and self.falls else None
 
-        None where nothing falls, or a step is out of scale with how it wanders about the law.
-        """
+    @cached_property
+    def explained(self) -> bool:
+        """Whether a law explains it: no step is out of scale with how it wanders about that."""
         lags, log_norms = self._past
         there = np.isfinite(log_norms) & (lags > 0)
-        clear = self.falls and bool(self.fits)
-        return (
-            self.fits[0]
-            if clear and explains(self.fits[0], lags[there], log_norms[there])
-            else None
-        )
+        return self.decay is not None and explains(self.decay, lags[there], log_norms[there])
 
     @cached_property
     def falls(self) -> bool:

@@ -58,17 +58,23 @@ def decay(profile: InfluenceProfile) -> str:
     ends = "" if profile.support is None else f"; exactly zero from lag {profile.support} on"
     if len(profile.fits) == 0:
         return f"too few lags for a law{ends}"
+    if profile.decay is None and ends:
+        return f"no law of decay from lag 1 on{ends}"
     if profile.decay is None:
         fallen, error = profile.fall
         if not fallen > _CLEAR * error:
-            return f"no fall from lag 1 to {profile.longest}{ends}"
-        if ends:
-            return f"no law of decay from lag 1 on{ends}"
+            return f"no fall from lag 1 to {profile.longest}"
         return f"falls by {number(fallen)} nats from lag 1 to {profile.longest}, by no clear law"
     weights = profile.law_weights
-    others = ", ".join(f"{law} {weight:.2g}" for law, weight in list(weights.items())[1:])
-    best = f"{weights[profile.decay.law]:.2g}"
-    return f"{law(profile.decay)}; Akaike weight {best} ({others}), from lag 1 on{ends}"
+    best, *others = (f"{law} {_chance(weight)}" for law, weight in weights.items())
+    found = law(profile.decay)
+    if not profile.explained:
+        found = f"nearest to {found}, with steps that no law explains"
+    return f"{found}; Akaike weights {best}, {', '.join(others)}; from lag 1 on{ends}"
+
+
+def _chance(weight: float) -> str:
+    return f"{weight:.2g}" if weight >= 0.001 else "< 0.001"
 
 
 def law(fit: DecayFit) -> str:

@@ -71,6 +71,7 @@ def test_the_law_of_decay_is_told(base, law, censored):
     found = profile_of(base, 0.1)
     assert found.decay is not None
     assert found.decay.law == law
+    assert found.explained
     assert found.effective_context.censored == censored
     assert max(found.law_weights.values()) > 0.6
     assert sum(found.law_weights.values()) == pytest.approx(1)
@@ -146,6 +147,12 @@ def test_one_value_has_no_interval():
     found = profile_of(-LAGS / 8, shape=(1, 1, 1))
     assert np.isnan(found.temporal_range.interval).all()
     assert np.isnan(found.standard_errors).all()
+
+
+def test_a_jump_is_no_law():
+    found = profile_of(np.where(LAGS < 40, 0.0, -6.0) - LAGS / 50, 0.01)
+    assert found.decay is not None
+    assert not found.explained
 
 
 def test_few_lags():

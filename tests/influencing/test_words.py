@@ -23,10 +23,15 @@ def profile_of(base, noise=0.02):
         (-0.7 * np.log1p(LAGS), r"power law (1 + lag)^-α, α = 0.7"),
         (-((LAGS / 3) ** 0.4), "stretched exponential, exponent 0.399"),
         (0 * LAGS, "no fall from lag 1 to 79"),
-        (np.where(LAGS < 40, 0.0, -6.0), "falls by 6 nats from lag 1 to 79, by no clear law"),
+        (np.where(LAGS < 40, 0.0, -6.0), "with steps that no law explains"),
         (np.where(LAGS < 1, 0.0, -np.inf), "exactly zero from lag 1 on"),
         (np.where(LAGS < 3, 0.0, -np.inf), "too few lags for a law; exactly zero from lag 3 on"),
         (np.where(LAGS < 30, -LAGS / 5, -np.inf), "exactly zero from lag 30 on"),
+        (
+            np.where(LAGS < 30, 0.0, -np.inf),
+            "no law of decay from lag 1 on; exactly zero from lag 30 on",
+        ),
+        (-LAGS / 9, "power < 0.001; from lag 1 on"),
         (-LAGS[:3] / 2, "too few lags for a law"),
     ],
 )
