@@ -29,6 +29,15 @@ from .scope import RemedyTrials as RemedyTrials
 from .scope import lightning_callback as lightning_callback
 from .scope import transformers_callback as transformers_callback
 
+# any sequence model: how far back its output depends on its inputs
+from .influencing import influence as influence
+from .influencing import Influence as Influence
+from .influencing import Influences as Influences
+from .dynamics import InfluenceProfile as InfluenceProfile
+from .dynamics import Reach as Reach
+from .dynamics import temporal_range as temporal_range
+from .dynamics import effective_context as effective_context
+
 # the mathematics: a cell and its trace
 from .cells import Cell as Cell
 from .cells import AffineCell as AffineCell

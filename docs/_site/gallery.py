@@ -10,9 +10,11 @@ one, and does not train.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import sys
+import tempfile
 from pathlib import Path
 
 import matplotlib
@@ -76,6 +78,18 @@ def draw(made: dict[str, gradscope.Run | gradscope.Compared | Tables]) -> None:
         save(getattr(gradscope.plots, name)(run), PICTURES / f"{name}.png")
 
 
+def draw_influence() -> None:
+    """The picture of the page on influence, of the model that its own code trains."""
+    page = (ROOT / "docs" / "influence.md").read_text(encoding="utf-8")
+    code = page.split("```python\n", 1)[1].split("```", 1)[0]
+    names: dict[str, object] = {}
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        exec(compile(code, "influence.md", "exec"), names)
+    several = names["several"]
+    assert isinstance(several, gradscope.Influences)
+    save(several.plot(), PICTURES / "influence.png")
+
+
 def save(figure: Figure, path: Path) -> None:
     """A figure as a small picture: few colours, and sharp on a dense screen."""
     drawn = io.BytesIO()
@@ -90,4 +104,5 @@ def small(picture: Image.Image, path: Path) -> None:
 
 
 if __name__ == "__main__":
+    draw_influence()
     draw(runs(train="--draw" not in sys.argv))

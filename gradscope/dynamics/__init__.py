@@ -24,6 +24,7 @@ from gradscope.dynamics.heads import by_head as by_head
 from gradscope.dynamics.heads import transitions_of as transitions_of
 from gradscope.dynamics.horizon import MemoryHorizon as MemoryHorizon
 from gradscope.dynamics.horizon import memory_horizon as memory_horizon
+from gradscope.dynamics.influences import InfluenceProfile as InfluenceProfile
 from gradscope.dynamics.jacobians import Norm as Norm
 from gradscope.dynamics.jacobians import log_norm as log_norm
 from gradscope.dynamics.jacobians import step_jacobians as step_jacobians
@@ -47,6 +48,9 @@ from gradscope.dynamics.paths import gate_contributions as gate_contributions
 from gradscope.dynamics.paths import path_contributions as path_contributions
 from gradscope.dynamics.products import jacobian_product as jacobian_product
 from gradscope.dynamics.products import jacobian_products as jacobian_products
+from gradscope.dynamics.reach import Reach as Reach
+from gradscope.dynamics.reach import effective_context as effective_context
+from gradscope.dynamics.reach import temporal_range as temporal_range
 from gradscope.dynamics.saturation import saturated as saturated
 from gradscope.dynamics.scaled import Adjoints as Adjoints
 from gradscope.dynamics.scaled import Scaled as Scaled

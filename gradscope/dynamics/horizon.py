@@ -127,7 +127,7 @@ def memory_horizon(lags: ArrayLike, log_norms: ArrayLike) -> MemoryHorizon:
     fits = decay_fits(x_fit, y_fit)
     rate, rate_interval, no_fall = _rate(*_settled(x_fit, y_fit))
     falls = min([no_fall, *map(_no_fall, fits)]) < _SIGNIFICANT or _falls_always(y_fit)
-    explained = bool(fits) and falls and _explains(fits[0], x_fit, y_fit)
+    explained = bool(fits) and falls and explains(fits[0], x_fit, y_fit)
     crossings, dead_from = _crossings(x[alive], y[alive]), _dead_from(x, alive)
     if crossings and (falls or _jumps(x_fit, y_fit)):
         lag, interval = crossings[1], _averaged(fits) if explained else crossings
@@ -257,7 +257,7 @@ def _averaged(fits: tuple[DecayFit, ...]) -> tuple[float, float]:
     )
 
 
-def _explains(fit: DecayFit, x: _Array, y: _Array) -> bool:
+def explains(fit: DecayFit, x: _Array, y: _Array) -> bool:
     """Whether no step but the first is out of scale with how the series wanders about the law."""
     x, residuals = x[1:], (y - fit.at(x))[1:, None]
     errors = np.array([error[0, 0] for error, _ in whitened(x, residuals, fit.fall.way)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -18,14 +19,22 @@ class RecordedPlace:
     kind: str
     names: list[str]
 
+    @classmethod
+    def all_of(
+        cls, title: str, places: Mapping[str, str], recording: Recording | None
+    ) -> list[RecordedPlace]:
+        """What is watched, and what a recording calls it.
 
-def names_by_module(recording: Recording) -> dict[str, list[str]]:
-    """What is watched, by its name in ``Scope.places``, to its recurrences."""
-    names: dict[str, list[str]] = {}
-    for name, place in recording.places.items():
-        watched = place.recurrence if place.along_depth else place.module
-        names.setdefault(watched, []).append(name)
-    return names
+        Args:
+            title: name of the model.
+            places: name to kind.
+            recording: None before the first.
+        """
+        names: dict[str, list[str]] = {}
+        for name, place in ({} if recording is None else recording.places).items():
+            watched = place.recurrence if place.along_depth else place.module
+            names.setdefault(watched, []).append(name)
+        return [cls(name or title, kind, names.get(name, [])) for name, kind in places.items()]
 
 
 @runtime_checkable

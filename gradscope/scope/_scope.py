@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Unpack
 
 from torch import nn
 
@@ -13,9 +14,10 @@ from gradscope.capture import Attachment, Recorder, Recording
 from gradscope.diagnosis import Diagnosis, examine
 from gradscope.dynamics import Trace
 from gradscope.errors import GradscopeError
+from gradscope.influencing import Influence, InfluenceOptions, Inputs, influence
 from gradscope.results.tables import Tables
 from gradscope.scope._budget import Budget
-from gradscope.scope._given import RecordedPlace, Tried, names_by_module
+from gradscope.scope._given import RecordedPlace, Tried
 from gradscope.scope._measurements import Measurements, Progress
 from gradscope.scope._probes import ProbeChoice, default_probes, made, report_probes
 from gradscope.scope._scalars import scalars
@@ -89,11 +91,7 @@ class Scope:
 
     def _places(self) -> list[RecordedPlace]:
         """What is watched, and what the last recording calls it."""
-        names = {} if self.last is None else names_by_module(self.last)
-        return [
-            RecordedPlace(name or type(self.model).__name__, kind, names.get(name, []))
-            for name, kind in self.places.items()
-        ]
+        return RecordedPlace.all_of(type(self.model).__name__, self.places, self.last)
 
     # --- recording --------------------------------------------------------------------------------
 
@@ -191,6 +189,14 @@ class Scope:
         """
         self._sinks.append(sink_of(sink))
         return self
+
+    def influence(self, inputs: Inputs, **options: Unpack[InfluenceOptions]) -> Influence:
+        """How far back in these inputs what the model puts out depends on them.
+
+        Nothing needs to be recorded, and the model is left as it was. Inputs, options and errors
+        are those of ``gradscope.influence``.
+        """
+        return influence(self.model, inputs, **options)
 
     # --- what was recorded ------------------------------------------------------------------------
 
