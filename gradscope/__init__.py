@@ -11,6 +11,7 @@ In the order in which data flows:
     capture      recurrences of any torch model          findings     illnesses of gradients
     diagnosis    findings, ranked                        remedies     what may help
     scope        attach, record, diagnose, report        phase        random cells, no training
+    unrolls      horizon: a gradient through any step
     runs         run, open_run, Run                      comparing    runs held against each other
     notebook     what a cell shows                       cli          a command a file
 

@@ -72,6 +72,7 @@ from .dynamics import saturated as saturated
 
 # exponents, fixed points and mean field
 from .dynamics import lyapunov_spectrum as lyapunov_spectrum
+from .dynamics import lyapunov_exponents as lyapunov_exponents
 from .dynamics import largest_lyapunov_exponent as largest_lyapunov_exponent
 from .dynamics import adjoint_lyapunov_spectrum as adjoint_lyapunov_spectrum
 from .dynamics import LyapunovSpectrum as LyapunovSpectrum
@@ -83,6 +84,11 @@ from .dynamics import mean_field as mean_field
 from .dynamics import critical_gain as critical_gain
 from .dynamics import MeanField as MeanField
 from .phase import PhaseDiagram as PhaseDiagram
+
+# any unroll: how far a gradient through it tells the truth
+from .unrolls import horizon as horizon
+from .unrolls import GradientHorizon as GradientHorizon
+from .unrolls import Truncation as Truncation
 
 # components of your own
 from .components import load_plugin as load_plugin
