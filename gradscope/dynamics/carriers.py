@@ -103,10 +103,9 @@ class ProductCarrier(Carrier):
         vectors = (columns / safe[:, None, None]).movedim(-1, 0).to(self.dtype)
         image, logs = self.products(vectors), safe.log()
         for factor in (_LARGE, 1 / _LARGE):
-            largest = image.abs().amax((0, 2))
-            lost = ~((largest > 0) & largest.isfinite()) & (sizes > 0)
+            lost = _lost(image.abs().amax((0, 2)), self.dtype, factor) & (sizes > 0)
             if not bool(lost.any()):
-                break
+                continue
             image = torch.where(lost[:, None], self.products(vectors * factor), image)
             logs = torch.where(lost, safe.log() - math.log(factor), logs)
         if not bool(image.isfinite().all()):
@@ -131,9 +130,9 @@ def carried(
     norms = vector_norms(image)
     logs = norms.log()
     for factor in (_LARGE, 1 / _LARGE):
-        lost = ~((norms > 0) & norms.isfinite())
+        lost = _lost(norms, vectors.dtype, factor)
         if not bool(lost.any()) or not bool(vectors[lost].any()):
-            break
+            continue
         again = products(vectors * factor)
         sizes = vector_norms(again)
         image = torch.where(lost[..., None], again, image)
@@ -141,6 +140,12 @@ def carried(
         norms = torch.where(lost, sizes, norms)
     unit = torch.where(norms[..., None] > 0, image.double() / norms[..., None], 0)
     return unit.to(vectors.dtype), logs
+
+
+def _lost(sizes: Tensor, dtype: torch.dtype, factor: float) -> Tensor:
+    """Which sizes are so small, or so large, that digits are lost that this factor brings back."""
+    info = torch.finfo(dtype)
+    return sizes < info.tiny / info.eps if factor > 1 else ~sizes.isfinite()
 
 
 def _not_finite(t: int) -> GradscopeError:

@@ -219,11 +219,16 @@ class AutogradLinearisation(Linearisation):
             (pulled,) = torch.autograd.grad(
                 self.after, self.s_prev, u, create_graph=True, materialize_grads=True
             )
-        if not pulled.requires_grad:
-            if bool(self.vjp(torch.ones_like(self.after))[0].any()):
-                raise RuntimeError("its backward pass is cut off from what it is given")
-            return torch.zeros_like(tangents)  # the state does not reach the result
-        return backwards(pulled, [u], tangents)[0]
+        reached = pulled.requires_grad
+        if reached:
+            one = torch.zeros_like(pulled)
+            (found,) = torch.autograd.grad(pulled, u, one, retain_graph=True, allow_unused=True)
+            reached = found is not None
+        if reached:
+            return backwards(pulled, [u], tangents)[0]
+        if bool(self.vjp(torch.ones_like(self.after))[0].any()):
+            raise RuntimeError("its backward pass cannot be differentiated")
+        return torch.zeros_like(tangents)  # the state does not reach the result
 
     def vjps(
         self, cotangents: Float[Tensor, "k time *batch state"]

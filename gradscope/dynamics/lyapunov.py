@@ -142,7 +142,7 @@ def largest_lyapunov_exponent(
     v = random_frame(batch, size, 1, seed, trace.states.device)[..., 0].to(trace.states.dtype)
     growth = []
     for step in _linearised(trace):
-        v, grown = carried(lambda v, step=step: step.jvp(v[None])[0].detach(), v)
+        v, grown = carried(lambda v, step=step: step.jvps(v[None, None])[0, 0].detach(), v)
         growth.append(grown)
     sums = torch.stack(growth[burn_in:])[..., None].cumsum(0)
     steps = time - burn_in

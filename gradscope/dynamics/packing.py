@@ -62,7 +62,7 @@ class Packing:
         leaves, start = [], 0
         lead = (len(vectors),) if self.batched else ()
         for shape, size, dtype in zip(self.shapes, self.sizes, self.dtypes, strict=True):
-            part = vectors[:, start : start + size].reshape(*lead, *shape).to(dtype)
+            part = vectors[:, start : start + size].reshape((*lead, *shape)).to(dtype)
             leaves.append(part.clone())
             start += size
         return pytree.tree_unflatten(leaves, self._nest)

@@ -1,4 +1,12 @@
-"""Lyapunov exponents of any step function, along a trajectory that is made on the way."""
+"""Lyapunov exponents of any step function, along a trajectory that is made on the way.
+
+Tangents are carried by Jacobian-vector products, V <- J_t V, and made orthonormal by QR; memory is
+that of k states, whatever their length and however many steps. Products are in forward mode, or by
+two backward passes where that is faster, or where a step has no forward mode.
+
+Reference: Benettin, Galgani, Giorgilli and Strelcyn (1980), Lyapunov characteristic exponents for
+smooth dynamical systems.
+"""
 
 from __future__ import annotations
 
@@ -28,54 +36,44 @@ def lyapunov_exponents(
 ) -> LyapunovSpectrum:
     """The k largest Lyapunov exponents of a step function, without a matrix and without a trace.
 
-        def step(s):  # the Henon map, of many starts at once
+        def henon(s):  # of many starts at once, (batch, 2)
             x, y = s.unbind(-1)
             return torch.stack((1 - 1.4 * x**2 + y, 0.3 * x), dim=-1)
 
-        gradscope.lyapunov_exponents(step, torch.zeros(4, 2), 10_000, k=2).exponents
-
-    Tangents are carried by Jacobian-vector products in forward mode, V <- J_t V, and made
-    orthonormal by QR; memory is that of k states, whatever their length and however many steps. A
-    step that has no forward mode is differentiated backwards twice. The steps of the burn-in count
-    for nothing, so that the state settles in them as well.
+        gradscope.lyapunov_exponents(henon, torch.zeros(4, 2), 10_000, k=2).exponents
 
     Args:
-        step: ``state -> state``, or ``(state, input) -> state`` where inputs are given: a function,
-            an nn.Module, a simulator's step, an optimiser's. What it draws from torch's generator
-            is the same each time a step is taken.
-        state: s_0, a tensor or a nest of tensors in dictionaries, tuples and lists, each
-            ``(batch, ...)``: many starts at once, which must not meet within the step.
+        step: ``state -> state``, or ``(state, input) -> state`` where inputs are given.
+        state: s_0, a tensor or a nest of tensors, each ``(batch, ...)``: many starts, which must
+            not meet within the step.
         T: steps.
         k: number of exponents.
         inputs: a tensor or a nest of tensors ``(time, ...)``; step t is given ``inputs[t - 1]``.
         batched: False for one start without the leading axis, and a step that works on it so.
-        burn_in: steps before anything counts; None means a tenth of them.
+        burn_in: steps before anything counts, for state and tangents; None means a tenth of T.
         interval: the most steps between re-orthonormalisations; None chooses them.
         blocks: number of parts of the trajectory for the standard error.
-        seed: of the random start of V, and of the step's noise.
+        seed: of the random start of the tangents, and of the noise that the step draws from torch.
 
     Returns:
-        As ``lyapunov_spectrum``: nats per step, each start by itself in ``finite_time``. An
-        exponent is -inf where so few coordinates are reached that there is no such direction, and
-        NaN where all that is known is that it lies below rounding.
+        As ``lyapunov_spectrum``; -inf where too few coordinates are reached for such a direction.
 
     Raises:
-        GradscopeError: for arguments that do not fit, a step that cannot be followed or
-            differentiated, or a state that is not finite, naming the step.
-
-    Reference: Benettin, Galgani, Giorgilli and Strelcyn (1980), Lyapunov characteristic exponents
-    for smooth dynamical systems.
+        GradscopeError: for arguments or a step that do not fit; for a state that is not finite.
     """
     steps = Steps(step, state, T, inputs=inputs, batched=batched, seed=seed)
-    batch, size = steps.start.shape
     burn_in = T // 10 if burn_in is None else burn_in
-    check_run(T, size, k, burn_in, interval=interval, blocks=blocks)
-    frame = Frame(
-        random_frame(batch, size, k, seed, steps.start.device),
-        interval,
-        max(1, _HELD // steps.start.nbytes),
-    )
-    ends = block_ends(T - burn_in, blocks)
+    check_run(T, steps.packing.size, k, burn_in, interval=interval, blocks=blocks)
+    return _along(steps, k, burn_in, interval, blocks, seed)
+
+
+def _along(
+    steps: Steps, k: int, burn_in: int, interval: int | None, blocks: int, seed: int
+) -> LyapunovSpectrum:
+    batch, size = steps.start.shape
+    tangents = random_frame(batch, size, k, seed, steps.start.device)
+    frame = Frame(tangents, interval, max(1, _HELD // steps.start.nbytes))
+    ends = block_ends(steps.time - burn_in, blocks)
     sums, stamps = accumulated(steps.carriers(), frame, burn_in, ends)
     places = [stamps.index(end) for end in ends]
     return estimated(sums, stamps, places, frame.longest, burn_in, size)

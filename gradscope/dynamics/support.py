@@ -50,9 +50,12 @@ class Support:
     def reach(self, carried: Float[Tensor, "batch state k"]) -> None:
         """Take one step further, of which all that is known are the columns that it has carried.
 
-        A coordinate that is zero in all of them is not reached.
+        A coordinate that is zero in all of them is not reached. Columns beyond the bound are not
+        made of what was reached, but fill up a basis.
         """
-        self.bound = torch.minimum(self.bound, (carried != 0).any(-1).sum(-1))
+        made = torch.arange(carried.shape[-1], device=carried.device) < self.bound[:, None]
+        reached = ((carried != 0) & made[:, None]).any(-1)
+        self.bound = torch.minimum(self.bound, reached.sum(-1))
 
     def rank(self, trajectory: Trajectory, *, forward: bool = True) -> Int[Tensor, " batch"]:
         """A bound of the rank of the whole product, once every step has been followed.

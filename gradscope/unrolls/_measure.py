@@ -1,4 +1,12 @@
-"""horizon: how far through an unroll a gradient is worth something."""
+"""horizon: how far through an unroll a gradient is worth something.
+
+In a chaotic system the gradient stays the derivative, and says less and less of what a step of an
+optimiser will meet: over a stretch of length r the loss has many hills, and beyond about
+ln(size / r) / lambda_1 steps the gradient's sign is a coin's for the slope across them.
+
+Reference: Metz, Freeman, Schoenholz and Kachman (2021), Gradients are not all you need; Suh,
+Simchowitz, Zhang and Tedrake (2022), Do differentiable simulators give better policy gradients?
+"""
 
 from __future__ import annotations
 
@@ -47,78 +55,66 @@ def horizon(
     parameters: Parameters | None = None,
     horizons: Sequence[int] | None = None,
     scale: float = 0.01,
-    directions_per_start: int | None = None,
     batched: bool = True,
     seed: int = 0,
 ) -> GradientHorizon:
     """How far through an unroll of any step a gradient tells the truth, and how long to make it.
 
         found = gradscope.horizon(simulator_step, states, T=1000)
-        print(found)            # exponent, norms, signs, trusted horizon, truncation
-        found.to_frame()        # gradient norm, sign agreement and variance, by horizon
-        found.plot()
+        print(found)  # exponent, norms, signs, trusted horizon, truncation; found.plot() draws them
 
-    At each horizon T the loss is l(s_T), and its gradient is that by s_0, start by start,
-
-        g_T = J_1^T ... J_T^T dl(s_T)/ds_T,
-
-    or by the parameters of the step where these are given. It is taken by backpropagation and kept
-    with a logarithmic scale, so that e^900 and e^-900 are right. Its sign along random directions u
-    is held against central differences (l(x + r u) - l(x - r u)) / 2 r, which are, exactly, the
-    slope of the loss averaged over a stretch of 2 r. In a chaotic system the gradient stays the
-    derivative, and says less and less of what an optimiser's step of length r will meet: beyond
-    about ln(size / r) / lambda_1 steps its sign is a coin's.
-
-    A loss that adds up along the way is carried in the state: step (s, total) and let the loss be
-    ``lambda state: state[1]``.
+    For every T, g_T = dl(s_T)/ds_0 by backpropagation, start by start and in log scale; its sign
+    along random directions u is held against (l(s_0 + r u) - l(s_0 - r u)) / 2 r.
 
     Args:
         step: ``state -> state``, or ``(state, input) -> state`` where inputs are given: a function,
-            an nn.Module, a simulator's step, one update of an inner optimiser. It must not keep
-            anything between calls. What it draws from torch's generator is the same for the run,
-            its gradient and its differences; the program's own random state is left alone.
-        state: s_0, a tensor or a nest of tensors in dictionaries, tuples and lists, each
-            ``(batch, ...)``: many starts, which must not meet within the step. One start has a
-            leading axis of 1, or is given with ``batched=False``.
+            a module, a simulator's step, an update of an inner optimiser. It keeps nothing between
+            calls; what it draws from torch's generator is the same for run, gradient, differences.
+        state: s_0, a tensor or a nest of tensors, each ``(batch, ...)``: many starts, which must
+            not meet within the step. One start has a leading axis of 1; or see ``batched``.
         T: the longest horizon, steps.
         inputs: a tensor or a nest of tensors ``(time, ...)``; step t is given ``inputs[t - 1]``.
-        loss: ``state -> (batch,)``, one number for each start; ``projection`` is c · s with one
-            random unit vector c, ``mean_square`` the mean square of s.
-        parameters: of the step, in whose place the gradient is taken: a module, a tensor or several
-            of them, which require grad; of at most 64 starts. None: by the initial state.
-        horizons: at which the gradient is taken; None: all up to ten, then ten in each decade.
-        scale: r over the norm of what is moved, its root mean square over starts: how long a step
-            of an optimiser the gradient is asked about.
-        directions_per_start: directions u of each start; None: as many as make 64 comparisons.
+        loss: ``state -> (batch,)``; ``projection`` is c · s with one random unit vector c,
+            ``mean_square`` the mean square of s. One that adds up is carried in the state.
+        parameters: of the step, by which the gradient is taken in place of s_0: a module, or
+            tensors that require grad; of at most 64 starts.
+        horizons: T of the gradients; None: all up to ten, then ten in each decade.
+        scale: r over the norm of what is moved: how long a step of an optimiser is asked about.
         batched: False for one start without the leading axis, and a step that works on it so.
         seed: of directions, the projection and the step's noise.
 
     Raises:
-        GradscopeError: for a step that is not differentiable, changes shapes, is not the same when
-            it is taken again or lets starts meet; a loss of another shape; a state that is not
-            finite, naming the step; arguments that do not fit.
+        GradscopeError: for a step, a loss or arguments that do not fit, or a state that is not
+            finite; it says at which step.
 
-    Reference: Metz, Freeman, Schoenholz and Kachman (2021), Gradients are not all you need; Suh,
-    Simchowitz, Zhang and Tedrake (2022), Do differentiable simulators give better policy gradients?
+    Reference: Metz et al. (2021), Gradients are not all you need; Suh et al. (2022).
     """
     steps = Steps(step, state, T, inputs=inputs, batched=batched, seed=seed)
-    lengths = chosen_horizons(T, horizons)
-    moved = _parameters(parameters, steps.batch)
+    return _measured(steps, Loss(loss, steps.packing, seed), parameters, horizons, scale, seed)
+
+
+def _measured(
+    steps: Steps,
+    loss: Loss,
+    parameters: Parameters | None,
+    horizons: Sequence[int] | None,
+    scale: float,
+    seed: int,
+) -> GradientHorizon:
+    lengths, moved = chosen_horizons(steps.time, horizons), _parameters(parameters, steps.batch)
     if moved:
         lengths = [length for length in lengths if length > 0]
     if not scale > 0 or not math.isfinite(scale):
         raise GradscopeError(f"scale should be a number above 0, such as 0.01, got {scale}")
-    count = directions_per_start or -(-_COMPARED // steps.batch)
-    of = Loss(loss, steps.packing, seed)
-    gradients = swept(steps, of, lengths, moved, seed)
+    count = -(-_COMPARED // steps.batch)
+    gradients = swept(steps, loss, lengths, moved, seed)
     along, size = directions(steps, moved, count, seed), size_of(steps, moved)
-    epsilon = steps.packing.epsilon
 
     def signs(radius: float, chosen: Tensor) -> Signs:
-        counted = compared(steps, of, lengths, moved, gradients, chosen, radius)
-        return Signs(radius, *(part.cpu().numpy() for part in counted))
+        found = compared(steps, loss, lengths, moved, gradients, chosen, radius)
+        return Signs(radius, *(part.cpu().numpy() for part in found))
 
-    wide = signs(scale * size, along)
+    epsilon = steps.packing.epsilon
     local = signs(epsilon ** (2 / 3) * size, along[: -(-count // _FEWER)])
     log_variance, signal_to_noise = _spread(gradients, steps)
     return GradientHorizon(
@@ -127,10 +123,10 @@ def horizon(
         gradients.losses.cpu().numpy(),
         log_variance,
         signal_to_noise,
-        wide,
+        signs(scale * size, along),
         local,
         _exponents(gradients, steps),
-        of.words,
+        loss.words,
         "the parameters" if moved else "the initial state",
         along.shape[-1],
         epsilon,
@@ -212,9 +208,9 @@ def _notes(steps: Steps, horizons: Sequence[int], local: Signs) -> Iterable[str]
     if len(errors) and (error := float(np.median(errors))) > wrong:
         yield (
             f"at T = {horizons[near]} the gradient is off the smallest differences "
-            f"(±{local.radius:.2g}) by {100 * error:.0f}% of its norm: what autograd computes is not "
-            "the derivative of the step (look for detach(), rounding, an inner gradient without "
-            "create_graph=True, or a custom backward pass)"
+            f"(±{local.radius:.2g}) by {100 * error:.0f}% of its norm: what autograd computes is "
+            "not the derivative of the step (look for detach(), rounding, an inner gradient "
+            "without create_graph=True, or a custom backward pass)"
         )
     if not local.known[near:].any():
         yield (
