@@ -67,6 +67,8 @@ class Steps:
         self.packing = Packing(state, batched=batched)
         self.start = self.packing.pack(state).detach().clone()
         self.cut: list[str] = []
+        # whether the step differentiates within, as an inner loop does
+        self._within = False
         self._check_first()
 
     @property
@@ -80,7 +82,12 @@ class Steps:
 
     def after(self, t: int, s: Float[Tensor, "batch size"]) -> Float[Tensor, "batch size"]:
         """s_t from s_{t-1}, without a graph, whether finite or not."""
-        # with grad enabled, since a step may differentiate within, as an inner loop does
+        if not self._within:
+            try:
+                with torch.no_grad():
+                    return self(t, s)
+            except RuntimeError:
+                self._within = True
         with torch.enable_grad():
             return self(t, s.detach().requires_grad_()).detach()
 
@@ -165,21 +172,22 @@ class Steps:
                 "operations that autograd knows (look for detach(), .data, .item(), numpy, "
                 "no_grad, rounding or comparisons)"
             )
-        again = self.after(1, self.start)
-        size = float(after.detach().abs().max().clamp_min(1.0))
-        if not torch.allclose(
-            again,
-            after.detach(),
-            rtol=0,
-            atol=_AGAIN * size * self.packing.epsilon,
-            equal_nan=True,
-        ):
-            raise GradscopeError(
-                "the step is not the same when it is taken again: it should return a new state and "
-                "keep nothing between calls, and draw noise from torch's own generator, which "
-                "gradscope holds fixed, or take it from inputs="
-            )
+        if not self._again(after):  # it may be another one without gradients
+            self._within = True
+            if not self._again(after):
+                raise GradscopeError(
+                    "the step is not the same when it is taken again: it should return a new state "
+                    "and keep nothing between calls, and draw noise from torch's own generator, "
+                    "which gradscope holds fixed, or take it from inputs="
+                )
         self._check_apart(s, after)
+
+    def _again(self, after: Tensor) -> bool:
+        """Whether the first step, taken again, makes the same states."""
+        size = float(after.detach().abs().max().clamp_min(1.0))
+        tolerance = _AGAIN * size * self.packing.epsilon
+        again = self.after(1, self.start)
+        return torch.allclose(again, after.detach(), rtol=0, atol=tolerance, equal_nan=True)
 
     def _check_apart(self, s: Tensor, after: Tensor) -> None:
         """Check that no start acts on another: none moves the first alone."""

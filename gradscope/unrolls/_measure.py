@@ -33,7 +33,7 @@ from gradscope.unrolls._sweep import Gradients, swept
 Parameters = nn.Module | Tensor | Iterable[Tensor] | Mapping[str, Tensor]
 
 #: comparisons of a sign at each horizon, at least, unless their number is given
-_COMPARED = 64
+_COMPARED = 32
 #: a fraction of them, one in so many, does for the smallest differences
 _FEWER = 4
 #: starts of which gradients by parameters are taken
@@ -187,9 +187,9 @@ def _spread(
 
 
 def _exponents(gradients: Gradients, steps: Steps) -> LyapunovSpectrum:
-    """The exponents of the adjoint, of which a tenth of the steps counts for nothing."""
+    """The exponents of the adjoint, which finds its direction in a first quarter of the steps."""
     time = len(gradients.growth)
-    burn_in = time // 10
+    burn_in = time // 4
     sums = gradients.growth[burn_in:, :, None].cumsum(0)
     counted = time - burn_in
     ends = [end - 1 for end in block_ends(counted, _BLOCKS)]

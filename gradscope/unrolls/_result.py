@@ -253,9 +253,11 @@ class GradientHorizon:
 
     @property
     def _title(self) -> str:
+        numbers = f"{self.size:,} number{'s' * (self.size != 1)}"
+        starts = f"{self.starts:,} start{'s' * (self.starts != 1)}"
         return (
             f"Gradient of {self.of} after T = {self.horizons[0]} ... {self.longest:,} steps by "
-            f"{self.by} ({self.size:,} numbers), {self.starts:,} start{'s' * (self.starts != 1)}"
+            f"{self.by} ({numbers}), {starts}"
         )
 
     @cached_property

@@ -195,8 +195,8 @@ def _by_parameters(
 def _backwards(steps: Steps) -> Iterator[tuple[int, Tensor]]:
     """(t, s_{t-1}) for t = T ... 1."""
     every = 1
-    if steps.start.nbytes * steps.time > _KEPT:
-        every = max(math.isqrt(steps.time), steps.start.nbytes * steps.time // _KEPT)
+    if steps.start.nbytes * steps.time > _KEPT:  # the least that is ever held
+        every = math.isqrt(steps.time)
     kept = [s for t, s in steps.states() if t % every == 0]
     for place in range(len(kept) - 1, -1, -1):
         s, start = kept.pop(), place * every

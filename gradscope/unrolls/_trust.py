@@ -45,12 +45,11 @@ def shares(agreed: _Counts, known: _Counts) -> list[Estimate]:
 
 
 def trusted(horizons: Sequence[int], agreed: _Counts, known: _Counts) -> Estimate:
-    """The last horizon before the sign agrees no more often than by chance.
+    """The last horizon before the first at which the sign agrees no more often than by chance.
 
-    Beyond chance is a share whose 95% interval lies above a half. One horizon that is not, between
-    two that are, is passed over. The interval is from resampled starts, and reaches at least from
-    the last horizon that is beyond chance to the first that is not. It is censored where the sign
-    still agrees at the last horizon at which it is known.
+    Beyond chance is a share whose 95% interval lies above a half. The interval of the horizon is
+    from resampled starts, and reaches at least to the first that is not beyond chance. It is
+    censored where the sign still agrees at the last horizon at which it is known.
     """
     some = known.sum(1) > 0
     if not some.any():
@@ -82,12 +81,9 @@ def trusted(horizons: Sequence[int], agreed: _Counts, known: _Counts) -> Estimat
 def _until(
     agreed: Float[np.ndarray, "draw horizon"], known: Float[np.ndarray, "draw horizon"]
 ) -> NDArray[np.int_]:
-    """How many horizons come before two in a row that are not beyond chance."""
-    beyond = _beyond_chance(agreed, known)
-    # the last one counts by itself
-    following = np.concatenate((beyond[:, 1:], np.zeros_like(beyond[:, :1])), axis=1)
-    lost = ~beyond & ~following
-    return np.where(lost.any(1), lost.argmax(1), beyond.shape[1])
+    """How many horizons come before the first that is not beyond chance."""
+    lost = ~_beyond_chance(agreed, known)
+    return np.where(lost.any(1), lost.argmax(1), lost.shape[1])
 
 
 def _beyond_chance(
