@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 
 import torch
 from jaxtyping import Float
@@ -100,32 +101,37 @@ def backwards(
 
     In one pass where all operations can be batched, else one by one.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what is slow when it is batched
-        try:
-            pulled = torch.autograd.grad(
-                after,
-                sources,
-                cotangents,
-                retain_graph=True,
-                materialize_grads=True,
-                allow_unused=True,
-                is_grads_batched=True,
-            )
-            return list(pulled)
-        except RuntimeError:  # an operation without a batching rule
-            each = [
-                torch.autograd.grad(
-                    after,
-                    sources,
-                    cotangent,
-                    retain_graph=True,
-                    materialize_grads=True,
-                    allow_unused=True,
-                )
-                for cotangent in cotangents
-            ]
-            return [torch.stack(pulled) for pulled in zip(*each, strict=True)]
+    pulled = _pulled(after, sources, cotangents)
+    return [
+        source.new_zeros(len(cotangents), *source.shape) if found is None else found
+        for found, source in zip(pulled, sources, strict=True)
+    ]
+
+
+def _pulled(
+    after: Tensor, sources: Sequence[Tensor], cotangents: Float[Tensor, k * shape]
+) -> list[Tensor | None]:
+    """As ``backwards``; None for a source that is not reached."""
+
+    def pull(cotangent: Tensor, batched: bool) -> tuple[Tensor | None, ...]:
+        return torch.autograd.grad(
+            after,
+            sources,
+            cotangent,
+            retain_graph=True,
+            allow_unused=True,
+            is_grads_batched=batched,
+        )
+
+    if len(cotangents) > 1:
+        with warnings.catch_warnings(), suppress(RuntimeError):  # what cannot be batched
+            warnings.simplefilter("ignore")  # of what is slow when it is
+            return list(pull(cotangents, batched=True))
+    each = zip(*(pull(cotangent, batched=False) for cotangent in cotangents), strict=True)
+    return [
+        None if parts[0] is None else torch.stack([part for part in parts if part is not None])
+        for parts in each
+    ]
 
 
 class AutogradLinearisation(Linearisation):
@@ -219,13 +225,10 @@ class AutogradLinearisation(Linearisation):
             (pulled,) = torch.autograd.grad(
                 self.after, self.s_prev, u, create_graph=True, materialize_grads=True
             )
-        reached = pulled.requires_grad
-        if reached:
-            one = torch.zeros_like(pulled)
-            (found,) = torch.autograd.grad(pulled, u, one, retain_graph=True, allow_unused=True)
-            reached = found is not None
-        if reached:
-            return backwards(pulled, [u], tangents)[0]
+        if pulled.requires_grad:
+            (found,) = _pulled(pulled, [u], tangents)
+            if found is not None:
+                return found
         if bool(self.vjp(torch.ones_like(self.after))[0].any()):
             raise RuntimeError("its backward pass cannot be differentiated")
         return torch.zeros_like(tangents)  # the state does not reach the result

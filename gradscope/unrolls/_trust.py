@@ -56,10 +56,10 @@ def trusted(horizons: Sequence[int], agreed: _Counts, known: _Counts) -> Estimat
         return Estimate(math.nan)
     # beyond the last horizon at which a sign is known nothing is
     last = int(np.flatnonzero(some)[-1])
-    places = np.array(horizons[: last + 1], dtype=float)
+    places = [float(horizon) for horizon in horizons[: last + 1]]
     agreed, known = agreed[: last + 1], known[: last + 1]
     count = agreed.shape[1]
-    whole = _until(agreed.sum(1)[None], known.sum(1)[None])[0]
+    whole = int(_until(agreed.sum(1)[None], known.sum(1)[None])[0])
     if count > 1:
         generator = np.random.default_rng(0)
         weights = generator.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES)
@@ -68,11 +68,10 @@ def trusted(horizons: Sequence[int], agreed: _Counts, known: _Counts) -> Estimat
         low, high = min(int(low), whole), max(int(high), whole)
     else:
         low, high = whole, whole
-    top = math.inf if high == len(places) else places[high]
     return Estimate(
         places[max(0, whole - 1)],
         places[max(0, low - 1)],
-        top,
+        math.inf if high == len(places) else places[high],
         count,
         censored=whole == len(places),
     )
