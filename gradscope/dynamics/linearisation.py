@@ -97,7 +97,7 @@ class Linearisation(ABC):
 def backwards(
     after: Tensor, sources: Sequence[Tensor], cotangents: Float[Tensor, k * shape]
 ) -> list[Tensor]:
-    """The pullbacks of several cotangents of one result to each of the sources, ``(k, ...)``.
+    """The pullbacks of cotangents ``(k, ...)`` of one result to each of the sources, ``(k, ...)``.
 
     In one pass where all operations can be batched, else one by one.
     """

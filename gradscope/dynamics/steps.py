@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from gradscope.dynamics.carriers import ProductCarrier
+from gradscope.dynamics.carriers import ProductCarrier, Products
 from gradscope.dynamics.linearisation import AutogradLinearisation
 from gradscope.dynamics.packing import Nest, Packing
 from gradscope.errors import GradscopeError
@@ -134,11 +134,25 @@ class Steps:
             linear = self.linearised(t, s)
             if t == 1:
                 _check_transposed(linear)
-            s = linear.after[0].detach()
+            before, s = s, linear.after[0].detach()
             self.check_finite(t, s)
-            yield ProductCarrier(
-                lambda v, linear=linear: linear.jvps(v[:, None])[:, 0].detach(), s.dtype, t
-            )
+            yield ProductCarrier(self._products(t, before, linear), s.dtype, t)
+            del linear
+
+    def _products(
+        self, t: int, s: Float[Tensor, "batch size"], linear: AutogradLinearisation
+    ) -> Products:
+        """J_t v: at first of what is linearised, which is not kept; later of the step taken again.
+
+        A carrier may be held for many steps, whose graphs would take many times their states.
+        """
+        made = [linear]
+
+        def apply(vectors: Tensor) -> Tensor:
+            at_hand = made.pop() if made else self.linearised(t, s)
+            return at_hand.jvps(vectors[:, None])[:, 0].detach()
+
+        return apply
 
     def _nest_after(self, t: int, s: Float[Tensor, "batch size"]) -> Nest:
         state = self.packing.unpack(s)
