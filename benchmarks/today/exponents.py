@@ -59,8 +59,9 @@ def case(sites: int, k: int, steps: int, dtype: str) -> None:
 def main() -> None:
     print(machine())
     print(
-        "| sites | k | dtype | largest exponent per unit of time | last of the k | processor time a step | "
-        "memory on top | one Jacobian |\n| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| sites | k | dtype | largest exponent per unit of time | last of the k | "
+        "processor time a step | memory on top | one Jacobian |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
         flush=True,
     )
     for arguments in CASES:

@@ -89,7 +89,8 @@ def of_trusted(trusted: Estimate) -> str:
 def of_memory(memory: MemoryHorizon | None, rounding: int | None) -> str:
     """Where the gradient has sunk by e, and where below rounding; "" where it does neither."""
     parts = []
-    if memory is not None and memory.kind != "no fall":
+    falls = memory is not None and (memory.rate < 0 or memory.kind == "finite support")
+    if memory is not None and falls and memory.kind != "no fall":
         parts.append(f"sunk by e after {memory}")
     if rounding is not None:
         parts.append(f"below rounding of the first from T = {rounding:,} on")

@@ -1,8 +1,11 @@
 """Step functions of one's own: what can be followed, and what is said of what cannot."""
 
+import gc
+
 import pytest
 import torch
 
+from gradscope.dynamics.linearisation import AutogradLinearisation
 from gradscope.dynamics.steps import Steps
 from gradscope.errors import GradscopeError
 from tests.conftest import draw
@@ -128,6 +131,19 @@ def test_a_state_that_is_lost_says_when():
     steps = Steps(lambda s: s**2, torch.tensor([[10.0], [0.5]], dtype=torch.float64), 12)
     with pytest.raises(GradscopeError, match=r"at t = 9, of 1 of 2 starts: stop before \(T = 8\)"):
         dict(steps.states())
+
+
+def test_carriers_that_are_held_hold_no_graph():
+    """A hundred of them are held between two decompositions."""
+    held = []
+    for carrier in Steps(rotation, draw(3, 2), 20).carriers():
+        carrier.carry(draw(3, 2, 1))
+        held.append(carrier)
+    alive = [each for each in gc.get_objects() if type(each) is AutogradLinearisation]
+    assert len(alive) <= 1
+    columns, scale = held[0].carry(draw(3, 2, 1))  # and yet they can be taken again
+    found = columns[..., 0] * scale.exp()[:, None]
+    torch.testing.assert_close(found, rotation(draw(3, 2, 1)[..., 0]))
 
 
 class Lying(torch.autograd.Function):

@@ -4,8 +4,17 @@ import math
 
 import pytest
 
+from gradscope.dynamics import memory_horizon
 from gradscope.results.statistics import Estimate
-from gradscope.unrolls._words import Said, as_text, of_exponent, of_norms, of_signs, of_trusted
+from gradscope.unrolls._words import (
+    Said,
+    as_text,
+    of_exponent,
+    of_memory,
+    of_norms,
+    of_signs,
+    of_trusted,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,8 +42,15 @@ def test_norms():
 def test_signs_and_trust():
     assert of_signs([0, 1], [Estimate(math.nan)] * 2, 0.1).startswith("not known")
     assert of_trusted(Estimate(math.nan)).startswith("not known")
-    assert of_trusted(Estimate(1000, 1000, math.inf, censored=True)) == "> 1,000 steps"
+    assert of_trusted(Estimate(1000.0, 1000.0, math.inf, censored=True)) == "> 1,000 steps"
     assert of_trusted(Estimate(20, 10, math.inf)) == "20 steps (10 to ∞)"
+
+
+def test_memory_is_said_of_what_falls():
+    lags = range(30)
+    assert of_memory(memory_horizon(lags, [-lag / 5 for lag in lags]), None).startswith("sunk by e")
+    assert of_memory(memory_horizon(lags, [lag / 5 for lag in lags]), None) == ""
+    assert of_memory(None, 7) == "below rounding of the first from T = 7 on"
 
 
 def test_a_text_keeps_its_column():
