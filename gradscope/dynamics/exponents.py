@@ -134,7 +134,7 @@ def _block_rates(
     return torch.stack(rates)
 
 
-def _standard_error(rates: Float[Tensor, rates * any]) -> Float[Tensor, "*any"]:
+def _standard_error(rates: Tensor) -> Tensor:
     """Over the first axis; NaN for a single rate, and where one is not finite."""
     values = torch.where(rates.isfinite(), rates, torch.nan)
     if len(values) < 2:
@@ -143,7 +143,7 @@ def _standard_error(rates: Float[Tensor, rates * any]) -> Float[Tensor, "*any"]:
 
 
 def _student(
-    centres: Float[Tensor, "*any"], rates: Float[Tensor, rates * any]
-) -> Float[Tensor, "*any 2"]:
+    centres: Float[Tensor, "*any k"], rates: Float[Tensor, "rates *any k"]
+) -> Float[Tensor, "*any k 2"]:
     half = float(special.stdtrit(max(1, len(rates) - 1), 0.975)) * _standard_error(rates)
     return torch.stack((centres - half, centres + half), dim=-1)

@@ -94,9 +94,7 @@ class Linearisation(ABC):
             by_input[t] = received[0]
 
 
-def backwards(
-    after: Tensor, sources: Sequence[Tensor], cotangents: Float[Tensor, k * shape]
-) -> list[Tensor]:
+def backwards(after: Tensor, sources: Sequence[Tensor], cotangents: Tensor) -> list[Tensor]:
     """The pullbacks of cotangents ``(k, ...)`` of one result to each of the sources, ``(k, ...)``.
 
     In one pass where all operations can be batched, else one by one.
@@ -108,9 +106,7 @@ def backwards(
     ]
 
 
-def _pulled(
-    after: Tensor, sources: Sequence[Tensor], cotangents: Float[Tensor, k * shape]
-) -> list[Tensor | None]:
+def _pulled(after: Tensor, sources: Sequence[Tensor], cotangents: Tensor) -> list[Tensor | None]:
     """As ``backwards``; None for a source that is not reached."""
 
     def pull(cotangent: Tensor, batched: bool) -> tuple[Tensor | None, ...]:
