@@ -12,9 +12,9 @@ In the order in which data flows:
     diagnosis    findings, ranked                        remedies     what may help
     scope        attach, record, diagnose, report        phase        random cells, no training
     auditing     what weights alone say                  lens         a layer seen at the last
+    unrolls      a gradient through any step             influencing  how far back any model looks
     runs         run, open_run, Run                      comparing    runs held against each other
-    influencing  how far back any model looks            notebook     what a cell shows
-    cli          a command a file
+    notebook     what a cell shows                       cli          a command a file
 
 The public names are those of ``__init__.pyi``; each is imported when it is first used, so that
 ``import gradscope`` is quick.

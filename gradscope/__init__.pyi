@@ -87,6 +87,7 @@ from .dynamics import by_head as by_head
 
 # exponents, fixed points and mean field
 from .dynamics import lyapunov_spectrum as lyapunov_spectrum
+from .dynamics import lyapunov_exponents as lyapunov_exponents
 from .dynamics import largest_lyapunov_exponent as largest_lyapunov_exponent
 from .dynamics import adjoint_lyapunov_spectrum as adjoint_lyapunov_spectrum
 from .dynamics import LyapunovSpectrum as LyapunovSpectrum
@@ -107,6 +108,11 @@ from .dynamics import CompositeGain as CompositeGain
 from .capture import stream_mixing as stream_mixing
 from .lens import depth_lens as depth_lens
 from .lens import DepthLens as DepthLens
+
+# any unroll: how far a gradient through it tells the truth
+from .unrolls import horizon as horizon
+from .unrolls import GradientHorizon as GradientHorizon
+from .unrolls import Truncation as Truncation
 
 # components of your own
 from .components import load_plugin as load_plugin

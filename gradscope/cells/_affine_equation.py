@@ -211,8 +211,8 @@ class AffineEquation(GatedCell):
 
 
 def onto_gates(
-    cotangent: Float[Tensor, "*batch state"], diagonals: Float[Tensor, "*batch n g h"]
-) -> Float[Tensor, "*batch gates"]:
+    cotangent: Float[Tensor, "*any state"], diagonals: Float[Tensor, "*batch n g h"]
+) -> Float[Tensor, "*any gates"]:
     """sum_n cotangent[n] diagonals[n, g], with the gates side by side.
 
     The cotangent is tiled over the gates first, since a product that broadcasts over a middle axis

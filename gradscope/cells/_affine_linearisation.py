@@ -79,8 +79,8 @@ class AffineLinearisation(Linearisation):
 
     @torch.no_grad()
     def vjp(
-        self, cotangent: Float[Tensor, "time batch state"]
-    ) -> tuple[Float[Tensor, "time batch state"], Float[Tensor, "time batch input"]]:
+        self, cotangent: Float[Tensor, "*k time batch state"]
+    ) -> tuple[Float[Tensor, "*k time batch state"], Float[Tensor, "*k time batch input"]]:
         """(J_t^T a)[m] = sum_n a[n] by_state[n m] + [m = h] d_h W_hh, and d_x W_ih."""
         by_state = self.derivatives.by_state
         d_h, d_x = self._deltas(cotangent)
@@ -94,9 +94,9 @@ class AffineLinearisation(Linearisation):
     @torch.no_grad()
     def jvp(
         self,
-        tangent: Float[Tensor, "time batch state"],
+        tangent: Float[Tensor, "*k time batch state"],
         by_input: Float[Tensor, "time batch input"] | None = None,
-    ) -> Float[Tensor, "time batch state"]:
+    ) -> Float[Tensor, "*k time batch state"]:
         """(J_t v)[n] = sum_g by_recurrent[n g] (W_hh v[h])[g] + sum_m by_state[n m] v[m]."""
         cell, local = self.cell, self.derivatives
         shape = (1, len(cell.gate_names), cell.hidden_size)
@@ -107,6 +107,18 @@ class AffineLinearisation(Linearisation):
         if by_input is not None:
             after += (local.by_input * (by_input @ cell.weight_ih.mT).unflatten(-1, shape)).sum(-2)
         return after.flatten(-2)
+
+    def jvps(
+        self, tangents: Float[Tensor, "k time batch state"]
+    ) -> Float[Tensor, "k time batch state"]:
+        """As ``jvp``, whose products are free in leading axes."""
+        return self.jvp(tangents)
+
+    def vjps(
+        self, cotangents: Float[Tensor, "k time batch state"]
+    ) -> Float[Tensor, "k time batch state"]:
+        """As ``vjp``, likewise."""
+        return self.vjp(cotangents)[0]
 
     @torch.no_grad()
     def backpropagate(

@@ -18,6 +18,7 @@ from gradscope.dynamics.depth import CompositeGain as CompositeGain
 from gradscope.dynamics.depth import DepthGain as DepthGain
 from gradscope.dynamics.depth import composite_gain as composite_gain
 from gradscope.dynamics.depth import depth_gain as depth_gain
+from gradscope.dynamics.exponents import LyapunovSpectrum as LyapunovSpectrum
 from gradscope.dynamics.fixed_point_search import FixedPoints as FixedPoints
 from gradscope.dynamics.fixed_point_search import fixed_points as fixed_points
 from gradscope.dynamics.heads import by_head as by_head
@@ -32,7 +33,6 @@ from gradscope.dynamics.lags import LagContributions as LagContributions
 from gradscope.dynamics.lags import gradient as gradient
 from gradscope.dynamics.lags import lag_contributions as lag_contributions
 from gradscope.dynamics.linearisation import Linearisation as Linearisation
-from gradscope.dynamics.lyapunov import LyapunovSpectrum as LyapunovSpectrum
 from gradscope.dynamics.lyapunov import adjoint_lyapunov_spectrum as adjoint_lyapunov_spectrum
 from gradscope.dynamics.lyapunov import largest_lyapunov_exponent as largest_lyapunov_exponent
 from gradscope.dynamics.lyapunov import lyapunov_spectrum as lyapunov_spectrum
@@ -56,6 +56,7 @@ from gradscope.dynamics.scaled import Adjoints as Adjoints
 from gradscope.dynamics.scaled import Scaled as Scaled
 from gradscope.dynamics.singular import singular_value_spectrum as singular_value_spectrum
 from gradscope.dynamics.singular import top_singular_values as top_singular_values
+from gradscope.dynamics.step_exponents import lyapunov_exponents as lyapunov_exponents
 from gradscope.dynamics.trace import StepFunction as StepFunction
 from gradscope.dynamics.trace import Trace as Trace
 from gradscope.dynamics.trace import Update as Update

@@ -11,16 +11,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from gradscope.dynamics.carriers import Carrier
 from gradscope.dynamics.orthonormal import orthonormalised
 from gradscope.dynamics.support import Support
 
-#: ln of the ratio between the longest and the shortest column that is allowed before they are made
-#: orthonormal again; it leaves six digits of sixteen
-_SAFE_SPREAD = 22.0
 #: the most steps that are multiplied together
 _LONGEST = 100
-#: absolute entries between which matrices are multiplied as they are
-_LOW, _HIGH = 1e-50, 1e50
 
 
 class Frame:
@@ -29,6 +25,7 @@ class Frame:
     Args:
         columns: orthonormal columns to begin with, ``(batch, state, k)``.
         interval: steps that are multiplied together at most; None means as many as are safe.
+        longest: of these, the most; what a step needs is held so long.
 
     Attributes:
         columns: at the last step at which they were made orthonormal.
@@ -37,29 +34,31 @@ class Frame:
         longest: the most steps that were multiplied together.
     """
 
-    def __init__(self, columns: Float[Tensor, "batch state k"], interval: int | None = None):
+    def __init__(
+        self,
+        columns: Float[Tensor, "batch state k"],
+        interval: int | None = None,
+        longest: int = _LONGEST,
+    ):
         batch, size, count = columns.shape
-        self.columns, self.interval = columns, interval
+        self.columns, self.interval, self._most = columns, interval, min(longest, _LONGEST)
         self.known = torch.ones(batch, count, dtype=torch.bool, device=columns.device)
         self.support = Support(batch, size, columns.device)
         self.longest = 0
         self._foreseen = 1
-        self._dtype = torch.float64
-        self._taken: list[tuple[Tensor, Tensor]] = []
+        self._taken: list[Carrier] = []
         self._product, self._scale = self._begin()
 
     def _begin(self) -> tuple[Tensor, Tensor]:
         zero = torch.zeros(len(self.columns), dtype=torch.float64, device=self.columns.device)
         return self.columns, zero
 
-    def follow(self, jacobian: Float[Tensor, "batch state state"]) -> bool:
+    def follow(self, step: Carrier) -> bool:
         """Take one step; whether the columns should be made orthonormal again now."""
-        self.support.follow(jacobian)
-        self._dtype = jacobian.dtype
-        matrix, scale = _moderate(jacobian.double())
-        self._taken.append((matrix, scale))
-        self._product, more = _moderate(matrix @ self._product)
-        self._scale = self._scale + scale + more
+        self._taken.append(step)
+        self._product, scale = step.carry(self._product)
+        self._scale = self._scale + scale
+        step.mark(self.support, self._product)
         return len(self._taken) >= (self.interval or self._foreseen)
 
     def growth(self) -> Float[Tensor, "batch k"]:
@@ -67,9 +66,10 @@ class Frame:
 
         Columns that ran apart too far are taken again, one step at a time.
         """
-        decomposed = orthonormalised(self._product, self._dtype)
+        last = self._taken[-1]
+        decomposed = orthonormalised(self._product, last.dtype)
         grown = decomposed.log_diagonal + self._scale[:, None]
-        if len(self._taken) > 1 and self._spread(grown) > _SAFE_SPREAD:
+        if len(self._taken) > 1 and self._spread(grown) > last.spread:
             grown = self._one_by_one()
             steps = 1
         else:
@@ -78,15 +78,16 @@ class Frame:
                 self.known &= decomposed.known
         self.longest = max(self.longest, steps)
         rate = self._spread(grown) / len(self._taken)
-        self._foreseen = max(1, min(_LONGEST, int(_SAFE_SPREAD / 2 / max(rate, 1e-6))))
+        self._foreseen = max(1, min(self._most, int(last.spread / 2 / max(rate, 1e-6))))
         self._taken = []
         self._product, self._scale = self._begin()
         return grown
 
     def _one_by_one(self) -> Tensor:
         total = torch.zeros_like(self.columns[..., 0, :])
-        for matrix, scale in self._taken:
-            decomposed = orthonormalised(matrix @ self.columns, self._dtype)
+        for step in self._taken:
+            product, scale = step.carry(self.columns)
+            decomposed = orthonormalised(product, step.dtype)
             self.columns = decomposed.q
             self.known &= decomposed.known
             total = total + decomposed.log_diagonal + scale[:, None]
@@ -103,16 +104,3 @@ class Frame:
         high = torch.where(alive, grown, -torch.inf).amax(-1)
         low = torch.where(alive, grown, torch.inf).amin(-1)
         return float(torch.where(alive.any(-1), high - low, 0).max())
-
-
-def _moderate(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """The same matrices, divided by their largest entry where that is very small or large; its ln.
-
-    Zeros stay as they are.
-    """
-    largest = matrix.abs().amax((-2, -1))
-    extreme = ((largest < _LOW) | (largest > _HIGH)) & (largest > 0)
-    if not bool(extreme.any()):
-        return matrix, torch.zeros_like(largest)
-    factor = torch.where(extreme, largest, torch.ones_like(largest))
-    return matrix / factor[:, None, None], factor.log()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from gradscope.errors import GradscopeError
+
+#: numbers of all tangents below which two backward passes are faster than torch's forward mode,
+#: whose operations with a constant take a millisecond each
+_SMALL = 2**15
 
 
 class Linearisation(ABC):
@@ -33,6 +39,18 @@ class Linearisation(ABC):
         by_input: Float[Tensor, "time *batch input"] | None = None,
     ) -> Float[Tensor, "time *batch state"]:
         """J_t v, plus (ds_t/dx_t) w where a tangent w of the inputs is given."""
+
+    def jvps(
+        self, tangents: Float[Tensor, "k time *batch state"]
+    ) -> Float[Tensor, "k time *batch state"]:
+        """J_t v for several tangents of the same steps."""
+        return torch.stack([self.jvp(tangent) for tangent in tangents])
+
+    def vjps(
+        self, cotangents: Float[Tensor, "k time *batch state"]
+    ) -> Float[Tensor, "k time *batch state"]:
+        """J_t^T a for several cotangents of the same steps."""
+        return torch.stack([self.vjp(cotangent)[0] for cotangent in cotangents])
 
     @abstractmethod
     def by_parameters(
@@ -74,6 +92,42 @@ class Linearisation(ABC):
             carried, received = self.at(slice(t, t + 1)).vjp(adjoints[t + 1 : t + 2])
             adjoints[t] += carried[0]
             by_input[t] = received[0]
+
+
+def backwards(after: Tensor, sources: Sequence[Tensor], cotangents: Tensor) -> list[Tensor]:
+    """The pullbacks of cotangents ``(k, ...)`` of one result to each of the sources, ``(k, ...)``.
+
+    In one pass where all operations can be batched, else one by one.
+    """
+    pulled = _pulled(after, sources, cotangents)
+    return [
+        source.new_zeros(len(cotangents), *source.shape) if found is None else found
+        for found, source in zip(pulled, sources, strict=True)
+    ]
+
+
+def _pulled(after: Tensor, sources: Sequence[Tensor], cotangents: Tensor) -> list[Tensor | None]:
+    """As ``backwards``; None for a source that is not reached."""
+
+    def pull(cotangent: Tensor, batched: bool) -> tuple[Tensor | None, ...]:
+        return torch.autograd.grad(
+            after,
+            sources,
+            cotangent,
+            retain_graph=True,
+            allow_unused=True,
+            is_grads_batched=batched,
+        )
+
+    if len(cotangents) > 1:
+        with warnings.catch_warnings(), suppress(RuntimeError):  # what cannot be batched
+            warnings.simplefilter("ignore")  # of what is slow when it is
+            return list(pull(cotangents, batched=True))
+    each = zip(*(pull(cotangent, batched=False) for cotangent in cotangents), strict=True)
+    return [
+        None if parts[0] is None else torch.stack([part for part in parts if part is not None])
+        for parts in each
+    ]
 
 
 class AutogradLinearisation(Linearisation):
@@ -126,6 +180,60 @@ class AutogradLinearisation(Linearisation):
         moved = torch.zeros_like(x) if by_input is None else by_input
         with torch.no_grad():
             return torch.func.jvp(self.step, (x, s_prev), (moved, tangent))[1]
+
+    def jvps(
+        self, tangents: Float[Tensor, "k time *batch state"]
+    ) -> Float[Tensor, "k time *batch state"]:
+        """Forward mode for all tangents at once, or, for few numbers, two backward passes.
+
+        Either serves where the other does not.
+
+        Raises:
+            GradscopeError: if the step has neither a forward mode nor a second derivative.
+        """
+        ways = [self._forward, self._backward_twice]
+        if tangents.numel() < _SMALL:
+            ways.reverse()
+        causes: list[str] = []
+        for way in ways:
+            try:
+                return way(tangents)
+            except (RuntimeError, ValueError) as error:  # NotImplementedError is one
+                causes.append(str(error).splitlines()[0])
+        raise GradscopeError(
+            "Jacobian-vector products of the step need a forward-mode derivative or a second one, "
+            f"and it has neither ({'; '.join(causes)}); adjoints need neither"
+        )
+
+    def _forward(self, tangents: Tensor) -> Tensor:
+        x, s_prev = self.x.detach(), self.s_prev.detach()
+
+        def product(tangent: Tensor) -> Tensor:
+            return torch.func.jvp(lambda s: self.step(x, s), (s_prev,), (tangent,))[1]
+
+        with torch.no_grad():
+            return torch.func.vmap(product, randomness="same")(tangents)
+
+    def _backward_twice(self, tangents: Tensor) -> Tensor:
+        """J v as the derivative by u of J^T u, which is linear, so that u may be anything."""
+        u = torch.zeros_like(self.after, requires_grad=True)
+        with torch.enable_grad():
+            (pulled,) = torch.autograd.grad(
+                self.after, self.s_prev, u, create_graph=True, materialize_grads=True
+            )
+        if pulled.requires_grad:
+            (found,) = _pulled(pulled, [u], tangents)
+            if found is not None:
+                return found
+        if bool(self.vjp(torch.ones_like(self.after))[0].any()):
+            raise RuntimeError("its backward pass cannot be differentiated")
+        return torch.zeros_like(tangents)  # the state does not reach the result
+
+    def vjps(
+        self, cotangents: Float[Tensor, "k time *batch state"]
+    ) -> Float[Tensor, "k time *batch state"]:
+        """One backward pass for all cotangents, where the step's operations can be batched."""
+        return backwards(self.after, [self.s_prev], cotangents)[0]
 
     def by_parameters(
         self,

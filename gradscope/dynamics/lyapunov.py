@@ -8,16 +8,18 @@ exponents (Benettin et al. 1980; Shimada and Nagashima 1979).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from gradscope.components.quantities import memory
+from gradscope.dynamics.carriers import Carrier, MatrixCarrier, ProductCarrier, carried
+from gradscope.dynamics.exponents import LyapunovSpectrum, block_ends, estimated
 from gradscope.dynamics.frame import Frame
 from gradscope.dynamics.linearisation import Linearisation
 from gradscope.dynamics.resolution import resolved
-from gradscope.dynamics.scaled import vector_norms
 from gradscope.dynamics.trace import Trace
 from gradscope.dynamics.trajectory import (
     Trajectory,
@@ -30,72 +32,15 @@ from gradscope.dynamics.trajectory import (
 )
 from gradscope.errors import GradscopeError
 
-#: steps that are linearised at a time for a single tangent
-_TANGENT = 64
-#: by how much a tangent is made larger, or smaller, that is lost in its dtype
-_LARGE = 1e30
-
-
-@dataclass(frozen=True, eq=False)
-class LyapunovSpectrum:
-    """Exponents in nats per step, with the evidence that they have converged.
-
-    Attributes:
-        exponents: mean over sequences, ``(k,)``, the largest first once they have converged; -inf
-            where the product of Jacobians is singular because units are dead or pass nothing on,
-            and NaN where all that is known is that it lies below rounding, as where the weights
-            are of low rank.
-        standard_errors: standard errors over blocks of the trajectory and sequences together,
-            ``(k,)``.
-        finite_time: exponents of each sequence over the trajectory after the burn-in,
-            ``(batch, k)``.
-        times: steps after the burn-in at which ``series`` was taken.
-        series: running estimate (mean over sequences) at ``times``, ``(len(times), k)``; it is flat
-            once it has converged.
-        interval: the longest number of steps between two re-orthonormalisations.
-        burn_in: steps left out at the start, in which Q turns into its directions.
-        size: length of the state, which is the number of exponents that there are.
-    """
-
-    exponents: Float[Tensor, " k"]
-    standard_errors: Float[Tensor, " k"]
-    finite_time: Float[Tensor, "batch k"]
-    times: list[int]
-    series: Float[Tensor, "times k"]
-    interval: int
-    burn_in: int
-    size: int
-
-    @property
-    def kaplan_yorke_dimension(self) -> float:
-        """The dimension of the attractor by the conjecture of Kaplan and Yorke.
-
-        j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}|, with j the largest number of exponents
-        whose sum is at least 0; the length of the state where that of all of them is, as in a map
-        that keeps volumes. NaN if too few exponents are known.
-
-        Reference: Kaplan and Yorke (1979), Chaotic behavior of multidimensional difference
-        equations.
-        """
-        values = self.exponents.tolist()
-        # what is left of a sum of zero by rounding counts as zero
-        rounding = 1e-12 * sum(abs(value) for value in values if math.isfinite(value))
-        total = 0.0
-        for j, value in enumerate(values):
-            if math.isnan(value):
-                return math.nan
-            if total + value < -rounding:
-                return float(j) if math.isinf(value) else j + total / -value
-            total += value
-        return float(self.size) if len(values) == self.size else math.nan
-
-    @property
-    def entropy_rate(self) -> float:
-        """The sum of the positive exponents, nats per step.
-
-        It is an upper bound of the Kolmogorov-Sinai entropy (Ruelle 1978).
-        """
-        return float(self.exponents.clamp_min(0).nansum())
+#: steps that are linearised at a time where no Jacobian is formed
+_STEPS = 64
+#: bytes of states that are linearised, or held between two decompositions, where none is formed
+_HELD = 2**26
+#: length of a state from which on few exponents of it are found without Jacobians, and how many
+#: times longer it is than there are exponents
+_LARGE, _FEW = 256, 8
+#: bytes of one step's Jacobians that are too many
+_MOST = 2**32
 
 
 def lyapunov_spectrum(
@@ -113,6 +58,9 @@ def lyapunov_spectrum(
         spectrum.exponents, spectrum.standard_errors  # nats per step
         spectrum.series  # the running estimate, flat where it has converged
 
+    Few exponents of a trace's long state are found without a Jacobian: by Jacobian-vector products,
+    in forward mode, which take the memory of k states. ``lyapunov_exponents`` needs no trace.
+
     The burn-in lets Q settle. The cell's own transient is another matter: start the trace after it,
     with ``unroll`` from a state that the cell has reached.
 
@@ -129,8 +77,8 @@ def lyapunov_spectrum(
         seed: seed of the random start of Q.
 
     Raises:
-        GradscopeError: for k, burn_in, interval or blocks that do not fit the trajectory, or
-            Jacobians that are not finite.
+        GradscopeError: for k, burn_in, interval or blocks that do not fit the trajectory,
+            Jacobians that are not finite, or all exponents of a state that is too long.
     """
     return _spectrum(trace, k, burn_in, interval, blocks, seed, forward=True)
 
@@ -193,38 +141,63 @@ def largest_lyapunov_exponent(
     check_run(time, size, 1, burn_in, blocks=blocks)
     v = random_frame(batch, size, 1, seed, trace.states.device)[..., 0].to(trace.states.dtype)
     growth = []
-    for start in range(0, time, _TANGENT):
-        stop = min(start + _TANGENT, time)
-        linear = trace.linearised(start, stop)
-        linear.prepare()
-        for step in range(stop - start):
-            v, grown = _carried(linear.at(slice(step, step + 1)), v)
-            growth.append(grown)
+    for step in _linearised(trace):
+        v, grown = carried(lambda v, step=step: step.jvps(v[None, None])[0, 0].detach(), v)
+        growth.append(grown)
     sums = torch.stack(growth[burn_in:])[..., None].cumsum(0)
     steps = time - burn_in
-    ends = {max(1, round(steps * block / blocks)) - 1 for block in range(1, blocks + 1)}
-    return _estimated(sums, list(range(1, steps + 1)), sorted(ends), 1, burn_in, size)
+    ends = [end - 1 for end in block_ends(steps, blocks)]
+    return estimated(sums, list(range(1, steps + 1)), ends, 1, burn_in, size)
 
 
-def _carried(step: Linearisation, v: Tensor) -> tuple[Tensor, Tensor]:
-    """J_t v for unit tangents v, normalised, and ln of its norm; -inf where it is exactly zero.
+def _linearised(trace: Trace, *, forward: bool = True) -> Iterator[Linearisation]:
+    """The linearisation of each step, in forward or in reverse time."""
+    states = trace.states
+    of_step = states.shape[1] * states.shape[2] * states.element_size()
+    length = max(1, min(_STEPS, _HELD // of_step))
+    starts = range(0, trace.time, length)
+    for start in starts if forward else reversed(starts):
+        stop = min(start + length, trace.time)
+        linear = trace.linearised(start, stop)
+        linear.prepare()
+        steps = range(stop - start)
+        for step in steps if forward else reversed(steps):
+            yield linear.at(slice(step, step + 1))
 
-    A tangent that leaves the range of its dtype is carried again, made larger or smaller first.
+
+def _carriers(trajectory: Trajectory, *, products: bool, forward: bool) -> Iterator[Carrier]:
+    """What carries Q along each step."""
+    if not products or isinstance(trajectory, Tensor):
+        yield from map(MatrixCarrier, step_by_step(trajectory, forward=forward))
+        return
+    time, dtype = trajectory.time, trajectory.states.dtype
+    for count, step in enumerate(_linearised(trajectory, forward=forward)):
+        apply = step.jvps if forward else step.vjps
+        yield ProductCarrier(
+            lambda v, apply=apply: apply(v[:, None])[:, 0].detach(),
+            dtype,
+            count + 1 if forward else time - count,
+        )
+
+
+def _by_products(trajectory: Trajectory, k: int) -> bool:
+    """Whether Jacobians are left alone.
+
+    Raises:
+        GradscopeError: for too many exponents of a state that is too long for Jacobians.
     """
-    image = step.jvp(v[None])[0].detach()
-    norms = vector_norms(image)
-    logs = norms.log()
-    for factor in (_LARGE, 1 / _LARGE):
-        lost = ~((norms > 0) & norms.isfinite())
-        if not bool(lost.any()):
-            break
-        again = step.jvp((v * factor)[None])[0].detach()
-        sizes = vector_norms(again)
-        image = torch.where(lost[:, None], again, image)
-        logs = torch.where(lost, sizes.log() - math.log(factor), logs)
-        norms = torch.where(lost, sizes, norms)
-    unit = torch.where(norms[:, None] > 0, image.double() / norms[:, None], 0)
-    return unit.to(v.dtype), logs
+    _, batch, size = extent(trajectory)
+    if isinstance(trajectory, Tensor):
+        return False
+    if size >= _LARGE and _FEW * k <= size:
+        return True
+    needed = 8 * batch * size**2
+    if needed > _MOST:
+        raise GradscopeError(
+            f"{k:,} exponents of a state of {size:,} take {memory(needed)} a step; ask for few of "
+            f"them, such as k = 10: up to {size // _FEW:,} need no Jacobian"
+        )
+    return False
 
 
 def _spectrum(
@@ -242,58 +215,49 @@ def _spectrum(
     time, batch, size = extent(trajectory)
     k, burn_in = size if k is None else k, time // 10 if burn_in is None else burn_in
     check_run(time, size, k, burn_in, interval=interval, blocks=blocks)
-    frame = Frame(random_frame(batch, size, k, seed, device_of(trajectory)), interval)
-    steps = time - burn_in
-    ends = sorted({max(1, round(steps * block / blocks)) for block in range(1, blocks + 1)})
+    products = _by_products(trajectory, k)
+    of_step = trajectory[0].nbytes if isinstance(trajectory, Tensor) else 8 * batch * size
+    frame = Frame(
+        random_frame(batch, size, k, seed, device_of(trajectory)),
+        interval,
+        max(1, _HELD // of_step),
+    )
+    steps = _carriers(trajectory, products=products, forward=forward)
+    ends = block_ends(time - burn_in, blocks)
+    sums, stamps = accumulated(steps, frame, burn_in, ends)
+    if not products:
+        index = torch.arange(k, device=sums.device)
+        sums[:, index >= frame.support.rank(trajectory, forward=forward)[:, None]] = -math.inf
+    places = [stamps.index(end) for end in ends]
+    return estimated(sums, stamps, places, frame.longest, burn_in, size)
+
+
+def accumulated(
+    steps: Iterable[Carrier], frame: Frame, burn_in: int, ends: list[int]
+) -> tuple[Float[Tensor, "times batch k"], list[int]]:
+    """(ln of the growth summed up after the burn-in, the steps at which that was taken).
+
+    NaN where a column was lost in rounding, -inf from where on fewer coordinates are reached.
+
+    Args:
+        steps: what carries the columns on.
+        frame: that they carry.
+        burn_in: steps that do not count.
+        ends: steps after the burn-in at which the sum is needed.
+    """
     stops = {burn_in, *(burn_in + end for end in ends)}
+    index = torch.arange(frame.columns.shape[-1], device=frame.columns.device)
     growth: list[Tensor] = []
     stamps: list[int] = []
-    for count, jacobian in enumerate(step_by_step(trajectory, forward=forward), start=1):
-        if not frame.follow(jacobian) and count not in stops:
+    for count, step in enumerate(steps, start=1):
+        if not frame.follow(step) and count not in stops:
             continue
         grown = frame.growth()
         if count > burn_in:
-            growth.append(grown)
+            dead = index >= frame.support.bound[:, None]
+            growth.append(torch.where(dead, -torch.inf, grown))
             stamps.append(count - burn_in)
     sums = torch.stack(growth).cumsum(0)
-    index = torch.arange(k, device=sums.device)
-    sums[:, ~frame.known.cummin(-1).values] = math.nan
-    sums[:, index >= frame.support.rank(trajectory, forward=forward)[:, None]] = -math.inf
-    places = [stamps.index(end) for end in ends]
-    return _estimated(sums, stamps, places, frame.longest, burn_in, size)
-
-
-def _estimated(
-    sums: Float[Tensor, "times batch k"],
-    stamps: list[int],
-    ends: list[int],
-    interval: int,
-    burn_in: int,
-    size: int,
-) -> LyapunovSpectrum:
-    """Exponents from the growth summed up to each of ``stamps``; blocks end at the indices ends."""
-    elapsed = torch.tensor(stamps, dtype=torch.float64, device=sums.device)
-    finite_time = sums[-1] / stamps[-1]
-    return LyapunovSpectrum(
-        finite_time.mean(0),
-        _block_errors(sums, stamps, ends),
-        finite_time,
-        stamps,
-        sums.mean(1) / elapsed[:, None],
-        interval,
-        burn_in,
-        size,
-    )
-
-
-def _block_errors(sums: Tensor, stamps: list[int], ends: list[int]) -> Float[Tensor, " k"]:
-    """Standard error over the rates of all blocks of all sequences; NaN for a single rate."""
-    rates, before, since = [], torch.zeros_like(sums[0]), 0
-    for end in ends:
-        rates.append((sums[end] - before) / (stamps[end] - since))
-        before, since = sums[end], stamps[end]
-    values = torch.cat(rates)
-    values = torch.where(values.isfinite(), values, torch.nan)
-    if len(values) < 2:
-        return torch.full_like(values[0], torch.nan)
-    return values.std(0) / math.sqrt(len(values))
+    unknown = ~frame.known.cummin(-1).values & (index < frame.support.bound[:, None])
+    sums[:, unknown] = math.nan
+    return sums, stamps

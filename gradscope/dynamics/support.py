@@ -8,7 +8,7 @@ coordinates, at every t.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from gradscope.dynamics.trajectory import Trajectory, step_by_step
@@ -46,6 +46,16 @@ class Support:
         self.reached = (nonzero & self.reached.unsqueeze(-2)).any(-1)
         self.bound = torch.minimum(self.bound, torch.minimum(used.sum(-1), self.reached.sum(-1)))
         self.steps.append(self.reached)
+
+    def reach(self, carried: Float[Tensor, "batch state k"]) -> None:
+        """Take one step further, of which all that is known are the columns that it has carried.
+
+        A coordinate that is zero in all of them is not reached. Columns beyond the bound are not
+        made of what was reached, but fill up a basis.
+        """
+        made = torch.arange(carried.shape[-1], device=carried.device) < self.bound[:, None]
+        reached = ((carried != 0) & made[:, None]).any(-1)
+        self.bound = torch.minimum(self.bound, reached.sum(-1))
 
     def rank(self, trajectory: Trajectory, *, forward: bool = True) -> Int[Tensor, " batch"]:
         """A bound of the rank of the whole product, once every step has been followed.

@@ -8,6 +8,8 @@ from gradscope.probes import PROBES, Probe
 
 #: a probe's name, a mapping with ``name`` and options, or a probe
 ProbeChoice = str | Mapping[str, object] | Probe
+#: several; None is those that suit
+Chosen = Sequence[ProbeChoice] | None
 
 #: units of the state above which Jacobians of the full state are not formed unasked
 LARGE = 1100

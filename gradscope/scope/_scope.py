@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Unpack
@@ -19,7 +19,7 @@ from gradscope.results.tables import Tables
 from gradscope.scope._budget import Budget
 from gradscope.scope._given import RecordedPlace, Tried
 from gradscope.scope._measurements import Measurements, Progress
-from gradscope.scope._probes import ProbeChoice, default_probes, made, report_probes
+from gradscope.scope._probes import Chosen, ProbeChoice, default_probes, made, report_probes
 from gradscope.scope._scalars import scalars
 from gradscope.tracking.sinks import Logger, Sink, sink_of
 
@@ -49,7 +49,7 @@ class Scope:
         self,
         model: nn.Module,
         attachment: Attachment,
-        probes: Sequence[ProbeChoice] | None = None,
+        probes: Chosen = None,
     ):
         self.model, self.unattached = model, attachment.unattached
         self.places = {name: watched.kind for name, watched in attachment.watched.items()}
@@ -97,7 +97,7 @@ class Scope:
 
     @contextmanager
     def record(
-        self, *, train_step: int | None = None, probes: Sequence[ProbeChoice] | None = None
+        self, *, train_step: int | None = None, probes: Chosen = None
     ) -> Iterator[Recording]:
         """Record one forward and backward pass (or more), and measure it when the block ends.
 
@@ -126,7 +126,7 @@ class Scope:
                 sink(numbers, recording.train_step)
 
     def every(
-        self, steps: int, *, probes: Sequence[ProbeChoice] | None = None
+        self, steps: int, *, probes: Chosen = None
     ) -> AbstractContextManager[Recording | None]:
         """``record`` in the first block and in every so many blocks from then on.
 
@@ -144,9 +144,7 @@ class Scope:
         return self._every(steps, probes)
 
     @contextmanager
-    def _every(
-        self, steps: int, probes: Sequence[ProbeChoice] | None
-    ) -> Iterator[Recording | None]:
+    def _every(self, steps: int, probes: Chosen) -> Iterator[Recording | None]:
         if self.train_step % steps:
             self.train_step += 1
             yield None
@@ -291,7 +289,7 @@ class Scope:
     def _measure_for_report(
         self,
         seconds: float | None,
-        probes: Sequence[ProbeChoice] | None = None,
+        probes: Chosen = None,
         progress: Progress | None = None,
     ) -> list[str]:
         """Measure the last recording with the probes of a report; what the reader should know."""
@@ -308,7 +306,7 @@ class Scope:
         folder: str | Path,
         *,
         seconds: float | None = 60.0,
-        probes: Sequence[ProbeChoice] | None = None,
+        probes: Chosen = None,
         progress: Progress | None = None,
         tried: Tried | None = None,
     ) -> Path:

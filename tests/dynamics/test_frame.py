@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from gradscope.dynamics.carriers import MatrixCarrier
 from gradscope.dynamics.frame import Frame
 from gradscope.dynamics.trajectory import random_frame
 from tests.conftest import draw
@@ -18,7 +19,7 @@ def carried(jacobians, interval=None, k=None):
     frame = Frame(random_frame(jacobians.shape[1], size, k or size, 0, CPU), interval)
     total = torch.zeros(jacobians.shape[1], k or size, dtype=torch.float64)
     for t, jacobian in enumerate(jacobians, start=1):
-        if frame.follow(jacobian) or t == len(jacobians):
+        if frame.follow(MatrixCarrier(jacobian)) or t == len(jacobians):
             total = total + frame.growth()
     return total, frame
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gradscope.cells import Cell
-from gradscope.dynamics import Linearisation, unroll
+from gradscope.dynamics import Linearisation, linearisation, unroll
 from gradscope.dynamics.linearisation import AutogradLinearisation, MaskedLinearisation
 from gradscope.errors import GradscopeError
 from tests.conftest import build, draw
@@ -29,6 +29,20 @@ def dense(cell: Cell, x: torch.Tensor, s: torch.Tensor) -> tuple[torch.Tensor, t
                 cell.forward, (x[t, b], s[t, b])
             )
     return by_state, by_input
+
+
+@pytest.mark.parametrize("small", [0, 2**15])
+@pytest.mark.parametrize("name", CELLS_OF_EACH_KIND)
+def test_several_at_once_are_each_as_alone(name, small, monkeypatch):
+    """In forward mode as well as by two backward passes, where there is no closed form."""
+    monkeypatch.setattr(linearisation, "_SMALL", small)
+    cell, x, s = case(name)
+    linear = cell.linearise(x, s[:-1], s[1:])
+    vectors = draw(3, TIME, BATCH, cell.state_size, seed=2)
+    by_jvp = torch.stack([linear.jvp(vector) for vector in vectors])
+    torch.testing.assert_close(linear.jvps(vectors), by_jvp)
+    by_vjp = torch.stack([linear.vjp(vector)[0] for vector in vectors])
+    torch.testing.assert_close(linear.vjps(vectors), by_vjp)
 
 
 class Dense(Linearisation):

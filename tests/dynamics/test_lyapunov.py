@@ -11,6 +11,7 @@ from gradscope.dynamics import (
     LyapunovSpectrum,
     adjoint_lyapunov_spectrum,
     largest_lyapunov_exponent,
+    lyapunov,
     lyapunov_spectrum,
     step_jacobians,
     unroll,
@@ -205,3 +206,36 @@ def test_errors_name_the_cause():
         lyapunov_spectrum(jacobians, burn_in=20)
     with pytest.raises(GradscopeError, match="interval should be at least 1"):
         lyapunov_spectrum(jacobians, interval=0)
+
+
+@pytest.mark.parametrize("spectrum", [lyapunov_spectrum, adjoint_lyapunov_spectrum])
+def test_few_exponents_of_a_long_state_need_no_jacobian(spectrum, monkeypatch):
+    trace = unroll(build("gru", 3, 256), 0.1 * draw(30, 2, 3))
+    dense = spectrum(step_jacobians(trace), k=3, interval=1)
+
+    def jacobian(*_):
+        raise AssertionError("a Jacobian was made")
+
+    monkeypatch.setattr(type(trace.cell), "jacobian", jacobian)
+    found = spectrum(trace, k=3, interval=1)
+    torch.testing.assert_close(found.finite_time, dense.finite_time, rtol=0, atol=1e-9)
+    torch.testing.assert_close(found.series, dense.series, rtol=0, atol=1e-9)
+    torch.testing.assert_close(
+        spectrum(trace, k=3).finite_time, dense.finite_time, rtol=0, atol=1e-6
+    )
+
+
+def test_without_jacobians_in_float32():
+    cell, x = build("rnn", 3, 256), 0.1 * draw(60, 1, 3)
+    cell.weight_hh.data *= 1.2 / torch.linalg.eigvals(cell.weight_hh.data).abs().max()
+    exact = lyapunov_spectrum(unroll(cell, x), k=4)
+    coarse = lyapunov_spectrum(unroll(cell.float(), x.float()), k=4)
+    torch.testing.assert_close(coarse.exponents, exact.exponents, rtol=0, atol=1e-4)
+    assert coarse.interval <= exact.interval
+
+
+def test_all_exponents_of_a_state_that_is_too_long_are_refused(monkeypatch):
+    monkeypatch.setattr(lyapunov, "_MOST", 2**10)
+    trace = unroll(build("gru", 1, 16), draw(3, 2, 1))
+    with pytest.raises(GradscopeError, match="16 exponents of a state of 16 take 0 MiB a step"):
+        lyapunov_spectrum(trace)
