@@ -2,6 +2,7 @@
 
 from gradscope.capture._attachment import Attachment as Attachment
 from gradscope.capture._attachment import Depth as Depth
+from gradscope.capture._attachment import Loops as Loops
 from gradscope.capture._attachment import Steps as Steps
 from gradscope.capture._gradients import GradientNorms as GradientNorms
 from gradscope.capture._place import Place as Place
