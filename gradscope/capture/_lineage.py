@@ -17,6 +17,8 @@ from gradscope.capture._watch import recomputing
 
 #: operations that are followed in one block; of a longer one nothing more is
 MOST = 200_000
+#: values that are kept of what is made behind a call
+TAIL = 16
 #: functions that cut a tensor off from what it was made of
 CUTS: frozenset[object] = frozenset(
     {torch.detach, Tensor.detach, Tensor.data.__get__}  # pyright: ignore[reportAttributeAccessIssue]
@@ -116,12 +118,23 @@ class Lineage(TorchFunctionMode):
         paused: whether nothing is followed; a count.
         clock: grows with every operation, and whenever it is asked.
         hushed: when something last ran with autograd off.
+        tail: what was made of the results of certain modules, in certain shapes; the first few.
     """
 
     def __init__(self, onlooker: Onlooker):
         super().__init__()
         self.onlooker, self.paused, self.clock, self.hushed = onlooker, 0, 0, 0
+        self.tail: list[tuple[Value, Tensor]] = []
+        self._tail_bits, self._tail_shapes = 0, frozenset[torch.Size]()
+        self._in_tail: Callable[[Value, Tensor], object] = lambda value, tensor: None
         self._values: dict[int, Value] = {}
+
+    def begin_tail(
+        self, bits: int, shapes: frozenset[torch.Size], told: Callable[[Value, Tensor], object]
+    ) -> None:
+        """From now on, keep the first few values made of these modules' results; tell of each."""
+        self.tail, self._in_tail = [], told
+        self._tail_bits, self._tail_shapes = bits, shapes
 
     def tick(self) -> int:
         """A time of its own."""
@@ -188,9 +201,12 @@ class Lineage(TorchFunctionMode):
         for index, tensor in enumerate(outputs):
             if _is_float(tensor):
                 assert isinstance(tensor, Tensor)
-                self._values[id(tensor)] = self._mortal(
-                    tensor, Value(tensor, made, index, bits, made.time)
-                )
+                value = self._mortal(tensor, Value(tensor, made, index, bits, made.time))
+                self._values[id(tensor)] = value
+                of_tail = bits & self._tail_bits and value.shape in self._tail_shapes
+                if of_tail and len(self.tail) < TAIL:
+                    self.tail.append((value, tensor))
+                    self._in_tail(value, tensor)
 
     def _mortal(self, tensor: Tensor, value: Value) -> Value:
         """A value that is forgotten when its tensor is."""

@@ -107,11 +107,13 @@ class Kept:
         tensors: what values held.
         received: the gradient that arrives at what was given and what came in.
         shared: constants that may change after the block, by the tensor that holds them.
+        tail: what was made behind the last call, in shapes of what went in.
     """
 
     tensors: dict[Value, Tensor] = field(default_factory=dict)
     received: dict[Value, Received] = field(default_factory=dict)
     shared: dict[Value, Tensor] = field(default_factory=dict)
+    tail: list[Value] = field(default_factory=list)
 
 
 def taken_apart(nest: object) -> tuple[list[object], Nest]:

@@ -63,6 +63,7 @@ class Ways:
         calls: whose values these are.
         parameters: the model's, by the identity of their tensors.
         broken: values that are taken as given from outside.
+        tail: what was made behind the calls.
     """
 
     def __init__(
@@ -70,11 +71,12 @@ class Ways:
         calls: Sequence[LoopCall],
         parameters: Mapping[int, str],
         broken: frozenset[Value] = frozenset(),
+        tail: Sequence[Value] = (),
     ):
-        self.parameters, self.broken = parameters, broken
+        self.parameters, self.broken, self.tail = parameters, broken, tail
         self.made_by = {value: call for call in calls for value in call.made}
         named = [value for call in calls for value in (*call.inputs, *call.made)]
-        self.named = dict.fromkeys(sorted(named, key=self.time))
+        self.named = dict.fromkeys(sorted((*named, *tail), key=self.time))
         self.sources: dict[Value, list[Value]] = {}
         self.weights: dict[Value, set[str]] = {}
         self.before: dict[Value, dict[Candidate, LoopCall]] = {}
@@ -135,13 +137,18 @@ class Ways:
 
 
 def found_in(
-    candidates: Sequence[Candidate], parameters: Mapping[int, str], *, exactly: bool
+    candidates: Sequence[Candidate],
+    parameters: Mapping[int, str],
+    tail: Sequence[Value] = (),
+    *,
+    exactly: bool,
 ) -> list[Found]:
     """The loops among what was called.
 
     Args:
         candidates: with their calls.
         parameters: the model's, by the identity of their tensors.
+        tail: what was made behind the last call.
         exactly: whether the modules were named, so that each is taken as it is.
     """
     looping = [c for c in candidates if c.loops and len(c.calls) > 1]
@@ -155,7 +162,7 @@ def found_in(
     found = []
     for system in _systems(calls, Ways(calls, parameters)):
         system.sort(key=lambda call: call.start)
-        found += _chains(system, parameters, exactly=exactly)
+        found += _chains(system, parameters, tail, exactly=exactly)
     return sorted(found, key=lambda loop: loop.calls[0].start)
 
 
@@ -232,7 +239,11 @@ def _systems(calls: list[LoopCall], ways: Ways) -> list[list[LoopCall]]:
 
 
 def _chains(
-    calls: list[LoopCall], parameters: Mapping[int, str], *, exactly: bool
+    calls: list[LoopCall],
+    parameters: Mapping[int, str],
+    tail: Sequence[Value],
+    *,
+    exactly: bool,
 ) -> list[Found]:
     """Unbroken chains of calls.
 
@@ -259,7 +270,7 @@ def _chains(
         most = Counter(call.of for call in chain).most_common(1)[0][1]
         leaf = all(candidate.leaf for candidate in candidates)
         if most >= (_LAYER_CALLS if leaf else 2) and any(ways.previous(call) for call in chain):
-            again = Ways(chain, parameters, frozenset(broken))
+            again = Ways(chain, parameters, frozenset(broken), tail)
             chains.append(Found(candidates, chain, again, len(whole) - len(chain)))
     return chains
 

@@ -14,6 +14,8 @@ from gradscope.errors import GradscopeError
 
 #: tensors that a state may have
 _MOST = 8
+#: behind everything
+_END = float("inf")
 #: modules of a loop at whose calls the state is tried
 _ANCHORS = 12
 
@@ -39,7 +41,7 @@ class States:
     @property
     def time(self) -> int:
         """Number of steps."""
-        return len(self.rows) - 1
+        return max(0, len(self.rows) - 1)
 
     @property
     def size(self) -> int:
@@ -76,7 +78,10 @@ def _anchors(loop: Found) -> Iterator[tuple[str, list[float], bool]]:
     for candidate in loop.candidates[:_ANCHORS]:
         own = [call for call in calls if call.of is candidate]
         name = candidate.name or type(candidate.module).__name__
-        yield f"before each call of {name}", [call.start - 0.5 for call in own], False
+        before = [call.start - 0.5 for call in own]
+        yield f"before each call of {name}", before, False
+        if loop.ways.tail and own:
+            yield f"before each call of {name}", [*before, _END], True
         if len(loop.candidates) > 1:
             yield f"after each call of {name}", [*start, *(float(c.end) for c in own)], True
 
@@ -92,8 +97,11 @@ class _Frontier:
 
     def __init__(self, loop: Found, times: list[float], *, closed: bool):
         self.loop, self.ways, self.times, self.closed = loop, loop.ways, times, closed
-        self.derived = [value for value in self.ways.named if self.ways.derived(value)]
-        self.last_use = _last_uses(loop)
+        tail = () if closed and times[-1] == _END else loop.ways.tail
+        self.derived = [v for v in self.ways.named if self.ways.derived(v) and v not in tail]
+        self.last_use = _last_uses(loop, tail)
+        self.bits = sum(candidate.bit for candidate in loop.candidates)
+        self.row_before: list[Value | None] = []
         self._waiting = list(reversed(self.derived))  # the earliest last
         self._active: list[Value] = []
         self.row: list[Value | None] = []
@@ -105,6 +113,9 @@ class _Frontier:
         for place, time in enumerate(self.times):
             last = self.closed and place == len(self.times) - 1
             live = self._ends(place) if last else self._live(time)
+            if last and not live:
+                return States("", [], [], [], [])  # it does not end as it went on
+            self.row_before = list(self.row)
             self._take(live, first=place == 0, last=last)
             rows.append(list(self.row))
         rows = [row + self.before[len(row) :] for row in rows]
@@ -133,8 +144,37 @@ class _Frontier:
     def _ends(self, place: int) -> list[Value]:
         """What the last step gives."""
         start, end = self.times[place - 1], self.times[place]
+        if end == _END:
+            return self._like_before()
         made = [v for v in self.ways.made_by if start < self.ways.time(v) <= end]
         return [v for v in made if self.last_use.get(v, -1) < end]
+
+    def _like_before(self) -> list[Value]:
+        """What was made behind the last call as states were made before."""
+        found = []
+        if len(self.row) != len(self.row_before):
+            return []
+        for value, old in zip(self.row, self.row_before, strict=True):
+            if value is None or value is old:
+                return []
+            wanted = self._made_of(value, self.row_before)
+            same = [v for v in self.ways.tail if self._made_of(v, self.row) == wanted]
+            if not same:
+                return []
+            found.append(same[0])
+        return found
+
+    def _made_of(self, value: Value, row: list[Value | None]) -> object:
+        """By which functions a value was made of a state and of what calls gave."""
+        if value in row:
+            return row.index(value)
+        if value in self.ways.made_by:
+            return self.ways.made_by[value].of
+        operation = value.operation
+        if operation is None or not value.bits & self.bits:
+            return "constant"
+        parts = [self._made_of(v, row) for v in operation.inputs]
+        return operation.function, value.index, tuple(parts)
 
     def _take(self, live: Sequence[Value], *, first: bool, last: bool) -> None:
         """Put what is new into the places of what is not needed any more."""
@@ -188,14 +228,14 @@ class _Frontier:
         return None
 
 
-def _last_uses(loop: Found) -> dict[Value, float]:
+def _last_uses(loop: Found, without: Sequence[Value]) -> dict[Value, float]:
     """When each value is last used by what later calls need."""
     uses: dict[Value, float] = {}
     for call in loop.calls:
         for value in call.inputs:
             uses[value] = max(uses.get(value, 0), call.start)
     for value, sources in loop.ways.sources.items():
-        if value not in loop.ways.made_by:
+        if value not in loop.ways.made_by and value not in without:
             for source in sources:
                 uses[source] = max(uses.get(source, 0), loop.ways.time(value))
     return uses

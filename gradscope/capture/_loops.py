@@ -186,6 +186,8 @@ class LoopWatch(Watch):
         candidate.calls.append(call)
         if candidate.loops:
             self._keep(call)
+            shapes = frozenset(value.shape for value in call.inputs)
+            self.lineage.begin_tail(self._looping, shapes, self._keep_tensor)
 
     # --- what is kept of a loop -------------------------------------------------------------------
 
@@ -208,17 +210,21 @@ class LoopWatch(Watch):
     def _keep(self, call: LoopCall) -> None:
         """Copies of what went in and out, and of what that was made of besides."""
         for value, tensor in (*call.came, *call.given):
-            if value not in self.kept.tensors and value.version == tensor._version:
-                self.kept.tensors[value] = tensor.detach().clone()
-            if value not in self.kept.received and tensor.requires_grad and value.version == (
-                tensor._version
-            ):
-                self.kept.received[value] = self.receive(tensor)
+            self._keep_tensor(value, tensor)
         for value, _ in call.came:
             if value.operation is not None and not value.outputs:
                 self._keep_constants(value.operation, _DEPTH)
         call.came.clear()
         call.given.clear()
+
+    def _keep_tensor(self, value: Value, tensor: Tensor) -> None:
+        """What a value held, and the gradient that arrives at it."""
+        if value.version != tensor._version:
+            return
+        if value not in self.kept.tensors:
+            self.kept.tensors[value] = tensor.detach().clone()
+        if value not in self.kept.received and tensor.requires_grad:
+            self.kept.received[value] = self.receive(tensor)
 
     def _keep_constants(self, operation: Operation, depth: int) -> None:
         for value in operation.inputs:
@@ -245,7 +251,10 @@ class LoopWatch(Watch):
                 "loops: more operations than are followed ran in the block; what came later was "
                 "not looked at. Record one update at a time, or attach with loops=False"
             )
-        found = found_in(self.candidates, self.parameters, exactly=self.exactly)
+        self.kept.tail = [value for value, _ in self.lineage.tail]
+        found = found_in(
+            self.candidates, self.parameters, self.kept.tail, exactly=self.exactly
+        )
         count = Counter(loop.name for loop in found)
         number = Counter[str]()
         for loop in found:
