@@ -86,7 +86,7 @@ class Attachment:
         if depth:
             attachment._take_depth(model, depth)
         attachment._take_loops(model, loops)
-        if not attachment.all():
+        if not attachment.watched and (attachment.unattached or attachment.loops is None):
             raise GradscopeError(nothing_found(model, attachment.unattached))
         return attachment
 
@@ -136,7 +136,6 @@ class Attachment:
             make = partial(DepthWatch, name, module)
             self.watched[f"{name}.depth".strip(".")] = Watched(name, "depth", make)
 
-
     def _take_loops(self, model: nn.Module, loops: Loops) -> None:
         """What may be called on its own output: nothing that is a recurrence, or has one in it."""
         modules = named_modules(model)
@@ -155,7 +154,9 @@ class Attachment:
         else:
             names = []
         if names:
-            make = partial(LoopWatch, model, names, exactly=exactly)
+            wanted = {name: modules[name] for name in names}
+            watched = [modules[w.module] for w in self.watched.values() if w.kind != "depth"]
+            make = partial(LoopWatch, model, wanted, watched, exactly=exactly)
             self.loops = Watched("", "loops over their own output", make)
 
 
@@ -268,7 +269,8 @@ def nothing_found(model: nn.Module, unattached: list[str]) -> str:
     names = ", ".join(f"{name} ({type(module).__name__})" for name, module in modules)
     text = (
         f"no recurrence was found in {type(model).__name__}: no torch RNN, LSTM, GRU, *Cell or "
-        "gradscope cell, and no module was called on its own output. Name the modules whose call is one step with steps=[...], or look along "
+        "gradscope cell, and no module was called on its own output. Name the modules whose call "
+        "is one step with steps=[...], or look along "
         "depth with depth=True or a container's name (gradscope diagnose: --steps, --depth). It "
         f"has: {names or 'no submodules'}"
     )

@@ -109,7 +109,9 @@ class _Watched:
     ):
         self.module, self.own, self.inner = module, own, module.forward
         self.onlooker, self.before, self.after = onlooker, before, after
-        functools.update_wrapper(self, self.inner)
+        # of a pass that is looked at already, what it holds is not this one's
+        theirs = () if isinstance(self.inner, _Watched) else functools.WRAPPER_UPDATES
+        functools.update_wrapper(self, self.inner, updated=theirs)
 
     def __call__(self, *args: object, **kwargs: object) -> object:
         onlooker, module = self.onlooker, self.module

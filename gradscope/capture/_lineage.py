@@ -24,18 +24,14 @@ CUTS: frozenset[object] = frozenset(
     {torch.detach, Tensor.detach, Tensor.data.__get__}  # pyright: ignore[reportAttributeAccessIssue]
 )
 #: what gives a tensor that is not made of its arguments
-_APART: frozenset[object] = frozenset(
-    {Tensor.grad.__get__}  # pyright: ignore[reportAttributeAccessIssue]
-)
+_APART: frozenset[object] = frozenset({vars(torch._C.TensorBase)["grad"].__get__})
 #: likewise by name: made of the argument's shape alone, or drawn
 _LIKE = ("empty_like", "zeros_like", "ones_like", "full_like", "rand_like", "randn_like")
 _NEW = ("new_zeros", "new_ones", "new_empty", "new_full", "new_tensor", "bernoulli", "normal")
 _UNMADE = frozenset((*_LIKE, *_NEW, "randint_like", "multinomial", "requires_grad_"))
 #: what draws random numbers in making something of its arguments
-_DRAWS = frozenset(
-    ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout")
-    + ("feature_alpha_dropout", "rrelu", "gumbel_softmax", "scaled_dot_product_attention")
-)
+_DROPS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout")
+_DRAWS = frozenset((*_DROPS, "feature_alpha_dropout", "rrelu", "scaled_dot_product_attention"))
 _OPERATORS = ("add", "sub", "mul", "truediv", "floordiv", "pow", "mod", "matmul", "and", "or")
 _IN_PLACE = frozenset({"__setitem__", *(f"__i{name}__" for name in _OPERATORS)})
 _DRAWN_IN_PLACE = frozenset(("normal_", "uniform_", "random_", "bernoulli_", "exponential_"))
@@ -82,9 +78,7 @@ class Value:
         shape: of the tensor.
     """
 
-    __slots__ = (
-        ("bits", "index", "leaf", "operation", "outputs", "ref", "shape", "time", "version")
-    )
+    __slots__ = ("bits", "index", "leaf", "operation", "outputs", "ref", "shape", "time", "version")
 
     def __init__(
         self,

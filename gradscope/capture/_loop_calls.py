@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 from torch.utils import _pytree as pytree
 
 from gradscope.capture._call import RandomState
@@ -62,7 +63,7 @@ class LoopCall:
         end: when it ended.
         made: the tensors of floats that it gave, as values.
         places: where these lie among the leaves of what it gave.
-        given: the tensors, kept as ``came``.
+        given: the tensors, kept as ``came``, and their places in autograd's graph.
         hushed: whether something within it ran without autograd though it itself ran with it.
         lowered: whether torch chose lower precision.
     """
@@ -80,7 +81,7 @@ class LoopCall:
     end: int = 0
     made: list[Value] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
-    given: list[tuple[Value, Tensor]] = field(default_factory=list)
+    given: list[tuple[Value, Tensor, GradientEdge | None]] = field(default_factory=list)
     hushed: bool = False
     lowered: bool = False
 

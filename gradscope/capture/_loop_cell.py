@@ -284,9 +284,7 @@ class LoopLinearisation(Linearisation):
 
     def at(self, steps: slice) -> LoopLinearisation:
         """The same for some of the steps; what was made stays."""
-        return LoopLinearisation(
-            self.cell, self.x, self.s_prev, self.graphs, self.steps[steps]
-        )
+        return LoopLinearisation(self.cell, self.x, self.s_prev, self.graphs, self.steps[steps])
 
     def _slice(self) -> slice:
         return slice(self.steps[0], self.steps[-1] + 1) if self.steps else slice(0, 0)

@@ -176,7 +176,8 @@ class Program:
                 )
             row = zip(self.states.rows[step], self.states.fresh[step], before, strict=True)
             return [
-                tensor_of(value) if fresh and value is not None else old for value, fresh, old in row
+                tensor_of(value) if fresh and value is not None else old
+                for value, fresh, old in row
             ]
 
     def _called(
@@ -191,15 +192,14 @@ class Program:
         return _cut(output) if trained and not call.grad else output
 
 
-def _operated(
-    node: Operation, tensor_of: Callable[[Value], Tensor], trained: bool
-) -> object:
+def _operated(node: Operation, tensor_of: Callable[[Value], Tensor], trained: bool) -> object:
     def filled(nest: object) -> object:
         return pytree.tree_map(lambda x: tensor_of(x) if isinstance(x, Value) else x, nest)
 
     args = filled(list(node.args))
     kwargs = filled(dict(node.kwargs))
-    assert isinstance(args, list) and isinstance(kwargs, Mapping)
+    assert isinstance(args, list)
+    assert isinstance(kwargs, Mapping)
     if node.function in CUTS:
         return _cut(args[0]) if trained else args[0]
     if node.changes:

@@ -116,8 +116,10 @@ class Ways:
                     found[value] = None
                 elif value.operation is not None:
                     waiting.append(value.operation)
-                elif value.leaf is not None and id(value.leaf) in self.parameters and (
-                    value.leaf.dim() > 1
+                elif (
+                    value.leaf is not None
+                    and id(value.leaf) in self.parameters
+                    and (value.leaf.dim() > 1)
                 ):
                     weights.add(self.parameters[id(value.leaf)])
         return list(found), weights

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import Size
 
@@ -120,7 +121,7 @@ class _Frontier:
             rows.append(list(self.row))
         rows = [row + self.before[len(row) :] for row in rows]
         fresh = [[False] * len(self.before)]
-        for before, after in zip(rows, rows[1:], strict=False):
+        for before, after in pairwise(rows):
             fresh.append([one is not other for one, other in zip(before, after, strict=True)])
         shapes = [value.shape for value in rows[-1] if value is not None]
         ends = zip(self.times, self.times[1:], strict=False)
@@ -239,5 +240,3 @@ def _last_uses(loop: Found, without: Sequence[Value]) -> dict[Value, float]:
             for source in sources:
                 uses[source] = max(uses.get(source, 0), loop.ways.time(value))
     return uses
-
-

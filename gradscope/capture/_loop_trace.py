@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Size, Tensor
 
-from gradscope.capture._lineage import Value
 from gradscope.capture._loop_calls import Kept
 from gradscope.capture._loop_cell import Layout, LoopCell
 from gradscope.capture._loop_program import Program
@@ -38,12 +39,9 @@ def recorded(loop: Found, place: Place, kept: Kept, harvest: Harvest) -> None:
     harvest.recorded.append(Recorded(place, trace, module=loop.module, kind=loop.kind))
 
 
-def _cell(
-    loop: Found, program: Program, states: States, kept: Kept
-) -> tuple[LoopCell, Tensor]:
+def _cell(loop: Found, program: Program, states: States, kept: Kept) -> tuple[LoopCell, Tensor]:
     """The loop's steps, and its states; samples lie along the first axis that keeps them apart."""
-    tensors = [[_values(value, shape, kept) for value, shape in zip(row, states.shapes, strict=True)]
-               for row in states.rows]
+    tensors = _states(program, states, kept)
     problem = None
     for axis in _axes(states.shapes):
         layout = Layout(states.shapes, axis)
@@ -58,15 +56,23 @@ def _cell(
     raise AssertionError("the last axis is None")
 
 
-def _values(value: Value | None, shape: Size, kept: Kept) -> Tensor:
-    if value is None:
-        return next(iter(kept.tensors.values())).new_zeros(shape)
-    if value not in kept.tensors:
-        raise GradscopeError(
-            "its state passes through a tensor that is neither an argument nor a result of its "
-            "calls; put what is done in between into a module of its own, with the call"
+@torch.no_grad()
+def _states(program: Program, states: States, kept: Kept) -> list[list[Tensor]]:
+    """The tensors of every state; those that were changed in place since are made again."""
+    blank = next(iter(kept.tensors.values()))
+    made: list[list[Tensor]] = []
+    for step, row in enumerate(states.rows):
+        missing = [value is not None and value not in kept.tensors for value in row]
+        if any(missing) and not step:
+            raise GradscopeError("what first came into it was changed in place afterwards")
+        again = program.run(step, made[-1], trained=False) if any(missing) else [blank] * len(row)
+        made.append(
+            [
+                blank.new_zeros(shape) if value is None else kept.tensors.get(value, other)
+                for value, shape, other in zip(row, states.shapes, again, strict=True)
+            ]
         )
-    return kept.tensors[value]
+    return made
 
 
 def _axes(shapes: list[Size]) -> list[int | None]:
@@ -87,7 +93,7 @@ def _check(cell: LoopCell, states: Tensor, loop: Found) -> None:
     dtype = states.dtype if given is None else given.dtype
     epsilon = torch.finfo(torch.bfloat16 if lowered else dtype).eps
     allowed = (1e4 if epsilon < 1e-5 else 16) * epsilon * max(1.0, float(states.abs().max()))
-    for step, (before, after) in enumerate(zip(states, states[1:], strict=False), start=1):
+    for step, (before, after) in enumerate(pairwise(states), start=1):
         try:
             with torch.no_grad():
                 again = cell.layer(step, before)
@@ -133,13 +139,12 @@ def _immediate(trace: Trace, cell: LoopCell, states: States, kept: Kept) -> Tens
             if value is None or received is None:
                 continue  # where no gradient was asked for, it is what later steps send back
             own = Layout([value.shape], cell.layout.axis)
-            arrived = own.rows([received.or_zero(kept.tensors[value])]).to(rows)
+            arrived = own.rows([received.or_zero(rows.new_zeros(value.shape))]).to(rows)
             left = arrived - carried[:, part]
             size = arrived.abs() + carried[:, part].abs()
             immediate[t][:, part] = _rounded(left, size)
             total[:, part] = arrived
         carried = linear.at(slice(t - 1, t)).vjp(total[None])[0][0]
-        linear.graphs.clear()
     return immediate
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 
 from gradscope.capture._call import RandomState
 from gradscope.capture._lineage import Lineage, Operation, Value
@@ -59,22 +60,26 @@ class LoopWatch(Watch):
 
     Args:
         model: whose modules these are.
-        names: of the modules; the outermost that loop are taken.
+        names: the modules by name; the outermost that loop are taken.
+        known: recurrences that are watched otherwise: what goes through them is theirs.
         exactly: whether they were named, so that each is taken as it is.
     """
 
     optional = True
 
-    def __init__(self, model: nn.Module, names: Sequence[str], *, exactly: bool = False):
+    def __init__(
+        self,
+        model: nn.Module,
+        names: Mapping[str, nn.Module],
+        known: Sequence[nn.Module] = (),
+        *,
+        exactly: bool = False,
+    ):
         super().__init__("", model)
-        modules = {
-            ".".join(part for part in name.split(".") if part != "_orig_mod"): module
-            for name, module in model.named_modules()
-        }
-        self.exactly = exactly
+        self.known, self.exactly = known, exactly
         self.candidates = [
-            Candidate(name, modules[name], 1 << place, _is_layer(modules[name]))
-            for place, name in enumerate(names)
+            Candidate(name, module, 1 << place, _is_layer(module))
+            for place, (name, module) in enumerate(names.items())
         ]
         self.parameters = {id(p): name for name, p in model.named_parameters()}
         self.lineage, self.kept = Lineage(self.onlooker), Kept()
@@ -87,6 +92,8 @@ class LoopWatch(Watch):
         """Keep what enters and leaves every candidate, and what is made of it in between."""
         for candidate in self.candidates:
             self._hook(candidate)
+        for module in self.known:
+            self.hook(module, self._after_known, self._before_known)
         self.hooks.enter_context(self.lineage)
 
     def _hook(self, candidate: Candidate) -> None:
@@ -97,6 +104,15 @@ class LoopWatch(Watch):
             self._after(candidate, output)
 
         self.hook(candidate.module, after, before)
+
+    def _before_known(self, module: nn.Module, args: Args, kwargs: Kwargs) -> None:
+        self.lineage.paused += 1
+
+    def _after_known(self, module: nn.Module, args: Args, kwargs: Kwargs, output: object) -> None:
+        for tensor in taken_apart(output)[0]:
+            if isinstance(tensor, Tensor) and tensor.is_floating_point():
+                self.lineage.root(tensor, 0)
+        self.lineage.paused -= 1
 
     def _before(self, candidate: Candidate, args: Args, kwargs: Kwargs) -> None:
         if self.lineage.paused or self.lineage.is_full or recomputing():
@@ -182,7 +198,8 @@ class LoopWatch(Watch):
             value.outputs.append((call, len(call.made)))
             call.made.append(value)
             call.places.append(place)
-            call.given.append((value, tensor))
+            has_edge = tensor.grad_fn is not None
+            call.given.append((value, tensor, get_gradient_edge(tensor) if has_edge else None))
         candidate.calls.append(call)
         if candidate.loops:
             self._keep(call)
@@ -209,22 +226,23 @@ class LoopWatch(Watch):
 
     def _keep(self, call: LoopCall) -> None:
         """Copies of what went in and out, and of what that was made of besides."""
-        for value, tensor in (*call.came, *call.given):
+        for value, tensor in call.came:
             self._keep_tensor(value, tensor)
+        for value, tensor, edge in call.given:
+            self._keep_tensor(value, tensor, edge)
         for value, _ in call.came:
             if value.operation is not None and not value.outputs:
                 self._keep_constants(value.operation, _DEPTH)
         call.came.clear()
         call.given.clear()
 
-    def _keep_tensor(self, value: Value, tensor: Tensor) -> None:
-        """What a value held, and the gradient that arrives at it."""
-        if value.version != tensor._version:
-            return
-        if value not in self.kept.tensors:
+    def _keep_tensor(self, value: Value, tensor: Tensor, edge: GradientEdge | None = None) -> None:
+        """What a value held, unless it was changed since, and the gradient that arrives at it."""
+        unchanged = value.version == tensor._version
+        if unchanged and value not in self.kept.tensors:
             self.kept.tensors[value] = tensor.detach().clone()
-        if value not in self.kept.received and tensor.requires_grad:
-            self.kept.received[value] = self.receive(tensor)
+        if value not in self.kept.received and (edge or (unchanged and tensor.requires_grad)):
+            self.kept.received[value] = self.receive(tensor, edge)
 
     def _keep_constants(self, operation: Operation, depth: int) -> None:
         for value in operation.inputs:
@@ -252,9 +270,7 @@ class LoopWatch(Watch):
                 "not looked at. Record one update at a time, or attach with loops=False"
             )
         self.kept.tail = [value for value, _ in self.lineage.tail]
-        found = found_in(
-            self.candidates, self.parameters, self.kept.tail, exactly=self.exactly
-        )
+        found = found_in(self.candidates, self.parameters, self.kept.tail, exactly=self.exactly)
         count = Counter(loop.name for loop in found)
         number = Counter[str]()
         for loop in found:
@@ -277,6 +293,8 @@ def _is_layer(module: nn.Module) -> bool:
 
 def may_loop(module: nn.Module) -> bool:
     """Whether it may be called on its own output: not a plain function of torch's, nor a list."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return False
     if type(module).__module__.startswith("torch.nn."):
         holds = isinstance(module, nn.ModuleList | nn.ModuleDict | nn.Embedding)
         return not holds and any(True for _ in module.parameters())

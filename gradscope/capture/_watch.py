@@ -11,6 +11,7 @@ from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 
 from gradscope.capture._forward import Onlooker, watch_forward
 from gradscope.capture._place import Place
@@ -106,9 +107,9 @@ class Watch(ABC):
         """Call ``before`` and ``after`` around every forward pass of a module."""
         watch_forward(module, self.onlooker, before, after, self.hooks)
 
-    def receive(self, tensor: Tensor) -> Received:
+    def receive(self, tensor: Tensor, edge: GradientEdge | None = None) -> Received:
         """Watch the gradient that arrives at a tensor."""
-        received = Received(tensor, self.hooks)
+        received = Received(tensor, self.hooks, edge)
         self.arriving.append(received)
         return received
 
@@ -128,16 +129,18 @@ class Received:
     Args:
         tensor: that is watched.
         hooks: takes the hook off again.
+        edge: its place in autograd's graph, where it has been changed in place since.
     """
 
     _own: ClassVar[int] = 0
 
-    def __init__(self, tensor: Tensor, hooks: ExitStack):
+    def __init__(self, tensor: Tensor, hooks: ExitStack, edge: GradientEdge | None = None):
         self.value: Tensor | None = None
         self.passes = 0
-        if tensor.grad_fn is not None:  # after hooks of the model's own, which may change it
-            place = tensor.output_nr
-            handle = tensor.grad_fn.register_prehook(lambda gradients: self._add(gradients[place]))
+        node = tensor.grad_fn if edge is None else edge.node
+        if node is not None:  # after hooks of the model's own, which may change it
+            place = tensor.output_nr if edge is None else edge.output_nr
+            handle = node.register_prehook(lambda gradients: self._add(gradients[place]))
             hooks.callback(handle.remove)
         elif tensor.requires_grad:
             hooks.callback(tensor.register_hook(self._add).remove)
