@@ -13,6 +13,8 @@ from gradscope.capture._loop_calls import Candidate, LoopCall
 
 #: calls of one of torch's own layers on its own output from which on they are a loop
 _LAYER_CALLS = 3
+#: values that a matrix may be made of
+_FEW = 20
 
 
 @dataclass(eq=False)
@@ -74,6 +76,9 @@ class Ways:
         tail: Sequence[Value] = (),
     ):
         self.parameters, self.broken, self.tail = parameters, broken, tail
+        self.bits = 0
+        for call in calls:
+            self.bits |= call.of.bit
         self.made_by = {value: call for call in calls for value in call.made}
         named = [value for call in calls for value in (*call.inputs, *call.made)]
         self.named = dict.fromkeys(sorted((*named, *tail), key=self.time))
@@ -102,7 +107,7 @@ class Ways:
         self.before[value] = latest
 
     def below(self, operation: Operation | None) -> tuple[list[Value], set[str]]:
-        """The values of calls, and the parameters, from which an operation made something."""
+        """The values of calls from which an operation made something, and with which matrices."""
         found: dict[Value, None] = {}
         weights: set[str] = set()
         waiting, seen = [operation] if operation else [], set[int]()
@@ -111,18 +116,28 @@ class Ways:
             if id(here) in seen:
                 continue
             seen.add(id(here))
+            on_way = any(value.bits & self.bits for value in here.inputs)
             for value in here.inputs:
                 if value in self.named:
                     found[value] = None
-                elif value.operation is not None:
+                elif on_way and not value.bits & self.bits:
+                    weights |= self._matrices(value)
+                if value not in self.named and value.operation is not None:
                     waiting.append(value.operation)
-                elif (
-                    value.leaf is not None
-                    and id(value.leaf) in self.parameters
-                    and (value.leaf.dim() > 1)
-                ):
-                    weights.add(self.parameters[id(value.leaf)])
         return list(found), weights
+
+    def _matrices(self, value: Value) -> set[str]:
+        """The model's matrices that something is made of, and of nothing else."""
+        waiting, found = [value], set[str]()
+        while waiting:
+            here = waiting.pop()
+            if here.operation is not None and len(waiting) < _FEW:
+                waiting += here.operation.inputs
+            elif here.leaf is None or id(here.leaf) not in self.parameters:
+                return set()
+            elif here.leaf.dim() > 1:
+                found.add(self.parameters[id(here.leaf)])
+        return found
 
     def derived(self, value: Value) -> bool:
         """Whether it was made of what one of the calls gave."""
