@@ -5,6 +5,7 @@ from gradscope.capture._attachment import Depth as Depth
 from gradscope.capture._attachment import Loops as Loops
 from gradscope.capture._attachment import Steps as Steps
 from gradscope.capture._gradients import GradientNorms as GradientNorms
+from gradscope.capture._loop_cell import LoopCell as LoopCell
 from gradscope.capture._place import Place as Place
 from gradscope.capture._recorder import Recorder as Recorder
 from gradscope.capture._recording import Recording as Recording
