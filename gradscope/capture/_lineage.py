@@ -266,7 +266,10 @@ class Lineage(TorchFunctionMode):
         """What a tensor holds now."""
         known = self._values.get(id(tensor))
         if known is not None and known.ref() is tensor and known.version == tensor._version:
-            return known
+            made = known.operation
+            if made is None or made.grad or tensor.grad_fn is None:
+                return known
+            # made within a torch.autograd.Function, which has a derivative of its own
         value = Value(tensor, time=self.clock)
         self._values[id(tensor)] = value
         return value

@@ -203,8 +203,9 @@ class LoopWatch(Watch):
         candidate.calls.append(call)
         if candidate.loops:
             self._keep(call)
-            shapes = frozenset(value.shape for value in call.inputs)
-            self.lineage.begin_tail(self._looping, shapes, self._keep_tensor)
+            if not any(value in call.made for value, _ in self.lineage.tail):
+                shapes = frozenset(value.shape for value in call.inputs)
+                self.lineage.begin_tail(self._looping, shapes, self._keep_tensor)
 
     # --- what is kept of a loop -------------------------------------------------------------------
 

@@ -8,6 +8,11 @@ from torch import Tensor, nn
 BATCH, LENGTH, WIDTH = 3, 4, 6
 
 
+def drawn(*shape: int, seed: int = 1) -> Tensor:
+    """Random numbers in float64."""
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).double()
+
+
 class Net(nn.Module):
     """Two little layers that mix positions and widths, and read something beside their state."""
 

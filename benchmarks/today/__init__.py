@@ -1,0 +1,1 @@
+"""What models of today make of gradients; run by hand."""
