@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterator, Sequence
 
 import torch
@@ -248,7 +249,8 @@ class LoopLinearisation(Linearisation):
             return self.cell(self.x[step], s)
 
         try:
-            with torch.enable_grad():
+            with torch.enable_grad(), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*torch.jit", DeprecationWarning)  # torch's own
                 return torch.func.jvp(moved, (before,), (v,))[1].detach()
         except (RuntimeError, NotImplementedError):
             leaf = before.clone().requires_grad_()
