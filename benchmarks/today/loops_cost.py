@@ -3,8 +3,8 @@ without it.
 
     python -m benchmarks.today.loops_cost
 
-The model: an nn.LSTM between two residual stacks of six blocks, width 128, time 50, batch 32. Process
-time, medians of 7 runs in turn.
+The model: an nn.LSTM between two residual stacks of six blocks, width 128, time 50, batch 32.
+Process time, medians of 7 runs in turn.
 """
 
 from __future__ import annotations
