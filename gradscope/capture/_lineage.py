@@ -1,4 +1,4 @@
-"""Lineage: of what each tensor was made, by which function, also where autograd keeps no record."""
+"""Lineage: of what each tensor was made, also where autograd keeps no record."""
 
 from __future__ import annotations
 
