@@ -9,7 +9,6 @@ import torch
 from gradscope.dynamics import (
     Adjoints,
     Linearisation,
-    adjoints,
     gradient,
     immediate_gradients,
     lag_contributions,
