@@ -20,6 +20,7 @@ from benchmarks.planted_models import (
     Masked,
     Plain,
     Reader,
+    Refiner,
     Residual,
     Slow,
     attending,
@@ -53,6 +54,14 @@ def cells_detached(seed):
             h = cell(step, h.detach())
         loss_of(out(h), y).backward()
     return scope
+
+
+def refined(heard):
+    def build(seed):
+        x, y = data(seed)
+        return recorded(Refiner(heard=heard), x, y)
+
+    return build
 
 
 def cut_off(seed):
@@ -158,6 +167,7 @@ PLANTED = {
         simple(lstm, blocks=8, lr=1e-4, scale=lambda block: 100.0 if block == 5 else 1.0),
     ),
     "windows of 6 steps": ("truncated_early", windows(6, lstm)),
+    "a loop trained on its last step": ("steps_without_gradient", refined(1)),
     "state detached at every step": ("detached_steps", cells_detached),
     "loss at the end, early inputs unheard": ("unheard_inputs", simple(lambda: lstm(0.5))),
     "an infinite input": ("not_finite", simple(lstm, inputs=poisoned)),
@@ -283,6 +293,7 @@ HEALTHY = {
     "GRUCell in a loop": loop(lambda: kept(nn.GRUCell(INPUT, HIDDEN))),
     "GRUCell in a loop, masked": masked,
     "a leaky step of one's own": own_step,
+    "a loop over its own output": refined(12),
     "residual depth": deep(lambda size: Residual(size, 1.0)),
     "depth of six plain blocks": deep(lambda size: Plain(size, 1.1), layers=6),
     "a transformer encoder's depth": encoder,

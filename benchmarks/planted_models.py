@@ -213,6 +213,41 @@ class Plain(nn.Module):
         return torch.tanh(self.linear(x))
 
 
+class Refiner(nn.Module):
+    """z <- z + f(z, x) again and again, with a gradient through the last steps alone.
+
+    Args:
+        steps: of the loop.
+        heard: how many of them, the last ones, have a gradient.
+    """
+
+    def __init__(self, steps: int = 12, heard: int = 12):
+        super().__init__()
+        self.map, self.out = nn.ModuleDict({"refine": Refinement()}), nn.Linear(HIDDEN, 3)
+        self.steps, self.heard = steps, heard
+
+    def forward(self, x):
+        z = torch.zeros(BATCH, HIDDEN)
+        for step in range(self.steps):
+            with torch.set_grad_enabled(step >= self.steps - self.heard):
+                z = self.map["refine"](z, x[0])
+        return self.out(z), None
+
+
+class Refinement(nn.Module):
+    """A turn of the state, and a little of what is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        turn = torch.linalg.qr(torch.randn(HIDDEN, HIDDEN))[0]
+        self.turn, self.read = nn.Linear(HIDDEN, HIDDEN), nn.Linear(INPUT, HIDDEN)
+        with torch.no_grad():
+            self.turn.weight.copy_(turn)
+
+    def forward(self, z, x):
+        return torch.tanh(0.3 * self.read(x) + self.turn(z))
+
+
 class Residual(Plain):
     def forward(self, x):
         return x + 0.2 * super().forward(x)

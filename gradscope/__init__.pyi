@@ -78,6 +78,7 @@ from .dynamics import path_contributions as path_contributions
 from .dynamics import PathContributions as PathContributions
 from .dynamics import gate_contributions as gate_contributions
 from .dynamics import windows as windows
+from .dynamics import trained_gradient as trained_gradient
 from .dynamics import truncation_bias as truncation_bias
 from .dynamics import TruncationBias as TruncationBias
 from .dynamics import saturated as saturated

@@ -1,1 +1,1 @@
-"""Measurements on the recurrences of today's language models."""
+"""Measurements on recurrences of today: matrix states, loops, unrolls, influence."""

@@ -2,8 +2,10 @@
 
 from gradscope.capture._attachment import Attachment as Attachment
 from gradscope.capture._attachment import Depth as Depth
+from gradscope.capture._attachment import Loops as Loops
 from gradscope.capture._attachment import Steps as Steps
 from gradscope.capture._gradients import GradientNorms as GradientNorms
+from gradscope.capture._loop_cell import LoopCell as LoopCell
 from gradscope.capture._mixing import stream_mixing as stream_mixing
 from gradscope.capture._place import Place as Place
 from gradscope.capture._recorder import Recorder as Recorder

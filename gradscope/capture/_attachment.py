@@ -12,6 +12,7 @@ from torch import nn
 from gradscope.capture._depth import DepthWatch
 from gradscope.capture._fused import FusedWatch
 from gradscope.capture._kernel_watch import KernelWatch, about, kernels_of
+from gradscope.capture._loops import LoopWatch, may_loop
 from gradscope.capture._stack import Stack, stacks
 from gradscope.capture._step import Step
 from gradscope.capture._steps import StepWatch
@@ -25,6 +26,8 @@ from gradscope.errors import GradscopeError
 Steps = Sequence[str] | Mapping[str, Step]
 #: name of a container, names, or whether to take all
 Depth = str | Sequence[str] | bool
+#: whether to look for loops, or the names of the modules that loop
+Loops = bool | str | Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -49,14 +52,21 @@ class Attachment:
     Attributes:
         watched: by name; that of a container looked along in depth ends in "depth".
         unattached: what looks like a recurrence and cannot be watched, with what to do about it.
+        loops: watches what may turn out to be called on its own output; None where nothing may.
     """
 
     watched: dict[str, Watched] = field(default_factory=dict)
     unattached: list[str] = field(default_factory=list)
+    loops: Watched | None = None
 
     @classmethod
     def of(
-        cls, model: nn.Module, steps: Steps = (), depth: Depth = False, sequences: int | None = None
+        cls,
+        model: nn.Module,
+        steps: Steps = (),
+        depth: Depth = False,
+        sequences: int | None = None,
+        loops: Loops = True,
     ) -> Attachment:
         """Find them; ``gradscope.attach`` says what the arguments are.
 
@@ -75,9 +85,14 @@ class Attachment:
         attachment._take_known(model, list(named), sequences)
         if depth:
             attachment._take_depth(model, depth)
-        if not attachment.watched:
-            raise GradscopeError(_nothing(model, attachment.unattached))
+        attachment._take_loops(model, loops)
+        if not attachment.watched and (attachment.unattached or attachment.loops is None):
+            raise GradscopeError(nothing_found(model, attachment.unattached))
         return attachment
+
+    def all(self) -> list[Watched]:
+        """Everything that is watched."""
+        return [*self.watched.values(), *([] if self.loops is None else [self.loops])]
 
     def _take_named(self, modules: dict[str, nn.Module], named: dict[str, Step | None]) -> None:
         for name, step in named.items():
@@ -121,6 +136,35 @@ class Attachment:
             make = partial(DepthWatch, stack, model)
             self.watched[f"{stack.name}.depth".strip(".")] = Watched(stack.name, "depth", make)
 
+    def _take_loops(self, model: nn.Module, loops: Loops) -> None:
+        """What may be called on its own output: nothing that is a recurrence, or has one in it."""
+        modules = named_modules(model)
+        exactly = not isinstance(loops, bool)
+        if exactly:
+            names = _names(loops, "loops")
+            for name in names:
+                _module(modules, name, "loops")
+        elif loops:
+            known = [w.module for w in self.watched.values() if w.kind != "depth"]
+            names = [
+                name
+                for name, module in modules.items()
+                if may_loop(module) and not any(_related(name, other) for other in known)
+            ]
+        else:
+            names = []
+        if names:
+            wanted = {name: modules[name] for name in names}
+            watched = [modules[w.module] for w in self.watched.values() if w.kind != "depth"]
+            make = partial(LoopWatch, model, wanted, watched, exactly=exactly)
+            self.loops = Watched("", "loops over their own output", make)
+
+
+def _related(name: str, other: str) -> bool:
+    """Whether one of two modules is the other, or within it."""
+    inner, outer = sorted((name, other), key=len, reverse=True)
+    return not outer or inner == outer or inner.startswith(f"{outer}.")
+
 
 def named_modules(model: nn.Module) -> dict[str, nn.Module]:
     """A model's modules by name; in the place of a compiled one what it was made of."""
@@ -146,6 +190,17 @@ def _steps_by_name(steps: object) -> dict[str, Step | None]:
                 f"{type(name).__name__}"
             )
     return dict(names) if isinstance(names, Mapping) else dict.fromkeys(names)
+
+
+def _names(names: object, option: str) -> list[str]:
+    """Names of modules."""
+    several = [names] if isinstance(names, str) else names
+    if not isinstance(several, Sequence) or not all(isinstance(name, str) for name in several):
+        raise GradscopeError(
+            f"{option}: names, as in model.named_modules(), or True or False are wanted, got "
+            f"{names!r}"
+        )
+    return list(several)
 
 
 def _depth_names(depth: object) -> list[str]:
@@ -221,12 +276,14 @@ def _problem(module: nn.Module) -> str:
     return ""
 
 
-def _nothing(model: nn.Module, unattached: list[str]) -> str:
+def nothing_found(model: nn.Module, unattached: list[str]) -> str:
+    """That a model has no recurrence, and what to do."""
     modules = list(named_modules(model).items())[1:13]
     names = ", ".join(f"{name} ({type(module).__name__})" for name, module in modules)
     text = (
         f"no recurrence was found in {type(model).__name__}: no torch RNN, LSTM, GRU, *Cell or "
-        "gradscope cell. Name the modules whose call is one step with steps=[...], or look along "
+        "gradscope cell, and no module was called on its own output. Name the modules whose call "
+        "is one step with steps=[...], or look along "
         "depth with depth=True or a container's name (gradscope diagnose: --steps, --depth). It "
         f"has: {names or 'no submodules'}"
     )

@@ -18,6 +18,7 @@ class Place:
         layer: from 0, of a module with several layers or directions; None of any other.
         reverse: whether it is the direction that reads from the end.
         along_depth: whether its steps are layers and not time.
+        loop: whether its steps are calls of a module on its own output, found without being told.
         stretch: from 1, where the recurrence falls into stretches whose states are not connected;
             None where it is one.
     """
@@ -27,6 +28,7 @@ class Place:
     layer: int | None = None
     reverse: bool = False
     along_depth: bool = False
+    loop: bool = False
     stretch: int | None = None
 
     @property
@@ -53,8 +55,8 @@ class Place:
 
     @property
     def reads_inputs(self) -> bool:
-        """Whether it reads the module's own inputs and not another layer of it."""
-        return self.layer in (None, 0)
+        """Whether it reads the module's own inputs, one at each step, and not another layer."""
+        return self.layer in (None, 0) and not self.loop
 
     @property
     def below(self) -> Place | None:

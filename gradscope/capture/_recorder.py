@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import torch
 from torch import nn
 
-from gradscope.capture._attachment import Attachment
+from gradscope.capture._attachment import Attachment, nothing_found
 from gradscope.capture._gradients import GradientWatch
 from gradscope.capture._recording import Recording
 from gradscope.capture._remarks import remarks
@@ -50,7 +50,7 @@ class Recorder:
                 "the next"
             )
         recording, gradients = Recording(train_step), GradientWatch(self.model)
-        watches = [watched.make() for watched in self.attachment.watched.values()]
+        watches = [watched.make() for watched in self.attachment.all()]
         hooks = ExitStack()
         self._inside = True
         try:
@@ -91,23 +91,26 @@ class Recorder:
                 failed.append(error)
                 recording.unseen[str(watch.place)] = f"it was not recorded: {error}"
                 continue
-            for recorded in harvest.recorded:
-                recording.add(
-                    recorded.place, recorded.trace, watch.module, carried=recorded.carried
-                )
+            for place, trace, carried, module, kind in harvest.recorded:
+                recording.add(place, trace, module or watch.module, carried=carried)
+                if kind:
+                    recording.found[place.recurrence] = kind
             recording.notes += harvest.notes
-            if not harvest.recorded:
+            recording.unseen |= harvest.unseen
+            if not harvest.recorded and not watch.optional:
                 recording.unseen[str(watch.place)] = (
                     "; ".join(harvest.notes) or "it was not called in the recorded block"
                 )
-        if failed and not recording.traces:
-            raise failed[0]
+        if failed and all(place.loop for place in recording.places.values()):
+            raise failed[0]  # a loop that was found is not what was asked for
         if not recording.traces:
             raise GradscopeError(self._nothing(recording.notes))
 
     def _nothing(self, notes: list[str]) -> str:
         """Why nothing was recorded."""
         watched = ", ".join(name or "the model itself" for name in self.attachment.watched)
+        if not watched:
+            return "; ".join([nothing_found(self.model, self.attachment.unattached), *notes])
         if notes:
             return f"nothing of {watched} could be recorded. " + "; ".join(notes)
         return (

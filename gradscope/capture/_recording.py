@@ -35,6 +35,7 @@ class Recording:
         updates: parameter to ||change|| / ||value|| of the optimiser's step within the block.
         nonfinite: recurrence to the first step whose state is not finite.
         unseen: what is watched and was not recorded, to why.
+        found: loops that were found without being told, to what they are.
         update_skipped: whether a loss scaler left out the update, as a gradient was not finite.
     """
 
@@ -48,6 +49,7 @@ class Recording:
     updates: dict[str, float] = field(default_factory=dict)
     nonfinite: dict[str, int] = field(default_factory=dict)
     unseen: dict[str, str] = field(default_factory=dict)
+    found: dict[str, str] = field(default_factory=dict)
     update_skipped: bool = False
 
     def __repr__(self) -> str:

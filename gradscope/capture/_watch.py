@@ -31,11 +31,15 @@ class Recorded(NamedTuple):
         place: where it runs.
         trace: what was recorded.
         carried: whether it begins in a state that came, detached, from an earlier step.
+        module: that it is part of; None where that is the one watched.
+        kind: what the reader should take it for, where it was found without being told.
     """
 
     place: Place
     trace: Trace
     carried: bool = False
+    module: nn.Module | None = None
+    kind: str = ""
 
 
 @dataclass
@@ -46,10 +50,12 @@ class Harvest:
         recorded: one for each layer, direction and unbroken chain of steps.
         notes: what the reader should know of them, such as a state that was cut off between two
             calls.
+        unseen: what was found and could not be recorded, to why.
     """
 
     recorded: list[Recorded] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unseen: dict[str, str] = field(default_factory=dict)
 
 
 class Watch(ABC):
@@ -68,6 +74,9 @@ class Watch(ABC):
         onlooker: keeps what goes wrong while the model runs.
         arriving: everywhere that a gradient may arrive.
     """
+
+    #: whether there may be nothing to be seen
+    optional: ClassVar[bool] = False
 
     def __init__(self, name: str, module: nn.Module):
         self.name, self.module = name, module

@@ -61,7 +61,9 @@ from gradscope.dynamics.trace import StepFunction as StepFunction
 from gradscope.dynamics.trace import Trace as Trace
 from gradscope.dynamics.trace import Update as Update
 from gradscope.dynamics.transitions import Transitions as Transitions
+from gradscope.dynamics.truncated_gradients import TrainedGradient as TrainedGradient
 from gradscope.dynamics.truncated_gradients import TruncationBias as TruncationBias
+from gradscope.dynamics.truncated_gradients import trained_gradient as trained_gradient
 from gradscope.dynamics.truncated_gradients import truncation_bias as truncation_bias
 from gradscope.dynamics.truncation import windows as windows
 from gradscope.dynamics.unrolling import unroll as unroll

@@ -91,6 +91,15 @@ class StepFunction(Protocol):
         ...
 
 
+@runtime_checkable
+class CutSteps(Protocol):
+    """A step function that knows where its training cut gradients off, by detach or no_grad."""
+
+    def as_trained(self) -> StepFunction:
+        """The same steps, with derivatives of zero where they were cut off."""
+        ...
+
+
 class Update(NamedTuple):
     """The parameters' gradients of one optimiser step, by name, before and after the clip."""
 

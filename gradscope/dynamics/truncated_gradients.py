@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.dynamics.backpropagation import immediate_adjoints
+from gradscope.dynamics.backpropagation import adjoints, immediate_adjoints
 from gradscope.dynamics.lags import (
     ScaledGradient,
     by_lag,
@@ -20,7 +20,7 @@ from gradscope.dynamics.lags import (
     joint_norm,
     scaled_gradient,
 )
-from gradscope.dynamics.trace import Trace
+from gradscope.dynamics.trace import CutSteps, Trace
 from gradscope.errors import GradscopeError
 
 #: sliding: every loss reaches back exactly K steps; chunk: the state is cut off every K steps
@@ -88,6 +88,74 @@ def truncation_bias(
     return TruncationBias(
         chosen, kind, torch.stack(ratios), torch.stack(cosines), torch.stack(signs)
     )
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedGradient:
+    """The gradient that a training used against the full one, through every step.
+
+    Attributes:
+        seen: how many steps the training's own gradient reaches.
+        steps: how many there are.
+        norm_ratio: ||G_trained|| / ||G||, over the cell's parameters together.
+        cosine: of the two.
+        sign_agreement: share of the nonzero elements of G that have the same sign.
+        adjoint_norm_ratio: likewise of dL/ds_t, over all states together.
+        adjoint_cosine: likewise.
+    """
+
+    seen: int
+    steps: int
+    norm_ratio: float
+    cosine: float
+    sign_agreement: float
+    adjoint_norm_ratio: float
+    adjoint_cosine: float
+
+
+def trained_gradient(trace: Trace) -> TrainedGradient | None:
+    """What a training's own cuts, by detach() or no_grad, make of the gradient.
+
+        scope.trace("net")  # a loop whose first cycles run under no_grad
+        gradscope.trained_gradient(scope.trace("net")).cosine
+
+    Args:
+        trace: recorded of a loop, with losses.
+
+    Returns:
+        None for a trace that knows of no cuts: there the two are one.
+
+    Raises:
+        GradscopeError: as ``adjoints``.
+    """
+    if not isinstance(trace.cell, CutSteps):
+        return None
+    own = replace(trace, cell=trace.cell.as_trained(), total=None, linear=None, cache={})
+    full, used = scaled_gradient(trace), scaled_gradient(own)
+    norm, own_norm = joint_norm(full.parts), joint_norm(used.parts)
+    names = [name for name, part in full.parts.items() if name in used.parts and part.numel()]
+    nonzero = sum(int((full.parts[name] != 0).sum()) for name in names)
+    pairs = [(full.parts[name].sign(), used.parts[name].sign()) for name in names]
+    same = sum(int((one * other > 0).sum()) for one, other in pairs)
+    a, b = adjoints(trace).values()[1:], adjoints(own).values()[1:]
+    return TrainedGradient(
+        seen=_seen(own),
+        steps=trace.time,
+        norm_ratio=float((own_norm.log() + used.log_scale - norm.log() - full.log_scale).exp()),
+        cosine=float(inner_product(used.parts, full.parts) / (norm * own_norm)),
+        sign_agreement=same / nonzero if nonzero else float("nan"),
+        adjoint_norm_ratio=float(b.norm() / a.norm()),
+        adjoint_cosine=float((a * b).sum() / (a.norm() * b.norm())),
+    )
+
+
+def _seen(trace: Trace) -> int:
+    """At how many steps a parameter hears anything."""
+    linear, arriving = trace.linearisation(), adjoints(trace).mantissa[1:].to(trace.states.dtype)
+    heard = (
+        linear.at(slice(t, t + 1)).by_parameters(arriving[t : t + 1]) for t in range(trace.time)
+    )
+    return sum(any(bool(part.any()) for part in parts.values()) for parts in heard)
 
 
 def _truncated(

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from gradscope.capture import GradientNorms, Place, WholeStep, resets_of
+from gradscope.capture import GradientNorms, LoopCell, Place, WholeStep, resets_of
 from gradscope.dynamics import (
     Adjoints,
     Gate,
@@ -27,6 +27,8 @@ from gradscope.findings._statistics import laplace
 #: steps of a trajectory on which the largest exponent is taken: an asymptotic rate needs more than
 #: most sequences have
 _LONG = 1000
+#: share of its size by which the state of a loop at rest changes in a step, at most
+_AT_REST = 0.01
 #: sequences that are looked at one by one
 _SEQUENCES = 16
 
@@ -95,6 +97,16 @@ class Recurrence:
         """Which sequences take every step, their state never set anew."""
         whole = self.lengths == self.time
         return whole if self.resets is None else whole & ~self.resets.any(0)
+
+    @cached_property
+    def settles(self) -> bool:
+        """Whether it is a loop that comes to rest, and so forgets where it began, as it should."""
+        if not self.place.loop or self.time < 3:
+            return False
+        states = self.trace.states.detach().double()
+        moved = (states[1:] - states[:-1]).norm(dim=-1) / states[1:].norm(dim=-1).clamp_min(1e-12)
+        moved = moved.median(dim=-1).values
+        return bool(moved[-1] < _AT_REST) and bool(moved[-1] < 0.1 * moved[0])
 
     @cached_property
     def total(self) -> Adjoints | None:
@@ -207,6 +219,8 @@ def _driven_on(trace: Trace, steps: int) -> Trace:
         return trace  # what lies between its calls is known along what was recorded alone
     rounds = math.ceil(steps / trace.time) - 1
     more = [trace.inputs.roll(-turn, dims=1) for turn in range(1, rounds + 1)]
+    if isinstance(trace.cell, LoopCell):  # each sample goes round with what it reads itself
+        more = [trace.inputs] * rounds if trace.cell.repeats() else []
     if not more:
         return trace
     inputs = torch.cat(more)

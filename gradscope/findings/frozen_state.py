@@ -36,7 +36,11 @@ class FrozenState(Check):
         """Take the median over the later three quarters of the steps."""
         for recurrence in evidence.in_time:
             trace = recurrence.trace
-            if trace.time < 4 or not bool((trace.read[1:] != trace.read[:-1]).any()):
+            if (
+                trace.time < 4
+                or recurrence.place.loop
+                or not bool((trace.read[1:] != trace.read[:-1]).any())
+            ):
                 continue
             states = trace.states.detach()[trace.time // 4 :, recurrence.whole].double()
             sizes = states[1:].norm(dim=-1).clamp_min(1e-12)

@@ -58,7 +58,7 @@ class Vanishing(Check):
         """Find the lag beyond which the median over sequences has fallen for good."""
         for recurrence in evidence.recurrences:
             reach, in_depth = recurrence.reach, recurrence.place.along_depth
-            if reach is None:
+            if reach is None or recurrence.settles:
                 continue
             curve = middle(reach)
             curve = curve[~np.isnan(curve)]

@@ -41,10 +41,13 @@ class TruncationBiasPlot(Plot):
         kinds = [kind for kind in ("sliding", "chunk") if (frame["kind"] == kind).any()]
         height = 2.8 * len(kinds) + 0.7
         figure, axes = new_figure(len(kinds), len(_MEASURES), height=height, sharex=True)
+        used = frame[frame["kind"] == "trained"]
         for row, kind in zip(axes, kinds, strict=True):
             part = frame[frame["kind"] == kind]
             for ax, (column, label) in zip(row, _MEASURES.items(), strict=True):
                 lines(ax, part, tables, x="tbptt_length", y=column)
+                if kind == "sliding":
+                    ax.plot(used["tbptt_length"], used[column], "k*", markersize=9, zorder=5)
                 reference(ax, y=1)
                 ax.set(xscale="log", ylabel=label, title=kind)
         for ax in axes[-1]:
@@ -55,10 +58,15 @@ class TruncationBiasPlot(Plot):
     def caption(self, tables: Tables) -> str:
         """What is compared, what the two kinds are, and which values are far from the full one."""
         words = tables.words
+        star = (
+            "A star is the gradient that the training used, which its own detach or no_grad cuts "
+            "off, at the steps that it reaches. "
+        )
+        star = star if (self.data(tables)["kind"] == "trained").any() else ""
         return (
             "The gradient G_K of BPTT truncated after K steps against the full one, at the same "
             f"weights, those {words.at_last}. Sliding: every loss reaches back exactly K steps; "
             "chunk: the state is cut off every K steps (a short last chunk reaches less far). 1 is "
             "the full gradient; a ratio far below 1 or a cosine far from 1 is what a training with "
-            f"that length would not see. {sentence(words.spread)}"
+            f"that length would not see. {star}{sentence(words.spread)}"
         )

@@ -39,7 +39,7 @@ class Scope:
     Attributes:
         model: as it was given; nothing in it is changed, and hooks are on it within recorded blocks
             only.
-        places: what is watched, name to kind.
+        places: what is watched, name to kind; loops are added when they were found.
         unattached: what looks like a recurrence and cannot be watched, with what to do about it.
         last: the latest recording, whose traces are kept; None before the first.
         train_step: how many blocks (``record`` and ``every``) have been entered.
@@ -64,7 +64,7 @@ class Scope:
     def __repr__(self) -> str:
         places = ", ".join(f"{name or 'itself'} ({kind})" for name, kind in self.places.items())
         reasons = [f"not attached: {reason}" for reason in self.unattached]
-        title = f"Scope of {type(self.model).__name__}: {places}"
+        title = f"Scope of {type(self.model).__name__}: {places or 'loops are looked for'}"
         return "\n".join([title, *reasons, self._state()])
 
     def _repr_html_(self) -> str:
@@ -119,6 +119,7 @@ class Scope:
             self.last = self._diagnosed = None  # what they hold makes room
             yield recording
         self.last = recording
+        self.places |= recording.found
         self._measurements.add(recording, chosen)
         if self._sinks:
             numbers = self.scalars()

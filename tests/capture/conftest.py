@@ -8,16 +8,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from gradscope.capture import Attachment, Depth, Recorder, Recording, Steps
+from gradscope.capture import Attachment, Depth, Loops, Recorder, Recording, Steps
+from gradscope.dynamics import Trace
 
 TIME, BATCH, INPUT, HIDDEN = 7, 4, 3, 5
 
 
 def recorded(
-    model: nn.Module, steps: Steps = (), depth: Depth = False, sequences: int | None = None
+    model: nn.Module,
+    steps: Steps = (),
+    depth: Depth = False,
+    sequences: int | None = None,
+    loops: Loops = True,
 ) -> AbstractContextManager[Recording]:
     """A recorded block of a model, of which nothing is measured."""
-    return Recorder(model, Attachment.of(model, steps, depth, sequences)).block(0)
+    return Recorder(model, Attachment.of(model, steps, depth, sequences, loops)).block(0)
+
+
+def loop_of(model: nn.Module, x: Tensor) -> tuple[str, Trace, Recording]:
+    """The one trace of a recorded block of a model that gives a loss, and its name."""
+    torch.manual_seed(5)
+    with recorded(model) as recording:
+        model(x).backward()
+    ((name, trace),) = recording.traces.items()
+    return name, trace, recording
 
 
 def rnn_of(

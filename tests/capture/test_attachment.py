@@ -73,7 +73,21 @@ def test_a_watch_is_made_anew_for_every_block():
 )
 def test_a_model_without_a_recurrence_is_named(model, message):
     with pytest.raises(GradscopeError, match=message):
-        Attachment.of(model)
+        Attachment.of(model, loops=False)
+
+
+def test_what_may_loop_is_watched_until_it_is_known():
+    assert Attachment.of(nn.Linear(2, 2)).loops is not None
+    assert Attachment.of(nn.ModuleDict({"gru": nn.GRU(2, 3), "out": nn.Linear(3, 1)})).loops
+    assert Attachment.of(nn.GRU(2, 3)).loops is None
+    with pytest.raises(GradscopeError, match="Own has a forward of its own"):
+        Attachment.of(nn.ModuleDict({"rnn": Own(2, 3)}))
+    with pytest.raises(GradscopeError, match="no recurrence was found in ReLU"):
+        Attachment.of(nn.ReLU())
+    with pytest.raises(GradscopeError, match=r"loops: the model has no module 'nett'"):
+        Attachment.of(nn.ModuleDict({"net": nn.Linear(2, 2)}), loops="nett")
+    with pytest.raises(GradscopeError, match="loops: names, as in"):
+        Attachment.of(nn.Linear(2, 2), loops=[3])
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

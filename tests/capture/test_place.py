@@ -49,3 +49,4 @@ def test_only_the_first_layer_reads_the_inputs():
     assert Place("rnn", "gru").reads_inputs
     assert Place("rnn", "gru", layer=0, reverse=True).reads_inputs
     assert not Place("rnn", "gru", layer=1).reads_inputs
+    assert not Place("net", "net", loop=True).reads_inputs

@@ -1,11 +1,21 @@
 """The bias of truncated BPTT against gradients of windows and sums of lags."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 
-from gradscope.dynamics import gradient, lag_contributions, truncation_bias, unroll
+from gradscope.dynamics import (
+    Adjoints,
+    Linearisation,
+    gradient,
+    immediate_gradients,
+    lag_contributions,
+    trained_gradient,
+    truncation_bias,
+    unroll,
+)
 from gradscope.errors import GradscopeError
 from tests.conftest import build, draw
 
@@ -85,3 +95,61 @@ def test_lengths_are_at_least_one():
     trace, losses = case("lstm")
     with pytest.raises(GradscopeError, match="at least 1"):
         truncation_bias(trace, losses, [0])
+
+
+class Cut(torch.nn.Module):
+    """A cell that says where its training cut gradients off: before all steps but the last few."""
+
+    def __init__(self, cell, heard):
+        super().__init__()
+        self.cell, self.heard = cell, heard
+
+    def __getattr__(self, name):
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.cell, name)
+
+    def as_trained(self):
+        return Heard(self.cell, self.heard)
+
+
+class Heard(Cut):
+    def linearise(self, x, s_prev, s):
+        return HeardSteps(self.cell.linearise(x, s_prev, s), len(x), self.heard)
+
+
+class HeardSteps(Linearisation):
+    """Derivatives of zero of all steps but the last ones; of a whole trace, or step by step."""
+
+    def __init__(self, inner, time, heard, steps=None):
+        self.inner, self.time, self.heard = inner, time, heard
+        self.steps = range(time) if steps is None else steps
+        self.on = torch.tensor([step >= time - heard for step in self.steps])[:, None, None]
+
+    def vjp(self, cotangent):
+        return self.inner.vjp(self.on * cotangent)
+
+    def jvp(self, tangent, by_input=None):
+        return self.on * self.inner.jvp(tangent, by_input)
+
+    def by_parameters(self, cotangent, names=None):
+        return self.inner.by_parameters(self.on * cotangent, names)
+
+    def at(self, steps):
+        return HeardSteps(self.inner.at(steps), self.time, self.heard, self.steps[steps])
+
+
+def test_what_a_training_used_against_the_full_gradient():
+    cell = build("rnn", hidden_size=5)
+    trace = unroll(cell, draw(8, 3, 3))
+    losses = cell.hidden(trace.states)[-1].square().sum(-1)[None]
+    immediate = immediate_gradients(trace, losses)
+    trace = trace.with_losses_of(Adjoints(immediate))
+    assert trained_gradient(trace) is None
+    bias = truncation_bias(trace, lengths=[3])
+    used = trained_gradient(dataclasses.replace(trace, cell=Cut(cell, 3), cache={}))
+    assert (used.seen, used.steps) == (3, 8)
+    assert used.cosine == pytest.approx(float(bias.cosines[0]), rel=1e-12)
+    assert used.norm_ratio == pytest.approx(float(bias.norm_ratios[0]), rel=1e-12)
+    assert used.sign_agreement == pytest.approx(float(bias.sign_agreement[0]))

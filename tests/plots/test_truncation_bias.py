@@ -35,3 +35,11 @@ def test_a_row_for_each_kind(kinds, rows):
     figure = TruncationBiasPlot().figure(_tables(kind=kinds))
     assert [ax.get_title() for ax in figure.axes[::3]] == rows
     assert [ax.get_xscale() for ax in figure.axes] == ["log"] * len(figure.axes)
+
+
+def test_a_star_is_the_gradient_that_the_training_used():
+    tables = _tables(train_step=0, kind=["sliding", "sliding", "trained"])
+    figure = TruncationBiasPlot().figure(tables)
+    assert [len(ax.get_lines()) for ax in figure.axes] == [3, 3, 3]
+    assert "A star is" in TruncationBiasPlot().caption(tables)
+    assert "A star is" not in TruncationBiasPlot().caption(_tables())

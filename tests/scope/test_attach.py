@@ -55,8 +55,13 @@ def test_without_a_gradient_only_the_states_are_measured():
 
 
 def test_what_cannot_be_attached_is_named():
+    scope = gradscope.attach(nn.Sequential(nn.Linear(2, 2)))
+    assert "loops are looked for" in repr(scope)
+    nothing = "no recurrence was found in Sequential.*no module was called on its own output"
+    with pytest.raises(GradscopeError, match=nothing), scope.record():
+        scope.model(torch.ones(1, 2)).sum().backward()
     with pytest.raises(GradscopeError, match="no recurrence was found in Sequential"):
-        gradscope.attach(nn.Sequential(nn.Linear(2, 2)))
+        gradscope.attach(scope.model, loops=False)
     with pytest.raises(GradscopeError, match=r"steps: the model has no module 'cel'"):
         gradscope.attach(MODELS["GRUCell"](), steps=["cel"])
     with pytest.raises(GradscopeError, match=r"the model has no module 'block'; did you mean"):
