@@ -20,9 +20,8 @@ MOST = 200_000
 #: values that are kept of what is made behind a call
 TAIL = 16
 #: functions that cut a tensor off from what it was made of
-CUTS: frozenset[object] = frozenset(
-    {torch.detach, Tensor.detach, Tensor.data.__get__}  # pyright: ignore[reportAttributeAccessIssue]
-)
+_DATA = vars(torch._C.TensorBase)["data"].__get__
+CUTS: frozenset[object] = frozenset({torch.detach, Tensor.detach, _DATA})
 #: what gives a tensor that is not made of its arguments
 _APART: frozenset[object] = frozenset({vars(torch._C.TensorBase)["grad"].__get__})
 #: likewise by name: made of the argument's shape alone, or drawn

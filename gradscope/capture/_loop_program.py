@@ -159,11 +159,15 @@ class Program:
             if value in self._constants:
                 return self._constants[value]
             call = self.loop.ways.made_by.get(value)
-            output = made[value.operation if call is None else call]  # pyright: ignore[reportArgumentType]
+            node = value.operation if call is None else call
+            assert node is not None
+            output = made[node]
             if call is not None:
                 tensor = pytree.tree_leaves(output)[call.places[call.made.index(value)]]
+            elif isinstance(output, tuple | list):
+                tensor = output[value.index]
             else:
-                tensor = output if isinstance(output, Tensor) else output[value.index]  # pyright: ignore[reportIndexIssue]
+                tensor = output
             assert isinstance(tensor, Tensor)
             return known.setdefault(value, tensor)
 

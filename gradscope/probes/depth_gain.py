@@ -43,7 +43,11 @@ class DepthGainProbe(Probe):
         64, ge=3, description="how many layers l are taken, dense near the last; of more, some"
     )
     along_depth: bool = Field(
-        False, description="only where the steps are layers: no rows for a recurrence in time"
+        False,
+        description=(
+            "true: only where the steps are layers; false: also of a recurrence whose steps are "
+            "steps of time"
+        ),
     )
 
     def measure(self, trace: Trace) -> Columns:

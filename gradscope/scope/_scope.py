@@ -121,10 +121,9 @@ class Scope:
         self.last = recording
         self.places |= recording.found
         self._measurements.add(recording, chosen)
-        if self._sinks:
-            numbers = self.scalars()
-            for sink in self._sinks:
-                sink(numbers, recording.train_step)
+        numbers = self.scalars() if self._sinks else {}
+        for sink in self._sinks:
+            sink(numbers, recording.train_step)
 
     def every(
         self, steps: int, *, probes: Chosen = None
