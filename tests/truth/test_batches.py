@@ -15,6 +15,7 @@ from gradscope.dynamics import (
     adjoint_lyapunov_spectrum,
     adjoints,
     covariant_lyapunov_vectors,
+    depth_gain,
     gate_contributions,
     gradient,
     immediate_gradients,
@@ -178,6 +179,7 @@ OF_TRACES = {
     "lyapunov_spectrum": lambda t: lyapunov_spectrum(t).finite_time,
     "singular_value_spectrum": lambda t: singular_value_spectrum(t, TIME, 12),
     "jacobian_log_norms": lambda t: jacobian_log_norms(t, block="hidden").movedim(-1, 0),
+    "depth_gain": lambda t: depth_gain(t, probes=64).log_gain.T,
 }
 
 
@@ -220,6 +222,10 @@ def test_every_public_function_is_here_or_has_no_batch():
         "decay_fits", "memory_horizon", "windows",  # of series
         "fixed_points", "saturated", "log_norm", "unroll",  # element by element, or makes a trace
         "truncation_bias", "path_contributions",  # of the batch's gradient, as lag_contributions
+        "trained_gradient",  # likewise
+        "effective_context", "temporal_range", "composite_gain",  # of series and matrices
+        "by_head", "transitions_of",  # of what a trace is given
+        "lyapunov_exponents",  # of a step of one's own, start by start
     }  # fmt: skip
     tried = {name.partition(",")[0] for name in (*OF_JACOBIANS, *OF_TRACES)}
     tried |= {"covariant_lyapunov_vectors", "top_singular_values", "gradient", "lag_contributions"}
