@@ -234,9 +234,9 @@ def _last_uses(loop: Found, without: Sequence[Value]) -> dict[Value, float]:
     uses: dict[Value, float] = {}
     for call in loop.calls:
         for value in call.inputs:
-            uses[value] = max(uses.get(value, 0), call.start)
+            uses[value] = max(uses.get(value, 0.0), float(call.start))
     for value, sources in loop.ways.sources.items():
         if value not in loop.ways.made_by and value not in without:
             for source in sources:
-                uses[source] = max(uses.get(source, 0), loop.ways.time(value))
+                uses[source] = max(uses.get(source, 0.0), float(loop.ways.time(value)))
     return uses
