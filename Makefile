@@ -22,10 +22,12 @@ whole: $(VENV)/installed-dev
 	$(PYTEST) -m whole tests
 
 # the mathematics again, every call held against the shapes and types that it claims
-SHAPES := $(addprefix tests/,$(addsuffix /test_contract.py,cells clips inits optimizers probes tasks) capture \
+# (a stack along depth takes long under it, and is held against autograd elsewhere)
+CAPTURE := $(filter-out %/test_depth.py %/test_depth_variants.py %/test_depth_trace.py,$(wildcard tests/capture/test_*.py))
+SHAPES := $(CAPTURE) $(addprefix tests/,$(addsuffix /test_contract.py,cells clips inits optimizers probes tasks) \
   $(patsubst %,dynamics/test_%.py,backpropagation products norms horizon lags paths))
 shapes: $(VENV)/installed-dev
-	$(PYTEST) -m "not slow" --jaxtyping-packages=gradscope,beartype.beartype $(SHAPES)
+	$(PYTEST) -m "not slow and not zoo" --jaxtyping-packages=gradscope,beartype.beartype $(SHAPES)
 
 # what intervals cover and how often tests err, by thousands of draws
 simulations: $(VENV)/installed-dev

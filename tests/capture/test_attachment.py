@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gradscope.capture import Attachment, Step
-from gradscope.capture._attachment import _depth_names, _refuse, _steps_by_name
+from gradscope.capture._attachment import _depth_names, _names, _refuse, _steps_by_name
 from gradscope.errors import GradscopeError
 from tests.capture.scan_modules import MambaMixer
 from tests.conftest import build
@@ -87,7 +87,7 @@ def test_what_may_loop_is_watched_until_it_is_known():
     with pytest.raises(GradscopeError, match=r"loops: the model has no module 'nett'"):
         Attachment.of(nn.ModuleDict({"net": nn.Linear(2, 2)}), loops="nett")
     with pytest.raises(GradscopeError, match="loops: names, as in"):
-        Attachment.of(nn.Linear(2, 2), loops=[3])
+        _names([3], "loops")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
