@@ -51,6 +51,12 @@ def _shown(value: float | None) -> str:
     return "–" if value is None else number(value)
 
 
+def _said(judgements: Sequence[Judgement], notes: Sequence[str]) -> list[str]:
+    """What is to be said of the table, a sentence each."""
+    found = [str(judgement) for judgement in judgements] or ["nothing wrong was found"]
+    return [*found, *(f"note: {note}" for note in notes)]
+
+
 def audit_text(
     model: str,
     memories: Sequence[Memory],
@@ -72,9 +78,9 @@ def audit_text(
 
     lines = [f"{model}: memory horizons at rest, in steps", line(list(frame.columns))]
     lines += [line([str(cell) for cell in row]) for row in frame.itertuples(index=False)]
-    said = [str(judgement) for judgement in judgements] or ["nothing wrong was found"]
-    said += [f"note: {note}" for note in notes]
-    lines += [textwrap.fill(one, _WIDTH, subsequent_indent="  ") for one in said]
+    lines += [
+        textwrap.fill(one, _WIDTH, subsequent_indent="  ") for one in _said(judgements, notes)
+    ]
     return "\n".join(lines)
 
 
@@ -87,10 +93,9 @@ def audit_html(
 ) -> str:
     """The same for a notebook."""
     title = f"{model}: memory horizons at rest, in steps"
-    said = [str(judgement) for judgement in judgements] or ["nothing wrong was found"]
     return markup.card(
         f"audit of {model}",
         markup.paragraph(title, name="Audit"),
         markup.table(table(memories, against), title),
-        markup.points([*said, *(f"note: {note}" for note in notes)]),
+        markup.points(_said(judgements, notes)),
     )

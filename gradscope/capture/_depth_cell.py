@@ -13,6 +13,7 @@ from gradscope.capture._layout import Layout, layout_of
 from gradscope.capture._program import Layer
 from gradscope.cells import Cell
 from gradscope.dynamics import Linearisation
+from gradscope.dynamics.linearisation import jacobian_by_rows
 from gradscope.errors import GradscopeError
 
 
@@ -123,10 +124,7 @@ class DepthCell(Cell):
         """dx_l/dx_{l-1} of every sample, row by row of an identity, all samples at once."""
         if x.dim() == 2:
             return self.jacobian(x[None], s_prev[None], s[None])[0]
-        linear = self.linearise(x, s_prev, s)
-        units = torch.eye(self.state_size, dtype=s.dtype, device=s.device)
-        by_row = [linear.vjp(unit.expand(s_prev.shape).contiguous())[0] for unit in units]
-        return torch.stack(by_row, dim=-2)
+        return jacobian_by_rows(self.linearise(x, s_prev, s), s_prev)
 
     def linearise(
         self,

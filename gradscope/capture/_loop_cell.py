@@ -12,6 +12,7 @@ from torch import Generator, Size, Tensor, nn
 from gradscope.capture._loop_program import Program
 from gradscope.cells import Cell
 from gradscope.dynamics import Linearisation
+from gradscope.dynamics.linearisation import jacobian_by_rows
 from gradscope.errors import GradscopeError
 
 
@@ -164,10 +165,7 @@ class LoopCell(Cell):
         """J_t, row by row of an identity."""
         if x.dim() == 2:
             return self.jacobian(x[None], s_prev[None], s[None])[0]
-        linear = self.linearise(x, s_prev, s)
-        units = torch.eye(self.state_size, dtype=s_prev.dtype, device=s_prev.device)
-        rows = [linear.vjp(unit.expand(s_prev.shape).contiguous())[0] for unit in units]
-        return torch.stack(rows, dim=-2)
+        return jacobian_by_rows(self.linearise(x, s_prev, s), s_prev)
 
     def input_jacobian(
         self,

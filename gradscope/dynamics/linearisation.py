@@ -130,6 +130,20 @@ def _pulled(after: Tensor, sources: Sequence[Tensor], cotangents: Tensor) -> lis
     ]
 
 
+def jacobian_by_rows(
+    linear: Linearisation, s_prev: Float[Tensor, "time *batch state"]
+) -> Float[Tensor, "time *batch state state"]:
+    """J_t of all steps, axes (..., out, in): row by row of an identity, J_t^T e_i.
+
+    Args:
+        linear: the steps.
+        s_prev: states before them, for their shape and kind.
+    """
+    units = torch.eye(s_prev.shape[-1], dtype=s_prev.dtype, device=s_prev.device)
+    rows = [linear.vjp(unit.expand(s_prev.shape).contiguous())[0] for unit in units]
+    return torch.stack(rows, dim=-2)
+
+
 class AutogradLinearisation(Linearisation):
     """The linearisation of any cell, by automatic differentiation of its step.
 

@@ -9,7 +9,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from gradscope.dynamics import Norm, Scaled, Trace, jacobian_products, log_norm, step_jacobians
+from gradscope.dynamics import (
+    MemoryHorizon,
+    Norm,
+    Scaled,
+    Trace,
+    jacobian_products,
+    log_norm,
+    step_jacobians,
+)
 
 #: the parts of a state whose norms are taken
 BLOCKS = ("state", "hidden")
@@ -40,6 +48,21 @@ def block_norms(trace: Trace, products: Scaled) -> dict[Key, Float[Tensor, "*bat
     parts = {"state": None, "hidden": trace.cell.hidden}
     return {
         (block, norm): log_norm(products, norm, parts[block]) for block in BLOCKS for norm in NORMS
+    }
+
+
+def horizon_columns(horizon: MemoryHorizon) -> dict[str, object]:
+    """A memory horizon as the columns of a table."""
+    return {
+        "horizon": horizon.lag,
+        "horizon_low": horizon.interval[0],
+        "horizon_high": horizon.interval[1],
+        "kind": horizon.kind,
+        "censored": horizon.censored,
+        "longest": horizon.longest,
+        "law": horizon.law,
+        "rate": horizon.rate,
+        "rate_error": horizon.rate_error,
     }
 
 

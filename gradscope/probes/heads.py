@@ -18,7 +18,7 @@ from gradscope.dynamics.heads import (
     streamed,
 )
 from gradscope.dynamics.transitions import Transitions
-from gradscope.probes._norms import even_grid, lag_grid
+from gradscope.probes._norms import even_grid, horizon_columns, lag_grid
 from gradscope.probes._probe import Probe, register
 from gradscope.results.columns import Columns, Rows
 
@@ -79,15 +79,7 @@ class Heads(Probe):
                 rows.add(
                     sequence=sequence,
                     head=head,
-                    horizon=horizon.lag,
-                    horizon_low=horizon.interval[0],
-                    horizon_high=horizon.interval[1],
-                    kind=horizon.kind,
-                    censored=horizon.censored,
-                    longest=horizon.longest,
-                    law=horizon.law,
-                    rate=horizon.rate,
-                    rate_error=horizon.rate_error,
+                    **horizon_columns(horizon),
                     most=min(step.key, _values(trace, step.columns)),
                     **{name: float(part[sequence, place]) for name, part in facts.items()},
                 )

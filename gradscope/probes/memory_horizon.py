@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from gradscope.dynamics import Trace, memory_horizon
-from gradscope.probes._norms import BLOCKS, lag_grid, norms_by_lag
+from gradscope.probes._norms import BLOCKS, horizon_columns, lag_grid, norms_by_lag
 from gradscope.probes._probe import Probe, register
 from gradscope.results.columns import Columns, Rows
 
@@ -57,15 +57,7 @@ class MemoryHorizonProbe(Probe):
                 rows.add(
                     sequence=sequence,
                     block=block,
-                    horizon=horizon.lag,
-                    horizon_low=horizon.interval[0],
-                    horizon_high=horizon.interval[1],
-                    kind=horizon.kind,
-                    censored=horizon.censored,
-                    longest=horizon.longest,
-                    law=horizon.law,
-                    rate=horizon.rate,
-                    rate_error=horizon.rate_error,
+                    **horizon_columns(horizon),
                     time=time,
                     log_norm=log_norm,
                     growth_rate=log_norm / time,
