@@ -72,16 +72,12 @@ class AffineCell(AffineEquation):
         self, inputs: Float[Tensor, "time *batch input"], state: Float[Tensor, "*batch state"]
     ) -> Float[Tensor, "time+1 *batch state"]:
         """All states; the backward pass is the adjoint recursion in closed form."""
-        if self.weight_ih.dim() > 2:
-            return self.unroll(inputs, state)
         return _affine_scan.scan(self, inputs, state)
 
     def outputs(
         self, inputs: Float[Tensor, "time *batch input"], state: Float[Tensor, "*batch state"]
     ) -> tuple[Float[Tensor, "time *batch hidden"], Float[Tensor, "*batch state"]]:
         """h_t for all t and the last state; the backward pass is that of ``scan``."""
-        if self.weight_ih.dim() > 2:
-            return super().outputs(inputs, state)
         return _affine_scan.outputs(self, inputs, state)
 
     @torch.no_grad()

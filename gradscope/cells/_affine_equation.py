@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gradscope.cells._gated import GatedCell, affine
+from gradscope.cells._products import add_product, product
 
 #: elements of the gate derivatives made at a time, about a megabyte in float32
 _CACHED = 2**18
@@ -105,8 +106,8 @@ class AffineEquation(GatedCell):
         return (u_x + u_h, None) if self.additive else (u_x, u_h)
 
     def known_beforehand(
-        self, inputs: Float[Tensor, "time batch input"]
-    ) -> Float[Tensor, "time batch gates"]:
+        self, inputs: Float[Tensor, "time *batch input"]
+    ) -> Float[Tensor, "time *batch gates"]:
         """The part of an additive cell's preactivations that needs no state: W_ih x_t + biases."""
         bias = self.bias_ih
         if bias is not None and self.bias_hh is not None:
@@ -132,48 +133,45 @@ class AffineEquation(GatedCell):
 
     # --- many steps -----------------------------------------------------------------------------
 
-    def cached_steps(self, steps: int, batch: int) -> list[slice]:
+    def cached_steps(self, steps: int, sequences: int) -> list[slice]:
         """The steps in parts whose derivatives fit a processor's cache, latest first."""
-        length = max(1, _CACHED // (batch * len(self.gate_names) * self.hidden_size))
+        length = max(1, _CACHED // (sequences * len(self.gate_names) * self.hidden_size))
         return [slice(max(0, stop - length), stop) for stop in range(steps, 0, -length)]
 
     def scan_gates(
         self,
-        inputs: Float[Tensor, "time batch input"],
-        state: Float[Tensor, "batch state"],
-        weight_hh: Float[Tensor, "gates hidden"],
+        inputs: Float[Tensor, "time *batch input"],
+        state: Float[Tensor, "*batch state"],
+        weight_hh: Float[Tensor, "*trial gates hidden"],
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """(states, u_x, u_h) over all steps, for callers that do not need autograd.
 
         For an additive cell u_x is summed up in place, in the buffer of W_ih x_t.
         """
-        weight, size, states = weight_hh.t(), self.hidden_size, [state]
+        weight, states = weight_hh.mT, [state]
         if self.additive:
             u_x = self.known_beforehand(inputs)
             for u in u_x.unbind(0):
                 if self.recurrent:
-                    u.addmm_(states[-1][:, :size], weight)
+                    add_product(u, self.hidden(states[-1]), weight)
                 states.append(self.combine(u, None, states[-1]))
             return torch.stack(states), u_x, None
         u_x = affine(inputs, self.weight_ih, self.bias_ih)
         u_h = torch.empty_like(u_x)
         for u, v in zip(u_x.unbind(0), u_h.unbind(0), strict=True):
-            if self.bias_hh is None:
-                torch.mm(states[-1][:, :size], weight, out=v)
-            else:
-                torch.addmm(self.bias_hh, states[-1][:, :size], weight, out=v)
+            product(self.hidden(states[-1]), weight, self.bias_hh, v)
             states.append(self.combine(u, v, states[-1]))
         return torch.stack(states), u_x, u_h
 
     def backpropagate(
         self,
-        u_x: Float[Tensor, "time batch gates"],
-        u_h: Float[Tensor, "time batch gates"] | None,
-        s_prev: Float[Tensor, "time batch state"],
-        s: Float[Tensor, "time batch state"],
-        adjoints: Float[Tensor, "time+1 batch state"],
-        weight_hh: Float[Tensor, "gates hidden"],
-    ) -> tuple[Float[Tensor, "time batch gates"], Float[Tensor, "time batch gates"]]:
+        u_x: Float[Tensor, "time *batch gates"],
+        u_h: Float[Tensor, "time *batch gates"] | None,
+        s_prev: Float[Tensor, "time *batch state"],
+        s: Float[Tensor, "time *batch state"],
+        adjoints: Float[Tensor, "time+1 *batch state"],
+        weight_hh: Float[Tensor, "*trial gates hidden"],
+    ) -> tuple[Float[Tensor, "time *batch gates"], Float[Tensor, "time *batch gates"]]:
         """Turn ``adjoints`` from dl_t/ds_t into a_t in place; return (dL/du_h, dL/du_x).
 
             dL/du_h[g] = sum_n a_t[n] by_recurrent[n g]
@@ -183,16 +181,16 @@ class AffineEquation(GatedCell):
         override it with less work.
         """
         local = self.derivatives(u_x, u_h, s_prev, s)
-        steps, batch, blocks, gates, size = local.by_recurrent.shape
-        d_h = adjoints.new_empty(steps, batch, gates * size)
+        *lead, blocks, gates, size = local.by_recurrent.shape
+        d_h = adjoints.new_empty(*lead, gates * size)
         # for each block a_t[n], and its factors for all gates side by side; a product with a tiled
         # copy is faster than one that broadcasts over gates
         parts = [part.unbind(0) for part in adjoints.split(size, dim=-1)]
-        factors = [factor.flatten(-2).unbind(0) for factor in local.by_recurrent.unbind(2)]
+        factors = [factor.flatten(-2).unbind(0) for factor in local.by_recurrent.unbind(-3)]
         carried = local.by_state.unbind(0) if local.by_state is not None else None
         by_block = adjoints.unflatten(-1, (blocks, 1, size)).unbind(0)
         hidden, deltas = parts[0], d_h.unbind(0)
-        for t in range(steps - 1, -1, -1):
+        for t in range(len(deltas) - 1, -1, -1):
             for n in range(blocks):
                 tiled = (
                     torch.cat((parts[n][t + 1],) * gates, dim=-1) if gates > 1 else parts[n][t + 1]
@@ -202,11 +200,11 @@ class AffineEquation(GatedCell):
                 else:
                     deltas[t].addcmul_(tiled, factors[n][t])
             if carried is not None and blocks == 1:
-                hidden[t].addcmul_(hidden[t + 1], carried[t].view(batch, size))
+                hidden[t].addcmul_(hidden[t + 1], carried[t][..., 0, 0, :])
             elif carried is not None:
-                by_block[t].squeeze(2).add_((by_block[t + 1] * carried[t]).sum(1))
+                by_block[t].squeeze(-2).add_((by_block[t + 1] * carried[t]).sum(-3))
             if self.recurrent:
-                hidden[t].addmm_(deltas[t], weight_hh)
+                add_product(hidden[t], deltas[t], weight_hh)
         return d_h, d_h if self.additive else onto_gates(adjoints[1:], local.by_input)
 
 
@@ -229,8 +227,9 @@ def onto_gates(
 
 
 def onto_vectors(
-    cotangent: Float[Tensor, "time batch state"], derivatives: Float[Tensor, "time batch n k h"]
-) -> Float[Tensor, "k h"]:
+    cotangent: Float[Tensor, "time *batch state"], derivatives: Float[Tensor, "time *batch n k h"]
+) -> Float[Tensor, "*trial k h"]:
     """The sum over steps, batch and blocks of a[n] ds[n]/d(vector k)."""
     blocks, _, size = derivatives.shape[-3:]
-    return (cotangent.unflatten(-1, (blocks, 1, size)) * derivatives).flatten(0, -3).sum(0)
+    terms = cotangent.unflatten(-1, (blocks, 1, size)) * derivatives
+    return terms.sum((0, -4, -3))

@@ -13,6 +13,8 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from gradscope.cells._affine_equation import AffineEquation, onto_vectors
+from gradscope.cells._gated import affine
+from gradscope.cells._products import add_outer
 
 
 def scan(cell: AffineEquation, inputs: Tensor, state: Tensor) -> Tensor:
@@ -87,11 +89,11 @@ class _Outputs(torch.autograd.Function):
         ctx: FunctionCtx, *gradients: Tensor
     ) -> tuple[Tensor | None, ...]:
         by_hidden, by_last = gradients
-        steps, batch, size = by_hidden.shape
-        immediate = by_hidden.new_empty(steps + 1, batch, by_last.shape[-1])
+        steps, *batch, size = by_hidden.shape
+        immediate = by_hidden.new_empty(steps + 1, *batch, by_last.shape[-1])
         immediate[0] = 0
-        immediate[1:, :, :size] = by_hidden
-        immediate[1:, :, size:] = 0
+        immediate[1:, ..., :size] = by_hidden
+        immediate[1:, ..., size:] = 0
         immediate[-1] += by_last
         return _backward(ctx, immediate)
 
@@ -117,33 +119,32 @@ def _backward(ctx: FunctionCtx, adjoints: Tensor) -> tuple[Tensor | None, ...]:
     context = cast(_Context, ctx)
     cell = context.cell
     inputs, states, u_x, u_h, weight_ih, weight_hh = context.saved_tensors
-    by_inputs = torch.empty_like(inputs) if context.needs_input_grad[1] else None
+    by_inputs: list[Tensor] = []
     by_ih, by_hh = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
-    by_bias_ih, by_bias_hh = (weight_hh.new_zeros(len(weight_hh)) for _ in range(2))
-    by_vectors = weight_hh.new_zeros(len(cell.vectors), cell.hidden_size)
-    for part in cell.cached_steps(*inputs.shape[:2]):
+    by_bias_ih, by_bias_hh = (weight_hh.new_zeros(weight_hh.shape[:-1]) for _ in range(2))
+    by_vectors = weight_hh.new_zeros(*weight_hh.shape[:-2], len(cell.vectors), weight_hh.shape[-1])
+    for part in cell.cached_steps(len(inputs), inputs.shape[1:-1].numel()):
         later = slice(part.start + 1, part.stop + 1)
         u = u_x[part], None if u_h is None else u_h[part]
         steps = (*u, states[part], states[later])
         d_h, d_x = cell.backpropagate(*steps, adjoints[part.start : part.stop + 1], weight_hh)
-        if by_inputs is not None:
-            torch.matmul(d_x, weight_ih, out=by_inputs[part])
+        if context.needs_input_grad[1]:
+            by_inputs.append(affine(d_x, weight_ih.mT))
         if cell.vectors:
             by_vectors = by_vectors + onto_vectors(adjoints[later], cell.by_vectors(*steps))
-        d_h, d_x = d_h.flatten(0, 1), d_x.flatten(0, 1)
-        by_ih.addmm_(d_x.t(), inputs[part].flatten(0, 1))
-        by_hh.addmm_(d_h.t(), cell.hidden(states[part]).flatten(0, 1))
-        by_bias_hh += d_h.sum(0)
+        add_outer(by_ih, d_x, inputs[part])
+        add_outer(by_hh, d_h, cell.hidden(states[part]))
+        by_bias_hh += d_h.sum((0, -2))
         if not cell.additive:
-            by_bias_ih += d_x.sum(0)
+            by_bias_ih += d_x.sum((0, -2))
     by_bias_ih = by_bias_hh if cell.additive else by_bias_ih
     return (
         None,
-        by_inputs,
+        torch.cat(by_inputs[::-1]) if by_inputs else None,
         adjoints[0],
         by_ih,
         by_hh,
         None if cell.bias_ih is None else by_bias_ih,
         None if cell.bias_hh is None else by_bias_hh,
-        *by_vectors,
+        *by_vectors.unbind(-2),
     )

@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 
 from gradscope.cells._cell import Cell
+from gradscope.cells._products import by_weight
 from gradscope.components.options import Named
 from gradscope.inits import INITS, Init
 
@@ -146,7 +147,7 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if weight.dim() == 2:
         return nn.functional.linear(x, weight, bias)
-    product = x @ weight.mT
+    product = by_weight(x, weight.mT)
     return product if bias is None else product + bias.unsqueeze(-2)
 
 

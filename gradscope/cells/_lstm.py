@@ -109,13 +109,13 @@ class LSTMCell(AffineCell):
 
     def backpropagate(
         self,
-        u_x: Float[Tensor, "time batch gates"],
-        u_h: Float[Tensor, "time batch gates"] | None,
-        s_prev: Float[Tensor, "time batch state"],
-        s: Float[Tensor, "time batch state"],
-        adjoints: Float[Tensor, "time+1 batch state"],
-        weight_hh: Float[Tensor, "gates hidden"],
-    ) -> tuple[Float[Tensor, "time batch gates"], Float[Tensor, "time batch gates"]]:
+        u_x: Float[Tensor, "time *batch gates"],
+        u_h: Float[Tensor, "time *batch gates"] | None,
+        s_prev: Float[Tensor, "time *batch state"],
+        s: Float[Tensor, "time *batch state"],
+        adjoints: Float[Tensor, "time+1 *batch state"],
+        weight_hh: Float[Tensor, "*trial gates hidden"],
+    ) -> tuple[Float[Tensor, "time *batch gates"], Float[Tensor, "time *batch gates"]]:
         """As ``AffineEquation.backpropagate``, with less work: all deltas follow from dL/dc_t."""
         if self.vectors:  # peepholes let the gates depend on c as well
             return super().backpropagate(u_x, u_h, s_prev, s, adjoints, weight_hh)

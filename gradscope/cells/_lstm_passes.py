@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gradscope.cells._lstm_gates import Form, Gates, factor_of_slope
+from gradscope.cells._products import add_product
 from gradscope.dynamics.activations import is_near_one
 
 _sigmoid_slope = torch.ops.aten.sigmoid_backward.grad_input
@@ -153,11 +154,11 @@ def scan_along(
 @torch.no_grad()
 def backpropagate(
     gates: GateBuffers,
-    c: Float[Tensor, "times batch hidden"],
-    adjoints: Float[Tensor, "times batch state"],
-    weight_hh: Tensor,
+    c: Float[Tensor, "times *batch hidden"],
+    adjoints: Float[Tensor, "times *batch state"],
+    weight_hh: Float[Tensor, "*trial gates hidden"],
     u: Callable[[], Tensor],
-) -> Float[Tensor, "times-1 batch gates"]:
+) -> Float[Tensor, "times-1 *batch gates"]:
     """Turn ``adjoints`` from dl_t/ds_t into a_t in place; return the deltas dL/du.
 
     Args:
@@ -176,9 +177,9 @@ def backpropagate(
     a_h, a_c = (part.unbind(0) for part in adjoints.split(size, dim=-1))
     for t in range(len(deltas) - 1, -1, -1):
         d_c = torch.addcmul(a_c[t + 1], a_h[t + 1], outward[t])
-        by_c[t].mul_(d_c.unsqueeze(1))
+        by_c[t].mul_(d_c.unsqueeze(-2))
         if "o" in names:
             by_h[t].mul_(a_h[t + 1])
         a_c[t].addcmul_(d_c, forget[t])
-        a_h[t].addmm_(all_deltas[t], weight_hh)
+        add_product(a_h[t], all_deltas[t], weight_hh)
     return deltas

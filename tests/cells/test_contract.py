@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradscope.cells import CELLS
+from gradscope.cells import CELLS, Cell
 from gradscope.dynamics.linearisation import AutogradLinearisation
 from tests.cells.conftest import IDS, VARIANTS, stack_of
 from tests.conftest import build, draw
@@ -143,17 +143,23 @@ def test_blocks_cover_the_state(name, options):
     assert "h_l0" in cell.blocks
 
 
+def stacked(name: str, count: int, **options: object) -> tuple[list[Cell], Cell]:
+    """Cells of different weights, and one cell whose weights have them all along a trial axis."""
+    cells = [build(name, 3, 4, seed=seed, **options) for seed in range(count)]
+    population = build(name, 3, 4, **options)
+    for parameter, values in zip(
+        population.parameters(), zip(*(c.parameters() for c in cells), strict=True), strict=True
+    ):
+        parameter.data = torch.stack([value.detach() for value in values])
+    return cells, population
+
+
 @pytest.mark.parametrize("name", CELLS.names())
 def test_a_leading_trial_axis_runs_a_population(name):
     """Weights (trial, ...) with inputs (trial, batch, ...) give what each trial gives alone,
     Jacobians too.
     """
-    cells = [build(name, 3, 4, seed=seed) for seed in range(3)]
-    population = build(name, 3, 4)
-    for parameter, values in zip(
-        population.parameters(), zip(*(c.parameters() for c in cells), strict=True), strict=True
-    ):
-        parameter.data = torch.stack([value.detach() for value in values])
+    cells, population = stacked(name, 3)
     x, s = draw(3, 5, 3), draw(3, 5, population.state_size, seed=1)
     after = population(x, s)
     jacobian = population.jacobian(x, s, after)
@@ -162,8 +168,28 @@ def test_a_leading_trial_axis_runs_a_population(name):
         torch.testing.assert_close(
             jacobian[trial], cell.jacobian(x[trial], s[trial], after[trial]), rtol=0, atol=1e-13
         )
-    states = population.unroll(draw(4, 3, 5, 3), s)
-    assert states.shape == (5, 3, 5, population.state_size)
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS, ids=IDS)
+def test_a_population_has_the_gradients_of_its_trials(name, options):
+    """By the fastest way that the cell has: outputs, last states, and every gradient."""
+    cells, population = stacked(name, 3, **options)
+    x = draw(7, 3, 5, 3).requires_grad_()
+    s = draw(3, 5, population.state_size, seed=1).requires_grad_()
+    by_h, by_last = draw(7, 3, 5, 4, seed=2), draw(3, 5, population.state_size, seed=3)
+    hidden, last = population.outputs(x, s)
+    ((hidden * by_h).sum() + (last * by_last).sum()).backward()
+    for trial, cell in enumerate(cells):
+        x_alone = x[:, trial].detach().requires_grad_()
+        s_alone = s[trial].detach().requires_grad_()
+        hidden_alone, last_alone = cell.outputs(x_alone, s_alone)
+        ((hidden_alone * by_h[:, trial]).sum() + (last_alone * by_last[trial]).sum()).backward()
+        pairs = [(hidden[:, trial], hidden_alone), (last[trial], last_alone)]
+        pairs += [(x.grad[:, trial], x_alone.grad), (s.grad[trial], s_alone.grad)]
+        for together, alone in zip(population.parameters(), cell.parameters(), strict=True):
+            pairs.append((together.grad[trial], alone.grad))
+        for ours, expected in pairs:
+            torch.testing.assert_close(ours, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", CELLS.names())
