@@ -9,6 +9,7 @@ from gradscope.cells._cell import Forced as Forced
 from gradscope.cells._cell import register as register
 from gradscope.cells._gated import GatedCell as GatedCell
 from gradscope.cells._gated import InitOption as InitOption
+from gradscope.cells._gated import affine as affine
 from gradscope.cells._stack import Stack as Stack
 from gradscope.dynamics.activations import ACTIVATIONS as ACTIVATIONS
 from gradscope.dynamics.activations import Gate as Gate

@@ -10,6 +10,7 @@ Short axis names: n state blocks, g gates, h hidden units, k vectors.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from typing import ClassVar, NamedTuple
 
@@ -22,6 +23,8 @@ from gradscope.cells._products import add_product, product
 
 #: elements of the gate derivatives made at a time, about a megabyte in float32
 _CACHED = 2**18
+#: steps of a part at least
+_STEPS = 4
 
 
 class Derivatives(NamedTuple):
@@ -133,9 +136,13 @@ class AffineEquation(GatedCell):
 
     # --- many steps -----------------------------------------------------------------------------
 
-    def cached_steps(self, steps: int, sequences: int) -> list[slice]:
-        """The steps in parts whose derivatives fit a processor's cache, latest first."""
-        length = max(1, _CACHED // (sequences * len(self.gate_names) * self.hidden_size))
+    def cached_steps(self, steps: int, *batch: int) -> list[slice]:
+        """The steps in parts whose derivatives fit a processor's cache, latest first.
+
+        A part has several steps, however large they are, as weights' gradients add up over a part.
+        """
+        gates = len(self.gate_names) * self.hidden_size
+        length = max(_STEPS, _CACHED // (math.prod(batch) * gates))
         return [slice(max(0, stop - length), stop) for stop in range(steps, 0, -length)]
 
     def scan_gates(

@@ -123,7 +123,7 @@ def _backward(ctx: FunctionCtx, adjoints: Tensor) -> tuple[Tensor | None, ...]:
     by_ih, by_hh = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
     by_bias_ih, by_bias_hh = (weight_hh.new_zeros(weight_hh.shape[:-1]) for _ in range(2))
     by_vectors = weight_hh.new_zeros(*weight_hh.shape[:-2], len(cell.vectors), weight_hh.shape[-1])
-    for part in cell.cached_steps(len(inputs), inputs.shape[1:-1].numel()):
+    for part in cell.cached_steps(*inputs.shape[:-1]):
         later = slice(part.start + 1, part.stop + 1)
         u = u_x[part], None if u_h is None else u_h[part]
         steps = (*u, states[part], states[later])

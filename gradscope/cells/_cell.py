@@ -75,6 +75,11 @@ class Cell(nn.Module, ABC):
     former_options: ClassVar[Mapping[str, object]] = MappingProxyType({})
     #: names of the parts of the state, each of hidden_size units
     state_blocks: ClassVar[tuple[str, ...]] = ("h",)
+    #: options that decide initial weights and nothing else
+    of_start: ClassVar[frozenset[str]] = frozenset()
+    #: whether weights may have a ``trial`` axis in front, so that many trials train as one program;
+    #: a class that is not gradscope's own says it itself, and does not inherit it
+    takes_trials: ClassVar[bool] = False
     #: whether its steps are the layers of a network rather than steps of time
     along_depth: bool = False
 

@@ -29,6 +29,7 @@ class ComplexDiagonal(Cell):
     ``(hidden, 2 * hidden)``; D ``(hidden, input)``.
     """
 
+    takes_trials = True
     state_blocks = ("h", "re", "im")
     #: psi
     phi = ACTIVATIONS["gelu"]

@@ -61,6 +61,8 @@ class GatedCell(Cell):
     writes its own ``__init__`` and passes these on.
     """
 
+    of_start = frozenset({"recurrent_init"})
+    takes_trials = True
     #: names of the gates, in the order of their blocks of weights
     gate_names: tuple[str, ...]
     #: whether there is a weight_hh

@@ -51,6 +51,7 @@ class LSTMCell(AffineCell):
 
     state_blocks = ("h", "c")
     additive = True
+    of_start = frozenset({"recurrent_init", "forget_bias", "chrono"})
     form: Form
     forget_bias: float | None
     chrono: int | None

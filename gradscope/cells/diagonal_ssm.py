@@ -29,6 +29,7 @@ class DiagonalSSM(ComplexDiagonal):
     state space models.
     """
 
+    of_start = frozenset({"shortest", "longest"})
     spectrum = ("log_decay", "frequency", "log_step")
     log_decay: Tensor
     frequency: Tensor

@@ -29,6 +29,7 @@ class IndRNN(AffineCell):
     Reference: Li, Li, Cook, Zhu and Gao (2018), Independently recurrent neural network.
     """
 
+    of_start = frozenset({"recurrent_init", "low", "high"})
     gate_names = ("h",)
     additive = True
     recurrent = False

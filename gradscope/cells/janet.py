@@ -31,6 +31,7 @@ class JANET(AffineCell):
     gate.
     """
 
+    of_start = frozenset({"recurrent_init", "chrono"})
     gate_names = ("f", "g")
     additive = True
 

@@ -40,6 +40,7 @@ class LayerNormLSTM(GatedCell):
     Reference: Ba, Kiros and Hinton (2016), Layer normalization.
     """
 
+    of_start = frozenset({"recurrent_init", "forget_bias"})
     state_blocks = ("h", "c")
     gate_names = ("i", "f", "g", "o")
     two_biases = False

@@ -28,6 +28,7 @@ class LRU(ComplexDiagonal):
     Reference: Orvieto et al. (2023), Resurrecting recurrent neural networks for long sequences.
     """
 
+    of_start = frozenset({"low", "high", "max_phase"})
     spectrum = ("nu", "theta")
     nu: Tensor
     theta: Tensor

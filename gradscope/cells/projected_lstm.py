@@ -30,6 +30,8 @@ class ProjectedLSTM(Cell):
     architectures for large scale acoustic modeling.
     """
 
+    of_start = frozenset({"recurrent_init"})
+    takes_trials = True
     state_blocks = ("h", "c")
     gate_names = ("i", "f", "g", "o")
 

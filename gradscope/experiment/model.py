@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from gradscope.cells import Cell, Stack
+from gradscope.cells import Cell, Stack, affine
 from gradscope.dynamics.trace import Trace, Update
 from gradscope.errors import GradscopeError
 from gradscope.experiment import seeding
@@ -26,6 +26,9 @@ class SequenceModel(nn.Module):
 
     The readout is computed at scored steps only. It gives logits where the loss is a cross-entropy:
     the softmax is part of the loss.
+
+    Parameters may have a ``trial`` axis in front; sequences, states and outputs then have it before
+    their ``batch`` axis, and each trial's sequences meet its own weights.
 
     Args:
         task: the task to solve; it decides the sizes of inputs and outputs.
@@ -73,26 +76,49 @@ class SequenceModel(nn.Module):
             self.weight_hy = nn.Parameter(drawn.to(dtype))
         self.bias_y = nn.Parameter(init.bias(task.output_size, bound, source).to(dtype))
 
-    def embed(self, inputs: Tensor) -> Float[Tensor, "time batch input"]:
+    @property
+    def trials(self) -> tuple[int, ...]:
+        """The size of the trial axis; () without one."""
+        return tuple(self.bias_y.shape[:-1])
+
+    def initial_state(self, batch: Batch) -> Float[Tensor, "*trial batch state"]:
+        """s_0 = 0 for every sequence of a batch."""
+        sequences = batch.inputs.shape[1 : 2 + len(self.trials)]
+        return self.bias_y.new_zeros(*sequences, self.stack.state_size)
+
+    def embed(self, inputs: Tensor) -> Float[Tensor, "time *trial batch input"]:
         """The vectors that the cells read: inputs as they are, or their tokens' embeddings."""
         if not self.task.tokens:
             return inputs
         if self.embedding is None:
             return F.one_hot(inputs, self.task.input_size).to(self.weight_hy.dtype)
-        embedded = F.embedding(inputs, self.embedding)
+        if self.trials:
+            of = torch.arange(len(self.embedding), device=inputs.device).unsqueeze(-1)
+            embedded = self.embedding[of, inputs]
+        else:
+            embedded = F.embedding(inputs, self.embedding)
         return self.scale * embedded if self.scale != 1 else embedded
 
     def readout(
-        self, hidden: Float[Tensor, "scored batch hidden"]
-    ) -> Float[Tensor, "scored batch output"]:
+        self, hidden: Float[Tensor, "scored *trial batch hidden"]
+    ) -> Float[Tensor, "scored *trial batch output"]:
         """y = W_hy h + b_y."""
-        return F.linear(hidden, self.weight_hy, self.bias_y)
+        return affine(hidden, self.weight_hy, self.bias_y)
 
-    def forward(self, batch: Batch) -> Float[Tensor, "scored batch output"]:
+    def score(
+        self, outputs: Float[Tensor, "scored *trial batch output"], targets: Tensor
+    ) -> Float[Tensor, "scored *trial batch"]:
+        """The loss of every scored step and sequence."""
+        if not self.trials:
+            return self.task.score(outputs, targets)
+        losses = self.task.score(outputs.flatten(1, 2), targets.flatten(1, 2))
+        return losses.unflatten(1, outputs.shape[1:3])
+
+    def forward(self, batch: Batch) -> Float[Tensor, "scored *trial batch output"]:
         """The outputs at the batch's scored steps, from s_0 = 0."""
-        state = self.stack.initial_state(batch.inputs.shape[1])
+        state = self.initial_state(batch)
         hidden, _ = self.stack.outputs(self.embed(batch.inputs), state)
-        return self.readout(hidden[batch.steps])
+        return self.readout(batch.scored(hidden))
 
     def trace(
         self,

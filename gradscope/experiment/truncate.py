@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import torch
@@ -44,12 +44,25 @@ class Windows:
 
     def begin(self, batch: Batch) -> None:
         """Set the state that a batch begins in: zero, or the last state of the batch before."""
-        initial = self.model.stack.initial_state(batch.inputs.shape[1])
+        initial = self.model.initial_state(batch)
         goes_on = batch.continues and self._carried.shape == initial.shape
         self.start = self._carried if goes_on else initial
 
+    def follow(self, population: Windows, row: int) -> None:
+        """Begin where one trial of a population begins."""
+        self.start = population.start[row]
+        if population._carried.numel():
+            self._carried = population._carried[row]
+
+    def carry_on(self, before: Windows, rows: Sequence[int]) -> None:
+        """Go on from the states of some trials of a population."""
+        if before._carried.numel():
+            self._carried = before._carried[[*rows]]
+
     def losses(self, batch: Batch) -> Iterator[Tensor]:
         """One loss for the whole batch, or one for each window that holds a scored step.
+
+        With a ``trial`` axis, a loss is one number for each trial.
 
         The caller may change the weights between two losses; each window starts from the state that
         the weights before it made. Every loss is a share of the mean over the batch's scored steps
@@ -62,14 +75,14 @@ class Windows:
             all_windows, [*next_starts, None], strict=True
         ):
             next_start = stop if following is None else following
-            scored = (batch.steps >= scored_from) & (batch.steps < stop)
-            if not bool(scored.any()):
+            part = _window(batch, start, scored_from, stop)
+            if not len(part.steps):
                 state = self._run(batch, start, next_start, state)
                 continue
-            hidden, last = self._window(batch, start, next_start, stop, state)
-            outputs = self.model.readout(hidden[batch.steps[scored] - start])
-            losses = self.model.task.score(outputs, batch.targets[scored])
-            yield losses.sum() / (len(batch.steps) * losses.shape[1])
+            hidden, last = self._unrolled(part.inputs, next_start - start, state)
+            outputs = self.model.readout(part.scored(hidden))
+            losses = self.model.score(outputs, part.targets)
+            yield losses.sum((0, -1)) / (len(batch.steps) * losses.shape[-1])
             state = last.detach()
         self._carried = state
 
@@ -80,16 +93,13 @@ class Windows:
             return state
         return self.model.stack.outputs(self.model.embed(batch.inputs[start:stop]), state)[1]
 
-    def _window(
-        self, batch: Batch, start: int, split: int, stop: int, state: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """(h of the window's steps, the state at ``split``, where the next window starts)."""
-        inputs = self.model.embed(batch.inputs[start:stop])
-        first = split - start
+    def _unrolled(self, inputs: Tensor, first: int, state: Tensor) -> tuple[Tensor, Tensor]:
+        """(h of a window's steps, the state after ``first`` of them, where the next one starts)."""
+        inputs = self.model.embed(inputs)
         if not first:
             return self._outputs(inputs, state)[0], state
         hidden, last = self._outputs(inputs[:first], state)
-        if split < stop:
+        if first < len(inputs):
             rest, _ = self._outputs(inputs[first:], last)
             hidden = torch.cat((hidden, rest))
         return hidden, last
@@ -114,6 +124,15 @@ class Windows:
             return clip
         goes_on = float(torch.rand((), generator=self.cuts) >= chance)
         return lambda adjoint: clip(adjoint * (goes_on / (1 - chance)))
+
+
+def _window(batch: Batch, start: int, scored_from: int, stop: int) -> Batch:
+    """A window of a batch, with the steps that are scored in it, counted from its start."""
+    if not scored_from and stop == batch.time:
+        return batch
+    within = (batch.steps >= scored_from) & (batch.steps < stop)
+    inputs, steps = batch.inputs[start:stop], batch.steps[within] - start
+    return Batch(inputs, steps, batch.targets[within], batch.continues)
 
 
 class _Context(FunctionCtx):

@@ -15,7 +15,8 @@ from gradscope.components.plugins import load_plugin, plugins_of_runs
 from gradscope.components.quantities import memory
 from gradscope.errors import GradscopeError, PluginError, StorageError
 from gradscope.experiment.schema import Settings, Trial
-from gradscope.experiment.train import Progress, run_trial
+from gradscope.experiment.train import run_trial
+from gradscope.experiment.training import Progress
 from gradscope.results.ledger import settings_digest
 from gradscope.results.manifest import TrialEntry
 from gradscope.results.records import RunDirectory

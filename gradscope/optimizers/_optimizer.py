@@ -24,6 +24,10 @@ class Optimizer(Component):
 
     component_kind: ClassVar[str] = "optimizer"
 
+    #: whether each weight's step depends on that weight's gradients alone, so that the weights of
+    #: many trials can be stepped as one
+    elementwise: ClassVar[bool] = False
+
     lr: float = Field(gt=0, description="learning rate, the factor of a step")
 
     @abstractmethod
@@ -33,6 +37,8 @@ class Optimizer(Component):
 
 class AdamFamily(Optimizer):
     """Base of Adam and its variants."""
+
+    elementwise = True
 
     lr: float = Field(
         0.001,

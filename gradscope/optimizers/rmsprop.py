@@ -17,6 +17,8 @@ class RMSprop(Optimizer):
     Reference: Tieleman and Hinton (2012), Neural networks for machine learning, lecture 6.5.
     """
 
+    elementwise = True
+
     lr: float = Field(
         0.001,
         gt=0,

@@ -14,6 +14,8 @@ from gradscope.optimizers._optimizer import Optimizer, register
 class SGD(Optimizer):
     """torch.optim.SGD: v <- momentum v + g; w <- w - lr v."""
 
+    elementwise = True
+
     lr: float = Field(
         0.01, gt=0, description="learning rate: the weights' step for a gradient (or velocity) of 1"
     )

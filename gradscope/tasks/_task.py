@@ -24,6 +24,9 @@ _TEST_BATCH = 250
 class Batch(NamedTuple):
     """Sequences of one length, scored at the same steps.
 
+    The sequences of many trials have a ``trial`` axis before ``batch``, and each trial may have
+    scored steps of its own.
+
     Attributes:
         inputs: ``(time, batch, input)`` of floats, or ``(time, batch)`` of tokens.
         steps: ``(scored,)``, the indices of the scored steps into time, ascending.
@@ -32,15 +35,23 @@ class Batch(NamedTuple):
             last state of that batch is the first state of this one.
     """
 
-    inputs: Float[Tensor, "time batch input"] | Int[Tensor, "time batch"]
-    steps: Int[Tensor, " scored"]
-    targets: Float[Tensor, "scored batch output"] | Int[Tensor, "scored batch"]
+    inputs: Float[Tensor, "time *trial batch input"] | Int[Tensor, "time *trial batch"]
+    steps: Int[Tensor, scored * trial]
+    targets: Float[Tensor, "scored *trial batch output"] | Int[Tensor, "scored *trial batch"]
     continues: bool = False
 
     @property
     def time(self) -> int:
         """Number of steps."""
         return self.inputs.shape[0]
+
+    def scored(
+        self, hidden: Float[Tensor, "time *trial batch hidden"]
+    ) -> Float[Tensor, "scored *trial batch hidden"]:
+        """Those of all steps' vectors that are scored."""
+        if self.steps.dim() == 1:
+            return hidden[self.steps]
+        return hidden[self.steps, torch.arange(hidden.shape[1], device=hidden.device)]
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Batch:
         """The same batch on ``device``, its floating-point numbers in ``dtype``."""

@@ -6,7 +6,7 @@ import torch
 
 from gradscope.clips import CLIPS, gradient_norm
 from gradscope.experiment import Experiment
-from gradscope.experiment.train import _Training
+from gradscope.experiment.training import Training
 from tests.conftest import draw
 
 
@@ -28,11 +28,11 @@ def clipped(
     return before, after, float(coefficient)
 
 
-def training(text: str) -> _Training:
+def training(text: str) -> Training:
     """A small network on the adding problem, in float64."""
     base = (
         "task: {name: adding, length: 12}\ncell: {name: rnn, hidden_size: 5}\n"
         "dtype: float64\nprobes: []\n"
     )
     trial = Experiment.parse(base + text).trials[0]
-    return _Training(trial, torch.device("cpu"), lambda *_: None)
+    return Training(trial, torch.device("cpu"), lambda *_: None)

@@ -16,7 +16,7 @@ def test_the_adjoint_is_clipped_at_every_step_on_its_way():
         0.001 * cell.weight_ih.data,
     )  # it would grow
     cell.bias_ih.data, cell.bias_hh.data = torch.zeros(2, 5).double()
-    batch = run._next()
+    batch = run.next_batch()
     (loss,) = run.windows.losses(batch)
     ours = torch.autograd.grad(loss, cell.weight_hh)[0]
     inputs = batch.inputs

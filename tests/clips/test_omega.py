@@ -16,7 +16,7 @@ def test_omega_moves_the_parameters_through_the_jacobian_alone(squared):
         f"clip: {{name: omega, weight: 3.0, squared: {str(squared).lower()}}}\n"
         "training: {batch_size: 2}"
     )
-    batch = run._next()
+    batch = run.next_batch()
     trace = run.model.trace(batch)
     a = adjoints(trace).values()[1:]
     states = trace.states.detach()
@@ -45,7 +45,7 @@ def test_steps_without_an_adjoint_do_not_count():
     run = training("clip: {name: omega, weight: 3.0}\ntraining: {batch_size: 2}")
     with torch.no_grad():
         run.model.stack.layers[0].weight_hh.zero_()
-    term = run.settings.clip.term(run.model.trace(run._next()))
+    term = run.settings.clip.term(run.model.trace(run.next_batch()))
     assert float(term.detach()) == pytest.approx(3.0)
 
 
@@ -53,16 +53,17 @@ def test_without_any_adjoint_there_is_no_term():
     run = training("clip: omega\ntraining: {batch_size: 2}")
     with torch.no_grad():
         run.model.weight_hy.zero_()
-    assert run.settings.clip.term(run.model.trace(run._next())) is None
+    assert run.settings.clip.term(run.model.trace(run.next_batch())) is None
 
 
 def test_omega_joins_the_gradient_of_an_update():
     run = training("clip: {name: omega, weight: 3.0, max_norm: null}\ntraining: {batch_size: 2}")
-    batch, loss = next(run._updates())
+    batch, loss = next(run.updates())
     weight = run.model.stack.layers[0].weight_hh
     by_loss = torch.autograd.grad(loss, weight, retain_graph=True)[0]
     by_term = torch.autograd.grad(run.settings.clip.term(run.model.trace(batch)), weight)[0]
-    run._backward(batch, loss, keep=False)
+    run.differentiate(loss)
+    run.take(batch, loss.item())
     torch.testing.assert_close(weight.grad, by_loss + by_term, rtol=0, atol=1e-12)
 
 

@@ -8,7 +8,8 @@ from safetensors.torch import load
 
 from gradscope.experiment import Experiment, Trial, seeding
 from gradscope.experiment.model import build
-from gradscope.experiment.train import _Training, run_trial
+from gradscope.experiment.train import run_trial
+from gradscope.experiment.training import Training
 
 BASE = """
 task: {name: copy_memory, length: 4}
@@ -23,8 +24,8 @@ def trial(text: str = "", **overrides: object) -> Trial:
     return Experiment.parse(BASE + text, overrides=overrides).trials[0]
 
 
-def training(text: str = "", **overrides: object) -> _Training:
-    return _Training(trial(text, **overrides), torch.device("cpu"), lambda *_: None)
+def training(text: str = "", **overrides: object) -> Training:
+    return Training(trial(text, **overrides), torch.device("cpu"), lambda *_: None)
 
 
 # --- the gradient ---------------------------------------------------------------------------------
@@ -32,8 +33,8 @@ def training(text: str = "", **overrides: object) -> _Training:
 
 def test_full_bptt_is_autograd():
     run = training()
-    batch, loss = next(run._updates())
-    run._backward(batch, loss, keep=False)
+    batch, loss = next(run.updates())
+    run.differentiate(loss)
     net = run.model
     states = [net.stack.initial_state(3)]
     for x in net.embed(batch.inputs):
@@ -51,10 +52,10 @@ def test_an_update_is_the_optimisers_step_on_the_clipped_gradient():
         "optimizer: {name: sgd, lr: 0.5}\nclip: {name: global_norm, max_norm: 0.01}\nprobes: []"
     )
     before = {name: p.detach().clone() for name, p in run.named.items()}
-    batch, loss = next(run._updates())
+    batch, loss = next(run.updates())
     gradients = torch.autograd.grad(loss, list(run.named.values()), retain_graph=True)
     norm = torch.cat([g.flatten() for g in gradients]).norm()
-    run._step(batch, loss)
+    run.step(batch, loss)
     assert norm > 0.01
     for (name, after), gradient in zip(run.named.items(), gradients, strict=True):
         expected = before[name] - 0.5 * gradient * (0.01 / norm)
@@ -138,7 +139,7 @@ def test_weights_are_kept_where_asked_for():
     bare = "probes: []"
     assert run_trial(trial(bare)).weights is None
     kept = trial(bare, **{"training.save_weights": True})
-    run = _Training(kept, torch.device("cpu"), lambda *_: None)
+    run = Training(kept, torch.device("cpu"), lambda *_: None)
     state = load(run.run().weights)
     assert set(state) == set(run.model.state_dict())
     for name, value in run.model.state_dict().items():

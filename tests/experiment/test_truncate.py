@@ -9,7 +9,8 @@ import torch
 
 from gradscope.dynamics import adjoints
 from gradscope.experiment import Experiment
-from gradscope.experiment.train import _Training, run_trial
+from gradscope.experiment.train import run_trial
+from gradscope.experiment.training import Training
 from gradscope.tasks import Batch
 
 COPY = """
@@ -27,12 +28,12 @@ probes: []
 """
 
 
-def training(text: str, **overrides: object) -> _Training:
+def training(text: str, **overrides: object) -> Training:
     trial = Experiment.parse(text, overrides=overrides).trials[0]
-    return _Training(trial, torch.device("cpu"), lambda *_: None)
+    return Training(trial, torch.device("cpu"), lambda *_: None)
 
 
-def total_gradient(run: _Training, batch: Batch) -> dict[str, torch.Tensor]:
+def total_gradient(run: Training, batch: Batch) -> dict[str, torch.Tensor]:
     total = {name: torch.zeros_like(p) for name, p in run.named.items()}
     for loss in run.windows.losses(batch):
         for (name, _), g in zip(
@@ -50,7 +51,7 @@ def total_gradient(run: _Training, batch: Batch) -> dict[str, torch.Tensor]:
 def test_truncated_gradients_are_the_truncated_adjoints(length, stride):
     """At fixed weights the windows' gradients add up to sum_t a_t d+s_t/dW, a_t truncated."""
     run = training(COPY, **{"training.tbptt_length": length, "training.tbptt_stride": stride})
-    batch = run._next()
+    batch = run.next_batch()
     ours = total_gradient(run, batch)
     trace = run.model.trace(batch)
     a = adjoints(trace, tbptt=(length, stride or length)).values()
@@ -66,7 +67,7 @@ def test_truncated_gradients_are_the_truncated_adjoints(length, stride):
 def test_windows_do_not_change_what_is_computed_forward(length, stride):
     """At fixed weights the losses of all windows add up to the loss of the whole."""
     run = training(COPY, **{"training.tbptt_length": length, "training.tbptt_stride": stride})
-    batch = run._next()
+    batch = run.next_batch()
     total = sum(float(loss.detach()) for loss in run.windows.losses(batch))
     whole = run.model.task.score(run.model(batch), batch.targets).mean()
     assert total == pytest.approx(float(whole.detach()), abs=1e-12)
@@ -80,7 +81,7 @@ def test_windows_without_a_loss_carry_the_state_and_take_no_step():
     trial = Experiment.parse(text).trials[0]
     assert run_trial(trial).tables["training"]["train_step"] == [0, 1, 2, 3]
     run = training(text)
-    batch = run._next()
+    batch = run.next_batch()
     losses = list(run.windows.losses(batch))
     assert len(losses) == 1
     torch.testing.assert_close(
@@ -95,7 +96,7 @@ def test_training_carries_the_state_from_batch_to_batch(text_file):
         " hidden_size: 5}\ndtype: float64\ntraining: {batch_size: 3}\nprobes: []"
     )
     batches, losses = [], []
-    for batch, loss in islice(run._updates(), 3):
+    for batch, loss in islice(run.updates(), 3):
         batches.append(batch)
         losses.append(loss.item())
     whole = batches[0]._replace(
@@ -110,7 +111,7 @@ def test_training_carries_the_state_from_batch_to_batch(text_file):
 
 def test_a_batch_that_does_not_go_on_begins_with_zero():
     run = training(ADDING, **{"training.batch_size": 3})
-    for batch, _ in islice(run._updates(), 2):
+    for batch, _ in islice(run.updates(), 2):
         assert not batch.continues
         assert (run.windows.start == 0).all()
 
@@ -120,13 +121,13 @@ def test_a_batch_that_does_not_go_on_begins_with_zero():
 CHANCE = 0.2
 
 
-def pair(length: int, options: str) -> tuple[_Training, _Training, Batch]:
+def pair(length: int, options: str) -> tuple[Training, Training, Batch]:
     """A truncated training, a plain one of the same weights, and a batch that both have begun."""
     overrides = {"task.length": length}
     run = training(ADDING + f"training: {{batch_size: 3, {options}}}", **overrides)
     plain = training(ADDING + "training: {batch_size: 3}", **overrides)
     plain.model.load_state_dict(run.model.state_dict())
-    batch = run._next()
+    batch = run.next_batch()
     plain.windows.begin(batch)
     return run, plain, batch
 

@@ -10,7 +10,8 @@ import torch
 
 from gradscope.experiment import Experiment, Trial, seeding
 from gradscope.experiment.run import manifest_of, run_sweep
-from gradscope.experiment.train import _Training, run_trial
+from gradscope.experiment.train import run_trial
+from gradscope.experiment.training import Training
 from gradscope.results.records import RunDirectory
 from gradscope.tasks import Batch
 from tests.conftest import Silent
@@ -54,8 +55,8 @@ def trial(changes: dict[str, object] | None = None, seed: int = 0, **base: objec
     return Experiment.of({**BASE, **base}, overrides=changes).trials[0]
 
 
-def training(of: Trial) -> _Training:
-    return _Training(of, torch.device("cpu"), lambda *_: None)
+def training(of: Trial) -> Training:
+    return Training(of, torch.device("cpu"), lambda *_: None)
 
 
 def weights(of: Trial) -> dict[str, torch.Tensor]:
