@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gradscope.cells._gated import GatedCell, affine
-from gradscope.cells._products import add_product, product
+from gradscope.cells._products import add_product, driven, product, room
 
 #: elements of the gate derivatives made at a time, about a megabyte in float32
 _CACHED = 2**18
@@ -70,6 +71,19 @@ class AffineEquation(GatedCell):
     ) -> Float[Tensor, "*batch state"]:
         """s_t from the preactivations of the gates; an additive cell gets u_x + u_h and None."""
 
+    def advance(
+        self,
+        u_x: Float[Tensor, "*batch gates"],
+        u_h: Float[Tensor, "*batch gates"] | None,
+        s_prev: Float[Tensor, "*batch state"],
+        out: Float[Tensor, "*batch state"],
+    ) -> None:
+        """Write s_t into ``out``, outside autograd; it is ``combine`` unless a cell has less work.
+
+        What u_x and u_h hold must stay.
+        """
+        out.copy_(self.combine(u_x, u_h, s_prev))
+
     @abstractmethod
     def derivatives(
         self,
@@ -112,10 +126,7 @@ class AffineEquation(GatedCell):
         self, inputs: Float[Tensor, "time *batch input"]
     ) -> Float[Tensor, "time *batch gates"]:
         """The part of an additive cell's preactivations that needs no state: W_ih x_t + biases."""
-        bias = self.bias_ih
-        if bias is not None and self.bias_hh is not None:
-            bias = bias + self.bias_hh
-        return affine(inputs, self.weight_ih, bias)
+        return affine(inputs, self.weight_ih, self._bias())
 
     def recurrent_weight(self) -> Float[Tensor, "*trial gates hidden"]:
         """The matrix that multiplies h_{t-1}.
@@ -155,20 +166,37 @@ class AffineEquation(GatedCell):
 
         For an additive cell u_x is summed up in place, in the buffer of W_ih x_t.
         """
-        weight, states = weight_hh.mT, [state]
+        weight = weight_hh.mT
+        states = room(state, len(inputs) + 1, state.shape[:-1], state.shape[-1])
+        states[0] = state
+        each = states.unbind(0)
         if self.additive:
-            u_x = self.known_beforehand(inputs)
-            for u in u_x.unbind(0):
+            u_x, by_step = self._inputs_of_gates(inputs, self._bias())
+            for u, before, after in zip(by_step, each[:-1], each[1:], strict=True):
                 if self.recurrent:
-                    add_product(u, self.hidden(states[-1]), weight)
-                states.append(self.combine(u, None, states[-1]))
-            return torch.stack(states), u_x, None
-        u_x = affine(inputs, self.weight_ih, self.bias_ih)
+                    add_product(u, self.hidden(before), weight)
+                self.advance(u, None, before, after)
+            return states, u_x, None
+        u_x, by_step = self._inputs_of_gates(inputs, self.bias_ih)
         u_h = torch.empty_like(u_x)
-        for u, v in zip(u_x.unbind(0), u_h.unbind(0), strict=True):
-            product(self.hidden(states[-1]), weight, self.bias_hh, v)
-            states.append(self.combine(u, v, states[-1]))
-        return torch.stack(states), u_x, u_h
+        for u, v, before, after in zip(by_step, u_h.unbind(0), each[:-1], each[1:], strict=True):
+            product(self.hidden(before), weight, self.bias_hh, v)
+            self.advance(u, v, before, after)
+        return states, u_x, u_h
+
+    def _inputs_of_gates(
+        self, inputs: Tensor, bias: Tensor | None
+    ) -> tuple[Tensor, Iterable[Tensor]]:
+        """W_ih x_t + b: of all steps, and step by step."""
+        if self.weight_ih.dim() > 2:
+            return driven(inputs, self.weight_ih.mT, bias)
+        u_x = affine(inputs, self.weight_ih, bias)
+        return u_x, u_x.unbind(0)
+
+    def _bias(self) -> Tensor | None:
+        """The sum of the biases."""
+        one, other = self.bias_ih, self.bias_hh
+        return one if one is None or other is None else one + other
 
     def backpropagate(
         self,
@@ -189,7 +217,7 @@ class AffineEquation(GatedCell):
         """
         local = self.derivatives(u_x, u_h, s_prev, s)
         *lead, blocks, gates, size = local.by_recurrent.shape
-        d_h = adjoints.new_empty(*lead, gates * size)
+        d_h = room(adjoints, lead[0], lead[1:], gates * size)
         # for each block a_t[n], and its factors for all gates side by side; a product with a tiled
         # copy is faster than one that broadcasts over gates
         parts = [part.unbind(0) for part in adjoints.split(size, dim=-1)]

@@ -84,6 +84,19 @@ class ElmanCell(AffineCell):
         """h_t = phi(u)."""
         return self.phi.function(u_x)
 
+    def advance(
+        self,
+        u_x: Float[Tensor, "*batch gates"],
+        u_h: Tensor | None,
+        s_prev: Float[Tensor, "*batch state"],
+        out: Float[Tensor, "*batch state"],
+    ) -> None:
+        """h_t = phi(u), without a copy where phi is tanh."""
+        if self.activation == "tanh":
+            torch.tanh(u_x, out=out)
+        else:
+            super().advance(u_x, u_h, s_prev, out)
+
     def derivatives(
         self, u_x: Tensor, u_h: Tensor | None, s_prev: Tensor, s: Tensor
     ) -> Derivatives:

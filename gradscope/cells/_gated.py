@@ -149,8 +149,7 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """
     if weight.dim() == 2:
         return nn.functional.linear(x, weight, bias)
-    product = by_weight(x, weight.mT)
-    return product if bias is None else product + bias.unsqueeze(-2)
+    return by_weight(x, weight.mT, bias)
 
 
 def vector(parameter: Tensor) -> Tensor:

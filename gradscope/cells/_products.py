@@ -6,6 +6,8 @@ Weights ``(rows, columns)`` belong to one trial, and states are ``(batch, column
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -19,8 +21,10 @@ def add_product(
     """total <- total + left W, in place."""
     if weight.dim() == 2:
         total.addmm_(left, weight)
-    else:
+    elif total.is_contiguous():
         total.baddbmm_(left, weight)
+    else:  # torch would make the products one by one
+        total.add_(left @ weight)
 
 
 def product(
@@ -51,17 +55,50 @@ def add_outer(
 
 
 def by_weight(
-    x: Float[Tensor, "*any trial batch columns"], weight: Float[Tensor, "trial columns rows"]
+    x: Float[Tensor, "*any trial batch columns"],
+    weight: Float[Tensor, "trial columns rows"],
+    bias: Float[Tensor, "trial rows"] | None = None,
 ) -> Float[Tensor, "*any trial batch rows"]:
-    """x W for weights with a trial axis, by one product for each trial over all steps at once.
+    """x W + b for weights with a trial axis, by one product for each trial over all steps at once.
 
     ``x @ W`` would copy the weights for every step.
     """
-    if x.dim() != 4:
-        return x @ weight
-    steps, trials, batch, _ = x.shape
-    products = torch.bmm(_by_trial(x), weight).view(trials, steps, batch, -1)
-    return products.movedim(1, 0).contiguous()
+    several = x.dim() == 4
+    rows = _by_trial(x) if several else x
+    products = rows @ weight if bias is None else torch.baddbmm(bias.unsqueeze(-2), rows, weight)
+    return products.unflatten(1, (len(x), -1)).movedim(0, 1) if several else products
+
+
+def driven(
+    inputs: Float[Tensor, "time trial batch input"],
+    weight: Float[Tensor, "trial input gates"],
+    bias: Float[Tensor, "trial gates"] | None,
+) -> tuple[Float[Tensor, "time trial batch gates"], Iterator[Float[Tensor, "trial batch gates"]]]:
+    """Room for x_t W + b at all steps, and these step by step, each made when it is asked for.
+
+    So a step's numbers are still in a processor's cache when the product with the state is added.
+    """
+    whole = inputs.new_empty(*inputs.shape[:-1], weight.shape[-1])
+
+    def steps() -> Iterator[Tensor]:
+        for x, out in zip(inputs.unbind(0), whole.unbind(0), strict=True):
+            product(x, weight, bias, out)
+            yield out
+
+    return whole, steps()
+
+
+def room(
+    like: Tensor, time: int, batch: Sequence[int], size: int
+) -> Float[Tensor, "time *batch size"]:
+    """An empty tensor; with a trial axis, the steps of each trial lie side by side in memory.
+
+    So the products over all steps of a trial copy nothing.
+    """
+    if len(batch) < 2:
+        return like.new_empty(time, *batch, size)
+    trials, *rest = batch
+    return like.new_empty(trials, time, *rest, size).movedim(0, 1)
 
 
 def _by_trial(x: Float[Tensor, "time trial batch size"]) -> Float[Tensor, "trial rows size"]:

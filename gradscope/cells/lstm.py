@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 
 import torch
@@ -109,14 +110,27 @@ class LSTM(LSTMCell):
     def outputs(
         self, inputs: Float[Tensor, "time *batch input"], state: Float[Tensor, "*batch state"]
     ) -> tuple[Float[Tensor, "time *batch hidden"], Float[Tensor, "*batch state"]]:
-        """h_t for all t and the last state, by torch's fused kernel."""
-        if self.weight_ih.dim() > 2:
-            return super().outputs(inputs, state)
+        """h_t for all t and the last state, by torch's fused kernel, one trial after another."""
         start = [part.contiguous().unsqueeze(0) for part in state.chunk(2, dim=-1)]
         biases = [bias for bias in (self.bias_ih, self.bias_hh) if bias is not None]
         weights = [self.weight_ih, self.recurrent_weight(), *biases]
+        if self.weight_ih.dim() == 2:
+            return self._fused(inputs, start, weights)
+        each = zip(
+            inputs.unbind(1),
+            zip(*(part.unbind(1) for part in start), strict=True),
+            zip(*(weight.unbind(0) for weight in weights), strict=True),
+            strict=True,
+        )
+        hidden, last = zip(*(self._fused(*of_trial) for of_trial in each), strict=True)
+        return torch.stack(hidden, dim=1), torch.stack(last)
+
+    def _fused(
+        self, inputs: Tensor, start: Sequence[Tensor], weights: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """(h_t for all t, s_T) of one trial."""
         hidden, h, c = torch.lstm(
-            inputs, start, weights, bool(biases), 1, 0.0, self.training, False, False
+            inputs, start, weights, self.bias_ih is not None, 1, 0.0, self.training, False, False
         )
         return hidden, torch.cat((h[0], c[0]), dim=-1)
 
