@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
@@ -203,6 +203,7 @@ def run(
     progress: bool | gradscope.experiment.observer.Observer | None = None,
     overrides: Mapping[str, object] | None = None,
     device: str = "cpu",
+    population: Literal["auto", "off"] | int = "auto",
     scheduler: gradscope.experiment.Scheduler | str | None = None,
     log: str | Sequence[str] = (),
 ) -> Run:
@@ -224,6 +225,8 @@ def run(
         progress: whether to show it, or who is told of it; None shows it.
         overrides: dotted keys to values that take the place of the experiment's.
         device: torch device of every trial.
+        population: how many trials that differ in numbers alone train as one program: as many as
+            are fastest, at most so many, or none. It changes results by rounding errors.
         scheduler: a Dask scheduler, or its address, to use instead of processes of this machine.
         log: trackers that take every trial when it is recorded, such as ``"tensorboard:logs"``.
 
@@ -235,12 +238,20 @@ def run(
     from gradscope.experiment.devices import check_device
 
     _check_workers(workers)
+    _check_population(population)
     if scheduler is None:
         check_device(device)
     loaded = _loaded(experiment, overrides)
     directory = RunDirectory(Path("reports") / loaded.name if out is None else Path(out))
     _carry_out(
-        loaded, directory, progress, log, workers=workers, scheduler=scheduler, device=device
+        loaded,
+        directory,
+        progress,
+        log,
+        workers=workers,
+        population=population,
+        scheduler=scheduler,
+        device=device,
     )
     finished = Run(directory.path)
     _warn_of_failures(finished)
@@ -254,6 +265,7 @@ def _carry_out(
     log: str | Sequence[str],
     *,
     workers: int,
+    population: Literal["auto", "off"] | int,
     scheduler: gradscope.experiment.Scheduler | str | None,
     device: str,
 ) -> None:
@@ -275,6 +287,7 @@ def _carry_out(
                 directory,
                 Several(observer, tracking),
                 workers=workers,
+                population=population,
                 scheduler=scheduler,
                 device=device,
                 ready=ready,
@@ -316,6 +329,15 @@ def _warn_of_failures(run: Run) -> None:
             f"{len(run.failures)} of {len(run.manifest.trials)} trials failed, such as {trial}: "
             f"{error}; Run.failures has all",
             stacklevel=3,
+        )
+
+
+def _check_population(population: Literal["auto", "off"] | int) -> None:
+    """Refuse a size of populations that cannot be."""
+    known = population in ("auto", "off")
+    if not known and not (isinstance(population, int) and population >= 1):
+        raise ValueError(
+            f"population should be 'auto', 'off' or a number of trials, got {population!r}"
         )
 
 

@@ -130,7 +130,7 @@ def test_what_is_no_experiment():
 def test_a_run_goes_on_where_it_ended(small, monkeypatch):
     from gradscope.experiment import run as runs
 
-    monkeypatch.setattr(runs, "record", lambda *a: pytest.fail("it is recorded already"))
+    monkeypatch.setattr(runs, "record_all", lambda *a: pytest.fail("it is recorded already"))
     again = gradscope.run(SMALL, out=small.path, progress=False)
     assert again.tables["trials"].equals(small.tables["trials"])
 

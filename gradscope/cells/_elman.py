@@ -19,6 +19,7 @@ from gradscope.dynamics.activations import (
     Activation,
     Gate,
     modrelu,
+    write_tanh,
 )
 
 #: as of any cell, and what needs a parameter of its own
@@ -93,7 +94,7 @@ class ElmanCell(AffineCell):
     ) -> None:
         """h_t = phi(u), without a copy where phi is tanh."""
         if self.activation == "tanh":
-            torch.tanh(u_x, out=out)
+            write_tanh(u_x, out)
         else:
             super().advance(u_x, u_h, s_prev, out)
 

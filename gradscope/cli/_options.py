@@ -51,6 +51,26 @@ with_option = click.option(
 )
 
 
+class PopulationSize(click.ParamType):
+    """How many trials train as one program: ``auto``, ``off`` or a number."""
+
+    name = "population"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | int:
+        """The word, or the number."""
+        if value in ("auto", "off"):
+            return value
+        try:
+            number = int(value)
+        except ValueError:
+            number = 0
+        if number < 1:
+            self.fail(f"{value!r} should be auto, off, or a number such as 16", param, ctx)
+        return number
+
+
 #: a seed that every generator takes
 SEED = click.IntRange(min=0, max=2**63 - 1)
 

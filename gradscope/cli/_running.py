@@ -17,6 +17,7 @@ from gradscope.cli._plans import Plan
 from gradscope.components.signals import taken
 from gradscope.errors import StorageError
 from gradscope.experiment import Experiment, Scheduler
+from gradscope.experiment.kin import Population
 from gradscope.experiment.observer import Observer, Several
 from gradscope.experiment.run import Ready, claimed, run_sweep
 from gradscope.results.damage import told
@@ -33,6 +34,7 @@ class How:
 
     Attributes:
         workers: processes that run trials.
+        population: trials that train as one program.
         scheduler: a Dask scheduler to use instead.
         device: torch device of every trial.
         report: whether the report is written at the end.
@@ -42,6 +44,7 @@ class How:
     """
 
     workers: int
+    population: Population
     scheduler: Scheduler | None
     device: str
     report: bool
@@ -145,6 +148,7 @@ def _outcomes(plan: Plan, ready: Ready, how: How) -> dict[str, str]:
             directory,
             observer,
             workers=how.workers,
+            population=how.population,
             scheduler=how.scheduler,
             device=how.device,
             ready=ready,

@@ -10,12 +10,13 @@ import click
 
 from gradscope.cli import _completion
 from gradscope.cli._group import EXIT_FAILED
-from gradscope.cli._options import device_option, with_option
+from gradscope.cli._options import PopulationSize, device_option, with_option
 
 if TYPE_CHECKING:
     from gradscope.cli._output import Output
     from gradscope.cli._running import How
     from gradscope.experiment import Scheduler
+    from gradscope.experiment.kin import Population
 
 #: a file of certificates, or of a key
 _PEM = click.Path(exists=True, dir_okay=False)
@@ -39,6 +40,15 @@ _PEM = click.Path(exists=True, dir_okay=False)
     default=1,
     show_default=True,
     help="Processes that run trials.",
+)
+@click.option(
+    "--population",
+    metavar="auto|off|N",
+    type=PopulationSize(),
+    default="auto",
+    show_default=True,
+    help="Trials that differ in seed, start, or numbers of optimiser and clip train as one "
+    "program: as many as are fastest, at most N, or none.",
 )
 @click.option(
     "--scheduler",
@@ -93,6 +103,7 @@ def command(
     replay: Path | None,
     out: Path | None,
     workers: int,
+    population: Population,
     scheduler: str | None,
     tls_ca_file: str | None,
     tls_cert: str | None,
@@ -129,7 +140,7 @@ def command(
     if experiment is None:
         raise click.UsageError("name an EXPERIMENT, such as quickstart")
     reached = _reached(scheduler, tls_ca_file, tls_cert, tls_key)
-    how = How(workers, reached, device, report, log, port, output)
+    how = How(workers, population, reached, device, report, log, port, output)
     sys.exit(_run(experiment, out, overrides, yes, how))
 
 

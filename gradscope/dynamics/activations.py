@@ -112,6 +112,23 @@ def tanh_slope(u: Float[Tensor, "*any"], y: Float[Tensor, "*any"]) -> Float[Tens
     return torch.where(y.abs() > _NEAR_ONE, 4 * torch.sigmoid(2 * u) * torch.sigmoid(-2 * u), plain)
 
 
+#: elements from which the passes of ``write_tanh`` cost less than torch.tanh
+_MANY = 2**13
+
+
+def write_tanh(u: Float[Tensor, "*any"], out: Float[Tensor, "*any"]) -> None:
+    """Write tanh(u) into ``out``, outside autograd.
+
+    Of many numbers it is e / (e + 2) with e = exp(2u) - 1, which is as exact for every u as
+    torch.tanh, and takes half the time where torch has no fast one.
+    """
+    if u.numel() < _MANY:
+        torch.tanh(u, out=out)
+    else:
+        e = u.clamp(-20, 20).mul_(2).expm1_()  # beyond, tanh is 1 in either precision
+        torch.div(e, e + 2, out=out)
+
+
 def _gelu_slope(u: Tensor, y: Tensor) -> Tensor:
     normal = torch.exp(-0.5 * u * u) / math.sqrt(2 * math.pi)
     return 0.5 * torch.erfc(-u / math.sqrt(2)) + u * normal

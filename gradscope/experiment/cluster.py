@@ -18,7 +18,7 @@ from gradscope.experiment.worker import (
     load_unchanged,
     paced,
     plugins_needed,
-    record,
+    record_all,
     single_threaded,
     trial_of,
 )
@@ -37,7 +37,7 @@ _TOPIC = "gradscope-progress"
 
 def run_on(
     scheduler: Scheduler | str,
-    trials: Sequence[Trial],
+    groups: Sequence[Sequence[Trial]],
     run: RunDirectory,
     observer: Observer,
     device: str,
@@ -45,7 +45,7 @@ def run_on(
     """Run trials on the workers of a cluster; trial id to what became of the trial.
 
     No more trials are sent than the workers run at once, so that a worker that dies takes along
-    only those which it ran.
+    only those which it ran. A group trains as one program; one that fails goes on trial by trial.
 
     Raises:
         GradscopeError: if no scheduler answers at the address.
@@ -53,7 +53,7 @@ def run_on(
     """
     with _client(scheduler) as client:
         client.subscribe_topic(_TOPIC, lambda event: observer.advanced(*event[1]))
-        return _Sending(client, trials, run, observer, device).outcomes()
+        return _Sending(client, groups, run, observer, device).outcomes()
 
 
 @contextmanager
@@ -98,12 +98,12 @@ class _Sending:
     def __init__(
         self,
         client: Client,
-        trials: Sequence[Trial],
+        groups: Sequence[Sequence[Trial]],
         run: RunDirectory,
         observer: Observer,
         device: str,
     ):
-        self.client, self.waiting = client, deque(trials)
+        self.client, self.waiting = client, deque(groups)
         self.run, self.observer, self.device = run, observer, device
         self.run_key = uuid.uuid4().hex[:8]  # the same trial may be on its way to another directory
         self.path = os.fspath(run.path.absolute())
@@ -112,7 +112,7 @@ class _Sending:
 
     def outcomes(self) -> dict[str, str]:
         """Run everything; trial id to what became of the trial."""
-        sent: dict[Future, str] = {}
+        sent: dict[Future, Sequence[Trial]] = {}
         arriving = as_completed(loop=self.client.loop, raise_errors=False)
         arriving.update(self._more(sent))
         for future in arriving:
@@ -120,52 +120,54 @@ class _Sending:
             arriving.update(self._more(sent))
         return self.became
 
-    def _more(self, sent: dict[Future, str]) -> list[Future]:
+    def _more(self, sent: dict[Future, Sequence[Trial]]) -> list[Future]:
         """Send trials until every thread of every worker has one."""
         futures = []
         threads = self.client.nthreads()
         assert isinstance(threads, dict)  # a coroutine only where the client is asynchronous
         while self.waiting and len(sent) < max(1, sum(threads.values())):
-            trial = self.waiting.popleft()
+            group = self.waiting.popleft()
             future = self.client.submit(
-                _run_trial,
-                trial.resolved,
-                trial.id,
+                _run_trials,
+                {trial.id: trial.resolved for trial in group},
                 self.plugins,
                 self.path,
                 self.device,
-                key=f"{trial.id}-{self.run_key}",
+                key=f"{group[0].id}-{len(group)}-{self.run_key}",
                 pure=False,
             )
-            sent[future] = trial.id
+            sent[future] = group
             futures.append(future)
         return futures
 
-    def _take_in(self, future: Future, trial_id: str) -> None:
+    def _take_in(self, future: Future, group: Sequence[Trial]) -> None:
         if future.status == "finished":
-            self.became[trial_id] = str(future.result())
+            outcomes = future.result()
+            assert isinstance(outcomes, dict)
         else:
             error = future.exception()
             if isinstance(error, StorageError):  # the others would meet it too
                 raise error
-            self.run.write_failure(trial_id, str(error), repr(error))
-            self.became[trial_id] = "failed"
-        self.observer.finished(trial_id, self.became[trial_id])
+            if len(group) > 1:  # whose fault it was will be seen
+                self.waiting.extendleft([trial] for trial in group)
+                outcomes = {}
+            else:
+                self.run.write_failure(group[0].id, str(error), repr(error))
+                outcomes = {group[0].id: "failed"}
+        for trial_id, outcome in outcomes.items():
+            self.became[trial_id] = str(outcome)
+            self.observer.finished(trial_id, self.became[trial_id])
 
 
-def _run_trial(
-    resolved: dict[str, object],
-    trial_id: str,
-    plugins: Plugins,
-    path: str,
-    device: str,
-) -> str:
-    """Run a trial on a worker, from its plain settings."""
+def _run_trials(
+    settings: dict[str, dict[str, object]], plugins: Plugins, path: str, device: str
+) -> dict[str, str]:
+    """Run trials on a worker, from their plain settings; what became of each."""
     load_unchanged(plugins)
-    trial, worker = trial_of(resolved, trial_id), get_worker()
+    trials, worker = [trial_of(resolved, key) for key, resolved in settings.items()], get_worker()
 
-    def progress(step: int, steps: int, loss: float) -> None:
-        worker.log_event(_TOPIC, (trial_id, step, steps, loss))
+    def advanced(*progress: str | float) -> None:
+        worker.log_event(_TOPIC, progress)
 
     with single_threaded():
-        return record(trial, RunDirectory(path), device, paced(progress))
+        return dict(record_all(trials, RunDirectory(path), device, paced(advanced)))

@@ -79,7 +79,7 @@ def estimated(trials: Sequence[Trial], *, device: str = "cpu", workers: int = 1)
         return None
     workers = max(1, min(workers, len(trials)))
     total = available()
-    needs = [_least_memory(trial.settings) for trial in trials]
+    needs = [least_memory(trial.settings) for trial in trials]
     if max(needs) * workers > _SHARE * total:
         return Estimate(len(trials), math.nan, max(needs) * workers, total, workers)
     shapes = {_shape(trial.settings): trial for trial in trials}
@@ -116,7 +116,7 @@ def _is_known(settings: Settings) -> bool:
     return all(registry.is_own(class_of(type(part))) for part in components_in(settings))
 
 
-def _least_memory(settings: Settings) -> int:
+def least_memory(settings: Settings) -> int:
     """Bytes that a trial holds at least: weights, gradients, an optimiser's averages, sequences."""
     width = getattr(torch, settings.dtype).itemsize
     weights, *sequences = (part.numbers for part in parts_of(settings))

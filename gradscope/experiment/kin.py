@@ -7,12 +7,19 @@ whatever decides the operations of an update is the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from gradscope.cells import Cell
 from gradscope.components import registry
 from gradscope.components.base import class_of, name_of
 from gradscope.components.identity import identified, sha256
 from gradscope.experiment.schema import Settings, Trial
+from gradscope.experiment.throughput import best_size
+
+#: how trials may train together: as many as are fastest, at most so many, or each alone
+Population = Literal["auto", "off"] | int
+#: updates of all trials of a group from which it is worth to measure what is fastest
+_WORTH = 2000
 
 
 def kin(trials: Sequence[Trial], most: int) -> list[list[Trial]]:
@@ -30,6 +37,33 @@ def kin(trials: Sequence[Trial], most: int) -> list[list[Trial]]:
         parts = -(-len(group) // most)
         size = -(-len(group) // parts)
         groups += [group[start : start + size] for start in range(0, len(group), size)]
+    return groups
+
+
+def arranged(
+    trials: Sequence[Trial], population: Population, *, workers: int, device: str
+) -> list[list[Trial]]:
+    """The trials in the groups in which they train.
+
+    No group is so large that a worker would be left without one.
+
+    Args:
+        trials: what is to train.
+        population: the largest group; ``auto`` measures what is fastest, ``off`` trains each alone.
+        workers: processes that train at the same time.
+        device: torch device of every trial.
+    """
+    if population == "off" or not trials:
+        return [[trial] for trial in trials]
+    most = max(1, len(trials) // max(1, workers))
+    if population != "auto":
+        return kin(trials, min(most, population))
+    groups = []
+    for group in kin(trials, len(trials)):
+        longest = sum(trial.settings.training.steps for trial in group)
+        worth = len(group) > 1 and longest >= _WORTH
+        size = best_size(group, most=most, workers=workers, device=device) if worth else 1
+        groups += kin(group, size)
     return groups
 
 

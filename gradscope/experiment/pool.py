@@ -1,7 +1,8 @@
 """Trials in processes of this machine, which speak with this one over pipes alone.
 
-Nothing listens, so nobody else can reach them. A process is given one trial at a time: whatever
-ends it is the fault of that trial, or of what ends processes from outside, and costs no other.
+Nothing listens, so nobody else can reach them. A process is given one trial at a time, or a group
+that trains as one program: whatever ends it is the fault of one of these, or of what ends processes
+from outside, and costs no other. A group whose process ended goes on trial by trial.
 """
 
 from __future__ import annotations
@@ -31,12 +32,16 @@ _LOOK = 0.5
 
 
 def run_in_pool(
-    trials: Sequence[Trial], run: RunDirectory, observer: Observer, device: str, workers: int
+    groups: Sequence[Sequence[Trial]],
+    run: RunDirectory,
+    observer: Observer,
+    device: str,
+    workers: int,
 ) -> dict[str, str]:
     """Run trials in processes of this machine; trial id to what became of the trial.
 
     Args:
-        trials: what to run, in this order.
+        groups: what to run, in this order; each group as one program.
         run: where to record it.
         observer: is told of progress.
         device: torch device of every trial.
@@ -47,7 +52,7 @@ def run_in_pool(
         PluginError: for a plugin that has changed since it was loaded here.
         GradscopeError: if processes cannot be started, or cannot import a component.
     """
-    with _Pool(trials, run, observer, device, workers) as pool:
+    with _Pool(groups, run, observer, device, workers) as pool:
         return pool.outcomes()
 
 
@@ -55,7 +60,7 @@ class _Pool:
     """Processes, the trials that they run, and those that wait.
 
     Args:
-        trials: what to run.
+        groups: what to run.
         run: where to record it.
         observer: is told of progress.
         device: torch device of every trial.
@@ -64,14 +69,14 @@ class _Pool:
 
     def __init__(
         self,
-        trials: Sequence[Trial],
+        groups: Sequence[Sequence[Trial]],
         run: RunDirectory,
         observer: Observer,
         device: str,
         workers: int,
     ):
-        self.waiting = deque(trials)
-        self.run, self.observer, self.wanted = run, observer, min(workers, len(trials))
+        self.waiting = deque(groups)
+        self.run, self.observer, self.wanted = run, observer, min(workers, len(groups))
         self.greeting = greeting(run.path, device)
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self.workers: list[WorkerProcess] = []
@@ -96,7 +101,7 @@ class _Pool:
 
     def outcomes(self) -> dict[str, str]:
         """Run everything; trial id to what became of the trial."""
-        while self.waiting or any(worker.trial is not None for worker in self.workers):
+        while self.waiting or any(worker.is_busy for worker in self.workers):
             self._start_processes()
             self._hand_out()
             for worker in self.workers:
@@ -106,19 +111,19 @@ class _Pool:
         return self.became
 
     def _start_processes(self) -> None:
-        busy = sum(worker.trial is not None for worker in self.workers)
+        busy = sum(worker.is_busy for worker in self.workers)
         while len(self.workers) < min(self.wanted, busy + len(self.waiting)):
             self.workers.append(WorkerProcess(self.greeting, self.events))
 
     def _hand_out(self) -> None:
-        """Give every process that is free the next trial, if it may run now."""
+        """Give every process that is free the next trials, if they may run now."""
         for worker in self.workers:
-            running = [w.trial for w in self.workers if w.trial is not None]
+            running = [trial for w in self.workers if w.is_busy for trial in w.trials]
             if not worker.is_free or not self.waiting:
                 continue
             if any(trial.id in self.alone for trial in running):
                 return
-            if self.waiting[0].id in self.alone and running:
+            if self.waiting[0][0].id in self.alone and running:
                 return
             self.memory.remember()
             worker.give(self.waiting.popleft())
@@ -135,39 +140,49 @@ class _Pool:
             raise worker.error(message)
         elif "no_room" in message:
             raise StorageError(str(message["no_room"]))
-        elif "progress" in message and worker.trial is not None:
+        elif "progress" in message:
             progress = message["progress"]
             assert isinstance(progress, list)
-            self.observer.advanced(worker.trial.id, *progress)
-        elif "outcome" in message and worker.trial is not None:
-            self._became(worker.trial, str(message["outcome"]))
-            worker.trial = None
+            self.observer.advanced(*progress)
+        elif "outcome" in message:
+            outcome = message["outcome"]
+            assert isinstance(outcome, list)
+            worker.trials = [trial for trial in worker.trials if trial.id != outcome[0]]
+            self._became(*outcome)
+        elif "done" in message:
+            worker.is_busy = False
 
-    def _became(self, trial: Trial, outcome: str) -> None:
-        self.became[trial.id] = outcome
-        self.observer.finished(trial.id, outcome)
+    def _became(self, trial_id: str, outcome: str) -> None:
+        self.became[trial_id] = outcome
+        self.observer.finished(trial_id, outcome)
 
     def _ended(self, worker: WorkerProcess) -> None:
-        """A process is gone: run its trial again, or write down that it failed."""
+        """A process is gone: run its trials again, or write down that one has failed."""
         self.workers.remove(worker)
         worker.kill()
         if not worker.is_ready:
             self._could_not_start(worker)
-        trial = worker.trial
-        if trial is None:
+        worker.is_busy = False
+        if len(worker.trials) > 1:  # whose fault it was will be seen
+            self.waiting.extendleft([trial] for trial in reversed(worker.trials))
             return
+        for trial in worker.trials:
+            self._ended_by(trial, worker)
+
+    def _ended_by(self, trial: Trial, worker: WorkerProcess) -> None:
+        """The process that ran this trial by itself is gone."""
         self.deaths[trial.id] += 1
         for_memory = worker.was_killed and self.memory.ran_out()
         if for_memory:
             self.alone.add(trial.id)
         if self.deaths[trial.id] < (_LIVES_FOR_MEMORY if trial.id in self.alone else _LIVES):
             # at the end, so that what may end others runs when they are done
-            (self.waiting.append if for_memory else self.waiting.appendleft)(trial)
+            (self.waiting.append if for_memory else self.waiting.appendleft)([trial])
             return
         times = self.deaths[trial.id]
         why = self.memory.said(worker.peak) if for_memory else worker.how_it_ended(times)
         self.run.write_failure(trial.id, why, worker.last_words())
-        self._became(trial, "failed")
+        self._became(trial.id, "failed")
 
     def _could_not_start(self, worker: WorkerProcess) -> None:
         self.failed_starts += 1

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,20 +85,22 @@ def _script() -> str | None:
 
 
 class WorkerProcess:
-    """A process, and the trial that it runs.
+    """A process, and the trials that it runs.
 
     Args:
         greeting: what it is told first.
         events: where what it says is put.
 
     Attributes:
-        trial: what it runs; None if it waits.
+        trials: what it runs as one program, as far as it is not over; empty if it waits.
+        is_busy: whether it has not said yet that all of them are done.
         is_ready: whether it has said that it can be used.
         peak: bytes of memory that it held at most, when looked at.
     """
 
     def __init__(self, greeting: Mapping[str, object], events: SimpleQueue[Event]):
-        self.trial: Trial | None = None
+        self.trials: list[Trial] = []
+        self.is_busy = False
         self.is_ready, self.peak = False, 0
         self.printed: deque[str] = deque(maxlen=_KEPT)
         with taken(signal.SIGINT, signal.SIG_IGN):  # Ctrl-C ends the parent, and that ends it
@@ -118,13 +120,13 @@ class WorkerProcess:
 
     @property
     def is_free(self) -> bool:
-        """Whether it can be given a trial."""
-        return self.is_ready and self.trial is None
+        """Whether it can be given trials."""
+        return self.is_ready and not self.is_busy
 
-    def give(self, trial: Trial) -> None:
-        """Have it run a trial."""
-        self.trial = trial
-        self._say({"settings": trial.resolved, "id": trial.id})
+    def give(self, trials: Sequence[Trial]) -> None:
+        """Have it run trials, as one program if they are several."""
+        self.trials, self.is_busy = [*trials], True
+        self._say({"trials": {trial.id: trial.resolved for trial in trials}})
 
     def look(self) -> None:
         """Note the memory that it holds."""

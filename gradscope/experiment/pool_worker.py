@@ -16,13 +16,14 @@ import runpy
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from gradscope.components import registry
 from gradscope.errors import GradscopeError, StorageError
-from gradscope.experiment.worker import load_unchanged, paced, record, trial_of
+from gradscope.experiment.schema import Trial
+from gradscope.experiment.worker import load_unchanged, paced, record_all, trial_of
 from gradscope.results.files import remove_own_temporaries
 from gradscope.results.records import RunDirectory
 
@@ -42,7 +43,8 @@ def main() -> None:
         return
     _say(answers, {"ready": True})
     while True:
-        _say(answers, _done(tasks.get(), run, greeting["device"], answers))
+        for message in _run(tasks.get(), run, greeting["device"], answers):
+            _say(answers, message)
 
 
 def _pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -104,23 +106,29 @@ def _check_defined(script: str, wanted: object) -> None:
             )
 
 
-def _done(
-    task: Mapping[str, object], run: RunDirectory, device: str, answers: BinaryIO
-) -> dict[str, object]:
-    """Run a trial; what to say of it."""
-    settings, trial_id = task["settings"], str(task["id"])
+def _run(
+    orders: Mapping[str, object], run: RunDirectory, device: str, answers: BinaryIO
+) -> Iterator[dict[str, object]]:
+    """Run trials that train together, or one; what to say of each, and that all are done."""
+
+    def advanced(trial_id: str, step: int, steps: int, loss: float) -> None:
+        _say(answers, {"progress": [trial_id, step, steps, loss]})
+
+    settings = orders["trials"]
     assert isinstance(settings, dict)
-
-    def progress(step: int, steps: int, loss: float) -> None:
-        _say(answers, {"progress": [step, steps, loss]})
-
+    trials: list[Trial] = []
+    for trial_id, resolved in settings.items():
+        try:
+            trials.append(trial_of(resolved, trial_id))
+        except GradscopeError as error:
+            run.write_failure(trial_id, f"{type(error).__name__}: {error}")
+            yield {"outcome": [trial_id, "failed"]}
     try:
-        return {"outcome": record(trial_of(settings, trial_id), run, device, paced(progress))}
+        for outcome in record_all(trials, run, device, paced(advanced)):
+            yield {"outcome": outcome}
     except StorageError as error:
-        return {"no_room": str(error)}
-    except GradscopeError as error:
-        run.write_failure(trial_id, f"{type(error).__name__}: {error}")
-        return {"outcome": "failed"}
+        yield {"no_room": str(error)}
+    yield {"done": True}
 
 
 def _say(answers: BinaryIO, message: Mapping[str, object]) -> None:

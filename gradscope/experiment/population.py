@@ -47,7 +47,7 @@ def run_together(
         GradscopeError: if they cannot train together after all, as their batches differ in length
             where backpropagation is truncated; alone they can.
     """
-    population = _Population(trials, torch.device(device), advanced or (lambda *_: None))
+    population = Population(trials, torch.device(device), advanced or (lambda *_: None))
     yield from population.outcomes()
 
 
@@ -119,8 +119,13 @@ def _range(place: slice) -> range:
     return range(place.start, place.stop)
 
 
-class _Population:
+class Population:
     """Trainings that go on update by update together.
+
+    Args:
+        trials: that may train together.
+        device: where.
+        advanced: called for every trial after every optimiser step.
 
     Attributes:
         members: those that are there, equal optimisers side by side.
@@ -142,7 +147,7 @@ class _Population:
         yield from self._leaving(started)
         while self.members:
             started = time.perf_counter()
-            self._train_on_a_batch()
+            self.train_on_a_batch()
             yield from self._leaving(started)
 
     def _leaving(self, started: float) -> Iterator[tuple[Trial, Outcome]]:
@@ -175,7 +180,7 @@ class _Population:
             if options.elementwise:
                 self.shared.append(_SharedOptimizer(options, self.whole, place))
 
-    def _train_on_a_batch(self) -> None:
+    def train_on_a_batch(self) -> None:
         """A batch of every trial, and an update for each of its windows."""
         batches = [member.training.next_batch() for member in self.members]
         whole = joined(batches)

@@ -77,11 +77,32 @@ def replayed(
     Returns:
         The first difference of each trial that has one; bits count, and NaN equals NaN.
     """
+    groups = _together(run, experiment)
     with tempfile.TemporaryDirectory() as folder:
-        again = RunDirectory(Path(folder) / "again")
-        run_sweep(experiment, again, observer, workers=workers, device=device)
-        found = [_difference(run, again, trial.id) for trial in experiment.trials]
+        again: dict[str, RunDirectory] = {}
+        # those that trained together first: beside them may be some that were run again alone
+        for place, wave in enumerate(
+            ([g for g in groups if g[1:]], [g for g in groups if not g[1:]])
+        ):
+            directory = RunDirectory(Path(folder) / str(place))
+            trials = [trial for group in wave for trial in group]
+            part = Experiment(header=experiment.header, trials=trials)
+            run_sweep(part, directory, observer, workers=workers, device=device, groups=wave)
+            again |= {trial.id: directory for trial in trials}
+        found = [_difference(run, again[trial.id], trial.id) for trial in experiment.trials]
     return [difference for difference in found if difference is not None]
+
+
+def _together(run: RunDirectory, experiment: Experiment) -> list[list[Trial]]:
+    """The trials in the groups in which they were trained, with whoever else was in them."""
+    entries = {entry.id: entry for entry in run.manifest().trials}
+    recorded = {trial.id: trial for trial in experiment.trials}
+    found: dict[tuple[str, ...], list[Trial]] = {}
+    for trial in experiment.trials:
+        ledger = run.ledger(trial.id)
+        ids = (ledger.together if ledger else ()) or (trial.id,)
+        found[ids] = [recorded.get(one) or trial_of(entries[one].settings, one) for one in ids]
+    return list(found.values())
 
 
 def changed_since(manifest: Manifest) -> list[str]:

@@ -15,12 +15,13 @@ from typing import NamedTuple
 from gradscope.components.options import as_mapping
 from gradscope.components.plugins import plugins_of_runs
 from gradscope.components.registry import load_entry_points
+from gradscope.experiment.kin import Population, arranged
 from gradscope.experiment.load import Experiment
 from gradscope.experiment.observer import Observer
 from gradscope.experiment.pool import run_in_pool
 from gradscope.experiment.scheduler import Scheduler
 from gradscope.experiment.schema import Trial
-from gradscope.experiment.worker import entry_of, record, single_threaded
+from gradscope.experiment.worker import entry_of, record_all, single_threaded
 from gradscope.results.damage import Damage
 from gradscope.results.files import remove_temporaries
 from gradscope.results.gathered import gather
@@ -125,6 +126,8 @@ def run_sweep(
     workers: int = 1,
     scheduler: Scheduler | str | None = None,
     device: str = "cpu",
+    population: Population = "auto",
+    groups: Sequence[Sequence[Trial]] | None = None,
     ready: Ready | None = None,
 ) -> dict[str, str]:
     """Run the trials that the run directory does not hold yet.
@@ -137,6 +140,8 @@ def run_sweep(
         scheduler: a Dask scheduler, or its address, to use instead; its workers must see the run
             directory, and the plugins, under the same paths.
         device: torch device of every trial.
+        population: how many trials may train as one program; ``auto`` measures what is fastest.
+        groups: trials that train as one program, where that is known; those of none train alone.
         ready: what ``claimed`` gave, where the caller holds the directory already.
 
     Returns:
@@ -153,14 +158,16 @@ def run_sweep(
         if not missing:
             return {}
         try:
+            if groups is None:
+                groups = arranged(missing, population, workers=workers, device=device)
             if scheduler is not None:
                 from gradscope.experiment import cluster  # here, as Dask is an extra
 
-                outcomes = cluster.run_on(scheduler, missing, run, observer, device)
-            elif min(workers, len(missing)) > 1:
-                outcomes = run_in_pool(missing, run, observer, device, workers)
+                outcomes = cluster.run_on(scheduler, groups, run, observer, device)
+            elif min(workers, len(groups)) > 1:
+                outcomes = run_in_pool(groups, run, observer, device, workers)
             else:
-                outcomes = _in_process(missing, run, observer, device)
+                outcomes = _in_process(groups, run, observer, device)
             outcomes = _recorded(outcomes, run, manifest)
             gather(run)
             return outcomes
@@ -189,15 +196,12 @@ def _recorded(outcomes: dict[str, str], run: RunDirectory, manifest: Manifest) -
 
 
 def _in_process(
-    trials: Sequence[Trial], run: RunDirectory, observer: Observer, device: str
+    groups: Sequence[Sequence[Trial]], run: RunDirectory, observer: Observer, device: str
 ) -> dict[str, str]:
     outcomes = {}
     with single_threaded():
-        for trial in trials:
-
-            def progress(step: int, steps: int, loss: float, trial_id: str = trial.id) -> None:
-                observer.advanced(trial_id, step, steps, loss)
-
-            outcomes[trial.id] = record(trial, run, device, progress)
-            observer.finished(trial.id, outcomes[trial.id])
+        for group in groups:
+            for trial_id, outcome in record_all(group, run, device, observer.advanced):
+                outcomes[trial_id] = outcome
+                observer.finished(trial_id, outcome)
     return outcomes

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import time
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 
@@ -14,6 +16,8 @@ from gradscope.components.options import validated
 from gradscope.components.plugins import load_plugin, plugins_of_runs
 from gradscope.components.quantities import memory
 from gradscope.errors import GradscopeError, PluginError, StorageError
+from gradscope.experiment.outcome import Outcome
+from gradscope.experiment.population import Advanced, run_together
 from gradscope.experiment.schema import Settings, Trial
 from gradscope.experiment.train import run_trial
 from gradscope.experiment.training import Progress
@@ -37,19 +41,57 @@ def record(trial: Trial, run: RunDirectory, device: str, progress: Progress) -> 
     try:
         check_unchanged(trial.settings, trial.id)
         outcome = run_trial(trial, device=device, progress=progress)
-        run.write_trial(
-            trial.id,
-            outcome.tables,
-            outcome.seconds,
-            outcome.weights,
-            settings=settings_digest(entry_of(trial)),
-        )
-        return outcome.fate
+        return _written(trial, outcome, run, ())
     except StorageError:  # no fault of the trial's, nor one that the next trial would not meet
         raise
     except Exception as error:
         run.write_failure(trial.id, _why(error), traceback.format_exc())
         return "failed"
+
+
+def record_all(
+    trials: Sequence[Trial], run: RunDirectory, device: str, advanced: Advanced
+) -> Iterator[tuple[str, str]]:
+    """Train trials that may train together, and write the shards of each when it is over.
+
+    Where they cannot after all, which is said, those that are left train one by one.
+
+    Yields:
+        A trial's id, and what became of it.
+
+    Raises:
+        StorageError: if nothing can be written.
+    """
+    left = {trial.id: trial for trial in trials}
+    if len(trials) > 1:
+        ids = [trial.id for trial in trials]
+        try:
+            for trial in trials:
+                check_unchanged(trial.settings, trial.id)
+            for trial, outcome in run_together(trials, device=device, advanced=advanced):
+                fate = _written(trial, outcome, run, ids)
+                del left[trial.id]
+                yield trial.id, fate
+        except StorageError:
+            raise
+        except Exception as error:
+            why = f"{len(left)} trials do not train together, and do one by one: {_why(error)}"
+            warnings.warn(why, RuntimeWarning, stacklevel=2)
+    for trial in left.values():
+        yield trial.id, record(trial, run, device, partial(advanced, trial.id))
+
+
+def _written(trial: Trial, outcome: Outcome, run: RunDirectory, together: Sequence[str]) -> str:
+    """What became of a trial, whose shards are written."""
+    run.write_trial(
+        trial.id,
+        outcome.tables,
+        outcome.seconds,
+        outcome.weights,
+        settings=settings_digest(entry_of(trial)),
+        together=together,
+    )
+    return outcome.fate
 
 
 #: how torch says that memory is wanting, on the CPU and on a device
@@ -112,17 +154,17 @@ def trial_of(resolved: dict[str, object], trial_id: str, owner: str = "the exper
     return check_unchanged(validated(Settings, resolved, owner=owner), trial_id)
 
 
-def paced(told: Progress) -> Progress:
-    """A progress that is passed on at most twice a second."""
-    last = 0.0
+def paced(told: Advanced) -> Advanced:
+    """Progress that is passed on at most twice a second of each trial."""
+    last: dict[str, float] = {}
 
-    def progress(step: int, steps: int, loss: float) -> None:
-        nonlocal last
-        if time.monotonic() - last > _PACE:
-            last = time.monotonic()
-            told(step, steps, loss)
+    def advanced(trial_id: str, step: int, steps: int, loss: float) -> None:
+        now = time.monotonic()
+        if now - last.get(trial_id, 0.0) > _PACE:
+            last[trial_id] = now
+            told(trial_id, step, steps, loss)
 
-    return progress
+    return advanced
 
 
 def check_unchanged(settings: Settings, trial_id: str) -> Trial:

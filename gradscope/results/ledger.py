@@ -42,10 +42,13 @@ class Ledger(Part):
         settings: the SHA-256 of what decided its outcome, as its entry in the manifest says it; ""
             where that was not known.
         files: path within the run directory to size and checksum.
+        together: the trials that began as one program with it, itself among them, in their order;
+            () if it trained alone. Its last digits may depend on them.
     """
 
     trial: str
     settings: str = ""
+    together: tuple[str, ...] = ()
     files: dict[Annotated[str, Field(pattern=_WITHIN)], FileEntry]
 
     def content(self) -> bytes:

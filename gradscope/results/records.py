@@ -146,6 +146,7 @@ class RunDirectory:
         weights: bytes | None = None,
         *,
         settings: str = "",
+        together: Sequence[str] = (),
     ) -> None:
         """Put a trial's files in place, its ledger last.
 
@@ -155,6 +156,7 @@ class RunDirectory:
             seconds: where its time went.
             weights: the trained weights as safetensors bytes, where they are kept.
             settings: the digest of what decided its outcome.
+            together: the trials that began as one program with it.
 
         Raises:
             StorageError: if one cannot be written; the trial is not recorded then.
@@ -172,7 +174,9 @@ class RunDirectory:
             if name.as_posix() not in contents:  # of an attempt that was cut off
                 (self.path / name).unlink(missing_ok=True)
         files = {name: FileEntry.of(content) for name, content in contents.items()}
-        self.write_ledger(Ledger(trial=trial, settings=settings, files=files))
+        self.write_ledger(
+            Ledger(trial=trial, settings=settings, files=files, together=tuple(together))
+        )
         (self.path / "failures" / f"{trial}.json").unlink(missing_ok=True)
 
     def write_ledger(self, ledger: Ledger) -> None:

@@ -99,13 +99,13 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     """Ctrl-C comes before the second trial; ``undo`` of what it gives lets it run."""
     from gradscope.experiment import run as runs
 
-    record = runs.record
+    record_all = runs.record_all
 
-    def at_the_second(trial, run, device, progress):
+    def at_the_second(trials, run, device, advanced):
         if run.done():
             raise KeyboardInterrupt
-        return record(trial, run, device, progress)
+        return record_all(trials, run, device, advanced)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "record", at_the_second)
+        patch.setattr(runs, "record_all", at_the_second)
         yield patch

@@ -47,11 +47,11 @@ def test_trials_recorded_where_the_run_is_not_have_failed(tmp_path, scheduler, m
 
     elsewhere = tmp_path / "elsewhere"
 
-    def record(trial, run, device, progress):
-        return original(trial, RunDirectory(elsewhere), device, progress)
+    def record_all(trials, run, device, advanced):
+        return original(trials, RunDirectory(elsewhere), device, advanced)
 
-    original = cluster.record
-    monkeypatch.setattr(cluster, "record", record)
+    original = cluster.record_all
+    monkeypatch.setattr(cluster, "record_all", record_all)
     run = RunDirectory(tmp_path / "run")
     outcomes = run_sweep(Experiment.parse(TEXT), run, Silent(), scheduler=scheduler)
     assert set(outcomes.values()) == {"failed"}
@@ -63,10 +63,10 @@ def test_trials_recorded_where_the_run_is_not_have_failed(tmp_path, scheduler, m
 def test_a_failure_outside_the_trial_is_written_down(tmp_path, scheduler, monkeypatch):
     from gradscope.experiment import cluster
 
-    def record(trial, run, device, progress):
+    def record_all(trials, run, device, advanced):
         raise OSError("disk full")
 
-    monkeypatch.setattr(cluster, "record", record)
+    monkeypatch.setattr(cluster, "record_all", record_all)
     run, observer = RunDirectory(tmp_path / "run"), Silent()
     outcomes = run_sweep(Experiment.parse(TEXT), run, observer, scheduler=scheduler)
     assert set(outcomes.values()) == set(observer.outcomes.values()) == {"failed"}

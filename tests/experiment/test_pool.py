@@ -32,23 +32,23 @@ class Scripted(WorkerProcess):
     living = 0
 
     def __init__(self, greeting, events):
-        self.events, self.trial, self.peak = events, None, 2**30
-        self.is_ready = False
+        self.events, self.trials, self.peak = events, [], 2**30
+        self.is_ready, self.is_busy = False, False
         type(self).living += 1
         for message in self.fates.get("start", [[{"ready": True}]])[0]:
             events.put(Event(self, message))
 
-    @property
-    def is_free(self):
-        return self.is_ready and self.trial is None
-
-    def give(self, trial):
-        self.trial = trial
-        self.ran.append((trial.id, self.living))
-        fate = self.fates.get(trial.id, [])
-        end = fate.pop(0) if fate else {"outcome": "solved"}
-        self.was_killed = end == "killed"
-        self.events.put(Event(self, end if isinstance(end, dict) else None))
+    def give(self, trials):
+        self.trials, self.is_busy = [*trials], True
+        for trial in trials:
+            self.ran.append((trial.id, self.living))
+            fate = self.fates.get(trial.id, [])
+            end = fate.pop(0) if fate else {"outcome": [trial.id, "solved"]}
+            self.was_killed = end == "killed"
+            self.events.put(Event(self, end if isinstance(end, dict) else None))
+            if not isinstance(end, dict):
+                return
+        self.events.put(Event(self, {"done": True}))
 
     def look(self):
         pass
@@ -86,9 +86,10 @@ def run(tmp_path):
     return run
 
 
-def started(run, workers=2):
+def started(run, workers=2, groups=None):
     observer = Silent()
-    outcomes = run_in_pool(EXPERIMENT.trials, run, observer, "cpu", workers)
+    groups = groups or [[trial] for trial in EXPERIMENT.trials]
+    outcomes = run_in_pool(groups, run, observer, "cpu", workers)
     assert observer.outcomes == outcomes
     return outcomes
 
@@ -111,6 +112,22 @@ def test_one_that_always_ends_its_process_has_failed_and_costs_no_other(scripted
     assert Counter(trial for trial, _ in scripted.ran) == Counter([*TRIALS, *[TRIALS[1]] * 2])
     (failure,) = run.failures().values()
     assert failure == {"error": "its process ended with exit code 3, 3 times", "traceback": "oh"}
+
+
+def test_a_group_is_given_to_one_process(scripted, run):
+    three, one = EXPERIMENT.trials[:3], EXPERIMENT.trials[3:]
+    assert started(run, groups=[three, one]) == dict.fromkeys(TRIALS, "solved")
+    assert Counter(trial for trial, _ in scripted.ran) == Counter(TRIALS)
+
+
+def test_what_is_left_of_a_group_whose_process_ends_goes_on_trial_by_trial(scripted, run):
+    scripted.fates = {TRIALS[1]: ["ended", "ended", "ended", "ended"]}
+    outcomes = started(run, groups=[EXPERIMENT.trials])
+    assert outcomes == {**dict.fromkeys(TRIALS, "solved"), TRIALS[1]: "failed"}
+    times = Counter(trial for trial, _ in scripted.ran)
+    assert times == {TRIALS[0]: 1, TRIALS[1]: 4, TRIALS[2]: 1, TRIALS[3]: 1}
+    (failure,) = run.failures().values()
+    assert failure["error"] == "its process ended with exit code 3, 3 times"
 
 
 def test_one_that_memory_was_wanting_for_runs_alone_and_last(scripted, run, monkeypatch):

@@ -48,12 +48,12 @@ def test_it_is_told_the_search_path_what_to_import_and_each_trial(start):
         print(json.dumps({"heard": [read(), read(), read()]}), flush=True)
     """
     process, events = start(program)
-    process.give(TRIAL)
+    process.give([TRIAL])
     (said,) = messages(events)
     path, told, task = said["heard"]
     assert path == [p for p in sys.path if isinstance(p, str)]
     assert told == {"run": "here"}
-    assert task == {"settings": TRIAL.resolved, "id": TRIAL.id}
+    assert task == {"trials": {TRIAL.id: TRIAL.resolved}}
 
 
 def test_it_runs_with_one_thread_and_is_deaf_to_interrupts(start):
@@ -109,7 +109,7 @@ def test_killing_it_leaves_nothing_behind(start):
     process.kill()
     assert process.process.returncode == -signal.SIGKILL
     assert not process.reader.is_alive()
-    process.give(TRIAL)  # a trial that comes too late is no error: the end has been told
+    process.give([TRIAL])  # a trial that comes too late is no error: the end has been told
 
 
 def test_an_error_keeps_its_class(start):

@@ -28,12 +28,13 @@ def test_it_records_what_a_trial_here_records_and_ends_with_who_asked(tmp_path):
     process = WorkerProcess(greeting(there.path, "cpu"), events)
     try:
         assert events.get(timeout=100).message == {"ready": True}
-        process.give(TRIAL)
+        process.give([TRIAL])
         said = [events.get(timeout=100).message]
         while "progress" in said[-1]:
             said.append(events.get(timeout=100).message)
         assert len(said) > 1
-        assert said[-1] == {"outcome": "unsolved"}
+        assert said[-1] == {"outcome": [TRIAL.id, "unsolved"]}
+        assert events.get(timeout=100).message == {"done": True}
         (there.path / "ledger" / ".x.tmp").touch()
         process.process.stdin.close()  # as it is when the process that asked was killed
         assert events.get(timeout=100).message is None
@@ -86,9 +87,9 @@ def test_a_component_that_importing_the_script_does_not_define(tmp_path):
 
 def test_settings_that_are_no_longer_the_trials_fail_it(tmp_path):
     run, said = RunDirectory(tmp_path), BytesIO()
-    task = {"settings": TRIAL.resolved, "id": "0" * 12}
-    outcome = pool_worker._done(task, run, "cpu", said)
-    assert outcome == {"outcome": "failed"}
+    orders = {"trials": {"0" * 12: TRIAL.resolved}}
+    messages = list(pool_worker._run(orders, run, "cpu", said))
+    assert messages == [{"outcome": ["0" * 12, "failed"]}, {"done": True}]
     assert (
         "has changed since the run began"
         in (tmp_path / "failures" / f"{'0' * 12}.json").read_text()
