@@ -182,14 +182,17 @@ def load(run: RunDirectory) -> Tables:
         raise RunDirectoryError(f"{run.path}: no trial is recorded yet; 'gradscope run' does that")
     ids = [trial.id for trial in there]
     together, reading = gathered(run, ids), cache(lambda: Reading(run, ids))
-    names = reading().names if together is None else sorted(together.tables)
 
     def table(name: str) -> pa.Table:
-        found = None if together is None else together.table(name)
+        found = together.table(run, name) if together else None
         return reading().table(name) if found is None else found
 
+    def seconds() -> Mapping[str, Mapping[str, float]]:
+        return together.seconds if together else reading().seconds()
+
+    names = together.names if together else reading().names
     frames = Frames(names, lambda name: _with_trials(name, table(name), there))
-    return Tables(frames, trials, seconds=lambda: reading().seconds())
+    return Tables(frames, trials, seconds=seconds)
 
 
 def outcomes(run: RunDirectory, tables: Tables | None) -> dict[str, str]:
