@@ -67,6 +67,18 @@ def test_a_changed_shard_is_read_and_named(run):
         load(directory)["trials"]
 
 
+def test_a_bit_that_flips_on_the_disk_is_not_computed_with_and_verifying_names_it(run):
+    directory, frames = run
+    shard = next((directory.path / "tables" / "trials").glob("*.parquet"))
+    times = shard.stat()
+    flip(shard)
+    os.utime(shard, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert load(directory)["trials"].equals(frames["trials"])
+    assert [one.file for one in damage(directory, directory.manifest())] == [
+        shard.relative_to(directory.path).as_posix()
+    ]
+
+
 @pytest.mark.parametrize("part", ["ledger", "timing", "tables/trials"])
 def test_it_holds_while_no_file_is_touched(run, part):
     directory, _ = run
