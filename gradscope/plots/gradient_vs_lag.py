@@ -39,8 +39,7 @@ class GradientVsLag(Plot):
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """Log spectral norm from the last step back, by trial, sequence and lag."""
-        frame = tables["jacobian_norms"]
-        frame = tables.at_longest(tables.ends(frame[frame["block"] == self.block]))
+        frame = tables.at_longest(tables.first_and_last("jacobian_norms", self.block))
         last = frame.groupby(["trial", "train_step"])["t"].transform("max")
         frame = frame[frame["t"] == last]
         return frame[[*MEASURED, "sequence", "lag", "log_spectral_norm"]]

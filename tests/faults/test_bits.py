@@ -85,13 +85,15 @@ def test_no_flipped_bit_changes_what_is_read_of_gathered_tables(whole, monkeypat
         path.write_bytes(bytes(content))
         try:
             found = load(whole)
-            assert list(found) == list(expected)
-            assert all(found[name].equals(expected[name]) for name in found)
-            assert found.seconds == expected.seconds
+            frames, seconds = dict(found), found.seconds
         except RunDirectoryError as error:
-            assert str(path) in str(error)
+            named = str(path) in str(error)
         else:
-            assert path.parent.name in ("gathered", "weights")
+            named = False
+            assert frames.keys() == expected.keys()
+            assert all(frames[name].equals(expected[name]) for name in frames)
+            assert seconds == expected.seconds
+        assert named or path.parent.name in ("gathered", "weights")
         path.write_bytes(before)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
         tried("a flipped bit beside gathered tables")
