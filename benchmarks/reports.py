@@ -1,10 +1,11 @@
-"""What a report costs: seconds and peak memory of `show` and `report` for runs of many trials.
+"""What a report costs: time and peak memory of `show` and `report` for runs of many trials.
 
     python -m benchmarks.reports [--case 50] [--folder DIR]
 
 A small run is recorded once (tanh, ReLU, LSTM and GRU on the adding problem); the others are blown
 up from it: its tables under new trials' names, every loss and norm shifted a little, so that no two
-trials are alike. Each command is a process of its own, as a user's would be.
+trials are alike, and gathered as `run` does at its end. Each command is a process of its own, as a
+user's would be; its processor time is that of all its processes together.
 
     50      50 configurations, 3 seeds
     200     200 configurations, 3 seeds
@@ -26,6 +27,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gradscope.results.gathered import gather
 from gradscope.results.manifest import Prediction, TrialEntry
 from gradscope.results.preparation import prepare_directory
 from gradscope.results.records import RunDirectory
@@ -116,6 +118,7 @@ def blown_up(small: RunDirectory, case: Case, path: Path) -> RunDirectory:
             }
             contents[name] = rows.assign(**shifted).to_dict("list")
         run.write_trial(trial, contents, {"total": 1.0})
+    gather(run)
     return run
 
 
@@ -141,8 +144,8 @@ def _map(points: int) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def timed(command: list[str]) -> tuple[float, float]:
-    """Seconds and MiB at the peak of a command of gradscope."""
+def timed(command: list[str]) -> tuple[float, float, float]:
+    """Seconds, those of processors, and MiB at the peak of a command of gradscope."""
     began = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "gradscope", *command], stdout=subprocess.DEVNULL
@@ -150,7 +153,8 @@ def timed(command: list[str]) -> tuple[float, float]:
     _, status, used = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(command)} failed")
-    return time.perf_counter() - began, used.ru_maxrss / 1024
+    seconds = time.perf_counter() - began
+    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 def main() -> None:
@@ -164,18 +168,17 @@ def main() -> None:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         template = None
-        print(f"{'case':>6} {'command':>8} {'seconds':>8} {'MiB':>7} {'page, MB':>9}")
+        print(f"{'case':>6} {'command':>8} {'seconds':>8} {'cpu':>6} {'MiB':>7} {'page, MB':>9}")
         for name in options.case or CASES:
             path = folder / name
             if not path.exists():
                 template = template or small(folder)
                 blown_up(template, CASES[name], path)
             for command in ("show", "report"):
-                seconds, memory = timed([command, str(path)])
+                seconds, cpu, memory = timed([command, str(path)])
                 size = (path / "index.html").stat().st_size / 1e6 if command == "report" else 0.0
-                print(
-                    f"{name:>6} {command:>8} {seconds:8.1f} {memory:7.0f} {size:9.1f}", flush=True
-                )
+                costs = f"{seconds:8.1f} {cpu:6.1f} {memory:7.0f} {size:9.1f}"
+                print(f"{name:>6} {command:>8} {costs}", flush=True)
 
 
 if __name__ == "__main__":

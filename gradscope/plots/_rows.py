@@ -46,7 +46,7 @@ def of_first_trials(frame: pd.DataFrame, tables: Tables, most: int | None = None
         tables: that it is of.
         most: how many configurations at most, those that tell most; None is all.
     """
-    trials = frame[["configuration", "trial", "seed"]].drop_duplicates("trial")
+    trials = frame.loc[~frame["trial"].duplicated(), ["configuration", "trial", "seed"]]
     by_seed = trials.sort_values("seed", kind="stable")
     first = by_seed.groupby("configuration")["trial"].first()
     chosen = first.reindex(present(frame, tables, most))

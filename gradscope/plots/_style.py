@@ -177,7 +177,8 @@ def settled(figure: Figure) -> None:
     """Lay a figure out once and for all, so that each file of it need not do so again."""
     with styled(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure.draw_without_rendering()
+        if layout := figure.get_layout_engine():
+            layout.execute(figure)
         figure.set_layout_engine("none")
 
 

@@ -38,8 +38,7 @@ class AdjointNorms(Plot):
 
         ``log_norm`` is the norm itself, ``shown`` what is drawn.
         """
-        frame = tables.at_longest(tables.first_and_last("adjoint_norms"))
-        frame = frame[frame["block"] == "state"]
+        frame = tables.at_longest(tables.first_and_last("adjoint_norms", "state"))
         frame = frame.assign(
             gradient=np.where(frame["tbptt_length"] > 0, "truncated", "full"),
             to_end=frame["t"] - frame["time"],

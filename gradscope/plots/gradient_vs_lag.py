@@ -39,9 +39,9 @@ class GradientVsLag(Plot):
 
     def data(self, tables: Tables) -> pd.DataFrame:
         """Log spectral norm from the last step back, by trial, sequence and lag."""
-        frame = tables.at_longest(tables.first_and_last("jacobian_norms"))
+        frame = tables.at_longest(tables.first_and_last("jacobian_norms", self.block))
         last = frame.groupby(["trial", "train_step"])["t"].transform("max")
-        frame = frame[(frame["t"] == last) & (frame["block"] == self.block)]
+        frame = frame[frame["t"] == last]
         return frame[[*MEASURED, "sequence", "lag", "log_spectral_norm"]]
 
     def draw(self, tables: Tables) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -55,8 +56,12 @@ def _may_fork() -> bool:
 
 
 def _begin() -> None:
-    """Ctrl-C is for the process that waits for this one."""
+    """Ctrl-C is for the process that waits for this one; what it made is not looked through here.
+
+    So it stays in the memory that both share.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()
 
 
 def _one(place: int) -> object:

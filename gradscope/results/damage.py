@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gradscope.errors import DamagedError, RunDirectoryError, StorageError
+from gradscope.results import gathered
 from gradscope.results.ledger import FileEntry, Ledger, settings_digest
 from gradscope.results.manifest import FORMAT, Manifest
 from gradscope.results.records import RunDirectory
@@ -37,8 +38,8 @@ class Damage:
 def damage(run: RunDirectory, manifest: Manifest | None) -> list[Damage]:
     """Everything that is wrong with a run's files, those of each trial together.
 
-    Every file of every recorded trial is read. What a trial that was killed left behind is no
-    damage; it is written over when the trial is run again.
+    Every file of every recorded trial is read, and every gathered one. What a trial that was killed
+    left behind is no damage; it is written over when the trial is run again.
 
     Args:
         run: the directory.
@@ -64,7 +65,8 @@ def damage(run: RunDirectory, manifest: Manifest | None) -> list[Damage]:
             found.append(Damage(place, trial, "its settings are not those of the manifest"))
         known |= set(ledger.files)
         found += _of_files(run, ledger)
-    return found + list(_foreign(run, known, {*entries, *run.done()}))
+    found += _foreign(run, known, {*entries, *run.done()})
+    return found + [Damage(name, "", what, spoils=False) for name, what in gathered.problems(run)]
 
 
 def _of_files(run: RunDirectory, ledger: Ledger) -> Iterator[Damage]:

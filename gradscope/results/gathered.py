@@ -1,28 +1,34 @@
 """A whole run's tables in one file each, so that a run of thousands of trials is read in seconds.
 
-    gathered/<table>.parquet   the shards of all trials, one after the other
-    gathered/index.json        what they were made of, and their checksums
+    gathered/<table>.parquet   the shards of all recorded trials, one after the other
+    gathered/index.json        what they were made of, their checksums, and the trials' seconds
 
-They repeat what the shards say and can be deleted at any time. They hold as long as no file of a
-trial has another size or time of change than when they were made; after that, and where they are
-not as they were written, the shards are read.
+They repeat what the trials' files say and can be deleted at any time. They are made of shards that
+passed their checksums and have checksums of their own, so that what is computed from them is
+computed from what was written. That they are up to date is known from the names, sizes and times of
+change of all files of trials: while those are what they were, the files are taken to be. After
+that, and where a gathered file is not as it was written, the trials' own files are read. To read
+them all against their checksums is for ``damage``.
+
+A table whose shards are large stays in them: there is little to gain, and it may not fit memory.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import Annotated
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field, ValidationError
 
 from gradscope.components.identity import sha256
 from gradscope.errors import DamagedError, GradscopeError
 from gradscope.results.files import write_atomically
 from gradscope.results.ledger import FileEntry
+from gradscope.results.manifest import Part, first_problem
 from gradscope.results.reading import Reading
 from gradscope.results.records import PARTS, RunDirectory
 from gradscope.results.seals import sealed, unsealed
@@ -31,67 +37,108 @@ from gradscope.results.shards import file_of
 _FOLDER, _INDEX = "gathered", "index.json"
 #: trials of a run from which on its tables are gathered
 MANY = 200
+#: bytes of a table's shards up to which it is gathered
+_MOST = 2**28
+
+#: of a table, which is part of a path
+_Name = Annotated[str, Field(pattern=r"^\w+$")]
 
 
-@dataclass(frozen=True)
-class Gathered:
-    """Tables that hold for the trials and files that a run has now.
+class Gathered(Part):
+    """What was gathered of a run, as its index says it.
 
     Attributes:
-        folder: that they are in.
-        tables: name to the size and checksum of its file.
+        of: a digest of the trials and files that it was made of.
+        names: of all tables that the trials have.
+        tables: those that are gathered, with the size and checksum of each file.
+        seconds: trial to where its time went.
     """
 
-    folder: Path
-    tables: Mapping[str, FileEntry]
+    of: str
+    names: list[_Name]
+    tables: dict[_Name, FileEntry]
+    seconds: dict[str, dict[str, float]]
 
-    def table(self, name: str) -> pa.Table | None:
-        """A table; None where its file is not as it was written."""
+    @classmethod
+    def read(cls, run: RunDirectory) -> Gathered:
+        """What the index says, whether it still holds or not.
+
+        Raises:
+            FileNotFoundError: if there is none.
+            DamagedError: if it is not as it was written.
+        """
+        path = run.path / _FOLDER / _INDEX
         try:
-            content = (self.folder / f"{name}.parquet").read_bytes()
+            return cls.model_validate(unsealed(path))
+        except ValidationError as error:
+            raise DamagedError.of(path, first_problem(error)) from None
+
+    def table(self, run: RunDirectory, name: str) -> pa.Table | None:
+        """A table; None where it is not gathered, or its file is not as it was written."""
+        try:
+            content = (run.path / _FOLDER / f"{name}.parquet").read_bytes()
             if FileEntry.of(content) != self.tables[name]:
                 return None
             return pq.read_table(pa.BufferReader(content))
-        except (OSError, pa.ArrowException):
+        except (OSError, KeyError, pa.ArrowException):
             return None
 
 
 def gathered(run: RunDirectory, trials: Sequence[str]) -> Gathered | None:
-    """The tables of these trials, where they are gathered and nothing has changed since."""
-    folder = run.path / _FOLDER
+    """What is gathered of these trials, where nothing has changed since."""
     try:
-        index = unsealed(folder / _INDEX)
-        if index["of"] != _state(run, trials):
-            return None
-        found = index["tables"]
-        if not isinstance(found, dict):
-            return None
-        return Gathered(folder, {name: FileEntry(*entry) for name, entry in found.items()})
-    except (OSError, DamagedError, KeyError, TypeError):
+        found = Gathered.read(run)
+        return found if found.of == _state(run, trials) else None
+    except (OSError, DamagedError):
         return None
 
 
 def gather(run: RunDirectory) -> None:
-    """Gather the tables of a run that has many trials and lacks none.
+    """Gather the tables of a run that has recorded many trials and lacks none but failed ones.
 
     Where one cannot be read or written, nothing is gathered, and who reads the run is told.
 
     Raises:
         RunDirectoryError: if the directory is no run's.
     """
-    trials = [trial.id for trial in run.manifest().trials]
-    if len(trials) < MANY or not run.done().issuperset(trials) or gathered(run, trials):
+    entries, done = run.manifest().trials, run.done()
+    trials = [trial.id for trial in entries if trial.id in done]
+    if len(trials) < MANY or len(trials) + len(run.failures()) < len(entries):
         return
-    folder, state, tables = run.path / _FOLDER, _state(run, trials), dict[str, FileEntry]()
+    if gathered(run, trials):
+        return
+    folder, tables = run.path / _FOLDER, dict[str, FileEntry]()
     with contextlib.suppress(GradscopeError, OSError):
-        reading = Reading(run, trials)
-        for path in folder.glob("*.parquet"):
+        state, reading = _state(run, trials), Reading(run, trials)
+        for path in (folder / _INDEX, *folder.glob("*.parquet")):  # what is cut off has no index
             path.unlink(missing_ok=True)
         for name in reading.names:
-            content = file_of(reading.table(name))
-            write_atomically(folder / f"{name}.parquet", content)
-            tables[name] = FileEntry.of(content)
-        write_atomically(folder / _INDEX, sealed({"of": state, "tables": tables}))
+            if reading.size(name) <= _MOST:
+                content = file_of(reading.table(name))
+                write_atomically(folder / f"{name}.parquet", content)
+                tables[name] = FileEntry.of(content)
+        index = Gathered(of=state, names=reading.names, tables=tables, seconds=reading.seconds())
+        write_atomically(folder / _INDEX, sealed(index.model_dump(mode="json")))
+
+
+def problems(run: RunDirectory) -> Iterator[tuple[str, str]]:
+    """Path and what is wrong with it, of each gathered file that is not as it was written."""
+    try:
+        tables = Gathered.read(run).tables
+    except FileNotFoundError:
+        return
+    except DamagedError as error:
+        yield f"{_FOLDER}/{_INDEX}", error.what
+        return
+    for name, known in tables.items():
+        path = run.path / _FOLDER / f"{name}.parquet"
+        try:
+            if FileEntry.of(path.read_bytes()) != known:
+                yield f"{_FOLDER}/{path.name}", "it is not what its checksum says"
+        except FileNotFoundError:  # it may be deleted
+            continue
+        except OSError as error:
+            yield f"{_FOLDER}/{path.name}", error.strerror or str(error)
 
 
 def _state(run: RunDirectory, trials: Sequence[str]) -> str:

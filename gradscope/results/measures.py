@@ -10,14 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gradscope.results.formats import estimated, number, share
 from gradscope.results.scales import Sample, Scale
 from gradscope.results.statistics import Estimate, median, survival_median
+
+Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Group:
     late: pd.DataFrame
     budgets: Mapping[str, float] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def seeds(self) -> dict[str, int]:
         """Trial to its seed."""
         return {
@@ -277,15 +280,18 @@ def _over_sequences(group: Group, frame: pd.DataFrame, column: str) -> Sample:
     """A trial's median over its measured sequences."""
     if frame.empty:
         return Sample({})
-    medians = {str(trial): median(values) for trial, values in _of_each(frame, column)}
+    medians = {trial: median(values) for trial, (values,) in _of_each(frame, frame[column])}
     return Sample(group.by_seed(medians))
 
 
-def _of_each(frame: pd.DataFrame, column: str) -> Iterator[tuple[object, NDArray[np.float64]]]:
-    """Trial and its values of a column."""
-    values = frame[column].to_numpy(dtype=float)
-    for trial, places in frame.groupby("trial", sort=False).indices.items():
-        yield trial, values[places]
+def _of_each(frame: pd.DataFrame, *columns: ArrayLike) -> Iterator[tuple[str, list[Values]]]:
+    """Each trial of a frame and its values of columns that are as long."""
+    places: dict[str, list[int]] = {}
+    for place, trial in enumerate(frame["trial"].tolist()):
+        places.setdefault(str(trial), []).append(place)
+    arrays = [np.asarray(column, dtype=float) for column in columns]
+    for trial, there in places.items():
+        yield trial, [values[there] for values in arrays]
 
 
 def _horizons(group: Group, frame: pd.DataFrame) -> Sample:
@@ -304,12 +310,10 @@ def _horizons(group: Group, frame: pd.DataFrame) -> Sample:
         beyond = np.isinf(frame["horizon"]) | (frame["horizon"] > longest)
     values = frame["horizon"].where(~beyond, math.inf)
     bounds = np.where(beyond, longest, np.fmax(longest, frame["horizon"]))
-    table = frame[["trial"]].assign(value=values, bound=bounds)
     horizons: dict[str, float] = {}
     watched: dict[str, float] = {}
-    by_trial = zip(_of_each(table, "value"), _of_each(table, "bound"), strict=True)
-    for (trial, lags), (_, longest) in by_trial:
+    for trial, (lags, longest) in _of_each(frame, values, bounds):
         middle = survival_median(lags, longest)
-        horizons[str(trial)] = math.inf if middle.censored else middle.centre
-        watched[str(trial)] = middle.centre if middle.censored else float(longest.max())
+        horizons[trial] = math.inf if middle.censored else middle.centre
+        watched[trial] = middle.centre if middle.censored else float(longest.max())
     return Sample(group.by_seed(horizons), group.by_seed(watched))

@@ -57,6 +57,10 @@ class Reading:
         parts = [part for part in found if part is not None]
         return joined(parts, self.run.path / "tables" / name)
 
+    def size(self, name: str) -> int:
+        """Bytes that the shards of a table take on disk."""
+        return sum(self._size(shard) for _, shard in self._shards[name])
+
     def _size(self, name: str) -> int:
         """Bytes of a file; 0 where it is gone, as reading it will tell."""
         path = self.run.path / name

@@ -11,6 +11,10 @@ import pyarrow.parquet as pq
 from gradscope.errors import DamagedError, RunDirectoryError
 from gradscope.results.columns import Columns
 
+#: bytes of a table up to which its file is squeezed by snappy: starting zstd for each column takes
+#: longer there than reading the rest of the file, and gains next to nothing
+_SMALL = 2**17
+
 
 def shard(trial: str, columns: Columns) -> bytes:
     """The file of a trial's rows.
@@ -30,7 +34,7 @@ def file_of(table: pa.Table) -> bytes:
     pq.write_table(
         table,
         sink,
-        compression="zstd",
+        compression="snappy" if table.nbytes <= _SMALL else "zstd",
         # a list of columns is allowed, its annotation is not
         use_dictionary=others,  # pyright: ignore[reportArgumentType]
         use_byte_stream_split=floating,  # pyright: ignore[reportArgumentType]

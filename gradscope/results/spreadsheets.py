@@ -18,10 +18,14 @@ def csv_of(frame: pd.DataFrame) -> str:
     "label,rate\\n'=A1,-0.5\\ntanh,1.0\\n"
     """
     texts = frame.select_dtypes(exclude="number").columns
-    safe = frame.assign(**{str(name): frame[name].map(_defused) for name in texts})
+    dangerous = [name for name in texts if any(map(_is_formula, frame[name].unique()))]
+    safe = frame.assign(**{str(name): frame[name].map(_defused) for name in dangerous})
     return safe.rename(columns=_defused).to_csv(index=False)
 
 
 def _defused(value: object) -> object:
-    dangerous = isinstance(value, str) and value.startswith(_FORMULA)
-    return f"'{value}" if dangerous else value
+    return f"'{value}" if _is_formula(value) else value
+
+
+def _is_formula(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(_FORMULA)

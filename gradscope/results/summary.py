@@ -149,8 +149,7 @@ def _horizons(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
     if "memory_horizon" not in tables:
         nothing = pd.DataFrame({"trial": []})
         return nothing, nothing
-    horizons = tables.first_and_last("memory_horizon")
-    horizons = horizons[horizons["block"] == "state"]
+    horizons = tables.first_and_last("memory_horizon", "state")
     first, last = (horizons[horizons["when"] == when] for when in tables.words.moments)
     return first, last
 

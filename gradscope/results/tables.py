@@ -133,16 +133,24 @@ class Tables(Mapping[str, pd.DataFrame]):
         """Whether all sequences of a table with columns t and to_end (t - T) are equally long."""
         return (frame["t"] - frame["to_end"]).nunique() <= 1
 
-    def first_and_last(self, name: str) -> pd.DataFrame:
+    def first_and_last(self, name: str, block: str | None = None) -> pd.DataFrame:
         """Each trial's first and last measurement in a probe's table, named in a column ``when``.
 
         Of a sweep's trials the first is that before training, and the last is any later one. A
         scope's recordings need not begin with a training: theirs are the first and the last that
         there are, and a single one is the last.
+
+        Args:
+            name: of the table.
+            block: whose rows are meant, of a table with a column of that name; None is all.
         """
         frame = self[name]
         # which rows they are is kept, and not the rows: those of a large run are gigabytes
-        return self._named(frame, *self.once(("first and last", name), lambda: self._ends(frame)))
+        early, late = self.once(("first and last", name), lambda: self._ends(frame))
+        if block is not None:
+            chosen = frame["block"] == block
+            early, late = early & chosen, late & chosen
+        return self._named(frame, early, late)
 
     def ends(self, frame: pd.DataFrame) -> pd.DataFrame:
         """What ``first_and_last`` gives, of some rows of a probe's table alone."""
@@ -182,14 +190,17 @@ def load(run: RunDirectory) -> Tables:
         raise RunDirectoryError(f"{run.path}: no trial is recorded yet; 'gradscope run' does that")
     ids = [trial.id for trial in there]
     together, reading = gathered(run, ids), cache(lambda: Reading(run, ids))
-    names = reading().names if together is None else sorted(together.tables)
 
     def table(name: str) -> pa.Table:
-        found = None if together is None else together.table(name)
+        found = together.table(run, name) if together else None
         return reading().table(name) if found is None else found
 
+    def seconds() -> Mapping[str, Mapping[str, float]]:
+        return together.seconds if together else reading().seconds()
+
+    names = together.names if together else reading().names
     frames = Frames(names, lambda name: _with_trials(name, table(name), there))
-    return Tables(frames, trials, seconds=lambda: reading().seconds())
+    return Tables(frames, trials, seconds=seconds)
 
 
 def outcomes(run: RunDirectory, tables: Tables | None) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """gradscope show."""
 
 import json
+import subprocess
+import sys
 
 import pandas as pd
 from rich.cells import cell_len
@@ -15,6 +17,16 @@ def test_the_summary(recorded):
     assert "2 of 2 trials recorded" in shown.output
     assert "0/2" in shown.output
     assert "- Solved by no seed: rnn (0/2); 95% interval of the share 0% to 84%." in shown.output
+
+
+def test_it_imports_nothing_that_trains_or_draws(recorded):
+    script = (
+        "import sys\nfrom gradscope.cli import main\nmain(sys.argv[1:], standalone_mode=False)\n"
+        "heavy = {'torch', 'matplotlib', 'seaborn', 'scipy.stats', 'distributed'}"
+        " & set(sys.modules)\nassert not heavy, heavy"
+    )
+    command = [sys.executable, "-c", script, "show", str(recorded)]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def test_expectations_are_held_against_what_was_measured(experiment, tmp_path):

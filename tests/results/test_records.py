@@ -6,7 +6,6 @@ import os
 import random
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from gradscope.errors import DamagedError, RunDirectoryError, StorageError
@@ -47,9 +46,6 @@ def test_round_trip_with_infinities(tmp_path):
     assert run.timing() == {"aaa": {"total": 1}}
     assert run.weights("aaa") == b"tensors"
     assert run.weights("bbb") is None
-    column = pq.ParquetFile(tmp_path / "run/tables/x/aaa.parquet").metadata.row_group(0).column(1)
-    assert column.compression == "ZSTD"
-    assert "BYTE_STREAM_SPLIT" in column.encodings
 
 
 def test_every_bit_of_a_number_is_kept(tmp_path):

@@ -183,6 +183,15 @@ def test_of_recordings_the_first_and_the_last_count_and_a_single_one_is_the_last
     }
 
 
+def test_the_ends_of_one_block_alone(by_hand):
+    whole = by_hand.first_and_last("memory_horizon")
+    blocks = set(whole["block"])
+    assert blocks
+    for block in blocks:
+        alone = by_hand.first_and_last("memory_horizon", block)
+        pd.testing.assert_frame_equal(alone, whole[whole["block"] == block])
+
+
 def test_tables_come_in_and_stay_as_they_are(by_hand):
     before = {name: frame.copy() for name, frame in by_hand.items()}
     by_hand.first_and_last("memory_horizon")

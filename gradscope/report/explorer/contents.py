@@ -51,6 +51,7 @@ def contents(tables: Tables, most: int = MOST) -> Contents | None:
     if not measured:
         return None
     frames, left_out = thinned(measured, most)
+    del measured  # of a large run, much more than its thinned rows
     trials = _trials(tables, frames)
     packed = Packed()
     index = {

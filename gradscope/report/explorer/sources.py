@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from gradscope.results.tables import Tables
@@ -35,10 +36,21 @@ class Source:
         return self.chosen(tables) if self.chosen else tables[self.tables[0]]
 
 
+def _part(frame: pd.DataFrame, rows: pd.Series, columns: list[str]) -> pd.DataFrame:
+    """Some rows, with names as categories: a large run has millions, and names are most of them."""
+    places = np.flatnonzero(rows)
+    names = frame[columns].select_dtypes("str").columns
+    kept = {
+        column: (frame[column].astype("category") if column in names else frame[column]).array
+        for column in columns
+    }
+    return pd.DataFrame({name: values.take(places) for name, values in kept.items()}, copy=False)
+
+
 def _eigenvalues(tables: Tables) -> pd.DataFrame:
     frame = tables["spectra"]
     columns = ["trial", "seed", "train_step", "kind", "matrix", "t", "index", "real", "imag"]
-    return frame.loc[frame["kind"] != "product", columns]
+    return _part(frame, frame["kind"] != "product", columns)
 
 
 def _singular_values(tables: Tables) -> pd.DataFrame:
@@ -51,7 +63,7 @@ def _singular_values(tables: Tables) -> pd.DataFrame:
         parts.append(tables["singular_values"][columns])
     if "spectra" in tables:
         frame = tables["spectra"]
-        products = frame.loc[frame["kind"] == "product", [*columns[:3], "t", "k", *columns[4:]]]
+        products = _part(frame, frame["kind"] == "product", [*columns[:3], "t", "k", *columns[4:]])
         parts.append(products.assign(lag=products["t"] - products["k"])[columns])
     if len(parts) == 1:
         return parts[0]
