@@ -171,20 +171,42 @@ class AffineEquation(GatedCell):
         states[0] = state
         each = states.unbind(0)
         if self.additive:
-            u_x, by_step = self._inputs_of_gates(inputs, self._bias())
+            u_x, by_step = self.inputs_of_gates(inputs, self._bias())
             for u, before, after in zip(by_step, each[:-1], each[1:], strict=True):
                 if self.recurrent:
                     add_product(u, self.hidden(before), weight)
                 self.advance(u, None, before, after)
             return states, u_x, None
-        u_x, by_step = self._inputs_of_gates(inputs, self.bias_ih)
+        u_x, by_step = self.inputs_of_gates(inputs, self.bias_ih)
         u_h = torch.empty_like(u_x)
         for u, v, before, after in zip(by_step, u_h.unbind(0), each[:-1], each[1:], strict=True):
             product(self.hidden(before), weight, self.bias_hh, v)
             self.advance(u, v, before, after)
         return states, u_x, u_h
 
-    def _inputs_of_gates(
+    def scan_keeping(
+        self,
+        inputs: Float[Tensor, "time *batch input"],
+        state: Float[Tensor, "*batch state"],
+        weight_hh: Float[Tensor, "*trial gates hidden"],
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """(states, what ``backpropagate_kept`` needs of each step) over all steps."""
+        states, *kept = self.scan_gates(inputs, state, weight_hh)
+        return states, tuple(part for part in kept if part is not None)
+
+    def backpropagate_kept(
+        self,
+        kept: tuple[Tensor, ...],
+        s_prev: Float[Tensor, "time *batch state"],
+        s: Float[Tensor, "time *batch state"],
+        adjoints: Float[Tensor, "time+1 *batch state"],
+        weight_hh: Float[Tensor, "*trial gates hidden"],
+    ) -> tuple[Float[Tensor, "time *batch gates"], Float[Tensor, "time *batch gates"]]:
+        """``backpropagate``, of steps of which a scan has kept this."""
+        u_x, u_h = kept if len(kept) > 1 else (*kept, None)
+        return self.backpropagate(u_x, u_h, s_prev, s, adjoints, weight_hh)
+
+    def inputs_of_gates(
         self, inputs: Tensor, bias: Tensor | None
     ) -> tuple[Tensor, Iterable[Tensor]]:
         """W_ih x_t + b: of all steps, and step by step."""

@@ -39,10 +39,10 @@ class _Context(Protocol):
     """What autograd keeps between the two passes."""
 
     cell: AffineEquation
-    saved_tensors: tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor, Tensor]
+    saved_tensors: tuple[Tensor, ...]
     needs_input_grad: tuple[bool, ...]
 
-    def save_for_backward(self, *tensors: Tensor | None) -> None: ...
+    def save_for_backward(self, *tensors: Tensor) -> None: ...
 
 
 class _States(torch.autograd.Function):
@@ -107,10 +107,10 @@ def _forward(
 ) -> Tensor:
     weight_ih, weight_hh = parameters[:2]
     assert weight_hh is not None
-    states, u_x, u_h = cell.scan_gates(inputs, state, weight_hh)
+    states, kept = cell.scan_keeping(inputs, state, weight_hh)
     context = cast(_Context, ctx)
     context.cell = cell
-    context.save_for_backward(inputs, states, u_x, u_h, weight_ih, weight_hh)
+    context.save_for_backward(inputs, states, weight_ih, weight_hh, *kept)
     return states
 
 
@@ -118,20 +118,27 @@ def _backward(ctx: FunctionCtx, adjoints: Tensor) -> tuple[Tensor | None, ...]:
     """The gradients of all arguments, from dl_t/ds_t in a buffer that becomes the adjoints."""
     context = cast(_Context, ctx)
     cell = context.cell
-    inputs, states, u_x, u_h, weight_ih, weight_hh = context.saved_tensors
+    inputs, states, weight_ih, weight_hh, *kept = context.saved_tensors
     by_inputs: list[Tensor] = []
     by_ih, by_hh = torch.zeros_like(weight_ih), torch.zeros_like(weight_hh)
     by_bias_ih, by_bias_hh = (weight_hh.new_zeros(weight_hh.shape[:-1]) for _ in range(2))
     by_vectors = weight_hh.new_zeros(*weight_hh.shape[:-2], len(cell.vectors), weight_hh.shape[-1])
     for part in cell.cached_steps(*inputs.shape[:-1]):
         later = slice(part.start + 1, part.stop + 1)
-        u = u_x[part], None if u_h is None else u_h[part]
-        steps = (*u, states[part], states[later])
-        d_h, d_x = cell.backpropagate(*steps, adjoints[part.start : part.stop + 1], weight_hh)
+        here = tuple(tensor[part] for tensor in kept)
+        d_h, d_x = cell.backpropagate_kept(
+            here,
+            states[part],
+            states[later],
+            adjoints[part.start : part.stop + 1],
+            weight_hh,
+        )
         if context.needs_input_grad[1]:
             by_inputs.append(affine(d_x, weight_ih.mT))
         if cell.vectors:
-            by_vectors = by_vectors + onto_vectors(adjoints[later], cell.by_vectors(*steps))
+            by_vectors = by_vectors + onto_vectors(
+                adjoints[later], cell.by_vectors(here[0], None, states[part], states[later])
+            )
         add_outer(by_ih, d_x, inputs[part])
         add_outer(by_hh, d_h, cell.hidden(states[part]))
         by_bias_hh += d_h.sum((0, -2))

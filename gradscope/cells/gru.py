@@ -6,9 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gradscope.cells import _gru_passes
 from gradscope.cells._affine import AffineCell
 from gradscope.cells._affine_equation import Derivatives
 from gradscope.cells._cell import TorchModule, register
+from gradscope.cells._gru_passes import GRUSteps
+from gradscope.cells._products import room
 from gradscope.dynamics.activations import (
     ACTIVATIONS,
     Gate,
@@ -74,6 +77,32 @@ class GRU(AffineCell):
         by_recurrent = by_input.clone()
         by_recurrent[..., 2, :] *= r.unsqueeze(-2)
         return Derivatives(by_input, by_recurrent, z.unsqueeze(-2).unsqueeze(-2))
+
+    def scan_keeping(
+        self,
+        inputs: Float[Tensor, "time *batch input"],
+        state: Float[Tensor, "*batch state"],
+        weight_hh: Float[Tensor, "*trial gates hidden"],
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """As ``AffineEquation.scan_keeping``; the gates are kept, and written in place."""
+        u, by_step = self.inputs_of_gates(inputs, self.bias_ih)
+        shape = len(inputs), state.shape[:-1], self.hidden_size
+        states = room(state, len(inputs) + 1, *shape[1:])
+        states[0] = state
+        steps = GRUSteps(u, torch.empty_like(u), room(u, *shape))
+        _gru_passes.scan(by_step, steps, states, weight_hh, self.bias_hh)
+        return states, steps
+
+    def backpropagate_kept(
+        self,
+        kept: tuple[Tensor, ...],
+        s_prev: Float[Tensor, "time *batch state"],
+        s: Float[Tensor, "time *batch state"],
+        adjoints: Float[Tensor, "time+1 *batch state"],
+        weight_hh: Float[Tensor, "*trial gates hidden"],
+    ) -> tuple[Float[Tensor, "time *batch gates"], Float[Tensor, "time *batch gates"]]:
+        """As ``AffineEquation.backpropagate_kept``."""
+        return _gru_passes.backpropagate(GRUSteps(*kept), s_prev, adjoints, weight_hh)
 
     def torch_module(self) -> tuple[TorchModule, dict[str, object]]:
         """torch.nn.GRU."""
