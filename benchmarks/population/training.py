@@ -80,7 +80,7 @@ def row(
     cell: str, sizes: tuple[int, int, int], count: int, device: str, turns: int
 ) -> dict[str, object]:
     """Milliseconds of an update of a trial in the three ways."""
-    updates = 50
+    updates = 100
     trials = trials_of(cell, sizes, count, updates)
     size = best_size(trials, most=count, workers=1, device=device)
     groups = kin(trials, size)
@@ -131,7 +131,9 @@ def main() -> None:
         print(json.dumps({"machine": machine(options.device), "rows": rows}, indent=1))
         return
     print(machine(options.device))
-    print(f"{'cell':<6}{'trials':>8}{'group':>7}{'together':>12}{'alone':>10}{'user':>10}{'gain':>7}")
+    print(
+        f"{'cell':<6}{'trials':>8}{'group':>7}{'together':>12}{'alone':>10}{'user':>10}{'gain':>7}"
+    )
     for found in rows:
         times = "".join(f"{found[name]:>10.2f}" for name in ("together", "alone", "user"))
         print(f"{found['cell']:<6}{found['trials']:>8}{found['group']:>7}  {times}"

@@ -72,8 +72,9 @@ _NEAR_ONE = 0.99
 
 
 def is_near_one(y: Float[Tensor, "*any"]) -> bool:
-    """Whether 1 - |y| would lose digits anywhere."""
-    return bool((y.abs() > _NEAR_ONE).any())
+    """Whether 1 - |y| would lose digits anywhere, or y is no number somewhere."""
+    # the largest and the smallest are found several times faster than each is compared
+    return y.numel() > 0 and not bool(torch.maximum(y.amax(), -y.amin()) <= _NEAR_ONE)
 
 
 def sigmoid_complement(u: Float[Tensor, "*any"], y: Float[Tensor, "*any"]) -> Float[Tensor, "*any"]:
@@ -106,7 +107,7 @@ def tanh_slope(u: Float[Tensor, "*any"], y: Float[Tensor, "*any"]) -> Float[Tens
         u: preactivations.
         y: tanh(u), which is used where it is exact enough.
     """
-    plain = 1 - y * y
+    plain = torch.addcmul(y.new_ones(()), y, y, value=-1)
     if not is_near_one(y):
         return plain
     return torch.where(y.abs() > _NEAR_ONE, 4 * torch.sigmoid(2 * u) * torch.sigmoid(-2 * u), plain)

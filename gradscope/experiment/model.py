@@ -143,7 +143,7 @@ class SequenceModel(nn.Module):
             start = self.stack.initial_state(inputs.shape[1]) if state is None else state
             states = self.stack.scan(inputs, start)
         states.requires_grad_()
-        scored = batch.steps + 1
+        scored = (batch.steps + 1).to(states.device)
         outputs = self.readout(self.stack.hidden(states[scored]))
         losses = self.task.score(outputs, batch.targets)
         return Trace(

@@ -15,10 +15,12 @@ from gradscope.experiment.schema import Trial
 from gradscope.experiment.training import Training
 from gradscope.experiment.worker import single_threaded
 
-#: sizes that are tried, until one is no better than the one before
+#: sizes that are tried, until one is clearly worse than the best
 _SIZES = (4, 8, 16, 32, 64, 128, 256)
 #: updates that are timed for each
 _UPDATES = 3
+#: how much longer that is
+_WORSE = 1.15
 #: how much less an update of a trial has to take for trials to train together
 _GAIN = 0.9
 #: share of the memory that the populations of all workers may take
@@ -45,9 +47,10 @@ def best_size(trials: Sequence[Trial], *, most: int, workers: int, device: str) 
         for size in sorted({*(size for size in _SIZES if size < most), most}):
             population = Population(samples[:size], where, lambda *_: None)
             seconds = _seconds(population.train_on_a_batch) / size
-            if seconds >= least:
+            if seconds < least:
+                best, least = size, seconds
+            if seconds > _WORSE * least:
                 break
-            best, least = size, seconds
         return best
     return 1
 

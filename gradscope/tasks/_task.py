@@ -50,13 +50,22 @@ class Batch(NamedTuple):
     ) -> Float[Tensor, "scored *trial batch hidden"]:
         """Those of all steps' vectors that are scored."""
         if self.steps.dim() == 1:
+            first, last = int(self.steps[0]), int(self.steps[-1])
+            if last - first + 1 == len(self.steps):  # a view, whose gradient takes no sorting
+                return hidden[first : last + 1]
             return hidden[self.steps]
-        return hidden[self.steps, torch.arange(hidden.shape[1], device=hidden.device)]
+        return hidden[self.steps, torch.arange(hidden.shape[1])]
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Batch:
-        """The same batch on ``device``, its floating-point numbers in ``dtype``."""
-        moved = (x.to(device, dtype) if x.is_floating_point() else x.to(device) for x in self[:3])
-        return Batch(*moved, continues=self.continues)
+        """The same batch on ``device``, its floating-point numbers in ``dtype``.
+
+        The steps stay where they are: they are looked at, not computed with.
+        """
+        inputs, targets = (
+            x.to(device, dtype) if x.is_floating_point() else x.to(device)
+            for x in (self.inputs, self.targets)
+        )
+        return self._replace(inputs=inputs, targets=targets)
 
 
 class Task(Component):
