@@ -100,9 +100,9 @@ class Given:
         for name, value in bound.arguments.items():
             kind = bound.signature.parameters[name].kind
             if kind is inspect.Parameter.VAR_KEYWORD and isinstance(value, Mapping):
-                self.values |= {str(key): inner for key, inner in value.items()}
+                self.values |= {str(key): _as_it_is(inner) for key, inner in value.items()}
             else:
-                self.values[name] = value
+                self.values[name] = _as_it_is(value)
 
     def find(self, *names: str) -> Tensor | None:
         """The first of these arguments that is a tensor, without its gradient; None if none is."""
@@ -235,6 +235,14 @@ class Kernel(ABC):
             given: its arguments.
             module: a copy of the one that called, or was called, as it was.
         """
+
+
+def _as_it_is(value: object) -> object:
+    """An argument; a copy of a weight, or of a view of one, which an optimiser changes in place."""
+    if not isinstance(value, Tensor):
+        return value
+    weight = isinstance(value, nn.Parameter) or isinstance(value._base, nn.Parameter)
+    return value.detach().clone().requires_grad_(value.requires_grad) if weight else value
 
 
 def full(x: Tensor) -> Tensor:
