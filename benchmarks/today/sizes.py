@@ -6,8 +6,8 @@
 what makes A_t of each layer (decays; keys and strengths) is drawn and its horizons are taken, layer
 by layer. *Recorded*: a model of 24 layers whose recurrence is a kernel, from a width of 64 so that
 its weights take nothing, is run forward once in a recorded block; its horizons are those of the
-probe `heads`. Each case is a process of its own; memory is all that the process ever held, torch and
-gradscope included, and beside it what both of them hold before they do anything.
+probe `heads`. Each case is a process of its own; memory is all that the process ever held, torch
+and gradscope included, and beside it what both of them hold before they do anything.
 """
 
 from __future__ import annotations

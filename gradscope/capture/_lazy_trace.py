@@ -72,17 +72,17 @@ class LazyTrace(Trace):
         return self.inputs.shape[1] if self.source is None else self.source.batch
 
     @cached_property
-    def inputs(self) -> Tensor:
+    def inputs(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
         """x_1 ... x_T."""
         return self._made().inputs
 
     @cached_property
-    def states(self) -> Tensor:
+    def states(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
         """s_0 ... s_T."""
         return self._made().states
 
     @cached_property
-    def immediate(self) -> Adjoints | None:
+    def immediate(self) -> Adjoints | None:  # pyright: ignore[reportIncompatibleVariableOverride]
         """dl_t/ds_t."""
         assert self.source is not None
         return self._made().immediate if self.source.hears else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +44,8 @@ def is_slstm(module: nn.Module) -> bool:
 
 def problem(module: nn.Module) -> str:
     """Why such a module cannot be watched; empty if it can."""
-    config, kind = module.config, type(module).__name__
+    held: Any = module
+    config, kind = held.config, type(module).__name__
     if getattr(config, "function", "slstm") != "slstm":
         return (
             f"{kind} with function={config.function!r} has gates that are not exponential, which "
@@ -92,10 +94,11 @@ class SlstmWatch(Watch):
     def __init__(self, name: str, module: nn.Module, sequences: int | None = None):
         super().__init__(name, module)
         self.measured, self.stamp = slice(sequences), versions(module)
+        held: Any = module
         copy = full_precision(bare_copy(module))
-        self.cell = SlstmCell(copy, module.config.num_heads, module.config.hidden_size)
-        self.batch_first = module.config.input_shape.startswith("B")
-        self.output_shape: str = module.config.output_shape
+        self.cell = SlstmCell(copy, held.config.num_heads, held.config.hidden_size)
+        self.batch_first: bool = held.config.input_shape.startswith("B")
+        self.output_shape: str = held.config.output_shape
         self.calls: list[_Call] = []
         self.unread = 0
 
