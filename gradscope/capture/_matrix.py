@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -162,9 +163,29 @@ def _trace(kept: MatrixRecurrence, states: Tensor | None, by_read: Tensor | None
         states = (kept.all_states() if states is None else states).flatten(-3)
         inputs = cell.packed(kept)
     trace = Trace(cell, inputs, states.detach().requires_grad_())
-    if by_read is None:
-        return trace
-    return trace.with_losses_of(Adjoints(kept.immediate(by_read).flatten(-3)))
+    return trace if by_read is None else trace.with_losses_of(ReadAdjoints(kept, by_read))
+
+
+class ReadAdjoints(Adjoints):
+    """Immediate gradients q_t (dL/do_t)^T, written out, as long as the states, when asked for.
+
+    Args:
+        recurrence: whose states are read.
+        by_read: dL/do_t.
+    """
+
+    def __init__(
+        self, recurrence: MatrixRecurrence, by_read: Float[Tensor, "time batch head value"]
+    ):
+        self._recurrence, self._by_read = recurrence, by_read
+        shape = recurrence.time + 1, by_read.shape[1]
+        self.log_scale = torch.zeros(shape, dtype=torch.float64, device=by_read.device)
+        self.by_input = self._log_norms = None
+
+    @cached_property
+    def mantissa(self) -> Tensor:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The vectors, (time + 1, batch, state)."""
+        return self._recurrence.immediate(self._by_read).flatten(-3)
 
 
 def _column(part: MatrixRecurrence) -> int:
