@@ -286,7 +286,8 @@ def nothing_found(model: nn.Module, unattached: list[str]) -> str:
         f"no recurrence was found in {type(model).__name__}: no torch RNN, LSTM, GRU, *Cell or "
         "gradscope cell, and no module was called on its own output. Name the modules whose call "
         "is one step with steps=[...], or look along "
-        "depth with depth=True or a container's name (gradscope diagnose: --steps, --depth). It "
+        "depth with depth=True or a container's name (gradscope diagnose: --steps, --depth, "
+        "--loops). It "
         f"has: {names or 'no submodules'}"
     )
     return text + "".join(f"; {reason}" for reason in unattached)

@@ -11,6 +11,7 @@ import click
 from gradscope.cli._echo import echo
 from gradscope.cli._group import EXIT_FAILED
 from gradscope.cli._options import SEED, device_option, plural, with_option
+from gradscope.errors import GradscopeError
 
 if TYPE_CHECKING:
     from gradscope.diagnosis import Diagnosis
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
     help="Module whose call is one step (x, s) -> s; may be repeated.",
 )
 @click.option("--depth", metavar="NAME", help="Look along the depth of this container of blocks.")
+@click.option(
+    "--loops",
+    metavar="NAME",
+    multiple=True,
+    help="Take this module alone as called on its own output; may be repeated.",
+)
+@click.option("--no-loops", is_flag=True, help="Look for no module called on its own output.")
 @click.option(
     "--updates",
     type=click.IntRange(min=1),
@@ -82,6 +90,8 @@ def command(
     loss: str | None,
     steps: tuple[str, ...],
     depth: str | None,
+    loops: tuple[str, ...],
+    no_loops: bool,
     updates: int,
     every: int,
     tries: int | None,
@@ -105,6 +115,8 @@ def command(
     from gradscope.experiment.devices import check_device
     from gradscope.scope._report import check_folder
 
+    if loops and no_loops:
+        raise GradscopeError("--loops and --no-loops: give one of them")
     check_device(device)
     refused = _finding_names(fail_on)
     if out is not None:
@@ -112,6 +124,7 @@ def command(
     torch.manual_seed(seed)
     training = training_of(factory, data, loss).to(device)
     training.steps, training.depth = steps or training.steps, depth or training.depth
+    training.loops = not no_loops and (loops or training.loops)
     scope, losses = training.guarded(lambda: training.run(training.plan(), updates, every))
     diagnosis = scope.diagnose()
     if not as_json:
