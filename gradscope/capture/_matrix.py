@@ -120,19 +120,19 @@ def matrix_trace(seen: Seen, place: Place, kind: str, measured: slice) -> tuple[
     def again() -> MatrixRecurrence:
         return _of(source.call(place).recurrence(), measured)
 
-    def make() -> Trace:
-        kept = again().columns(mix)
-        return _trace(kept, None, None if by_read is None else by_read @ mix * _share(mix))
+    def made(recurrence: MatrixRecurrence) -> Trace:
+        mixed = None if by_read is None else by_read @ mix * _share(mix)
+        return _trace(recurrence.columns(mix), None, mixed)
 
-    return _lazy(make, Streamed(again, by_read, last)), notes
+    trace = Streamed(again, by_read, last).kept_in(made(part))
+    return _lazy(trace, lambda: made(again())), notes
 
 
-def _lazy(make: Callable[[], Trace], streamed: Streamed) -> LazyTrace:
+def _lazy(trace: Trace, make: Callable[[], Trace]) -> LazyTrace:
     """The trace, of which what findings ask of every trace is known without making it again."""
-    whole = streamed.kept_in(make())
-    resets_of(whole)
-    source = Source(make, whole.time, whole.batch, whole.immediate is not None, whole.cache)
-    return LazyTrace.of(whole, source)
+    resets_of(trace)
+    source = Source(make, trace.time, trace.batch, trace.immediate is not None, trace.cache)
+    return LazyTrace.of(trace, source)
 
 
 class _Run(NamedTuple):
