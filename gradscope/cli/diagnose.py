@@ -115,41 +115,57 @@ def command(
     from gradscope.experiment.devices import check_device
     from gradscope.scope._report import check_folder
 
-    if loops and no_loops:
-        raise GradscopeError("--loops and --no-loops: give one of them")
     check_device(device)
     refused = _finding_names(fail_on)
     if out is not None:
         check_folder(out)
     torch.manual_seed(seed)
     training = training_of(factory, data, loss).to(device)
-    training.steps, training.depth = steps or training.steps, depth or training.depth
-    training.loops = not no_loops and (loops or training.loops)
+    training.name_parts(steps, depth, _loops(loops, no_loops))
     scope, losses = training.guarded(lambda: training.run(training.plan(), updates, every))
     diagnosis = scope.diagnose()
     if not as_json:
         echo(f"{_progress(losses)}\n{scope}\n{diagnosis}")
-    tried = _tried(training, diagnosis, scope, tries, try_updates) if tries else None
+    tried = _tried(training, diagnosis, scope, tries, try_updates)
     if as_json:
         echo(_json(losses, diagnosis, tried))
     elif tried is not None:
         echo(f"\nRemedies, {plural(try_updates, 'update')} each:\n{tried}")
     if out is not None:
-        echo("measuring the last update in full and drawing the report ...", err=True)
-        echo(f"report: {_reported(scope, out, tried)}", err=as_json)
+        _report(scope, out, tried, aside=as_json)
     sys.exit(_exit_code(diagnosis, refused))
 
 
-def _reported(scope: Scope, out: Path, tried: RemedyTrials | None) -> Path:
-    """The page; on a terminal with the probe that measures just now."""
+def _loops(names: tuple[str, ...], none: bool) -> tuple[str, ...] | bool | None:
+    """What is said of loops; None where nothing is.
+
+    Raises:
+        GradscopeError: if both are given.
+    """
+    if names and none:
+        raise GradscopeError("--loops and --no-loops: give one of them")
+    return False if none else names or None
+
+
+def _report(scope: Scope, out: Path, tried: RemedyTrials | None, *, aside: bool) -> None:
+    """Write the page; on a terminal with the probe that measures just now.
+
+    Args:
+        scope: what was recorded.
+        out: the folder.
+        tried: remedies; None where none were.
+        aside: whether to say where it is on standard error.
+    """
     from rich.console import Console
 
+    echo("measuring the last update in full and drawing the report ...", err=True)
     with Console(stderr=True).status("measuring") as status:
-        return scope.report(
+        page = scope.report(
             out,
             tried=tried,
             progress=lambda done, of, name: status.update(f"measuring {name}, {done + 1} of {of}"),
         )
+    echo(f"report: {page}", err=aside)
 
 
 def _finding_names(fail_on: str | None) -> list[str]:
@@ -188,12 +204,12 @@ def _progress(losses: list[float]) -> str:
 
 
 def _tried(
-    training: TrainingSetup, diagnosis: Diagnosis, scope: Scope, count: int, updates: int
+    training: TrainingSetup, diagnosis: Diagnosis, scope: Scope, count: int | None, updates: int
 ) -> RemedyTrials | None:
-    """What the first remedies changed; None where nothing was found."""
+    """What the first remedies changed; None where none is asked for or nothing was found."""
     from gradscope.scope import try_remedies
 
-    if not diagnosis:
+    if not diagnosis or not count:
         return None
     return training.guarded(
         lambda: try_remedies(training, diagnosis, scope, count=count, updates=updates)

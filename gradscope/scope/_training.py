@@ -113,6 +113,11 @@ class TrainingSetup:
         self.model.to(device)
         return self
 
+    def name_parts(self, steps: Steps, depth: Depth | None, loops: Loops | None) -> None:
+        """Attach by these instead, where they are given: neither empty nor None."""
+        self.steps, self.depth = steps or self.steps, depth or self.depth
+        self.loops = self.loops if loops is None else loops
+
     def guarded(self, work: Callable[[], _T]) -> _T:
         """``work()``; an error of the user's own code becomes one message that says where.
 
