@@ -62,10 +62,18 @@ class RgLru(Reader):
 
 
 class ForgetBias(Reader):
-    """ln a = ln sigmoid(b) of a forget gate's bias b: mLSTM, and GLA over its normaliser."""
+    """ln a = ln sigmoid(b) of a forget gate's bias b: mLSTM, and GLA over its normaliser.
 
-    #: where the bias stands
-    names: ClassVar[tuple[str, ...]] = ("fgate.bias", "fgate_preact.bias", "gk_proj.-1.bias")
+    A soft cap C (of transformers' xLSTM) makes C tanh(b / C) of b.
+    """
+
+    #: where the bias stands; in the last place the input gate's stands before it
+    names: ClassVar[tuple[str, ...]] = (
+        "fgate.bias",
+        "fgate_preact.bias",
+        "gk_proj.-1.bias",
+        "ifgate_preact.bias",
+    )
 
     def knows(self, module: nn.Module) -> bool:
         """By the bias."""
@@ -73,14 +81,42 @@ class ForgetBias(Reader):
 
     def read(self, module: nn.Module) -> list[Read]:
         """By head; of a gate with a bias for each key the slowest."""
-        found = (parameter(module, name) for name in self.names)
-        bias = next(part for part in found if part is not None)
+        found = {name: parameter(module, name) for name in self.names}
+        name, bias = next((name, part) for name, part in found.items() if part is not None)
+        bias = bias[len(bias) // 2 :] if name == self.names[-1] else bias
+        cap = getattr(getattr(module, "config", None), "gate_soft_cap", None)
+        if cap and name.endswith("gate_preact.bias"):
+            bias = cap * (bias / cap).tanh()
         heads = getattr(module, "num_heads", len(bias))
         normaliser = float(getattr(module, "gate_logit_normalizer", 1))
         rates = F.softplus(-bias) / normaliser
         if isinstance(heads, int) and heads and len(bias) % heads == 0:
             rates = rates.unflatten(0, (heads, -1)).amin(-1)
         return [Read("", rates, {"forget_gate": float(bias.sigmoid().mean())})]
+
+
+class ScalarMemory(Reader):
+    """ln a = ln sigmoid(b) of the forget gate's bias b of each unit: xLSTM's sLSTM.
+
+    Its bias is (head, gate, unit) whatever its layout within the module, gates in the order i, f,
+    z, o. What the input gate adds is not in it: n_t grows with all that is written, and c_t / n_t
+    forgets sooner where that is more.
+    """
+
+    def knows(self, module: nn.Module) -> bool:
+        """By its bias and what gives it its axes."""
+        names = ("_recurrent_kernel", "_bias", "_bias_int2ext")
+        return all(hasattr(module, name) for name in names)
+
+    def read(self, module: nn.Module) -> list[Read]:
+        """By unit, head after head."""
+        given = getattr(module, "_bias_int2ext")(parameter(module, "_bias"))  # noqa: B009
+        forget, write = given[:, 1].flatten(), given[:, 0]
+        facts = {
+            "forget_gate": float(forget.sigmoid().mean()),
+            "input_gate_bias": float(write.mean()),
+        }
+        return [Read("", F.softplus(-forget), facts, "unit")]
 
 
 class TimeDecay(Reader):
@@ -145,6 +181,7 @@ READERS: tuple[Reader, ...] = (
     SelectiveSteps(),
     RgLru(),
     ForgetBias(),
+    ScalarMemory(),
     TimeDecay(),
     Rwkv7(),
     Slopes(),

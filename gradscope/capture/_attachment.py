@@ -13,6 +13,9 @@ from gradscope.capture._depth import DepthWatch
 from gradscope.capture._fused import FusedWatch
 from gradscope.capture._kernel_watch import KernelWatch, about, kernels_of
 from gradscope.capture._loops import LoopWatch, may_loop
+from gradscope.capture._slstm_watch import ABOUT as SLSTM
+from gradscope.capture._slstm_watch import SlstmWatch, is_slstm
+from gradscope.capture._slstm_watch import problem as slstm_problem
 from gradscope.capture._stack import Stack, stacks
 from gradscope.capture._step import Step
 from gradscope.capture._steps import StepWatch
@@ -117,6 +120,9 @@ class Attachment:
             elif isinstance(module, nn.RNNBase):
                 make = partial(FusedWatch, name, module, sequences, layer_cells(module))
                 self.watched[name] = Watched(name, kind, make)
+            elif is_slstm(module):
+                make = partial(SlstmWatch, name, module, sequences)
+                self.watched[name] = Watched(name, f"{kind}, {SLSTM}", make)
             elif kernels := kernels_of(module):
                 make = partial(KernelWatch, name, module, sequences)
                 self.watched[name] = Watched(name, f"{kind}, {about(kernels)}", make)
@@ -262,12 +268,8 @@ def _problem(module: nn.Module) -> str:
             "from"
         )
     stock = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
-    if type(module).__name__ in ("sLSTMCell_vanilla", "sLSTMCell_cuda"):
-        return (
-            f"{type(module).__name__}, the scalar memory of xLSTM, is not read yet. Its recurrent "
-            "matrices are block-diagonal in each of four gates; a module that calls it one step at "
-            "a time can be named in steps="
-        )
+    if is_slstm(module):
+        return slstm_problem(module)
     if isinstance(module, nn.RNNBase) and type(module).forward not in stock:
         return (
             f"{type(module).__name__} has a forward of its own; name it in steps=, or attach to "
@@ -284,7 +286,8 @@ def nothing_found(model: nn.Module, unattached: list[str]) -> str:
         f"no recurrence was found in {type(model).__name__}: no torch RNN, LSTM, GRU, *Cell or "
         "gradscope cell, and no module was called on its own output. Name the modules whose call "
         "is one step with steps=[...], or look along "
-        "depth with depth=True or a container's name (gradscope diagnose: --steps, --depth). It "
+        "depth with depth=True or a container's name (gradscope diagnose: --steps, --depth, "
+        "--loops). It "
         f"has: {names or 'no submodules'}"
     )
     return text + "".join(f"; {reason}" for reason in unattached)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import torch
@@ -48,6 +49,12 @@ class KernelCall:
     begins: Bool[Tensor, "batch time"] | None = None
     reads_before: bool = False
     tail: Tail | None = None
+
+    @property
+    def bytes(self) -> int:
+        """What its tensors take."""
+        parts = (getattr(self, field.name) for field in fields(self))
+        return sum(part.nbytes for part in parts if isinstance(part, Tensor))
 
     def recurrence(self) -> MatrixRecurrence:
         """The same with time first, in float32 at least."""
@@ -100,9 +107,9 @@ class Given:
         for name, value in bound.arguments.items():
             kind = bound.signature.parameters[name].kind
             if kind is inspect.Parameter.VAR_KEYWORD and isinstance(value, Mapping):
-                self.values |= {str(key): inner for key, inner in value.items()}
+                self.values |= {str(key): _as_it_is(inner) for key, inner in value.items()}
             else:
-                self.values[name] = value
+                self.values[name] = _as_it_is(value)
 
     def find(self, *names: str) -> Tensor | None:
         """The first of these arguments that is a tensor, without its gradient; None if none is."""
@@ -158,6 +165,18 @@ class Given:
         names = ("initial_state", "initial_states", "recurrent_states")
         given = [self.values.get(name) for name in names]
         return not any(isinstance(part, Tensor) and part.requires_grad for part in given)
+
+    def kept(self) -> Given:
+        """The same without the graph, to be read again: what may change in place is copied."""
+        kept = copy.copy(self)
+        kept.values = {
+            name: value.detach() if isinstance(value, Tensor) else value
+            for name, value in self.values.items()
+        }
+        for name, value in self.values.items():
+            if id(value) in self._copied and isinstance(value, Tensor):
+                kept.values[name] = value.detach().clone()
+        return kept
 
     def marks(self) -> list[tuple[Tensor, int]]:
         """Tensors that were given and not copied, each with its version, which tells a change."""
@@ -235,6 +254,14 @@ class Kernel(ABC):
             given: its arguments.
             module: a copy of the one that called, or was called, as it was.
         """
+
+
+def _as_it_is(value: object) -> object:
+    """An argument; a copy of a weight, or of a view of one, which an optimiser changes in place."""
+    if not isinstance(value, Tensor):
+        return value
+    weight = isinstance(value, nn.Parameter) or isinstance(value._base, nn.Parameter)
+    return value.detach().clone().requires_grad_(value.requires_grad) if weight else value
 
 
 def full(x: Tensor) -> Tensor:

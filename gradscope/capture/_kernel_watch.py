@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from gradscope.capture import _kernels_decay, _kernels_delta, _kernels_module
 from gradscope.capture._kernel import Given, Kernel
-from gradscope.capture._matrix import Seen, matrix_trace
+from gradscope.capture._matrix import CallSource, Seen, matrix_trace
 from gradscope.capture._watch import (
     Args,
     Harvest,
@@ -116,8 +116,10 @@ class KernelWatch(Watch):
         if call is None or call.key.shape[1] < 2:
             self.unread += 1
             return
+        again = partial(kernel.read, given.kept(), self.copy)
+        source = CallSource(call, again, given.marks())
         carried = given.is_carried(call.start)
-        self.calls.append(Seen(call, seen, self.receive(seen), given.marks(), carried))
+        self.calls.append(Seen(source, seen, self.receive(seen), carried))
 
     def _hear_again(self, output: Tensor) -> None:
         """A call without a graph that is made again with one (checkpointing) hears its gradient."""

@@ -11,6 +11,7 @@ import click
 from gradscope.cli._echo import echo
 from gradscope.cli._group import EXIT_FAILED
 from gradscope.cli._options import SEED, device_option, plural, with_option
+from gradscope.errors import GradscopeError
 
 if TYPE_CHECKING:
     from gradscope.diagnosis import Diagnosis
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
     help="Module whose call is one step (x, s) -> s; may be repeated.",
 )
 @click.option("--depth", metavar="NAME", help="Look along the depth of this container of blocks.")
+@click.option(
+    "--loops",
+    metavar="NAME",
+    multiple=True,
+    help="Take this module alone as called on its own output; may be repeated.",
+)
+@click.option("--no-loops", is_flag=True, help="Look for no module called on its own output.")
 @click.option(
     "--updates",
     type=click.IntRange(min=1),
@@ -82,6 +90,8 @@ def command(
     loss: str | None,
     steps: tuple[str, ...],
     depth: str | None,
+    loops: tuple[str, ...],
+    no_loops: bool,
     updates: int,
     every: int,
     tries: int | None,
@@ -111,32 +121,51 @@ def command(
         check_folder(out)
     torch.manual_seed(seed)
     training = training_of(factory, data, loss).to(device)
-    training.steps, training.depth = steps or training.steps, depth or training.depth
+    training.name_parts(steps, depth, _loops(loops, no_loops))
     scope, losses = training.guarded(lambda: training.run(training.plan(), updates, every))
     diagnosis = scope.diagnose()
     if not as_json:
         echo(f"{_progress(losses)}\n{scope}\n{diagnosis}")
-    tried = _tried(training, diagnosis, scope, tries, try_updates) if tries else None
+    tried = _tried(training, diagnosis, scope, tries, try_updates)
     if as_json:
         echo(_json(losses, diagnosis, tried))
     elif tried is not None:
         echo(f"\nRemedies, {plural(try_updates, 'update')} each:\n{tried}")
     if out is not None:
-        echo("measuring the last update in full and drawing the report ...", err=True)
-        echo(f"report: {_reported(scope, out, tried)}", err=as_json)
+        _report(scope, out, tried, aside=as_json)
     sys.exit(_exit_code(diagnosis, refused))
 
 
-def _reported(scope: Scope, out: Path, tried: RemedyTrials | None) -> Path:
-    """The page; on a terminal with the probe that measures just now."""
+def _loops(names: tuple[str, ...], none: bool) -> tuple[str, ...] | bool | None:
+    """What is said of loops; None where nothing is.
+
+    Raises:
+        GradscopeError: if both are given.
+    """
+    if names and none:
+        raise GradscopeError("--loops and --no-loops: give one of them")
+    return False if none else names or None
+
+
+def _report(scope: Scope, out: Path, tried: RemedyTrials | None, *, aside: bool) -> None:
+    """Write the page; on a terminal with the probe that measures just now.
+
+    Args:
+        scope: what was recorded.
+        out: the folder.
+        tried: remedies; None where none were.
+        aside: whether to say where it is on standard error.
+    """
     from rich.console import Console
 
+    echo("measuring the last update in full and drawing the report ...", err=True)
     with Console(stderr=True).status("measuring") as status:
-        return scope.report(
+        page = scope.report(
             out,
             tried=tried,
             progress=lambda done, of, name: status.update(f"measuring {name}, {done + 1} of {of}"),
         )
+    echo(f"report: {page}", err=aside)
 
 
 def _finding_names(fail_on: str | None) -> list[str]:
@@ -175,12 +204,12 @@ def _progress(losses: list[float]) -> str:
 
 
 def _tried(
-    training: TrainingSetup, diagnosis: Diagnosis, scope: Scope, count: int, updates: int
+    training: TrainingSetup, diagnosis: Diagnosis, scope: Scope, count: int | None, updates: int
 ) -> RemedyTrials | None:
-    """What the first remedies changed; None where nothing was found."""
+    """What the first remedies changed; None where none is asked for or nothing was found."""
     from gradscope.scope import try_remedies
 
-    if not diagnosis:
+    if not diagnosis or not count:
         return None
     return training.guarded(
         lambda: try_remedies(training, diagnosis, scope, count=count, updates=updates)

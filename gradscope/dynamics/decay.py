@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -58,10 +59,7 @@ class DecayFit:
         law: ``exponential``, ln norm = y0 - lag / tau; ``power``, y0 - alpha ln(1 + lag); or
             ``stretched``, y0 - (lag / tau)^beta.
         parameters: the value of each parameter, by name.
-        intervals: 95% interval of each parameter but y0, by name.
         horizon: the lag at which the law has fallen by a factor e; inf where it does not fall.
-        horizon_interval: 95% interval of the horizon; its upper end is inf where the law may as
-            well not fall.
         residual: root mean square of the residuals, nats.
         explained: share of the variance of ln norm that the law explains.
         aicc: Akaike's criterion, corrected for few points; the law with the smallest is preferred.
@@ -72,9 +70,7 @@ class DecayFit:
 
     law: LawName
     parameters: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
     horizon: float
-    horizon_interval: tuple[float, float]
     residual: float
     explained: float
     aicc: float
@@ -88,9 +84,29 @@ class DecayFit:
         shape = _LAWS[self.law].shape
         return self.parameters["y0"] - self.amount * shape(x, beta) / shape(self.longest, beta)
 
+    @cached_property
+    def horizon_interval(self) -> tuple[float, float]:
+        """95% interval of the horizon; its upper end is inf where the law may as well not fall."""
+        return horizon_interval(self.chance_within, self.longest)
+
+    @cached_property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95% interval of each parameter but y0, by name."""
+        if self.law == "power":
+            scale = float(_LAWS["power"].shape(self.longest, 1.0))
+            low, high = self.fall.interval()
+            return {"alpha": (low / scale, high / scale)}
+        if self.law == "exponential":
+            return {"tau": self.horizon_interval}
+        labels, index = np.unique(self.fall.labels, return_inverse=True)
+        weights = np.bincount(index, self.fall.weights)
+        low, high = np.interp([0.025, 0.975], np.cumsum(weights) - weights / 2, labels)
+        return {"tau": self.horizon_interval, "beta": (float(low), float(high))}
+
     def chance_within(self, lag: float) -> float:
         """Probability that the law falls by a factor e within a lag."""
-        return _chance_within(_LAWS[self.law], self.fall, self.longest, lag)
+        law, labels = _LAWS[self.law], self.fall.labels
+        return 1 - self.fall.below(law.shape(self.longest, labels) / law.shape(lag, labels))
 
 
 def decay_fits(lags: ArrayLike, log_norms: ArrayLike) -> tuple[DecayFit, ...]:
@@ -142,21 +158,15 @@ def _fit(name: LawName, x: _Array, y: _Array, ways: Wandering) -> DecayFit:
     # a walk starts where the law does; what stays about the law is level with it
     y0 = float(residuals.mean() if fall.way.stationary[0] else residuals[0])
     horizon = _horizon(law, amount, longest, exponent)
-    interval = horizon_interval(lambda lag: _chance_within(law, fall, longest, lag), longest)
-    parameters, intervals = {"tau": horizon}, {"tau": interval}
+    parameters = {"tau": horizon}
     if name == "power":
-        scale = float(law.shape(longest, exponent))
-        low, high = fall.interval()
-        parameters, intervals = {"alpha": amount / scale}, {"alpha": (low / scale, high / scale)}
+        parameters = {"alpha": amount / float(law.shape(longest, exponent))}
     if name == "stretched":
-        low, high = np.interp([0.025, 0.975], np.cumsum(weights) - weights / 2, labels)
-        parameters["beta"], intervals["beta"] = exponent, (float(low), float(high))
+        parameters["beta"] = exponent
     return DecayFit(
         law=name,
         parameters={"y0": y0, **parameters},
-        intervals=intervals,
         horizon=horizon,
-        horizon_interval=interval,
         residual=float(np.sqrt(np.mean((residuals - y0) ** 2))),
         explained=_explained(y, residuals),
         aicc=_aicc(likelihood, law.parameters + 1, found.increments),
@@ -214,10 +224,6 @@ def _horizon(law: _Law, amount: float, longest: float, exponent: float) -> float
         return np.inf
     with np.errstate(over="ignore"):
         return float(law.reaches(law.shape(longest, exponent) / amount, exponent))
-
-
-def _chance_within(law: _Law, fall: Mixture, longest: float, lag: float) -> float:
-    return 1 - fall.below(law.shape(longest, fall.labels) / law.shape(lag, fall.labels))
 
 
 def horizon_interval(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol, runtime_checkable
@@ -43,12 +44,12 @@ class Streamed:
     """The whole recurrence of a trace, which may keep a part of its state, to be streamed.
 
     Attributes:
-        recurrence: of all columns.
+        make: the recurrence of all columns, which may be too large to be kept.
         by_read: dL/do_t; None where no gradient arrived.
         last: S_T.
     """
 
-    recurrence: MatrixRecurrence
+    make: Callable[[], MatrixRecurrence]
     by_read: Float[Tensor, "time batch head value"] | None
     last: Float[Tensor, "batch head key value"]
 
@@ -60,7 +61,7 @@ class Streamed:
     @cached_property
     def adjoint_log_norms(self) -> Float[Tensor, "times batch head"] | None:
         """ln ||dL/dS_t||_F; None where no gradient arrived."""
-        return None if self.by_read is None else self.recurrence.adjoint_log_norms(self.by_read)
+        return None if self.by_read is None else self.make().adjoint_log_norms(self.by_read)
 
     @cached_property
     def effective_rank(self) -> Float[Tensor, "batch head"]:
@@ -91,7 +92,8 @@ def transitions_of(trace: Trace) -> Transitions:
             f"{type(trace.cell).__name__} is no recurrence S_t = A_t S_(t-1) + B_t with heads, as "
             "those of Mamba, gated linear attention or DeltaNet are"
         )
-    return step.transitions(trace.inputs)
+    whole = streamed(trace)
+    return step.transitions(trace.inputs) if whole is None else whole.make().transitions
 
 
 def by_head(trace: Trace) -> Trace:

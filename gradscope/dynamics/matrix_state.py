@@ -99,19 +99,24 @@ class MatrixRecurrence:
         read = states[:-1] if self.reads_before else states[1:]
         return (self.query.unsqueeze(-2) @ read).squeeze(-2)
 
-    def read(self, t: int, state: Tensor) -> Float[Tensor, "batch head value"]:
-        """S^T q_t."""
-        return (state * self.query[t].unsqueeze(-1)).sum(-2)
+    def outputs_and_last(
+        self,
+    ) -> tuple[Float[Tensor, "time batch head value"], Float[Tensor, "batch head key value"]]:
+        """o_1 ... o_T and S_T, in one sweep that holds two states at a time."""
+        states = self.states()
+        state = next(states)
+        # one tensor for all: small ones that stay, made between large ones that go, leave holes
+        # into which no state fits
+        whole = self.value.new_empty(self.value.shape)
+        for t, after in enumerate(states):
+            read = state if self.reads_before else after
+            torch.matmul(self.query[t].unsqueeze(-2), read, out=whole[t].unsqueeze(-2))
+            state = after
+        return whole, state
 
     def outputs(self) -> Float[Tensor, "time batch head value"]:
         """o_1 ... o_T."""
-        read = []
-        states = self.states()
-        state = next(states)
-        for t, after in enumerate(states):
-            read.append(self.read(t, state if self.reads_before else after))
-            state = after
-        return torch.stack(read)
+        return self.outputs_and_last()[0]
 
     def columns(self, mix: Float[Tensor, "value column"]) -> MatrixRecurrence:
         """The recurrence of S_t M, whose A_t are the same: columns of the value axis, or a mix."""
@@ -151,7 +156,7 @@ class MatrixRecurrence:
         (query, by_query), (value, by_value) = _directions(self.query), _directions(by_output)
         by, read = self.transitions, by_query + by_value
         over, scales = by.over_scale().unsqueeze(-1), by.log_scale.double()
-        norms: list[Tensor] = []
+        norms = scale.new_empty(self.time + 1, *scale.shape)
         for t in range(self.time, -1, -1):
             at = t if self.reads_before else t - 1
             fresh = read[at] if 0 <= at < self.time else None
@@ -167,9 +172,9 @@ class MatrixRecurrence:
                     adjoint, (query[at] * weight).unsqueeze(-1), value[at].unsqueeze(-2)
                 )
             size = frobenius_norm(adjoint)
-            norms.append(size.log() + scale)
+            norms[t] = size.log() + scale
             adjoint, scale = _kept(adjoint, scale, size)
-        return torch.stack(norms[::-1])
+        return norms
 
     def _back(self, t: int, adjoint: Tensor, over: Tensor, kept: Tensor) -> Tensor:
         """A_{t+1}^T G over e^log_scale, times ``kept``; ``over`` is the diagonal's part of it."""

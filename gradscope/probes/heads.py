@@ -16,6 +16,7 @@ from gradscope.dynamics.heads import (
     head_horizons,
     headed,
     streamed,
+    transitions_of,
 )
 from gradscope.dynamics.transitions import Transitions
 from gradscope.probes._norms import even_grid, horizon_columns, lag_grid
@@ -70,7 +71,7 @@ class Heads(Probe):
         if step is None or trace.time < 2:
             return {}
         chosen = even_grid(step.heads - 1, self.heads)
-        by = step.transitions(trace.inputs[:, : self.sequences]).of_heads(chosen)
+        by = transitions_of(trace)[:, : self.sequences].of_heads(chosen)
         _, horizons = head_horizons(by, lag_grid(trace.time, self.lags))
         facts = _facts(by) | _states(trace, chosen)
         rows = Rows()

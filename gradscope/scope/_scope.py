@@ -294,7 +294,7 @@ class Scope:
     ) -> list[str]:
         """Measure the last recording with the probes of a report; what the reader should know."""
         recording = self._recorded()
-        sizes = [trace.states.shape[-1] for trace in recording.traces.values()]
+        sizes = [trace.cell.state_size for trace in recording.traces.values()]
         chosen, note = report_probes(max(sizes), self.diagnose().probes)
         if probes is not None:
             chosen, note = made(probes), []

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from gradscope.capture import Depth, Steps
+from gradscope.capture import Depth, Loops, Steps
 from gradscope.errors import GradscopeError
 from gradscope.remedies import Plan
 from gradscope.scope._attach import attach
@@ -81,6 +81,7 @@ class TrainingSetup:
         max_norm: the clip of the gradient's global norm; None clips nothing.
         steps: names of modules whose call is one step, as ``attach`` takes them.
         depth: as ``attach`` takes it.
+        loops: likewise.
         device: of the model and, from now on, of every batch.
     """
 
@@ -92,6 +93,7 @@ class TrainingSetup:
     max_norm: float | None = None
     steps: Steps = ()
     depth: Depth = False
+    loops: Loops = True
     device: torch.device | str = "cpu"
 
     def to(self, device: torch.device | str) -> TrainingSetup:
@@ -110,6 +112,11 @@ class TrainingSetup:
         self.device = device
         self.model.to(device)
         return self
+
+    def name_parts(self, steps: Steps, depth: Depth | None, loops: Loops | None) -> None:
+        """Attach by these instead, where they are given: neither empty nor None."""
+        self.steps, self.depth = steps or self.steps, depth or self.depth
+        self.loops = self.loops if loops is None else loops
 
     def guarded(self, work: Callable[[], _T]) -> _T:
         """``work()``; an error of the user's own code becomes one message that says where.
@@ -147,8 +154,11 @@ class TrainingSetup:
 
     def plan(self) -> Plan:
         """A copy that may be changed."""
-        places = tuple(attach(self.model, steps=self.steps, depth=self.depth).places)
+        places = tuple(self._attached(self.model).places)
         return Plan(copy.deepcopy(self.model), self.learning_rate, self.max_norm, places)
+
+    def _attached(self, model: nn.Module) -> Scope:
+        return attach(model, steps=self.steps, depth=self.depth, loops=self.loops)
 
     def run(self, plan: Plan, updates: int, every: int) -> tuple[Scope, list[float]]:
         """Train the plan's model from the data's beginning.
@@ -164,7 +174,7 @@ class TrainingSetup:
         Raises:
             GradscopeError: if no parameter may learn, or the loss is no scalar with a gradient.
         """
-        scope = attach(plan.model, steps=self.steps, depth=self.depth)
+        scope = self._attached(plan.model)
         parameters = [p for p in plan.model.parameters() if p.requires_grad]
         if not parameters:
             raise GradscopeError(

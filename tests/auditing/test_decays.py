@@ -1,12 +1,14 @@
 """Recurrences that forget by a decay of their own."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
 import gradscope
+from tests.capture.slstm_models import sLSTMCell_vanilla
 
 
 def made(**weights):
@@ -74,6 +76,33 @@ def test_a_gate_for_each_key_and_its_normaliser():
     (memory,) = gradscope.audit(nn.ModuleDict({"gla": module})).memories
     slow = 16 / math.log1p(math.exp(-3.0))
     assert memory.horizons.tolist() == pytest.approx([slow, 16 / math.log(2)])
+
+
+@pytest.mark.parametrize("name", ["fgate_preact", "ifgate_preact"])
+def test_a_soft_cap_and_gates_in_one_matrix(name):
+    """C tanh(b / C) with C = 4; where both gates have one bias the forget gate's is behind."""
+    biases = [0.0, 6.0] if name == "fgate_preact" else [9.0, 9.0, 0.0, 6.0]
+    module = made(**{name: linear(biases)})
+    module.config = SimpleNamespace(gate_soft_cap=4.0)
+    (memory,) = gradscope.audit(nn.ModuleDict({"mixer": module})).memories
+    capped = 4 * math.tanh(1.5)
+    expected = [1 / math.log(2), 1 / math.log1p(math.exp(-capped))]
+    assert memory.horizons.tolist() == pytest.approx(expected)
+
+
+def test_the_scalar_memory_of_xlstm_by_its_forget_gates():
+    cell = sLSTMCell_vanilla(heads=2, size=4)
+    with torch.no_grad():
+        cell._bias_[:, 1] = torch.tensor([[0.0, 3.0], [-1.0, 5.0]])
+    (memory,) = gradscope.audit(nn.ModuleDict({"cell": cell})).memories
+    assert (memory.place, memory.unit) == ("cell", "unit")
+    expected = [1 / math.log1p(math.exp(-b)) for b in (0.0, 3.0, -1.0, 5.0)]
+    assert memory.horizons.tolist() == pytest.approx(expected)
+    open_ = sum(1 / (1 + math.exp(-b)) for b in (0.0, 3.0, -1.0, 5.0)) / 4
+    assert memory.facts["forget_gate"] == pytest.approx(open_)
+    assert memory.facts["input_gate_bias"] == pytest.approx(
+        cell._bias_.detach()[:, 0].mean().item()
+    )
 
 
 def test_retention_decays_for_good():

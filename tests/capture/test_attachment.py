@@ -8,6 +8,7 @@ from gradscope.capture import Attachment, Step
 from gradscope.capture._attachment import _depth_names, _names, _refuse, _steps_by_name
 from gradscope.errors import GradscopeError
 from tests.capture.scan_modules import MambaMixer
+from tests.capture.slstm_models import sLSTMCell_vanilla
 from tests.conftest import build
 
 
@@ -153,11 +154,14 @@ def test_depth_is_a_name_or_several(depth):
         _depth_names(depth)
 
 
-def test_a_scalar_memory_of_xlstm_is_named_as_not_read():
+def test_a_namesake_of_xlstms_scalar_memory_is_no_recurrence():
     cell = type("sLSTMCell_vanilla", (nn.Module,), {})()
     attachment = Attachment.of(nn.ModuleDict({"slstm": cell, "rnn": nn.RNN(2, 3)}))
     assert list(attachment.watched) == ["rnn"]
-    assert len(attachment.unattached) == 1
-    assert attachment.unattached[0].startswith(
-        "slstm: sLSTMCell_vanilla, the scalar memory of xLSTM"
-    )
+    assert attachment.unattached == []
+
+
+def test_xlstms_scalar_memory_is_watched():
+    model = nn.ModuleDict({"cell": sLSTMCell_vanilla()})
+    said = "sLSTMCell_vanilla, exponential gates and a normaliser (sLSTM)"
+    assert Attachment.of(model).watched["cell"].kind == said

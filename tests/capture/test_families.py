@@ -15,6 +15,7 @@ from gradscope.capture._kernel_watch import KernelWatch
 from gradscope.dynamics import transitions_of
 from gradscope.dynamics.heads import adjoint_log_norms_by_head
 from tests.capture import kernel_functions as functions
+from tests.capture import slstm_models
 from tests.capture.family_configs import COMMON, FAMILIES
 from tests.capture.kernel_functions import LAST
 
@@ -171,9 +172,38 @@ def test_mlstm_of_nx_ai(calls):
         check(recording.trace(place), kernel, given, output)
 
 
-def test_slstm_is_named_as_not_read():
-    scope = gradscope.attach(xlstm_model([1]))
-    assert any("sLSTM" in said and "is not read yet" in said for said in scope.unattached)
+def test_slstm_of_nx_ai():
+    """Against autograd through the package's own step, whose stabiliser is part of its state."""
+    model = xlstm_model([1]).double()
+    cell = model.blocks[1].xlstm.slstm_cell
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.normal_()
+    kept = {}
+    cell.register_forward_hook(
+        lambda module, args, output: kept.update(x=args[0].detach(), y=output[0])
+    )
+    scope = gradscope.attach(model)
+    with scope.record() as recording:
+        loss = model(torch.randn(2, 16, 16, dtype=torch.float64)).square().sum()
+        kept["y"].retain_grad()
+        loss.backward()
+    assert (scope.unattached, recording.notes) == ([], [])
+    weights = {f"module.{name}": p.grad.clone() for name, p in cell.named_parameters()}
+    package = inspect.getmodule(type(cell))
+
+    def step(x, state):
+        held = (cell._recurrent_kernel, cell._bias, cell.pointwise)
+        return package.slstm_forward_step(x[None], state, *held)[0][:, 0]
+
+    x = cell._permute_input(kept["x"])
+    start = torch.zeros(4, 2, 16, dtype=torch.float64)
+    arrived = kept["y"].grad.permute(2, 0, 1, 3).flatten(2)
+    trace = recording.trace("blocks.1.xlstm.slstm_cell")
+    slstm_models.check(trace, step, x, start, arrived, weights=weights)
+    memory = gradscope.audit(model).memories[1]
+    assert memory.count == 16
+    assert scope.diagnose().failed == {}
 
 
 @pytest.mark.parametrize("name", ["minGRU", "minLSTM"])

@@ -314,6 +314,30 @@ def test_arguments_that_change_after_the_call_are_refused():
         given["k"].zero_()
 
 
+class Skipping(nn.Module):
+    """Gives the kernel a weight itself, and a view of one."""
+
+    def __init__(self):
+        super().__init__()
+        self.skip, self.bias = nn.Parameter(torch.ones(1, 2)), nn.Parameter(torch.zeros(2))
+
+    def forward(self, x, dt, a, b, c):
+        scan = kernel_functions.mamba_chunk_scan_combined
+        return scan(x, dt, a, b, c, 4, D=self.skip[0], dt_bias=self.bias)
+
+
+def test_an_optimiser_may_step_within_the_block():
+    torch.manual_seed(0)
+    model, (x, dt) = Skipping(), (torch.randn(1, 6, 2, 3), torch.rand(1, 6, 2))
+    b, c = (torch.randn(1, 6, 1, 4) for _ in range(2))
+    optimizer = torch.optim.SGD(model.parameters(), 1.0)
+    with gradscope.attach(model).record() as recording:
+        model(x, dt, -torch.ones(2), b, c).square().sum().backward()
+        optimizer.step()
+    assert len(recording.traces) == 1
+    assert not any("departs" in note for note in recording.notes)
+
+
 def test_a_namesake_is_refused():
     given = case_of("chunk_gla").arguments
 

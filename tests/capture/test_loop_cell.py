@@ -82,6 +82,28 @@ def test_a_large_state_forms_no_matrix():
     scope.diagnose()
 
 
+def test_the_first_exponents_of_a_large_state_form_no_matrix(monkeypatch):
+    """A linear map whose eigenvalues are known: ln 0.9, ln 0.8 and ln 0.7, and the rest below."""
+    size, known = 600, torch.tensor([0.9, 0.8, 0.7]).double().log()
+    basis = torch.linalg.qr(drawn(size, size))[0]
+    rates = torch.cat((known.exp(), torch.linspace(0.3, 0.0, size - 3)))
+    model = nn.ModuleDict({"net": nn.Linear(size, size, bias=False)}).double()
+    with torch.no_grad():
+        model["net"].weight.copy_(basis * rates @ basis.mT)
+    scope, x = gradscope.attach(model, loops=["net"], probes=[]), drawn(1, size)
+    with scope.record():
+        for _ in range(80):
+            x = model["net"](x)
+    trace = scope.trace("net")
+    monkeypatch.delattr(type(trace.cell), "jacobian")
+    spectrum = gradscope.lyapunov_spectrum(trace, k=3, burn_in=40)
+    torch.testing.assert_close(spectrum.exponents, known, rtol=0, atol=1e-3)
+    low, high = spectrum.intervals.unbind(-1)
+    assert bool(((low - 1e-3 <= known) & (known <= high + 1e-3)).all())
+    one = gradscope.largest_lyapunov_exponent(trace, burn_in=40).exponents
+    torch.testing.assert_close(one, spectrum.exponents[:1], rtol=0, atol=1e-3)
+
+
 @pytest.mark.parametrize("axis", [0, 1, None])
 def test_a_layout_is_undone(axis):
     layout = Layout([Size((3, 3, 2)), Size((3, 3))], axis)

@@ -54,6 +54,22 @@ def linear():
     return nn.Linear(2, 1), [(torch.ones(3, 2), torch.ones(3, 1))]
 
 
+class Looped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.net, self.other = nn.RNN(2, 3), nn.Tanh(), nn.Linear(3, 3)
+
+    def forward(self, x):
+        h = self.rnn(x)[0][-1]
+        for _ in range(9):
+            h = self.net(self.other(h))
+        return h
+
+
+def looped():
+    return Looped(), [(torch.ones(9, 2, 2), torch.ones(2, 3))]
+
+
 wrong_loss = lambda model, batch: (model(batch[0]) - batch[1]).abs()
 float_loss = lambda model, batch: 3.0
 broken_loss = lambda model, batch: (model(batch[0]) - batch[1][:3]).mean()
@@ -198,11 +214,25 @@ def test_remedies_are_tried(file):
         (["{file}:broken"], "raised ZeroDivisionError"),
         (["{file}:linear"], "no recurrence was found in Linear"),
         (["{file}:make", "--depth", "rnn"], "'rnn' is a RNN, not a Sequential or ModuleList"),
+        (
+            ["{file}:make", "--loops", "ont"],
+            "loops: the model has no module 'ont'; did you mean 'out",
+        ),
+        (["{file}:make", "--loops", "out", "--no-loops"], "--loops and --no-loops: give one"),
         (["{file}:make", "--device", "abacus"], "the device 'abacus' cannot be used here"),
     ],
 )
 def test_bad_input_is_named(file, arguments, message):
     assert message in refused("diagnose", *(text.format(file=file) for text in arguments))
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [([], ["rnn", "other"]), (["--loops", "net"], ["rnn", "net"]), (["--no-loops"], ["rnn"])],
+)
+def test_loops_are_looked_for_named_or_left_alone(file, options, found):
+    result = invoke("diagnose", f"{file}:looped", "--updates", "1", "--json", *options)
+    assert json.loads(result.stdout)["recurrences"] == found
 
 
 @pytest.mark.parametrize(

@@ -70,12 +70,12 @@ def test_adjoint_norms_by_head_stream_or_are_taken_from_the_trace():
     expected = r.adjoint_log_norms(by_output)
     torch.testing.assert_close(adjoint_log_norms_by_head(trace), expected)
     last = list(r.states())[-1]
-    whole = Streamed(r, math.e * by_output, last)
+    whole = Streamed(lambda: r, math.e * by_output, last)
     known = whole.kept_in(trace)
     assert (streamed(known), whole.value) == (whole, VALUE)
     torch.testing.assert_close(adjoint_log_norms_by_head(known), expected + 1)
     torch.testing.assert_close(whole.effective_rank, effective_rank(last))
-    assert Streamed(r, None, last).adjoint_log_norms is None
+    assert Streamed(lambda: r, None, last).adjoint_log_norms is None
     assert streamed(trace) is None
     silent = Trace(trace.cell, trace.inputs, trace.states)
     assert adjoint_log_norms_by_head(silent) is None

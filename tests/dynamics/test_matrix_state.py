@@ -47,6 +47,8 @@ def test_states_and_outputs(reads_before, start, rank):
     states, outputs = slow_twin(r)
     torch.testing.assert_close(torch.stack(list(r.states())), torch.stack(states).detach())
     torch.testing.assert_close(r.outputs(), outputs.detach())
+    *_, last = r.states()
+    assert torch.equal(r.outputs_and_last()[1], last)
     assert (r.time, r.size) == (TIME, HEADS * KEY * VALUE)
 
 
