@@ -106,6 +106,7 @@ def _forward(
     parameters: tuple[Tensor | None, ...],
 ) -> Tensor:
     weight_ih, weight_hh = parameters[:2]
+    assert weight_ih is not None
     assert weight_hh is not None
     states, kept = cell.scan_keeping(inputs, state, weight_hh)
     context = cast(_Context, ctx)

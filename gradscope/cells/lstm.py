@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import MappingProxyType
 
 import torch
@@ -111,9 +110,9 @@ class LSTM(LSTMCell):
         self, inputs: Float[Tensor, "time *batch input"], state: Float[Tensor, "*batch state"]
     ) -> tuple[Float[Tensor, "time *batch hidden"], Float[Tensor, "*batch state"]]:
         """h_t for all t and the last state, by torch's fused kernel, one trial after another."""
-        start = [part.contiguous().unsqueeze(0) for part in state.chunk(2, dim=-1)]
+        start = tuple(part.contiguous().unsqueeze(0) for part in state.chunk(2, dim=-1))
         biases = [bias for bias in (self.bias_ih, self.bias_hh) if bias is not None]
-        weights = [self.weight_ih, self.recurrent_weight(), *biases]
+        weights = (self.weight_ih, self.recurrent_weight(), *biases)
         if self.weight_ih.dim() == 2:
             return self._fused(inputs, start, weights)
         each = zip(
@@ -126,7 +125,7 @@ class LSTM(LSTMCell):
         return torch.stack(hidden, dim=1), torch.stack(last)
 
     def _fused(
-        self, inputs: Tensor, start: Sequence[Tensor], weights: Sequence[Tensor]
+        self, inputs: Tensor, start: tuple[Tensor, ...], weights: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor]:
         """(h_t for all t, s_T) of one trial."""
         hidden, h, c = torch.lstm(

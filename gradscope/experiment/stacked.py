@@ -53,6 +53,6 @@ def joined(batches: Sequence[Batch]) -> Batch | None:
     return Batch(inputs, steps, targets, first.continues)
 
 
-def _filled(inputs: Shaped[Tensor, steps * rest], time: int) -> Shaped[Tensor, time * rest]:
+def _filled(inputs: Shaped[Tensor, " steps *rest"], time: int) -> Shaped[Tensor, " time *rest"]:
     missing = time - len(inputs)
     return inputs if not missing else F.pad(inputs, (0, 0) * (inputs.dim() - 1) + (0, missing))

@@ -36,7 +36,7 @@ class Batch(NamedTuple):
     """
 
     inputs: Float[Tensor, "time *trial batch input"] | Int[Tensor, "time *trial batch"]
-    steps: Int[Tensor, scored * trial]
+    steps: Int[Tensor, " scored *trial"]
     targets: Float[Tensor, "scored *trial batch output"] | Int[Tensor, "scored *trial batch"]
     continues: bool = False
 

@@ -42,6 +42,9 @@ def assert_alike(one: Outcome, other: Outcome) -> None:
                 assert list(values) == list(expected), (name, column)
 
 
+#: what does not rest on eigenvalues of nothing but rounding errors
+PROBES = "\nprobes: [none, grad_norms, adjoint_norms, jacobian_norms, saturation]"
+
 WAYS = {
     "plain": "",
     "optimizers": "  optimizer: [{name: adam, lr: 0.01}, {name: adam, lr: 0.003, beta1: 0.5}]",
@@ -67,8 +70,8 @@ def of(way: str) -> list[Trial]:
     if not text.startswith("  "):
         keys = [line.split(":")[0] for line in text.splitlines() if line]
         kept = [line for line in BASE.splitlines() if line.split(":")[0] not in keys]
-        return Experiment.parse("\n".join([*kept, text])).trials
-    return trials(text)
+        return Experiment.parse("\n".join([*kept, text]) + PROBES).trials
+    return trials(text + PROBES)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -79,10 +82,6 @@ def test_each_comes_to_what_it_comes_to_alone(way):
     found = together(group)
     for trial in several:
         assert_alike(found[trial.id], run_trial(trial))
-
-
-#: what does not rest on eigenvalues of nothing but rounding errors
-PROBES = "\nprobes: [none, grad_norms, adjoint_norms, jacobian_norms, saturation]"
 
 
 @pytest.mark.parametrize("name", CELLS.names())
