@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
@@ -32,6 +32,7 @@ from gradscope.results.verdict import verdict
 
 if TYPE_CHECKING:  # runs are opened, read and drawn without torch, which these import
     import gradscope.experiment
+    import gradscope.experiment.kin
     import gradscope.experiment.model
     import gradscope.experiment.observer
 
@@ -203,7 +204,7 @@ def run(
     progress: bool | gradscope.experiment.observer.Observer | None = None,
     overrides: Mapping[str, object] | None = None,
     device: str = "cpu",
-    population: Literal["auto", "off"] | int = "auto",
+    population: gradscope.experiment.kin.Population = "auto",
     scheduler: gradscope.experiment.Scheduler | str | None = None,
     log: str | Sequence[str] = (),
 ) -> Run:
@@ -235,27 +236,45 @@ def run(
         RunDirectoryError: if the directory holds another experiment.
         GradscopeError: if the device or a tracker cannot be used, or workers not be started.
     """
-    from gradscope.experiment.devices import check_device
-
-    _check_workers(workers)
-    _check_population(population)
-    if scheduler is None:
-        check_device(device)
+    means = _Means(workers, population, scheduler, device)
+    _check(means)
     loaded = _loaded(experiment, overrides)
     directory = RunDirectory(Path("reports") / loaded.name if out is None else Path(out))
-    _carry_out(
-        loaded,
-        directory,
-        progress,
-        log,
-        workers=workers,
-        population=population,
-        scheduler=scheduler,
-        device=device,
-    )
+    _carry_out(loaded, directory, progress, log, means)
     finished = Run(directory.path)
     _warn_of_failures(finished)
     return finished
+
+
+class _Means(NamedTuple):
+    """What trains the trials of an experiment, as the arguments of ``run``."""
+
+    workers: int
+    population: gradscope.experiment.kin.Population
+    scheduler: gradscope.experiment.Scheduler | str | None
+    device: str
+
+
+def _check(means: _Means) -> None:
+    """Refuse what cannot train anything.
+
+    Raises:
+        ValueError: for a number of workers, or a population, that cannot be.
+        GradscopeError: for a device that is not there.
+    """
+    from gradscope.experiment.devices import check_device
+    from gradscope.experiment.kin import check_population
+
+    if means.workers < 1:
+        raise ValueError(f"workers should be at least 1, got {means.workers}")
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise GradscopeError(
+            f"gradscope.run(workers={means.workers}) was reached while a worker process imported "
+            "this script; put the call under 'if __name__ == \"__main__\":'"
+        )
+    check_population(means.population)
+    if means.scheduler is None:
+        check_device(means.device)
 
 
 def _carry_out(
@@ -263,11 +282,7 @@ def _carry_out(
     directory: RunDirectory,
     progress: bool | gradscope.experiment.observer.Observer | None,
     log: str | Sequence[str],
-    *,
-    workers: int,
-    population: Literal["auto", "off"] | int,
-    scheduler: gradscope.experiment.Scheduler | str | None,
-    device: str,
+    means: _Means,
 ) -> None:
     """Run what the directory does not hold yet."""
     from gradscope.experiment.observer import Several
@@ -278,7 +293,7 @@ def _carry_out(
     named = [log] if isinstance(log, str) else log
     trackers = trackers_of(named, experiment.name, directory.path)
     tracking = Tracking(trackers, directory, warnings.warn)
-    with claimed(experiment, directory, device) as ready:
+    with claimed(experiment, directory, means.device) as ready:
         if ready.damaged:
             warnings.warn(told(directory.path, ready.damaged), stacklevel=3)
         with watched_by(progress, ready.missing) as observer:
@@ -286,11 +301,11 @@ def _carry_out(
                 experiment,
                 directory,
                 Several(observer, tracking),
-                workers=workers,
-                population=population,
-                scheduler=scheduler,
-                device=device,
                 ready=ready,
+                workers=means.workers,
+                population=means.population,
+                scheduler=means.scheduler,
+                device=means.device,
             )
 
 
@@ -329,30 +344,4 @@ def _warn_of_failures(run: Run) -> None:
             f"{len(run.failures)} of {len(run.manifest.trials)} trials failed, such as {trial}: "
             f"{error}; Run.failures has all",
             stacklevel=3,
-        )
-
-
-def _check_population(population: Literal["auto", "off"] | int) -> None:
-    """Refuse a size of populations that cannot be."""
-    known = population in ("auto", "off")
-    if not known and not (isinstance(population, int) and population >= 1):
-        raise ValueError(
-            f"population should be 'auto', 'off' or a number of trials, got {population!r}"
-        )
-
-
-def _check_workers(workers: int) -> None:
-    """Refuse workers that cannot be.
-
-    Raises:
-        ValueError: for less than one.
-        GradscopeError: within a worker process. It imports the script that started it, and must not
-            run its experiment again.
-    """
-    if workers < 1:
-        raise ValueError(f"workers should be at least 1, got {workers}")
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise GradscopeError(
-            f"gradscope.run(workers={workers}) was reached while a worker process imported this "
-            "script; put the call under 'if __name__ == \"__main__\":'"
         )

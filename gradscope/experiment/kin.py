@@ -45,7 +45,7 @@ def arranged(
 ) -> list[list[Trial]]:
     """The trials in the groups in which they train.
 
-    No group is so large that a worker would be left without one.
+    A measured group is never so large that a worker would be left without one.
 
     Args:
         trials: what is to train.
@@ -55,16 +55,28 @@ def arranged(
     """
     if population == "off" or not trials:
         return [[trial] for trial in trials]
-    most = max(1, len(trials) // max(1, workers))
     if population != "auto":
-        return kin(trials, min(most, population))
-    groups = []
+        return kin(trials, population)
+    groups, most = [], max(1, len(trials) // max(1, workers))
     for group in kin(trials, len(trials)):
         longest = sum(trial.settings.training.steps for trial in group)
         worth = len(group) > 1 and longest >= _WORTH
         size = best_size(group, most=most, workers=workers, device=device) if worth else 1
         groups += kin(group, size)
     return groups
+
+
+def check_population(population: Population) -> None:
+    """Refuse what is no size of populations.
+
+    Raises:
+        ValueError: for anything but ``auto``, ``off`` and a number above 0.
+    """
+    is_number = isinstance(population, int) and not isinstance(population, bool)
+    if population not in ("auto", "off") and not (is_number and population >= 1):
+        raise ValueError(
+            f"population should be 'auto', 'off' or a number of trials, got {population!r}"
+        )
 
 
 def may_join(settings: Settings) -> bool:

@@ -2,7 +2,8 @@
 
 Nothing listens, so nobody else can reach them. A process is given one trial at a time, or a group
 that trains as one program: whatever ends it is the fault of one of these, or of what ends processes
-from outside, and costs no other. A group whose process ended goes on trial by trial.
+from outside, and costs no other. A group whose process ended runs once more, and then goes on trial
+by trial.
 """
 
 from __future__ import annotations
@@ -163,11 +164,25 @@ class _Pool:
         if not worker.is_ready:
             self._could_not_start(worker)
         worker.is_busy = False
-        if len(worker.trials) > 1:  # whose fault it was will be seen
-            self.waiting.extendleft([trial] for trial in reversed(worker.trials))
+        left = [trial for trial in worker.trials if not self.run.ledger_is_there(trial.id)]
+        if len(worker.group) == 1:
+            for trial in left:
+                self._ended_by(trial, worker)
+        elif left:
+            self._ended_together(worker.group, left, worker)
+
+    def _ended_together(
+        self, group: Sequence[Trial], left: Sequence[Trial], worker: WorkerProcess
+    ) -> None:
+        """The process of a group is gone: run it once more; then whose fault it is will be seen."""
+        for_memory = worker.was_killed and self.memory.ran_out()
+        key = group[0].id
+        self.deaths[key] += 1
+        if self.deaths[key] == 1 and not for_memory:
+            self.waiting.appendleft(group)
             return
-        for trial in worker.trials:
-            self._ended_by(trial, worker)
+        self.deaths[key] = 0
+        self.waiting.extendleft([trial] for trial in reversed(left))
 
     def _ended_by(self, trial: Trial, worker: WorkerProcess) -> None:
         """The process that ran this trial by itself is gone."""

@@ -92,13 +92,15 @@ class WorkerProcess:
         events: where what it says is put.
 
     Attributes:
-        trials: what it runs as one program, as far as it is not over; empty if it waits.
+        group: what it was given last, to run as one program.
+        trials: those of them that are not over.
         is_busy: whether it has not said yet that all of them are done.
         is_ready: whether it has said that it can be used.
         peak: bytes of memory that it held at most, when looked at.
     """
 
     def __init__(self, greeting: Mapping[str, object], events: SimpleQueue[Event]):
+        self.group: Sequence[Trial] = ()
         self.trials: list[Trial] = []
         self.is_busy = False
         self.is_ready, self.peak = False, 0
@@ -125,7 +127,7 @@ class WorkerProcess:
 
     def give(self, trials: Sequence[Trial]) -> None:
         """Have it run trials, as one program if they are several."""
-        self.trials, self.is_busy = [*trials], True
+        self.group, self.trials, self.is_busy = trials, [*trials], True
         self._say({"trials": {trial.id: trial.resolved for trial in trials}})
 
     def look(self) -> None:

@@ -159,21 +159,57 @@ def run_sweep(
             return {}
         try:
             if groups is None:
-                groups = arranged(missing, population, workers=workers, device=device)
-            if scheduler is not None:
-                from gradscope.experiment import cluster  # here, as Dask is an extra
-
-                outcomes = cluster.run_on(scheduler, groups, run, observer, device)
-            elif min(workers, len(groups)) > 1:
-                outcomes = run_in_pool(groups, run, observer, device, workers)
-            else:
-                outcomes = _in_process(groups, run, observer, device)
-            outcomes = _recorded(outcomes, run, manifest)
-            gather(run)
-            return outcomes
+                how = population, workers, device
+                groups, manifest = _groups(experiment, missing, manifest, *how)
+                run.write_manifest(manifest)
+            outcomes = _trained(groups, run, observer, scheduler, workers, device)
+            return _recorded(outcomes, run, manifest)
         finally:
             # of a worker that died, or that an earlier driver left behind and that was dying still
             remove_temporaries(run.path)
+
+
+def _trained(
+    groups: Sequence[Sequence[Trial]],
+    run: RunDirectory,
+    observer: Observer,
+    scheduler: Scheduler | str | None,
+    workers: int,
+    device: str,
+) -> dict[str, str]:
+    """Run trials in one of the three ways there are."""
+    if scheduler is not None:
+        from gradscope.experiment import cluster  # here, as Dask is an extra
+
+        return cluster.run_on(scheduler, groups, run, observer, device)
+    if min(workers, len(groups)) > 1:
+        return run_in_pool(groups, run, observer, device, workers)
+    return _in_process(groups, run, observer, device)
+
+
+def _groups(
+    experiment: Experiment,
+    missing: Sequence[Trial],
+    manifest: Manifest,
+    population: Population,
+    workers: int,
+    device: str,
+) -> tuple[list[list[Trial]], Manifest]:
+    """The groups in which the missing trials train, and the manifest that says so.
+
+    Those that the manifest says already are trained again as they were, with whoever of them is
+    recorded.
+    """
+    by_id = {trial.id: trial for trial in experiment.trials}
+    left = {trial.id for trial in missing}
+    known = [ids for ids in manifest.together if left & {*ids} and {*ids} <= by_id.keys()]
+    known = known if population == "auto" else []
+    of_known = {trial_id for ids in known for trial_id in ids}
+    others = [trial for trial in missing if trial.id not in of_known]
+    new = arranged(others, population, workers=workers, device=device)
+    together = [[trial.id for trial in group] for group in new if len(group) > 1]
+    said = manifest.model_copy(update={"together": [*manifest.together, *together]})
+    return [*([by_id[one] for one in ids] for ids in known), *new], said
 
 
 def _recorded(outcomes: dict[str, str], run: RunDirectory, manifest: Manifest) -> dict[str, str]:
@@ -192,6 +228,7 @@ def _recorded(outcomes: dict[str, str], run: RunDirectory, manifest: Manifest) -
                 "another directory under this path",
             )
             outcomes[trial] = "failed"
+    gather(run)
     return outcomes
 
 

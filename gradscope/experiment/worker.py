@@ -54,30 +54,38 @@ def record_all(
 ) -> Iterator[tuple[str, str]]:
     """Train trials that may train together, and write the shards of each when it is over.
 
-    Where they cannot after all, which is said, those that are left train one by one.
+    Those that are recorded already train with the others, whose last digits depend on them, and are
+    not written again. Where trials cannot train together after all, which is said, those that are
+    left train one by one.
 
     Yields:
-        A trial's id, and what became of it.
+        The id of a trial that was not recorded, and what became of it.
 
     Raises:
         StorageError: if nothing can be written.
     """
-    left = {trial.id: trial for trial in trials}
-    if len(trials) > 1:
+    left = {trial.id: trial for trial in trials if not run.ledger_is_there(trial.id)}
+
+    def told(trial_id: str, step: int, steps: int, loss: float) -> None:
+        if trial_id in left:
+            advanced(trial_id, step, steps, loss)
+
+    if len(trials) > 1 and left:
         ids = [trial.id for trial in trials]
         try:
             for trial in trials:
                 check_unchanged(trial.settings, trial.id)
-            for trial, outcome in run_together(trials, device=device, advanced=advanced):
-                fate = _written(trial, outcome, run, ids)
-                del left[trial.id]
-                yield trial.id, fate
+            for trial, outcome in run_together(trials, device=device, advanced=told):
+                if trial.id in left:
+                    fate = _written(trial, outcome, run, ids)
+                    del left[trial.id]
+                    yield trial.id, fate
         except StorageError:
             raise
         except Exception as error:
             why = f"{len(left)} trials do not train together, and do one by one: {_why(error)}"
             warnings.warn(why, RuntimeWarning, stacklevel=2)
-    for trial in left.values():
+    for trial in [*left.values()]:
         yield trial.id, record(trial, run, device, partial(advanced, trial.id))
 
 

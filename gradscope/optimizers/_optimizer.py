@@ -24,10 +24,8 @@ class Optimizer(Component):
 
     component_kind: ClassVar[str] = "optimizer"
 
-    #: whether each weight's step depends on that weight's gradients alone, so that the weights of
-    #: many trials can be stepped as one
+    #: whether a weight's step depends on its gradients alone: many trials are stepped as one then
     elementwise: ClassVar[bool] = False
-
     lr: float = Field(gt=0, description="learning rate, the factor of a step")
 
     @abstractmethod

@@ -210,6 +210,8 @@ class Manifest(Document):
         provenance: where each part of the run was made, the latest last.
         figures: the plots that the experiment names, as plain values; None is all that fit.
         packages: installed packages whose components were there, entry point to distribution.
+        together: groups of trials that train as one program; a run that goes on keeps them, so that
+            it comes to the same bits.
     """
 
     format: int = FORMAT
@@ -225,6 +227,7 @@ class Manifest(Document):
     packages: dict[str, str] = {}
     trials: list[TrialEntry]
     provenance: list[Provenance]
+    together: list[list[str]] = []
 
     @field_validator("trials")
     @classmethod

@@ -60,6 +60,7 @@ def prepare_directory(run: RunDirectory, wanted: Manifest, device: str) -> Prepa
         update={
             "created": before.created if before is not None else _now(),
             "provenance": history,
+            "together": before.together if before is not None else [],
             "format": FORMAT,
         }
     )

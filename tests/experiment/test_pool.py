@@ -32,14 +32,14 @@ class Scripted(WorkerProcess):
     living = 0
 
     def __init__(self, greeting, events):
-        self.events, self.trials, self.peak = events, [], 2**30
+        self.events, self.group, self.trials, self.peak = events, (), [], 2**30
         self.is_ready, self.is_busy = False, False
         type(self).living += 1
         for message in self.fates.get("start", [[{"ready": True}]])[0]:
             events.put(Event(self, message))
 
     def give(self, trials):
-        self.trials, self.is_busy = [*trials], True
+        self.group, self.trials, self.is_busy = trials, [*trials], True
         for trial in trials:
             self.ran.append((trial.id, self.living))
             fate = self.fates.get(trial.id, [])
@@ -121,11 +121,11 @@ def test_a_group_is_given_to_one_process(scripted, run):
 
 
 def test_what_is_left_of_a_group_whose_process_ends_goes_on_trial_by_trial(scripted, run):
-    scripted.fates = {TRIALS[1]: ["ended", "ended", "ended", "ended"]}
+    scripted.fates = {TRIALS[1]: ["ended"] * 5}
     outcomes = started(run, groups=[EXPERIMENT.trials])
     assert outcomes == {**dict.fromkeys(TRIALS, "solved"), TRIALS[1]: "failed"}
     times = Counter(trial for trial, _ in scripted.ran)
-    assert times == {TRIALS[0]: 1, TRIALS[1]: 4, TRIALS[2]: 1, TRIALS[3]: 1}
+    assert times == {TRIALS[0]: 2, TRIALS[1]: 5, TRIALS[2]: 1, TRIALS[3]: 1}
     (failure,) = run.failures().values()
     assert failure["error"] == "its process ended with exit code 3, 3 times"
 

@@ -103,3 +103,16 @@ def test_what_has_changed_since(run, monkeypatch):
     monkeypatch.setattr(replay, "versions", lambda: {**then, "torch": "9.9"})
     then = run.manifest().provenance[-1].versions
     assert changed_since(run.manifest()) == [f"torch {then['torch']}, now 9.9"]
+
+
+def test_trials_that_trained_together_do_so_again(tmp_path):
+    experiment, directory = Experiment.parse(TEXT), RunDirectory(tmp_path / "together")
+    run_sweep(experiment, directory, Silent(), population=2)
+    ids = [trial.id for trial in experiment.trials]
+    for lost in (ids[0], ids[3]):  # a partner that is not recorded, and one that ran again alone
+        (directory.path / "ledger" / f"{lost}.json").unlink()
+    run_sweep(experiment, directory, Silent(), population="off", groups=[[experiment.trials[3]]])
+    observer = Silent()
+    assert replayed(directory, recorded_experiment(directory), observer) == []
+    assert directory.ledger(ids[3]).together == ()
+    assert directory.ledger(ids[1]).together == (ids[0], ids[1])

@@ -93,3 +93,45 @@ def test_what_a_worker_leaves_that_dies_meanwhile_is_removed(tmp_path):
 
     run_sweep(small("{seed: [0]}"), run, Dying())
     assert not list(run.path.rglob("*.tmp"))
+
+
+TOGETHER = """
+task: {name: adding, length: 6}
+cell: {name: gru, hidden_size: 5}
+training: {steps: 5, batch_size: 3}
+evaluation: {sequences: 5}
+sweep: {seed: [0, 1, 2]}
+"""
+
+
+def shards(run: RunDirectory, trial: str) -> list[bytes]:
+    return [(run.path / name).read_bytes() for name in sorted(run.shards_of(trial))]
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.whole)])
+def test_a_group_that_is_gone_on_with_trains_together_again(tmp_path, workers, monkeypatch):
+    experiment, run = Experiment.parse(TOGETHER, default_name="t"), RunDirectory(tmp_path / "run")
+    ids = [trial.id for trial in experiment.trials]
+    run_sweep(experiment, run, Silent(), population=3)
+    assert run.manifest().together == [ids]
+    before = {trial: shards(run, trial) for trial in ids}
+    (run.path / "ledger" / f"{ids[1]}.json").unlink()
+    observer = Silent()
+    assert run_sweep(experiment, run, observer, workers=workers).keys() == {ids[1]}
+    assert observer.outcomes.keys() == {ids[1]}
+    assert {trial: shards(run, trial) for trial in ids} == before
+    assert run.ledger(ids[1]).together == tuple(ids)
+
+
+def test_trials_that_cannot_train_together_after_all_do_so_alone(tmp_path, monkeypatch):
+    def fails(trials, **how):
+        raise ValueError("no")
+
+    monkeypatch.setattr("gradscope.experiment.worker.run_together", fails)
+    run = RunDirectory(tmp_path / "run")
+    with pytest.warns(RuntimeWarning, match="3 trials do not train together.*ValueError: no"):
+        outcomes = run_sweep(
+            Experiment.parse(TOGETHER, default_name="t"), run, Silent(), population=3
+        )
+    assert len(outcomes) == len(run.done()) == 3
+    assert all(run.ledger(trial).together == () for trial in outcomes)

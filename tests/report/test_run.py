@@ -34,7 +34,7 @@ def test_page_holds_the_question_the_verdict_and_every_figure(page):
     assert "✓ held" in text
     assert "did not hold" in text
     assert "could not be drawn" not in text
-    of_others = {"heads", "language", "other_lengths", "traced_text", "differences"}
+    of_others = {"depth_gain", "heads", "language", "other_lengths", "traced_text", "differences"}
     for name in set(registry.names("plot")) - of_others:
         assert f'id="{name}"' in text
         said = name == "success_vs_length"  # no trial solves the task: that is a sentence
