@@ -200,6 +200,8 @@ def provenance(contents: Contents) -> list[tuple[str, str]]:
             f"it {cost.probes:.1f}% for probes and {cost.evaluation:.1f}% for tests.",
         )
     )
+    if run.trained_together:
+        found.append(("trained together", run.trained_together))
     found += [(_since(stretch, run), _made_with(stretch)) for stretch in run.provenance]
     for plugin in run.plugins:
         components = ", ".join(plugin.components)

@@ -238,6 +238,20 @@ class Manifest(Document):
                 raise ValueError(f"a trial's id is a word, got {shown(trial.id)}")
         return trials
 
+    @property
+    def trained_together(self) -> str:
+        """Which trials trained as one program, in words; "" if each trained alone."""
+        sizes = sorted({len(group) for group in self.together})
+        if not sizes:
+            return ""
+        number = sum(len(group) for group in self.together)
+        range_ = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+        return (
+            f"{number} of {len(self.trials)} trials, {range_} in a program with a trial axis, each "
+            "on its own batches and with its own optimiser; their results are those of trials "
+            "alone to rounding, and are repeated to the bit by the same groups"
+        )
+
     def shares(self, what: str, axis: str) -> bool:
         """Whether trials share a draw that are alike but for their label on one axis.
 

@@ -118,3 +118,13 @@ def test_words_are_text_that_can_be_shown(character):
     ):
         with pytest.raises(ValidationError, match="which is no text"):
             Manifest.model_validate({"created": "", "trials": [], "provenance": [], **content})
+
+
+def test_which_trials_trained_together_in_words():
+    entries = [TrialEntry(id=f"t{number}", configuration="a") for number in range(6)]
+    alone = Manifest(name="x", created="", trials=entries, provenance=[])
+    assert alone.trained_together == ""
+    pair = alone.model_copy(update={"together": [["t0", "t1"]]})
+    assert pair.trained_together.startswith("2 of 6 trials, 2 in a program with a trial axis")
+    both = alone.model_copy(update={"together": [["t0", "t1"], ["t2", "t3", "t4"]]})
+    assert both.trained_together.startswith("5 of 6 trials, 2 to 3 in a program")
