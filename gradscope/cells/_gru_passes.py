@@ -39,7 +39,7 @@ class GRUSteps(NamedTuple):
 def scan(
     u_by_step: Iterable[Tensor],
     steps: GRUSteps,
-    states: Float[Tensor, "time+1 *batch hidden"],
+    states: Float[Tensor, "times *batch hidden"],
     weight_hh: Float[Tensor, "*trial gates hidden"],
     bias_hh: Float[Tensor, "*trial gates"] | None,
 ) -> None:

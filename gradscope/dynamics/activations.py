@@ -177,7 +177,7 @@ ACTIVATIONS: dict[str, Activation] = {
 MODRELU = "modrelu"
 
 
-def modrelu(bias: Float[Tensor, " hidden"]) -> Activation:
+def modrelu(bias: Float[Tensor, "*trial hidden"]) -> Activation:
     """phi(u) = sign(u) relu(|u| + b), which keeps the sign of u and thresholds its modulus.
 
     phi' is 1 beyond the threshold and 0 below it.
