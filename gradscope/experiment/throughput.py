@@ -36,17 +36,18 @@ def best_size(trials: Sequence[Trial], *, most: int, workers: int, device: str) 
         workers: processes that train at the same time, which share the memory.
         device: torch device of every trial.
     """
-    room = _SHARE * available() / max(1, workers) / max(1, least_memory(trials[0].settings))
+    where = torch.device(device)
+    free = torch.cuda.mem_get_info(where)[0] if where.type == "cuda" else available()
+    room = _SHARE * free / max(1, workers) / max(1, least_memory(trials[0].settings))
     most = min(most, len(trials), int(room))
     if most < 2:
         return 1
-    where = torch.device(device)
     samples = [_short(trial) for trial in trials[:most]]
     with single_threaded(), suppress(Exception):  # whatever it is, training will tell
-        best, least = 1, _GAIN * _seconds(_alone(samples[0], where))
+        best, least = 1, _GAIN * _seconds(_alone(samples[0], where), where)
         for size in sorted({*(size for size in _SIZES if size < most), most}):
             population = Population(samples[:size], where, lambda *_: None)
-            seconds = _seconds(population.train_on_a_batch) / size
+            seconds = _seconds(population.train_on_a_batch, where) / size
             if seconds < least:
                 best, least = size, seconds
             if seconds > _WORSE * least:
@@ -62,13 +63,15 @@ def _alone(trial: Trial, device: torch.device) -> Callable[[], None]:
     return lambda: training.step(*next(updates))
 
 
-def _seconds(update: Callable[[], None]) -> float:
+def _seconds(update: Callable[[], None], device: torch.device) -> float:
     """The least seconds of a few updates, after one that is not counted."""
     update()
     times = []
     for _ in range(_UPDATES):
         started = time.perf_counter()
         update()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
         times.append(time.perf_counter() - started)
     return min(times)
 

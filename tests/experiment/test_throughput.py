@@ -21,7 +21,7 @@ sweep: {seed: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]}
 def best(seconds: dict[int, float], monkeypatch: pytest.MonkeyPatch, most: int = 100) -> int:
     """The choice where an update of so many trials together takes so long; of 1, of one alone."""
     taken = iter(seconds.values())
-    monkeypatch.setattr(throughput, "_seconds", lambda update: next(taken))
+    monkeypatch.setattr(throughput, "_seconds", lambda update, device: next(taken))
     return best_size(trials(), most=most, workers=1, device="cpu")
 
 
