@@ -216,7 +216,7 @@ def test_refreshing_can_be_paused(live, run, view):
     for there, path in ledgers:
         there.rename(path)
     wait_until(lambda: status_of(live)["drawn"])
-    view.wait_for_function("document.getElementById('live-words').textContent.includes('8 of 8')")
+    wait_until(lambda: "8 of 8" in view.locator("#live-words").inner_text())
     assert view.locator("#live").get_attribute("data-version") == "1"
     assert "refreshing is paused" in view.locator("#live-words").inner_text()
     view.get_by_role("button", name="Refresh").click()
