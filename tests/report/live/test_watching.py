@@ -187,7 +187,7 @@ def test_a_page_refreshes_itself_and_stops_when_the_run_is_done(live, run, view)
     for there, path in ledgers[4:]:
         there.rename(path)
     view.wait_for_selector("#live[data-version='3']")
-    view.wait_for_function(f"Math.abs({measure} - {before}) < 3")  # the same lines are read on
+    wait_until(lambda: abs(view.evaluate(measure) - before) < 3)  # the same lines are read on
     assert view.url.startswith(f"{live.address}#explore")
     assert "8 of 8 trials" in words.inner_text()
     live._tell({"end": "done", "report": ""})
