@@ -128,8 +128,10 @@ class Transitions:
     def after(self, earlier: Transitions) -> Transitions:
         """A_t A'_t of two updates within one step, of which the later has a scalar diagonal.
 
-        A = a I + L R^T and A' = D' + L' R'^T give a D' + [a L', L] [R', D' R + R' (L'^T R)]^T, as
-        for a product of Householder matrices in the WY form.
+        With A = a I + L R^T and A' = D' + L' R'^T, as for a product of Householder matrices in the
+        WY form,
+
+            A A' = a D' + U V^T        U = [a L', L]        V = [R', D' R + R' (L'^T R)]
         """
         if not self.is_scalar:
             raise GradscopeError("the later of two updates needs one decay for all keys of a head")
