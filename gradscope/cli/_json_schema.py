@@ -10,6 +10,8 @@ from pydantic.json_schema import GenerateJsonSchema
 from gradscope.cli._catalogue import first_sentence
 from gradscope.components import registry
 from gradscope.components.options import as_mapping
+from gradscope.experiment import drawn
+from gradscope.experiment.choice import MOST_TRIALS
 from gradscope.experiment.schema import NONE, SWEEP, Header, Settings
 from gradscope.results.measures import predictable
 
@@ -19,6 +21,17 @@ _AXIS = (
     "an axis: a dotted key such as cell.hidden_size, with a list of values; or a name of your own, "
     "with a list of mappings from dotted keys to values, each of which may have a label"
 )
+#: what the axis random is, and how its values may be drawn
+_RANDOM = (
+    "points that are drawn: trials (how many), seed (which ones), and dotted keys with how their "
+    "values are drawn, such as {log: [1e-4, 1e-1]}; or an axis of your own by that name"
+)
+_HOW = {
+    "log": "two bounds above 0: evenly by the logarithm, rounded to 3 digits or more",
+    "uniform": "two bounds: evenly between them, rounded to a thousandth of their distance",
+    "int": "two bounds: whole numbers from the lower one to the higher one, each as likely",
+    "choice": "values of any kind, each as likely as the others",
+}
 
 
 def json_schema() -> dict[str, Any]:
@@ -45,16 +58,54 @@ def json_schema() -> dict[str, Any]:
 
 def _sweep() -> dict[str, Any]:
     """The schema of a sweep, whose keys are an experiment's own."""
+    axis = {"type": "array", "minItems": 1, "description": _AXIS}
     return {
         "description": SWEEP,
         "anyOf": [
             {
                 "type": "object",
                 "minProperties": 1,
-                "additionalProperties": {"type": "array", "minItems": 1, "description": _AXIS},
+                "properties": {drawn.NAME: {"description": _RANDOM, "anyOf": [_random(), axis]}},
+                "additionalProperties": axis,
             },
             {"type": "array", "minItems": 1, "items": {"type": "object"}},
         ],
+    }
+
+
+def _random() -> dict[str, Any]:
+    """The schema of the axis whose points are drawn."""
+    bounds = {"type": "array", "minItems": 2, "maxItems": 2}
+    items = {"uniform": "number", "log": "number", "int": "integer"}
+    ways = {how: {**bounds, "items": {"type": kind}} for how, kind in items.items()}
+    ways["choice"] = {"type": "array", "minItems": 1}
+    words = {
+        "trials": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MOST_TRIALS,
+            "description": "how many points are drawn, all of them different",
+        },
+        "seed": {
+            "type": "integer",
+            "minimum": 0,
+            "default": 0,
+            "description": "decides which points are drawn; the seed of a training is an axis",
+        },
+    }
+    return {
+        "type": "object",
+        "properties": words,
+        "required": ["trials"],
+        "minProperties": 2,
+        "additionalProperties": {
+            "type": "object",
+            "description": "how the values of a dotted key are drawn",
+            "properties": {how: {**way, "description": _HOW[how]} for how, way in ways.items()},
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+        },
     }
 
 

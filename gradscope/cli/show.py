@@ -25,18 +25,34 @@ _SIGNS = {True: "✓", False: "✗", None: "?"}
 @run_argument
 @click.option("--csv", "as_csv", is_flag=True, help="Print the summary as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON document.")
-def command(run: Path, as_csv: bool, as_json: bool) -> None:
-    """Print a summary of a RUN directory.
+@click.option(
+    "--follow",
+    "-f",
+    is_flag=True,
+    help="Show the progress of a RUN, also another process's or machine's, until it is over or "
+    "Ctrl-C; with --json one line for each change.",
+)
+def command(run: Path, as_csv: bool, as_json: bool, follow: bool) -> None:
+    """Print a summary of a RUN directory, or follow it while it runs.
 
     It fits the terminal, or COLUMNS where that is set: what is too wide is turned on its side, or
     leaves columns out and names them. --csv and --json have all of it; in JSON an unknown number is
     null and an infinite one the text "Infinity" or "-Infinity".
+
+    Exit codes of --follow: 0 every trial is recorded, 1 trials failed, or nobody is at work on
+    those that are left, 2 bad input, 130 Ctrl-C, which leaves the run alone.
     """
     from gradscope.results.records import RunDirectory
 
     directory = RunDirectory(run)
     if as_csv and as_json:
         raise click.UsageError("--csv and --json are two formats; give one of them")
+    if follow:
+        if as_csv:
+            raise click.UsageError("--csv prints a summary, which --follow does not; drop one")
+        from gradscope.cli._following import follow as followed
+
+        sys.exit(followed(directory, as_json=as_json))
     if as_json:
         import json
 

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pydantic import BaseModel
 
-from gradscope.components import registry
 from gradscope.components.marks import Mapping, Sequence, Where
 from gradscope.components.mistakes import Mistakes
-from gradscope.components.options import kind_of
-from gradscope.components.suggestions import shown, suggest
-from gradscope.errors import ConfigError, UnknownNameError
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One value of an axis: its label, and the changes it makes (dotted key, value, place)."""
-
-    label: str
-    changes: tuple[tuple[str, object, Where], ...]
+from gradscope.components.suggestions import shown
+from gradscope.errors import ConfigError
+from gradscope.experiment import drawn
+from gradscope.experiment.choice import Choice, label_of, unknown
 
 
 def axes_of(
@@ -59,37 +49,17 @@ def axes_of(
 
 def _axis(key: str, values: object, where: Where, model: type[BaseModel]) -> list[Choice]:
     path = f"sweep.{key}"
+    if key == drawn.NAME and isinstance(values, Mapping):
+        return drawn.drawn(values, model, where)
     if not isinstance(values, Sequence) or not values:
         raise ConfigError(_no_list(key, values, model), where=where, key=path)
     if key.split(".")[0] in model.model_fields:
         placed = zip(values, values.places, strict=True)
-        return [Choice(_label(key, value), ((key, value, at),)) for value, at in placed]
+        return [Choice(label_of(key, value), ((key, value, at),)) for value, at in placed]
     if all(isinstance(value, Mapping) for value in values):
         return _zip_axis(path, values, where)
-    homes = _homes(key, model)
-    hint = suggest(key, model.model_fields)
-    if homes:
-        hint = f"did you mean {homes[0]!r}? known: {', '.join(model.model_fields)}"
-    raise UnknownNameError(
-        f"is not a key of an experiment; {hint} "
-        "(an axis with a name of its own takes a list of mappings)",
-        where=where,
-        key=path,
-    )
-
-
-def _homes(key: str, model: type[BaseModel]) -> list[str]:
-    """The dotted keys that end in this one, such as ``cell.hidden_size``."""
-    homes = []
-    for section, field in model.model_fields.items():
-        kind, own = kind_of(field), section_of(field.annotation)
-        if kind is not None:
-            found = registry.has_option(kind, key)
-        else:
-            found = own is not None and key in own.model_fields
-        if found:
-            homes.append(f"{section}.{key}")
-    return homes
+    but = "an axis with a name of its own takes a list of mappings"
+    raise unknown(key, model, place=where, path=path, but=but)
 
 
 def _no_list(key: str, values: object, model: type[BaseModel]) -> str:
@@ -100,6 +70,11 @@ def _no_list(key: str, values: object, model: type[BaseModel]) -> str:
     if not isinstance(values, Mapping) or not values:
         return f"{said}; give at least one value, such as [{shown(values)}]"
     label = next(iter(values))
+    if label in drawn.HOW:
+        under = f"{drawn.NAME}: {{trials: 40, {key}: {{{label}: ...}}}}"
+        return f"{said}; values that are drawn stand under {under}"
+    if "trials" in values:
+        return f"{said}; the axis whose values are drawn is called {drawn.NAME!r}"
     known = key.split(".")[0] in model.model_fields
     inner = f"{key}: ..." if known else "..."
     of_its_own = f" under a name of its own, such as {key.split('.')[-1]}s:" if known else ":"
@@ -118,7 +93,7 @@ def _zip_axis(path: str, values: list[object], place: Where) -> list[Choice]:
                 key=f"{path}[{index}]",
             )
         changes = tuple((k, item, value.places[k]) for k, item in value.items() if k != "label")
-        label = value.get("label") or ", ".join(_label(key, item) for key, item, _ in changes)
+        label = value.get("label") or ", ".join(label_of(key, item) for key, item, _ in changes)
         choices.append(Choice(str(label), changes))
     labels = [choice.label for choice in choices]
     if repeated := next((label for label in labels if labels.count(label) > 1), None):
@@ -126,27 +101,3 @@ def _zip_axis(path: str, values: list[object], place: Where) -> list[Choice]:
             f"two items carry the label {shown(repeated)}; give each its own", where=place, key=path
         )
     return choices
-
-
-def _label(key: str, value: object) -> str:
-    """A value in a few words, such as ``hidden size 64`` or ``gru, value (max value 2.0)``."""
-    last = key.split(".")[-1]
-    if isinstance(value, Mapping):
-        rest = ", ".join(_label(k, v) for k, v in value.items() if k != "name")
-        parts = (str(value.get("name", last)), f"({rest})" if rest else "")
-        return " ".join(part for part in parts if part)
-    if isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        names = [_label(key, v) if isinstance(v, str | Mapping) else str(v) for v in value]
-        return f"{last.replace('_', ' ')} {', '.join(names) or 'none'}"
-    if value is None or isinstance(value, bool):
-        return f"{last.replace('_', ' ')} {'null' if value is None else str(value).lower()}"
-    return f"{last.replace('_', ' ')} {shown(value)}"
-
-
-def section_of(annotation: object) -> type[BaseModel] | None:
-    """The model of a section of the settings; None of any other field."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return None

@@ -16,7 +16,7 @@ from gradscope.components.mistakes import Mistakes
 from gradscope.components.options import attempted, component, kind_of
 from gradscope.components.suggestions import nearest, shown, suggest
 from gradscope.errors import ConfigError, MissingOptionError, UnknownNameError
-from gradscope.experiment import sweep
+from gradscope.experiment import drawn, sweep
 from gradscope.experiment.asked import Asked, with_defaults
 from gradscope.experiment.checks import checked
 from gradscope.experiment.predicted import Known, check_figures, check_predictions
@@ -217,7 +217,13 @@ def _known(base: Mapping, axes: object, place: Where, mistakes: Mistakes) -> Kno
     before = len(mistakes.found)
     points = sweep.expand(base, axes, model=Settings, place=place, mistakes=mistakes)
     labelled = len(mistakes.found) == before
-    asked = [_asked(point, mistakes) for point in points]
+    once, asked = drawn.ranges(axes), []
+    for point in points:
+        found = Mistakes()
+        asked.append(_asked(point, found))
+        for error in found.found:  # of a range that is wrong one value tells enough
+            if not (error.key in once and mistakes.about(error.key)):
+                mistakes.add(error)
     labels = [
         one.configuration if one is not None else _label(point)
         for point, one in zip(points, asked, strict=True)

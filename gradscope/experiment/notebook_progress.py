@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Protocol
 
-from gradscope.experiment.pace import Pace, clock, label
+from gradscope.components.quantities import clock
+from gradscope.experiment.pace import Pace, label
 from gradscope.experiment.schema import Trial
 
 #: seconds between two changes of what is shown, and running trials that are named

@@ -6,9 +6,10 @@ import math
 import time
 from collections.abc import Sequence
 
-from gradscope.components.text import printable
+from gradscope.components.quantities import clock
 from gradscope.experiment.schema import Trial
 from gradscope.experiment.sizes import update_work
+from gradscope.results.manifest import label_of
 
 #: seconds before anything is told: so little says nothing
 _FIRST = 5.0
@@ -91,19 +92,4 @@ class Pace:
 
 def label(trial: Trial) -> str:
     """A trial's labels on the axes of the sweep, such as ``lstm · seed 3``."""
-    parts = [
-        f"seed {value.removeprefix('seed ')}" if axis == "seed" else value
-        for axis, value in trial.axes.items()
-    ]
-    return printable(" · ".join(parts) or trial.configuration)
-
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds, and hours where there are any.
-
-    >>> clock(80), clock(7280)
-    ('1:20', '2:01:20')
-    """
-    minutes, rest = divmod(math.ceil(seconds - 1e-6), 60)  # a rounding error is no second
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return label_of(trial.axes, trial.configuration)

@@ -17,6 +17,7 @@ from gradscope.components.plugins import plugins_of_runs
 from gradscope.components.registry import load_entry_points
 from gradscope.experiment.kin import Population, arranged
 from gradscope.experiment.load import Experiment
+from gradscope.experiment.noting import Noting
 from gradscope.experiment.observer import Observer
 from gradscope.experiment.pool import run_in_pool
 from gradscope.experiment.scheduler import Scheduler
@@ -162,7 +163,8 @@ def run_sweep(
                 how = population, workers, device
                 groups, manifest = _groups(experiment, missing, manifest, *how)
                 run.write_manifest(manifest)
-            outcomes = _trained(groups, run, observer, scheduler, workers, device)
+            with Noting(observer, missing, run.path) as noting:
+                outcomes = _trained(groups, run, noting, scheduler, workers, device)
             return _recorded(outcomes, run, manifest)
         finally:
             # of a worker that died, or that an earlier driver left behind and that was dying still

@@ -156,7 +156,8 @@ class Expectation(Section):
 #: what the key ``sweep`` is, which the models below do not have: it makes many of them
 SWEEP = (
     "what varies from trial to trial: axes, of which every combination is run; or a list of "
-    "mappings from dotted keys to values, one for each configuration"
+    "mappings from dotted keys to values, one for each configuration; points of the axis random "
+    "are drawn, as in random: {trials: 40, optimizer.lr: {log: [1e-4, 1e-1]}}"
 )
 
 #: the item of ``probes`` that clears the defaults

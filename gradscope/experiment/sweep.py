@@ -3,7 +3,7 @@
 ``sweep`` is a mapping of axes, and the trials are their product. An axis is a dotted key with a
 list of values (``cell.activation: [tanh, relu]``), or a name of your own with a list of mappings,
 each of which sets several dotted keys at once (a zip) and may carry a ``label``. A sweep that is
-itself a list of mappings is one such axis.
+itself a list of mappings is one such axis. The values of the axis ``random`` are drawn (``drawn``).
 
 Where the sweep changes a component's ``name``, the options that the new component has as well are
 kept, and the other options are dropped, as they belong to the old component.
@@ -23,10 +23,9 @@ from gradscope.components.mistakes import Mistakes
 from gradscope.components.options import kind_of
 from gradscope.components.suggestions import shown, suggest
 from gradscope.errors import ConfigError, UnknownNameError
-from gradscope.experiment.axes import Choice, axes_of, section_of
-
-#: trials of one run
-MOST_TRIALS = 10_000
+from gradscope.experiment import drawn
+from gradscope.experiment.axes import axes_of
+from gradscope.experiment.choice import MOST_TRIALS, Choice, section_of
 
 
 @dataclass(frozen=True)
@@ -102,7 +101,7 @@ def _check_count(axes: dict[str, list[Choice]], place: Where) -> None:
 
 
 def without(sweep: object, key: str) -> object:
-    """The sweep without the axis that varies ``key`` or a part of it.
+    """The sweep without the axis that varies ``key`` or a part of it, or without drawing it.
 
     Raises:
         ConfigError: if an axis varies ``key`` together with other keys.
@@ -116,7 +115,9 @@ def without(sweep: object, key: str) -> object:
     if isinstance(sweep, Mapping):
         kept = axes = Mapping(sweep.path, sweep.place)
         for axis, values in sweep.items():
-            if not touches(axis):
+            if axis == drawn.NAME and isinstance(values, Mapping):
+                values = drawn.without(values, touches)
+            if values is not None and not touches(axis):
                 kept.put(axis, values, sweep.places[axis])
     for axis, values in axes.items():
         for item in values if isinstance(values, list) else []:

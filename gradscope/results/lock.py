@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -142,20 +143,32 @@ def _is_abandoned(lock: Path, holder: dict[str, object], mine: Path) -> bool:
         holder: what it says.
         mine: a file that this process writes beside it, to read the file system's clock from.
     """
-    pid, began = holder.get("pid"), holder.get("began")
-    if holder.get("system") == _system() and isinstance(pid, int) and isinstance(began, float):
-        try:
-            process = psutil.Process(pid)
-            alive = process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-            return not (alive and abs(process.create_time() - began) < 1)
-        except psutil.NoSuchProcess:
-            return True
-        except psutil.AccessDenied:
-            return False
+    lives = _lives(holder)
+    if lives is not None:
+        return not lives
     os.utime(mine)
     try:
         return mine.stat().st_mtime - lock.stat().st_mtime > _STALE
     except FileNotFoundError:
+        return True
+
+
+def _lives(holder: dict[str, object]) -> bool | None:
+    """Whether a lock's owner is a process that is there; None if that cannot be seen from here."""
+    pid, began = holder.get("pid"), holder.get("began")
+    if (
+        holder.get("system") != _system()
+        or not isinstance(pid, int)
+        or not isinstance(began, float)
+    ):
+        return None
+    try:
+        process = psutil.Process(pid)
+        alive = process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+        return alive and abs(process.create_time() - began) < 1
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
         return True
 
 
@@ -173,11 +186,51 @@ def _remove(lock: Path, holder: dict[str, object]) -> None:
 
 
 def _in_use(lock: Path, holder: dict[str, object]) -> str:
-    who = f"process {holder.get('pid', '?')} of {holder.get('user', '?')}"
     return (
-        f"{lock.parent}: is in use by another run ({who} on {holder.get('host', '?')}, since "
-        f"{holder.get('since', '?')}); wait for it, or give another directory with --out"
+        f"{lock.parent}: is in use by another run ({_who(holder)}); wait for it, or give another "
+        "directory with --out"
     )
+
+
+def _who(holder: dict[str, object]) -> str:
+    pid, user, host, since = (holder.get(key, "?") for key in ("pid", "user", "host", "since"))
+    return f"process {pid} of {user} on {host}, since {since}"
+
+
+class Watch:
+    """Whether a run directory is held, for one who reads it alone: nothing is written.
+
+    The owner of a lock on this machine is asked after. One elsewhere is taken to live until its
+    lock has not been touched for a minute by this process's clock.
+
+    Args:
+        folder: the run directory.
+    """
+
+    def __init__(self, folder: Path):
+        self._lock = folder / NAME
+        self._touched, self._seen = 0, 0.0
+
+    def owner(self) -> str:
+        """Who holds it, in words: process, user, machine and since when; "" if nobody does."""
+        holder = _holder(self._lock)
+        if holder is None:
+            return ""
+        lives = _lives(holder)
+        if lives is None:
+            lives = self._is_touched()
+        return _who(holder) if lives else ""
+
+    def _is_touched(self) -> bool:
+        """Whether the lock has been touched lately, as far as has been seen."""
+        try:
+            touched = self._lock.stat().st_mtime_ns
+        except OSError:
+            return False
+        now = time.monotonic()
+        if touched != self._touched:
+            self._touched, self._seen = touched, now
+        return now - self._seen <= _STALE
 
 
 def _keep(lock: Path, me: dict[str, object], stop: threading.Event) -> None:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from gradscope.components.suggestions import shown
-from gradscope.components.text import NOT_TEXT
+from gradscope.components.text import NOT_TEXT, printable
 
 #: of the run directory as this version writes it; the first one had no ledgers and no checksums
 FORMAT = 2
@@ -102,6 +102,24 @@ class TrialEntry(Part):
     def other_labels(self) -> list[str]:
         """Its labels on the axes that are neither seed nor task length."""
         return [v for axis, v in self.axes.items() if axis not in REPETITIONS] or [""]
+
+    @property
+    def label(self) -> str:
+        """Its labels on the axes of the sweep, such as ``lstm · seed 3``."""
+        return label_of(self.axes, self.configuration)
+
+
+def label_of(axes: Mapping[str, str], configuration: str) -> str:
+    """A trial in a few words: its labels on the axes, or its configuration where there are none.
+
+    >>> label_of({"cell": "lstm", "seed": "seed 3"}, "lstm")
+    'lstm · seed 3'
+    """
+    parts = [
+        f"seed {value.removeprefix('seed ')}" if axis == "seed" else value
+        for axis, value in axes.items()
+    ]
+    return printable(" · ".join(parts) or configuration)
 
 
 def leaves(settings: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from gradscope.components.suggestions import shown
 from gradscope.errors import DamagedError, RunDirectoryError
-from gradscope.results import lock
+from gradscope.results import lock, running
 from gradscope.results.damage import Damage, damage, migrate, set_aside
 from gradscope.results.files import remove_temporaries
 from gradscope.results.manifest import FORMAT, Manifest, Provenance, leaves
@@ -100,9 +100,14 @@ def continued(run: RunDirectory, wanted: Manifest) -> Manifest | None:
 
 
 def _content(run: RunDirectory) -> list[str]:
-    """What is in the directory besides a lock and half-written files."""
+    """What is in the directory besides files that come and go with a run."""
     names = [path.name for path in run.path.iterdir()]
-    return [name for name in names if name != lock.NAME and not name.endswith(".tmp")]
+    return [name for name in names if not _comes_and_goes(name)]
+
+
+def _comes_and_goes(name: str) -> bool:
+    """Whether a file is a lock, says what runs, or is half written."""
+    return name in (lock.NAME, running.NAME) or name.endswith(".tmp")
 
 
 def _is_fragment(run: RunDirectory, wanted: Manifest) -> bool:
@@ -115,7 +120,7 @@ def _is_fragment(run: RunDirectory, wanted: Manifest) -> bool:
     if not run.path.is_dir() or not set(_content(run)) <= set(PARTS):
         return False
     files = [path for path in run.path.rglob("*") if not path.is_dir()]
-    ours = [path for path in files if path.name != lock.NAME and not path.name.endswith(".tmp")]
+    ours = [path for path in files if not _comes_and_goes(path.name)]
     return all(path.stem in ids for path in ours)
 
 

@@ -7,6 +7,7 @@
     ledger/<trial>.json              the size and SHA-256 of each of the trial's files
     failures/<trial>.json            why a trial failed, other than by divergence
     damaged/<n>/...                  what was not as it was written, set aside
+    running.json                     what trains at the moment, while a run is at work
     gathered/<table>.parquet         the shards of many trials once more, to read them faster
 
 A trial counts as done when its ledger, written last, is there. Nothing is computed from bytes that

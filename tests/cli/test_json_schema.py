@@ -171,3 +171,28 @@ def test_defaults_are_plain_values(schema):
     assert schema["properties"]["clip"]["default"] == "none"
     assert schema["properties"]["training"]["default"]["steps"] > 0
     assert schema["$defs"]["TrainingSection"]["properties"]["steps"]["type"] == "integer"
+
+
+def test_an_axis_that_is_drawn(wrong):
+    def of(random):
+        sweep = {"random": random, "seed": [0, 1]}
+        return wrong({"name": "x", "task": "adding", "cell": "rnn", "sweep": sweep})
+
+    right = {
+        "trials": 4,
+        "seed": 1,
+        "optimizer.lr": {"log": [1e-4, 1]},
+        "cell": {"choice": ["gru"]},
+    }
+    assert not of(right)
+    assert not of([{"label": "a", "seed": 1}])
+    for bad in (
+        {"optimizer.lr": {"log": [1e-4, 1]}},
+        {"trials": 4},
+        {**right, "trials": 0},
+        {**right, "optimizer.lr": [1e-4, 1]},
+        {**right, "optimizer.lr": {"logs": [1e-4, 1]}},
+        {**right, "optimizer.lr": {"log": [1e-4]}},
+        {**right, "optimizer.lr": {"log": [1, 2], "uniform": [1, 2]}},
+    ):
+        assert of(bad), bad

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradscope.components.quantities import duration, memory
+from gradscope.components.quantities import clock, duration, memory
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,9 @@ def test_durations(seconds, said):
 )  # fmt: skip
 def test_memory(count, said):
     assert memory(count) == said
+
+
+def test_clock():
+    assert [clock(seconds) for seconds in (0, 0.4, 59.2, 3600, 36_000)] == [
+        "0:00", "0:01", "1:00", "1:00:00", "10:00:00",
+    ]  # fmt: skip

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from gradscope.experiment import Experiment, pace
-from gradscope.experiment.pace import Pace, clock
+from gradscope.experiment.pace import Pace
 
 ALIKE = "task: {name: adding, length: 4}\ncell: rnn\ntraining: {steps: 1000}\n"
 TRIALS = Experiment.parse(ALIKE + "sweep: {seed: [0, 1]}").trials
@@ -114,9 +114,3 @@ def test_a_trial_that_is_run_again_is_work_again(now):
 
 def test_no_trials():
     assert Pace([]).seconds_left() is None
-
-
-def test_clock():
-    assert [clock(seconds) for seconds in (0, 0.4, 59.2, 3600, 36_000)] == [
-        "0:00", "0:01", "1:00", "1:00:00", "10:00:00",
-    ]  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 
 from gradscope.errors import RunDirectoryError, StorageError
 from gradscope.results import lock
-from gradscope.results.lock import NAME, locked
+from gradscope.results.lock import NAME, Watch, locked
 
 HOLD = """
 import sys, time
@@ -113,3 +113,29 @@ def test_a_file_system_without_hard_links(tmp_path, monkeypatch):
 def test_where_nothing_can_be_written():
     with pytest.raises(StorageError, match="cannot be written"), locked(Path("/proc/nothing")):
         pass
+
+
+# --- seen from outside ----------------------------------------------------------------------------
+
+
+def test_an_owner_is_named_while_it_lives(tmp_path, other):
+    watch = Watch(tmp_path)
+    assert f"process {other.pid} of " in watch.owner()
+    other.kill()
+    other.wait()
+    assert watch.owner() == ""
+    assert (tmp_path / NAME).exists()
+    assert Watch(tmp_path / "nowhere").owner() == ""
+
+
+def test_an_owner_elsewhere_lives_while_its_lock_is_touched(tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(lock.time, "monotonic", lambda: now[0])
+    (tmp_path / NAME).write_text('{"system": "elsewhere", "pid": 1, "host": "there"}')
+    os.utime(tmp_path / NAME, (5, 5))  # by a clock of its own
+    watch = Watch(tmp_path)
+    assert "process 1 of ? on there" in watch.owner()
+    now[0] = lock._STALE + 1
+    assert watch.owner() == ""
+    os.utime(tmp_path / NAME, (10, 10))
+    assert watch.owner()
