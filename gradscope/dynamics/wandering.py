@@ -28,6 +28,8 @@ _NEGLIGIBLE = 1e-3
 _SILENT = 50.0
 #: increments whose products are summed at once
 _AT_ONCE = 32
+#: below it, Student's t leaves a chance so small that its digits have to be kept
+_SMALL = -3.0
 #: least probability whose logarithm is taken
 _LEAST = np.finfo(float).tiny
 
@@ -270,7 +272,9 @@ def _positive(log_weight: _Array, ratio: _Array, freedom: int) -> _Array:
     """
 
     def log_chance(at: _Array) -> _Array:
-        return np.log(np.maximum(special.stdtr(freedom, at), _LEAST))
+        chance, small = student(freedom, at), at < _SMALL
+        chance[small] = special.stdtr(freedom, at[small])
+        return np.log(np.maximum(chance, _LEAST))
 
     first = [int(log_weight.argmax())]
     least = log_weight.ravel()[first] + log_chance(ratio.ravel()[first]) - _SILENT
