@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special
+from scipy import special
 
+from gradscope.dynamics.students import ENDS, crossings
 from gradscope.dynamics.wandering import (
+    Innovations,
     Mixture,
     Moments,
     Wandering,
+    end_to_end,
+    innovations,
     moments,
     posterior,
     ways_to_wander,
@@ -24,10 +28,15 @@ from gradscope.errors import GradscopeError
 LawName = Literal["exponential", "power", "stretched"]
 _Array = NDArray[np.float64]
 
-#: log norms are believed to this share of the greatest, or of a nat
-_ROUNDING = 1e-9
-#: horizons are looked for between these, steps
-_NEAREST, _FARTHEST = 1e-12, 1e15
+#: log norms are believed to this share of the greatest, or of a nat: what float64 leaves of a
+#: residual whose sum of squares is a difference of larger ones
+_ROUNDING = 1e-8
+#: horizons are looked for between these, ln steps
+_NEAREST, _FARTHEST = np.log([1e-12, 1e15])
+#: a component with less weight is lost to rounding
+_UNHEARD = 1e-16
+#: a fall by less is none, nats
+_LEAST_FALL = 1e-300
 #: exponents of a stretched exponential: least, greatest, and how many are weighed at a time
 _EXPONENTS = 0.05, 3.0, 25
 
@@ -87,7 +96,7 @@ class DecayFit:
     @cached_property
     def horizon_interval(self) -> tuple[float, float]:
         """95% interval of the horizon; its upper end is inf where the law may as well not fall."""
-        return horizon_interval(self.chance_within, self.longest)
+        return horizon_intervals([[(1.0, self)]])[0]
 
     @cached_property
     def intervals(self) -> dict[str, tuple[float, float]]:
@@ -100,7 +109,7 @@ class DecayFit:
             return {"tau": self.horizon_interval}
         labels, index = np.unique(self.fall.labels, return_inverse=True)
         weights = np.bincount(index, self.fall.weights)
-        low, high = np.interp([0.025, 0.975], np.cumsum(weights) - weights / 2, labels)
+        low, high = np.interp(ENDS, np.cumsum(weights) - weights / 2, labels)
         return {"tau": self.horizon_interval, "beta": (float(low), float(high))}
 
     def chance_within(self, lag: float) -> float:
@@ -139,15 +148,35 @@ def decay_fits(lags: ArrayLike, log_norms: ArrayLike) -> tuple[DecayFit, ...]:
         raise GradscopeError("decay fits need a finite log norm for each lag")
     if np.any(x < 0) or np.any(np.diff(x) <= 0):
         raise GradscopeError("decay fits need ascending lags of at least 0")
+    return fits_of(x, y[:, None])[0]
+
+
+def fits_of(x: _Array, series: _Array) -> list[tuple[DecayFit, ...]]:
+    """``decay_fits`` of each series, (lag, series), at the same lags."""
     ways = ways_to_wander(x)
-    found = [_fit(name, x, y, ways) for name in _LAWS if len(x) > _LAWS[name].parameters + 2]
-    return tuple(sorted(found, key=lambda fit: fit.aicc))
+    found: list[list[DecayFit]] = [[] for _ in series.T]
+    if len(x) > 1:
+        seen = innovations(x, series, ways)
+        for name, law in _LAWS.items():
+            if len(x) <= law.parameters + 2:
+                continue
+            weighed = _weighed(name, x, series, seen, ways)
+            for fits, y, each in zip(found, series.T, weighed, strict=True):
+                fits.append(_fit(name, x, y, each, ways))
+    return [tuple(sorted(fits, key=lambda fit: fit.aicc)) for fits in found]
 
 
-def _fit(name: LawName, x: _Array, y: _Array, ways: Wandering) -> DecayFit:
+class _Weighed(NamedTuple):
+    """Exponents that a law may have, the moments at each, and the greatest log likelihood."""
+
+    exponents: _Array
+    found: Moments
+    log_likelihood: float
+
+
+def _fit(name: LawName, x: _Array, y: _Array, weighed: _Weighed, ways: Wandering) -> DecayFit:
     law, longest = _LAWS[name], float(x[-1])
-    exponents, found = _weighed(name, x, y, ways)
-    likelihood = float(_log_likelihood(found, ways, rounding(y)).max())
+    exponents, found, likelihood = weighed
     fall = posterior(found, ways, exponents, rounding(y), positive=len(exponents) > 1)
     labels, index = np.unique(fall.labels, return_inverse=True)
     weights = np.bincount(index, fall.weights)
@@ -191,31 +220,46 @@ def rounding(y: _Array) -> float:
     return _ROUNDING * max(1.0, float(np.abs(y).max()))
 
 
-def _weighed(name: LawName, x: _Array, y: _Array, ways: Wandering) -> tuple[_Array, Moments]:
-    """Exponents that may be, and the moments of the law at each; columns fall by -1 in all."""
-    low, high, points = _EXPONENTS
-    if name != "stretched":
-        low, high, points = 1.0, 1.0, 1
-    while True:
+def _weighed(
+    name: LawName, x: _Array, series: _Array, seen: Innovations, ways: Wandering
+) -> list[_Weighed]:
+    """What each series says of the exponents of a law.
+
+    Columns fall by -1 in all. The range of exponents is narrowed until it is that of the likely
+    ones; series with the same range share its columns.
+    """
+    low, high, points = _EXPONENTS if name == "stretched" else (1.0, 1.0, 1)
+    found: dict[int, _Weighed] = {}
+    wanted = {(low, high): list(range(series.shape[1]))}
+    while wanted:
+        (low, high), places = wanted.popitem()
         exponents = np.linspace(low, high, points)
         shape = _LAWS[name].shape(x[:, None], exponents)
-        found = moments(x, -shape / shape[-1], y[:, None], ways)
-        score = _log_likelihood(found, ways, rounding(y))
-        likely = exponents[score > score.max() - 12]
+        those = seen._replace(values=seen.values[:, :, places])
+        whole = moments(x, -shape / shape[-1], those, ways)
         step = (high - low) / max(points - 1, 1)
-        low, high = max(low, likely[0] - step), min(high, likely[-1] + step)
-        if high - low > 0.6 * (exponents[-1] - exponents[0]) or step < 1e-12:
-            return exponents, found
+        floors = np.array([rounding(series[:, place]) for place in places])
+        scores = _log_likelihood(whole, ways, floors).T
+        for at, (place, score) in enumerate(zip(places, scores, strict=True)):
+            likely = exponents[score > score.max() - 12]
+            ends = max(low, likely[0] - step), min(high, likely[-1] + step)
+            if ends[1] - ends[0] > 0.6 * (high - low) or step < 1e-12:
+                found[place] = _Weighed(exponents, whole.of(at), float(score.max()))
+            else:
+                wanted.setdefault(ends, []).append(place)
+    return [found[place] for place in range(series.shape[1])]
 
 
-def _log_likelihood(found: Moments, ways: Wandering, floor: float) -> _Array:
-    """Greatest log likelihood of each column as a decay, averaged over the ways to wander."""
-    squares = found.yy - np.maximum(found.xy[:, :, 0], 0) ** 2 / found.xx
-    squares = np.maximum(squares, 0) + found.increments * floor**2
-    likelihood = (
-        -(found.increments * np.log(squares / found.increments) + found.log_variance[:, None]) / 2
-    )
-    return special.logsumexp(likelihood + ways.log_prior[:, None], axis=0)
+def _log_likelihood(found: Moments, ways: Wandering, floors: _Array) -> _Array:
+    """Greatest log likelihood of each column as a decay, averaged over the ways to wander.
+
+    For all series of the moments, whose shocks are at least so large: (column, series).
+    """
+    squares = found.yy[:, None] - np.maximum(found.xy, 0) ** 2 / found.xx[..., None]
+    squares = np.maximum(squares, 0) + found.increments * floors**2
+    weight = ways.log_prior - found.log_variance / 2
+    spread = found.increments * np.log(squares / found.increments) / 2
+    return special.logsumexp(weight[:, None, None] - spread, axis=0)
 
 
 def _horizon(law: _Law, amount: float, longest: float, exponent: float) -> float:
@@ -226,30 +270,42 @@ def _horizon(law: _Law, amount: float, longest: float, exponent: float) -> float
         return float(law.reaches(law.shape(longest, exponent) / amount, exponent))
 
 
-def horizon_interval(
-    chance_within: Callable[[float], float], longest: float
-) -> tuple[float, float]:
-    """The 95% interval of a horizon from the probability that it is within a lag.
+def horizon_intervals(
+    weighted: Sequence[Sequence[tuple[float, DecayFit]]],
+) -> list[tuple[float, float]]:
+    """The 95% interval of each horizon, averaged over laws with these weights.
 
-    It is looked for from the longest lag of a series outwards.
+    The laws are of series with the same lags.
     """
+    parts = [part for laws in weighted for part in laws]
+    longest, counts = parts[0][1].longest, [len(fit.fall.weights) for _, fit in parts]
+    labels = np.concatenate([fit.fall.labels for _, fit in parts])
+    power = np.repeat([fit.law == "power" for _, fit in parts], counts)
+    falls = end_to_end([fit.fall for _, fit in parts])
+    falls = falls._replace(
+        weights=falls.weights * np.repeat([weight for weight, _ in parts], counts),
+        sizes=np.array([sum(len(fit.fall.weights) for _, fit in laws) for laws in weighted]),
+    )
+    heard = falls.weights > _UNHEARD
+    falls, labels, power = falls.of(heard), labels[heard], power[heard]
 
-    def end(share: float) -> float:
-        near, far = longest, longest
-        while chance_within(far) < share:
-            near, far = far, 8 * far
-            if far > _FARTHEST:
-                return np.inf
-        while chance_within(near) > share:
-            near, far = near / 8, near
-            if near < _NEAREST:
-                return 0.0
-        log_lag = optimize.brentq(
-            lambda log_lag: chance_within(float(np.exp(log_lag))) - share,
-            np.log(near),
-            np.log(far),
-            xtol=1e-8,
-        )
-        return float(np.exp(log_lag))
+    def reached(amounts: _Array) -> _Array:
+        """ln of the lag by which each component falls by 1, if it falls so far at the longest."""
+        falling = np.maximum(amounts, _LEAST_FALL)
+        of_power = np.log(np.expm1(np.minimum(np.log1p(longest) / falling, _FARTHEST)))
+        logs = np.where(power, of_power, np.log(longest) - np.log(falling) / labels)
+        return np.clip(logs, _NEAREST, _FARTHEST)
 
-    return end(0.025), end(0.975)
+    def over(logs: _Array) -> _Array:
+        """How far the chance that the horizon is within e^logs exceeds the ends' shares."""
+        each = falls.each(logs)
+        shape = np.exp(labels[:, None] * (np.log(longest) - each))
+        of_power = np.log1p(longest) / np.log1p(np.exp(each))
+        return 1 - falls.below(np.where(power[:, None], of_power, shape)) - ENDS
+
+    least, most = falls.reach()
+    near, far = (end[:, None].repeat(2, 1) for end in falls.bounds(reached(most), reached(least)))
+    found = np.exp(crossings(over, near, far, 1e-8))
+    found[(far >= _FARTHEST) & (over(far) < 0)] = np.inf
+    found[(near <= _NEAREST) & (over(near) > 0)] = 0.0
+    return [(float(low), float(high)) for low, high in found]

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from gradscope.dynamics.backpropagation import adjoints
-from gradscope.dynamics.horizon import MemoryHorizon, memory_horizon
+from gradscope.dynamics.horizon import MemoryHorizon, memory_horizons
 from gradscope.dynamics.matrix_state import MatrixRecurrence
 from gradscope.dynamics.trace import Trace
 from gradscope.dynamics.transitions import Transitions
@@ -165,9 +165,6 @@ def head_horizons(
         lags: ascending, the first 0.
     """
     log_norms = by.log_norms(lags)
-    table = log_norms.cpu().numpy()
-    horizons = [
-        [memory_horizon(lags, table[:, sequence, head]) for head in range(by.heads)]
-        for sequence in range(table.shape[1])
-    ]
-    return log_norms, horizons
+    horizons = memory_horizons(lags, log_norms.flatten(1).cpu().numpy())
+    starts = range(0, len(horizons), by.heads)
+    return log_norms, [horizons[start : start + by.heads] for start in starts]

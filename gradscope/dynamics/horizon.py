@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from gradscope.dynamics.decay import DecayFit, decay_fits, horizon_interval, rounding
-from gradscope.dynamics.wandering import slope, whitened
+from gradscope.dynamics.decay import DecayFit, fits_of, horizon_intervals, rounding
+from gradscope.dynamics.outliers import explained, jumps
+from gradscope.dynamics.wandering import Mixture, end_to_end, slopes
 from gradscope.errors import UnusableSeriesError
 
 Kind = Literal["reached", "extrapolated", "no fall", "finite support"]
 _Array = NDArray[np.float64]
+_Found = TypeVar("_Found")
+#: slope of ln norm against lag, its interval, and the chance that it is not below 0
+_Slope: TypeAlias = tuple[float, tuple[float, float], float]
 
 #: ln of the least normal float32: norms that sink below it lose their digits, and stick
 _LEAST_NORMAL = float(np.log(np.finfo(np.float32).tiny))
@@ -25,8 +30,6 @@ _FEW = 8
 #: chance of no fall below which a fall is significant: half of the 5% outside a 95% interval, and
 #: that half again, as three lines are tried that have much in common
 _SIGNIFICANT = 0.0125
-#: chance below which the greatest of several errors is out of scale with the others
-_OUT_OF_SCALE = 0.001
 
 
 @dataclass(frozen=True)
@@ -120,42 +123,105 @@ def memory_horizon(lags: ArrayLike, log_norms: ArrayLike) -> MemoryHorizon:
 
     Reference: Burnham and Anderson (2002), Model selection and multimodel inference.
     """
-    x, y = _checked(lags, log_norms)
-    alive = np.isfinite(y)
-    lively = int(alive.sum()) - _sunk(y[alive], vanishes=not alive[-1])
-    x_fit, y_fit = x[alive][:lively], y[alive][:lively]
-    fits = decay_fits(x_fit, y_fit)
-    rate, rate_interval, no_fall = _rate(*_settled(x_fit, y_fit))
+    return memory_horizons(lags, np.asarray(log_norms, dtype=float)[..., None])[0]
+
+
+def memory_horizons(lags: ArrayLike, log_norms: ArrayLike) -> list[MemoryHorizon]:
+    """``memory_horizon`` of each series, (lag, series); the laws are fitted to all at once.
+
+    Raises:
+        UnusableSeriesError: as ``memory_horizon``.
+    """
+    table = np.asarray(log_norms, dtype=float)
+    series = [_Series.of(lags, table[..., place]) for place in range(table.shape[-1])]
+    laws = _together(_laws, [each.fitted for each in series])
+    rates = _together(_rates, [_settled(*each.fitted) for each in series])
+    return [_horizon(*each) for each in zip(series, laws, rates, strict=True)]
+
+
+class _Series(NamedTuple):
+    """Log norms by lag: whether each is not zero, and the part that is fitted."""
+
+    x: _Array
+    y: _Array
+    alive: NDArray[np.bool_]
+    fitted: tuple[_Array, _Array]
+
+    @classmethod
+    def of(cls, lags: ArrayLike, log_norms: ArrayLike) -> _Series:
+        x, y = _checked(lags, log_norms)
+        alive = np.isfinite(y)
+        lively = int(alive.sum()) - _sunk(y[alive], vanishes=not alive[-1])
+        return cls(x, y, alive, (x[alive][:lively], y[alive][:lively]))
+
+
+class _Laws(NamedTuple):
+    """The laws of decay of a series, the horizon's interval averaged over them, and whether the
+    first explains the series.
+    """
+
+    fits: tuple[DecayFit, ...] = ()
+    averaged: tuple[float, float] = (0.0, np.inf)
+    explained: bool = False
+
+
+def _together(
+    found_of: Callable[[_Array, _Array], list[_Found]], series: list[tuple[_Array, _Array]]
+) -> list[_Found]:
+    """What is found of each series, from those with the same lags at once."""
+    by_lags: dict[bytes, list[int]] = {}
+    for place, (x, _) in enumerate(series):
+        by_lags.setdefault(x.tobytes(), []).append(place)
+    found: dict[int, _Found] = {}
+    for places in by_lags.values():
+        table = np.stack([series[place][1] for place in places], axis=1)
+        found.update(zip(places, found_of(series[places[0]][0], table), strict=True))
+    return [found[place] for place in range(len(series))]
+
+
+def _laws(x: _Array, table: _Array) -> list[_Laws]:
+    """The laws of each series."""
+    fits = fits_of(x, table)
+    if not fits[0]:
+        return [_Laws() for _ in fits]
+    explains = explained([each[0] for each in fits], x, table)
+    averaged = horizon_intervals([_weighted(each) for each in fits])
+    return [_Laws(*each) for each in zip(fits, averaged, explains, strict=True)]
+
+
+def _horizon(series: _Series, laws: _Laws, slope: _Slope) -> MemoryHorizon:
+    """The horizon of one series from its laws and its slope."""
+    (x, y, alive, (x_fit, y_fit)), fits = series, laws.fits
+    rate, rate_interval, no_fall = slope
     falls = min([no_fall, *map(_no_fall, fits)]) < _SIGNIFICANT or _falls_always(y_fit)
-    explained = bool(fits) and falls and explains(fits[0], x_fit, y_fit)
+    laws = laws._replace(explained=falls and laws.explained)
     crossings, dead_from = _crossings(x[alive], y[alive]), _dead_from(x, alive)
-    if crossings and (falls or _jumps(x_fit, y_fit)):
-        lag, interval = crossings[1], _averaged(fits) if explained else crossings
+    if crossings and (falls or jumps(x_fit, y_fit)):
+        lag, interval = crossings[1], laws.averaged if laws.explained else crossings
         kind: Kind = "reached"
     elif dead_from is not None and not crossings:
         first = min(float(x[alive][-1]) + 1, dead_from)  # after the last that is not zero
         lag, interval, kind = dead_from, (first, dead_from), "finite support"
     else:
-        lag, interval, kind = _beyond(float(x[-1]), fits, rate, rate_interval, falls, explained)
-    law = fits[0].law if explained else "none"
+        lag, interval, kind = _beyond(float(x[-1]), laws, rate, rate_interval, falls)
+    law = fits[0].law if laws.explained else "none"
     ends = min(interval[0], lag), max(interval[1], lag)
     return MemoryHorizon(lag, ends, kind, float(x[-1]), rate, rate_interval, law, fits)
 
 
 def _beyond(
     longest: float,
-    fits: tuple[DecayFit, ...],
+    laws: _Laws,
     rate: float,
     rate_interval: tuple[float, float],
     falls: bool,
-    explained: bool,
 ) -> tuple[float, tuple[float, float], Kind]:
     """(horizon, interval, kind) of a series that has not fallen by e within its lags."""
     straight = _straight(rate_interval[0]), _straight(rate_interval[1])
     if not falls:
-        return np.inf, (_averaged(fits)[0] if fits else straight[0], np.inf), "no fall"
-    if explained:
-        return max(fits[0].horizon, longest), _averaged(fits), "extrapolated"
+        return np.inf, ((laws.averaged if laws.fits else straight)[0], np.inf), "no fall"
+    if laws.explained:
+        return max(laws.fits[0].horizon, longest), laws.averaged, "extrapolated"
     return max(_straight(rate), longest), straight, "extrapolated"
 
 
@@ -210,15 +276,24 @@ def _sunk(y: _Array, vanishes: bool) -> int:
     return min(int(np.argmin(np.append(y[::-1] < _LEAST_NORMAL, False))), len(y) - 1)
 
 
-def _rate(x: _Array, y: _Array) -> tuple[float, tuple[float, float], float]:
-    """(slope of ln norm against lag, its interval, chance that it is not below 0)."""
+def _rates(x: _Array, table: _Array) -> list[_Slope]:
+    """The slope of ln norm against lag of each series."""
     if len(x) == 1:
-        return -np.inf, (-np.inf, np.inf), 1.0
+        return [(-np.inf, (-np.inf, np.inf), 1.0) for _ in table.T]
     if len(x) == 2:
-        return float((y[1] - y[0]) / (x[1] - x[0])), (-np.inf, np.inf), 1.0
-    found = slope(x, y, rounding(y))
-    falls = -found.mean * x[-1] > _ROUNDING
-    return found.mean, found.interval(), 1 - found.below(0.0) if falls else 1.0
+        through = (table[1] - table[0]) / (x[1] - x[0])
+        return [(float(each), (-np.inf, np.inf), 1.0) for each in through]
+    found = slopes(x, table, [rounding(y) for y in table.T])
+    intervals = end_to_end(found).intervals().tolist()
+    return [
+        (each.mean, (low, high), _not_below(each, x[-1]))
+        for each, (low, high) in zip(found, intervals, strict=True)
+    ]
+
+
+def _not_below(slope: Mixture, longest: float) -> float:
+    """Chance that a slope is not below 0."""
+    return 1 - slope.below(0.0) if -slope.mean * longest > _ROUNDING else 1.0
 
 
 def _settled(x: _Array, y: _Array) -> tuple[_Array, _Array]:
@@ -246,36 +321,6 @@ def _weighted(fits: tuple[DecayFit, ...]) -> list[tuple[float, DecayFit]]:
     """The fits with their Akaike weights."""
     weights = special.softmax([-fit.aicc / 2 for fit in fits])
     return [(float(weight), fit) for weight, fit in zip(weights, fits, strict=True)]
-
-
-def _averaged(fits: tuple[DecayFit, ...]) -> tuple[float, float]:
-    """95% interval of the horizon, averaged over the laws."""
-    weighted = _weighted(fits)
-    return horizon_interval(
-        lambda lag: sum(weight * fit.chance_within(lag) for weight, fit in weighted),
-        fits[0].longest,
-    )
-
-
-def explains(fit: DecayFit, x: _Array, y: _Array) -> bool:
-    """Whether no step but the first is out of scale with how the series wanders about the law."""
-    x, residuals = x[1:], (y - fit.at(x))[1:, None]
-    errors = np.array([error[0, 0] for error, _ in whitened(x, residuals, fit.fall.way)])
-    return not _out_of_scale(np.abs(errors), 2, rounding(y))
-
-
-def _jumps(x: _Array, y: _Array) -> bool:
-    """Whether the series falls at one step that is out of scale with the others."""
-    steps = np.diff(y) / np.sqrt(np.diff(x))
-    return len(steps) > 3 and _out_of_scale(np.median(steps) - steps, 1, rounding(y))
-
-
-def _out_of_scale(errors: _Array, sides: int, floor: float) -> bool:
-    """Whether the greatest error is an outlier, by Student's t of it over the others."""
-    count, greatest = len(errors), float(errors.max())
-    others = float(np.sum(errors**2)) - greatest**2 + count * floor**2
-    chance = special.stdtr(count - 1, -greatest / np.sqrt(others / (count - 1)))
-    return bool(sides * count * chance < _OUT_OF_SCALE)
 
 
 def _crossings(x: _Array, y: _Array) -> tuple[float, float] | None:

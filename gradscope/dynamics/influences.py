@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from gradscope.dynamics.decay import DecayFit, decay_fits
-from gradscope.dynamics.horizon import MemoryHorizon, explains, memory_horizon
+from gradscope.dynamics.horizon import MemoryHorizon, memory_horizon
+from gradscope.dynamics.outliers import explains
 from gradscope.dynamics.reach import (
     Reach,
     effective_context,

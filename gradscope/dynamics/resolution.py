@@ -47,13 +47,13 @@ def _bound(trace: Trace) -> float:
 
     Vectors may scale what is normalised, which is as large as the root of its length.
     """
-    if not trace.time or not trace.batch:
+    parameters = [parameter.detach().abs() for _, parameter in trace.cell.named_parameters()]
+    if not parameters or not trace.time or not trace.batch:
         return 0.0
     largest = [t.detach().abs().amax() for t in (trace.states, trace.inputs) if t.numel()]
     size = max(1.0, *map(float, largest))
     total = 0.0
-    for _, parameter in trace.cell.named_parameters():
-        weights = parameter.detach().abs()
+    for weights in parameters:
         if weights.dim() > 1:
             total += float(weights.sum(-1).amax()) * size
         elif weights.numel():

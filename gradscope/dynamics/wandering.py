@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special
+from scipy import special
+
+from gradscope.dynamics.students import Students, student
 
 _Array = NDArray[np.float64]
 
@@ -21,6 +24,12 @@ _SLOWEST = 400.0
 POSITIVE = 3.0
 #: share of its weight that the least components of a mixture may have together to be left out
 _NEGLIGIBLE = 1e-3
+#: ln of the ratio of weights from which on the lesser is lost to rounding, even of many
+_SILENT = 50.0
+#: increments whose products are summed at once
+_AT_ONCE = 32
+#: below it, Student's t leaves a chance so small that its digits have to be kept
+_SMALL = -3.0
 #: least probability whose logarithm is taken
 _LEAST = np.finfo(float).tiny
 
@@ -89,26 +98,48 @@ class Moments(NamedTuple):
     log_variance: _Array
     increments: int
 
+    def of(self, series: int) -> Moments:
+        """Those of one series, which stays an axis of length 1."""
+        chosen = slice(series, series + 1)
+        return self._replace(xy=self.xy[:, :, chosen], yy=self.yy[:, chosen])
 
-def moments(lags: _Array, columns: _Array, series: _Array, ways: Wandering) -> Moments:
-    """Whiten the increments of columns and series by each way to wander, and sum their products.
+
+class Innovations(NamedTuple):
+    """Whitened increments of several series.
+
+    Attributes:
+        values: over their standard deviations, (way, increment, series).
+        variances: of the increments, (way, increment).
+    """
+
+    values: _Array
+    variances: _Array
+
+
+def innovations(lags: _Array, series: _Array, ways: Wandering) -> Innovations:
+    """All that ``whitened`` yields of series, (lag, series)."""
+    values, variances = zip(*whitened(lags, series, ways), strict=True)
+    return Innovations(np.stack(values, 1), np.stack(variances, 1))
+
+
+def moments(lags: _Array, columns: _Array, series: Innovations, ways: Wandering) -> Moments:
+    """Whiten the increments of columns by each way to wander, and sum products with the series'.
 
     Args:
         lags: (lag,), ascending.
         columns: (lag, column).
-        series: (lag, series).
+        series: of the same lags, by the same ways.
         ways: to wander.
     """
-    width, size = columns.shape[1], len(ways.ar)
-    xx, yy = np.zeros((size, width)), np.zeros((size, series.shape[1]))
-    xy, log_variance = np.zeros((size, width, series.shape[1])), np.zeros(size)
-    for innovations, variance in whitened(lags, np.hstack([columns, series]), ways):
-        x, y = innovations[:, :width], innovations[:, width:]
-        xx += x**2
-        yy += y**2
-        xy += x[:, :, None] * y[:, None, :]
-        log_variance += np.log(variance)
-    return Moments(xx, xy, yy, log_variance, len(lags) - 1)
+    size, increments, count = series.values.shape
+    xx, xy = np.zeros((size, columns.shape[1])), np.zeros((size, columns.shape[1], count))
+    steps = (values for values, _ in whitened(lags, columns, ways))
+    for start in range(0, increments, _AT_ONCE):
+        x = np.stack(list(islice(steps, _AT_ONCE)), 1)
+        xx += np.einsum("wic,wic->wc", x, x)
+        xy += x.transpose(0, 2, 1) @ series.values[:, start : start + _AT_ONCE]
+    yy = np.einsum("wis,wis->ws", series.values, series.values)
+    return Moments(xx, xy, yy, np.log(series.variances).sum(1), increments)
 
 
 def whitened(lags: _Array, values: _Array, ways: Wandering) -> Iterator[tuple[_Array, _Array]]:
@@ -118,11 +149,16 @@ def whitened(lags: _Array, values: _Array, ways: Wandering) -> Iterator[tuple[_A
     q k + 2 s (1 - ar^k), which is a random walk and, where s is positive, a stationary part e about
     it. A scalar Kalman filter for e gives exact innovations at any spacing of lags; its algebra
     holds as well where s is negative and e no process of its own.
+
+    Args:
+        lags: (lag,), ascending.
+        values: (lag, column), or (lag, way, column) where each way has values of its own.
+        ways: to wander.
     """
     ar, ma = ways.ar, ways.ma
     q = ((1 + ma) / (1 - ar)) ** 2
     s = -(1 + ar * ma) * (ar + ma) / ((1 - ar**2) * (1 - ar) ** 2)
-    expected = np.zeros((len(ar), values.shape[1]))  # value of e, and its variance
+    expected = np.zeros((len(ar), values.shape[-1]))  # value of e, and its variance
     uncertain = s
     for gap, increment in zip(np.diff(lags), np.diff(values, axis=0), strict=True):
         kept = ar**gap
@@ -161,25 +197,21 @@ class Mixture(NamedTuple):
 
     def below(self, values: _Array | float) -> float:
         """Probability that the coefficient is below a value, or one for each component."""
-        return float(
-            self.weights @ special.stdtr(self.freedom, (values - self.means) / self.scales)
-        )
+        return float(self.weights @ student(self.freedom, (values - self.means) / self.scales))
 
     def interval(self) -> tuple[float, float]:
         """95% interval of the coefficient."""
-        reach = special.stdtrit(self.freedom, 0.975) * self.scales
-        # the quantiles of a mixture lie between the least and the greatest of its components
-        low, high = float((self.means - reach).min()), float((self.means + reach).max())
-        return self._quantile(0.025, low, high), self._quantile(0.975, low, high)
+        low, high = end_to_end([self]).intervals()[0]
+        return float(low), float(high)
 
-    def _quantile(self, share: float, low: float, high: float) -> float:
-        if not self.below(low) < share < self.below(high):
-            return low if share < 0.5 else high
-        return float(
-            optimize.brentq(
-                lambda value: self.below(value) - share, low, high, xtol=1e-6 * (high - low)
-            )
-        )
+
+def end_to_end(mixtures: Sequence[Mixture]) -> Students:
+    """Mixtures of the same degrees of freedom, to take intervals of at once."""
+    weights, means, scales = (
+        np.concatenate([mixture[part] for mixture in mixtures]) for part in range(3)
+    )
+    sizes = np.array([len(mixture.weights) for mixture in mixtures])
+    return Students(weights, means, scales, sizes, mixtures[0].freedom)
 
 
 def log_posterior(found: Moments, ways: Wandering, floor: float) -> tuple[_Array, _Array, _Array]:
@@ -212,14 +244,15 @@ def posterior(
     log_weight, mean, scale = (part[:, :, 0] for part in log_posterior(found, ways, floor))
     log_weight = log_weight - np.log(labels)
     if positive:
-        chance = special.stdtr(found.increments - 1, mean / scale)
-        log_weight = log_weight + np.log(np.maximum(chance, _LEAST))
+        log_weight = _positive(log_weight, mean / scale, found.increments - 1)
     weight = np.exp(log_weight - log_weight.max())
     stationary = ways.stationary
     steady = weight[stationary].sum() > POSITIVE * weight[~stationary].sum()
     weight[stationary != steady] = 0
-    descending = np.sort(weight, axis=None)[::-1]
-    enough = np.searchsorted(np.cumsum(descending), (1 - _NEGLIGIBLE) * weight.sum())
+    total = weight.sum()
+    # what is less than its part of the negligible is never needed
+    descending = np.sort(weight[weight * weight.size > _NEGLIGIBLE * total])[::-1]
+    enough = np.searchsorted(np.cumsum(descending), (1 - _NEGLIGIBLE) * total)
     kept = weight >= descending[enough]
     likeliest = np.arange(len(weight)) == weight.sum(1).argmax()
     return Mixture(
@@ -232,8 +265,35 @@ def posterior(
     )
 
 
-def slope(lags: _Array, log_norms: _Array, floor: float) -> Mixture:
-    """What a series of three points or more says of the slope of a straight line through it."""
+def _positive(log_weight: _Array, ratio: _Array, freedom: int) -> _Array:
+    """ln weights times the chance that the coefficient, of so many scales, is positive.
+
+    Those that are negligible beside the first of them, whatever their chance, are left as zero.
+    """
+
+    def log_chance(at: _Array) -> _Array:
+        chance, small = student(freedom, at), at < _SMALL
+        chance[small] = special.stdtr(freedom, at[small])
+        return np.log(np.maximum(chance, _LEAST))
+
+    first = [int(log_weight.argmax())]
+    least = log_weight.ravel()[first] + log_chance(ratio.ravel()[first]) - _SILENT
+    heard = log_weight > least
+    weighed = np.full_like(log_weight, -np.inf)
+    weighed[heard] = log_weight[heard] + log_chance(ratio[heard])
+    return weighed
+
+
+def slopes(lags: _Array, series: _Array, floors: Sequence[float]) -> list[Mixture]:
+    """What each series of three points or more says of the slope of a straight line through it.
+
+    Args:
+        lags: (lag,), ascending.
+        series: (lag, series).
+        floors: least standard deviation of a shock of each, as in ``posterior``.
+    """
     ways = ways_to_wander(lags)
-    found = moments(lags, lags[:, None], log_norms[:, None], ways)
-    return posterior(found, ways, np.ones(1), floor)
+    found = moments(lags, lags[:, None], innovations(lags, series, ways), ways)
+    return [
+        posterior(found.of(place), ways, np.ones(1), floor) for place, floor in enumerate(floors)
+    ]

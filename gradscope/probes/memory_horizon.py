@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from gradscope.dynamics import Trace, memory_horizon
+from gradscope.dynamics import Trace
+from gradscope.dynamics.horizon import memory_horizons
 from gradscope.probes._norms import BLOCKS, horizon_columns, lag_grid, norms_by_lag
 from gradscope.probes._probe import Probe, register
 from gradscope.results.columns import Columns, Rows
@@ -52,8 +53,9 @@ class MemoryHorizonProbe(Probe):
         lags, time = lag_grid(trace.time, self.lags), trace.time
         by_lag, rows = norms_by_lag(trace, lags), Rows()
         for block in BLOCKS:
-            for sequence, log_norms in enumerate(by_lag[block, "spectral"].T.cpu().numpy()):
-                horizon, log_norm = memory_horizon(lags, log_norms), float(log_norms[-1])
+            table = by_lag[block, "spectral"].cpu().numpy()
+            for sequence, horizon in enumerate(memory_horizons(lags, table)):
+                log_norm = float(table[-1, sequence])
                 rows.add(
                     sequence=sequence,
                     block=block,

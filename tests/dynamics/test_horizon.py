@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradscope.dynamics import memory_horizon
+from gradscope.dynamics.horizon import memory_horizons
 from gradscope.errors import GradscopeError
 
 LAGS = np.arange(51)
@@ -271,3 +272,31 @@ def test_the_error_of_a_rate_is_that_of_its_interval():
     low, high = found.rate_interval
     assert found.rate_error == pytest.approx((high - low) / 3.919928)
     assert low < -1 / 9 < high
+
+
+def test_series_are_fitted_together_as_each_alone():
+    """Some with zeros or NaNs, whose lags are others; each law is preferred by one of them."""
+    rng = np.random.default_rng(6)
+    table = np.stack(
+        [
+            -LAGS / 9 + 0.05 * rng.standard_normal(51),
+            -1.3 * np.log1p(LAGS) + 0.03 * rng.standard_normal(51),
+            -((LAGS / 8) ** 0.5) + 0.005 * rng.standard_normal(51),
+            np.cumsum(0.3 * rng.standard_normal(51)),
+            np.where(LAGS % 3, -np.inf, -LAGS / 20),
+            np.where(LAGS == 7, np.nan, -LAGS / 200 + 0.01 * rng.standard_normal(51)),
+            np.where(LAGS < 2, 0.0, -np.inf),
+        ],
+        axis=1,
+    )
+    table[0] = 0
+    together = memory_horizons(LAGS, table)
+    for found, series in zip(together, table.T, strict=True):
+        alone = memory_horizon(LAGS, series)
+        assert (found.kind, found.law) == (alone.kind, alone.law)
+        assert found.lag == pytest.approx(alone.lag, rel=1e-9)
+        assert found.interval == pytest.approx(alone.interval, rel=1e-6)
+        assert (found.rate, *found.rate_interval) == pytest.approx(
+            (alone.rate, *alone.rate_interval), rel=1e-5
+        )
+    assert {found.law for found in together} == {"exponential", "power", "stretched", "none"}

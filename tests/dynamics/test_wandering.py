@@ -6,9 +6,10 @@ from scipy import stats
 
 from gradscope.dynamics.wandering import (
     Wandering,
+    innovations,
     moments,
     posterior,
-    slope,
+    slopes,
     ways_to_wander,
     whitened,
 )
@@ -38,7 +39,7 @@ def covariance_of_increments(lags, ar, ma):
 )
 def test_innovations_are_those_of_the_whole_covariance(lags, ar, ma):
     values = np.random.default_rng(0).standard_normal((len(lags), 2))
-    found = moments(lags, values[:, :1], values[:, 1:], way(ar, ma))
+    found = moments(lags, values[:, :1], innovations(lags, values[:, 1:], way(ar, ma)), way(ar, ma))
     covariance = covariance_of_increments(lags, ar, ma)
     x, y = np.diff(values, axis=0).T
     inverse = np.linalg.inv(covariance)
@@ -54,7 +55,10 @@ def test_white_noise_about_a_line_is_linear_regression(lags):
     y = 3 - 0.4 * lags + np.random.default_rng(1).standard_normal(len(lags))
     white = way(0.0, -1.0)
     found = posterior(
-        moments(lags, lags[:, None], y[:, None], white), white, np.ones(1), floor=1e-12
+        moments(lags, lags[:, None], innovations(lags, y[:, None], white), white),
+        white,
+        np.ones(1),
+        floor=1e-12,
     )
     line = stats.linregress(lags, y)
     assert found.mean == pytest.approx(line.slope)
@@ -67,7 +71,12 @@ def test_the_slope_of_a_walk_is_its_mean_increment():
     y = np.cumsum(np.random.default_rng(2).standard_normal(30)) - np.arange(30) / 5
     walk = way(0.0, 0.0)
     lags = np.arange(30.0)
-    found = posterior(moments(lags, lags[:, None], y[:, None], walk), walk, np.ones(1), 1e-12)
+    found = posterior(
+        moments(lags, lags[:, None], innovations(lags, y[:, None], walk), walk),
+        walk,
+        np.ones(1),
+        1e-12,
+    )
     steps = np.diff(y)
     low, high = stats.t.interval(0.95, len(steps) - 1, steps.mean(), stats.sem(steps))
     assert found.interval() == pytest.approx((low, high), rel=1e-5)
@@ -85,8 +94,8 @@ def test_ways_hold_walks_and_stationary_ones_at_even_odds():
 def test_between_steps_only_what_has_a_meaning_there_is_weighed():
     ways = ways_to_wander(CONSECUTIVE / 2)
     assert np.all(ways.ar > 0)
-    for innovations, variance in whitened(CONSECUTIVE / 2, CONSECUTIVE[:, None], ways):
-        assert np.isfinite(innovations).all()
+    for values, variance in whitened(CONSECUTIVE / 2, CONSECUTIVE[:, None], ways):
+        assert np.isfinite(values).all()
         assert (variance > 0).all()
 
 
@@ -94,13 +103,14 @@ def test_a_mixture_tells_the_right_kind_of_wandering():
     """A line with white noise is far better known than one that walks."""
     rng = np.random.default_rng(3)
     lags, noise = np.arange(80.0), rng.standard_normal(80)
-    white, walk = (slope(lags, wander, 1e-9) for wander in (noise, np.cumsum(noise)))
+    white, walk = slopes(lags, np.stack([noise, np.cumsum(noise)], axis=1), [1e-9] * 2)
     assert white.way.stationary[0]
     assert not walk.way.stationary[0]
     assert np.ptp(white.interval()) < 0.1 * np.ptp(walk.interval())
 
 
 def test_no_wandering_is_known_to_rounding():
-    low, high = slope(CONSECUTIVE, -0.3 * CONSECUTIVE, 1e-9).interval()
+    (found,) = slopes(CONSECUTIVE, -0.3 * CONSECUTIVE[:, None], [1e-9])
+    low, high = found.interval()
     assert low <= -0.3 <= high
     assert high - low < 1e-6

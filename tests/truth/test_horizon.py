@@ -10,7 +10,7 @@ from scipy import signal, special
 
 from gradscope.dynamics import decay_fits, memory_horizon
 from gradscope.dynamics.decay import DecayFit
-from gradscope.dynamics.wandering import moments, posterior, ways_to_wander
+from gradscope.dynamics.wandering import innovations, moments, posterior, ways_to_wander
 
 DRAWS = 2000
 #: 97%, and two standard errors of a share of 2,000 draws
@@ -48,10 +48,10 @@ def gaussian_products(size, lags, seed=0):
 def coverage(lags, shape, series, truth):
     """Share of the draws whose 95% interval of the coefficient of ``shape`` holds the truth."""
     ways = ways_to_wander(lags)
-    found = moments(lags, shape[:, None], series, ways)
+    found = moments(lags, shape[:, None], innovations(lags, series, ways), ways)
     held = 0
     for draw in range(series.shape[1]):
-        one = found._replace(xy=found.xy[:, :, [draw]], yy=found.yy[:, [draw]])
+        one = found.of(draw)
         below = posterior(one, ways, np.ones(1), 1e-9).below(truth)
         held += OUTSIDE / 2 < below < 1 - OUTSIDE / 2
     return held / series.shape[1]
