@@ -114,7 +114,7 @@ def tanh_slope(u: Float[Tensor, "*any"], y: Float[Tensor, "*any"]) -> Float[Tens
 
 
 #: elements from which the passes of ``write_tanh`` cost less than torch.tanh
-_MANY = 2**13
+_MANY = 2**12
 
 
 def write_tanh(u: Float[Tensor, "*any"], out: Float[Tensor, "*any"]) -> None:
