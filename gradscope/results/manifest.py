@@ -267,7 +267,7 @@ class Manifest(Document):
         return (
             f"{number} of {len(self.trials)} trials, {range_} in a program with a trial axis, each "
             "on its own batches and with its own optimiser; their results are those of trials "
-            "alone to rounding, and are repeated to the bit by the same groups"
+            "alone to rounding, and are repeated to the bit by the same groups."
         )
 
     def shares(self, what: str, axis: str) -> bool:
