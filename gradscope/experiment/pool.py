@@ -163,7 +163,6 @@ class _Pool:
         worker.kill()
         if not worker.is_ready:
             self._could_not_start(worker)
-        worker.is_busy = False
         left = [trial for trial in worker.trials if not self.run.ledger_is_there(trial.id)]
         if len(worker.group) == 1:
             for trial in left:

@@ -161,8 +161,7 @@ def run_sweep(
         try:
             if groups is None:
                 how = population, workers, device
-                groups, manifest = _groups(experiment, missing, manifest, *how)
-                run.write_manifest(manifest)
+                groups, manifest = _groups(experiment, missing, run, manifest, *how)
             with Noting(observer, missing, run.path) as noting:
                 outcomes = _trained(groups, run, noting, scheduler, workers, device)
             return _recorded(outcomes, run, manifest)
@@ -192,12 +191,13 @@ def _trained(
 def _groups(
     experiment: Experiment,
     missing: Sequence[Trial],
+    run: RunDirectory,
     manifest: Manifest,
     population: Population,
     workers: int,
     device: str,
 ) -> tuple[list[list[Trial]], Manifest]:
-    """The groups in which the missing trials train, and the manifest that says so.
+    """The groups in which the missing trials train, and the manifest, which says new ones.
 
     Those that the manifest says already are trained again as they were, with whoever of them is
     recorded.
@@ -210,8 +210,11 @@ def _groups(
     others = [trial for trial in missing if trial.id not in of_known]
     new = arranged(others, population, workers=workers, device=device)
     together = [[trial.id for trial in group] for group in new if len(group) > 1]
-    said = manifest.model_copy(update={"together": [*manifest.together, *together]})
-    return [*([by_id[one] for one in ids] for ids in known), *new], said
+    if together:
+        together = [*manifest.together, *together]
+        manifest = manifest.model_copy(update={"together": together})
+        run.write_manifest(manifest)
+    return [*([by_id[one] for one in ids] for ids in known), *new], manifest
 
 
 def _recorded(outcomes: dict[str, str], run: RunDirectory, manifest: Manifest) -> dict[str, str]:
